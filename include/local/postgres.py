@@ -133,7 +133,7 @@ class Server:
         raise PostgresError(f"PostgreSQL (process {pid}) in {self.folder} does not stop; end it by hand.")
 
     def _forget_dead_server(self) -> None:
-        """After a kill -9 the process is a zombie until reaped, and PostgreSQL takes that for a live server."""
+        """After a kill -9 the process is a zombie until reaped, which PostgreSQL takes for a live server."""
         lock = self.folder / "data" / "postmaster.pid"
         deadline = time.monotonic() + _REAP_SECONDS
         while lock.exists() and self.pid() is None and _exists(int(lock.read_text().split("\n", 1)[0])):

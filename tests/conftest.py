@@ -1,0 +1,199 @@
+"""Fixtures every test may use: a real PostgreSQL, a fresh database per test, a lake, the default config.
+
+Modules of the program are imported inside the fixtures, so that collecting a test costs nothing it does not use.
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import tempfile
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from include.config import Config
+    from include.lake import Lake
+    from include.local.postgres import Server
+
+ROOT = Path(__file__).resolve().parent.parent
+TEMPLATE = "churn_template"
+ROLES = ("churn_owner", "churn_loop", "churn_desk")
+
+# Airflow reads its settings while it is imported, and a test module may import it during collection.
+AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="churn-airflow-"))
+os.environ.update(
+    {
+        "AIRFLOW_HOME": str(AIRFLOW_HOME),
+        "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": f"sqlite:///{AIRFLOW_HOME / 'airflow.db'}",
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        "AIRFLOW__CORE__FERNET_KEY": "",
+        "AIRFLOW__API_AUTH__JWT_SECRET": secrets.token_urlsafe(48),
+        "AIRFLOW__API__SECRET_KEY": secrets.token_urlsafe(48),
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(AIRFLOW_HOME / "logs"),
+        "_AIRFLOW__SKIP_DATABASE_EXECUTOR_COMPATIBILITY_CHECK": "1",
+    }
+)
+for _name in (
+    "AIRFLOW_CONN_CHURN_DB",
+    "AIRFLOW_CONN_CHURN_DESK_DB",
+    "CHURN_LAKE",
+    "CHURN_LANDING",
+    "CHURN_CONFIG",
+):
+    os.environ.pop(_name, None)  # a test never reaches the databases or files of whoever runs it
+
+
+def pytest_configure() -> None:
+    # ended from outside we still stop PostgreSQL: fixtures are torn down after KeyboardInterrupt only
+    signal.signal(signal.SIGTERM, signal.default_int_handler)
+
+
+def pytest_unconfigure() -> None:
+    shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> "Iterator[Server]":
+    """A running embedded PostgreSQL of this test session, without fsync."""
+    from include.local.postgres import Server
+
+    # not pytest's tmp_path: root's lies below a 0700 folder, where the server's own user cannot go
+    folder = Path(tempfile.mkdtemp(prefix="churn-postgres-"))
+    folder.chmod(0o755)
+    server = Server(folder / "postgres", fsync=False)
+    try:
+        server.start()
+        yield server
+    finally:
+        server.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+@pytest.fixture(scope="session")
+def execute(postgres: "Server") -> Callable[..., None]:
+    """Run statements as the superuser, outside any transaction: `execute(statement, …, database=…)`."""
+    import psycopg2
+
+    def run(*statements: str, database: str = "postgres") -> None:
+        connection = psycopg2.connect(postgres.url(database))
+        connection.autocommit = True
+        try:
+            with connection.cursor() as cursor:
+                for statement in statements:
+                    cursor.execute(statement)
+        finally:
+            connection.close()
+
+    return run
+
+
+@pytest.fixture(scope="session")
+def empty_database(postgres: "Server", execute: Callable[..., None]) -> Callable[[], str]:
+    """Make a new database without any table and return its superuser URL; dropped with the server."""
+
+    def make() -> str:
+        name = f"empty_{secrets.token_hex(4)}"
+        execute(f"create database {name} template template0")
+        return postgres.url(name)
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def role_password() -> str:
+    """The password of the three database roles in tests."""
+    return secrets.token_urlsafe(16)
+
+
+@pytest.fixture(scope="session")
+def migrated_template(postgres: "Server", execute: Callable[..., None], role_password: str) -> str:
+    """Name of the template database, brought up to the newest revision once per session."""
+    from include.database import upgrade
+
+    execute(f"create database {TEMPLATE} template template0")
+    upgrade(postgres.url(TEMPLATE))
+    execute(*(f"alter role {role} login password '{role_password}'" for role in ROLES))
+    execute(
+        f"alter database {TEMPLATE} allow_connections false",
+        f"select pg_terminate_backend(pid) from pg_stat_activity where datname = '{TEMPLATE}'",
+    )
+    return TEMPLATE
+
+
+@pytest.fixture
+def database_url(postgres: "Server", execute: Callable[..., None], migrated_template: str) -> Iterator[str]:
+    """Superuser URL of a fresh, fully migrated database, dropped after the test."""
+    name = f"churn_{secrets.token_hex(6)}"
+    execute(f"create database {name} template {migrated_template}")
+    yield postgres.url(name)
+    execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def role_url(postgres: "Server", database_url: str, role_password: str) -> Callable[[str], str]:
+    """URL of the test's database for one of the roles churn_owner, churn_loop, churn_desk."""
+    name = database_url.rpartition("/")[2]
+    return lambda role: postgres.url(name, user=role, password=role_password)
+
+
+@pytest.fixture
+def db(role_url: Callable[[str], str]) -> "Iterator[Connection]":
+    """An open connection with the rights of churn_loop and no transaction begun."""
+    from include.database import engine
+
+    pool = engine(role_url("churn_loop"))
+    with pool.connect() as connection:
+        yield connection
+    pool.dispose()
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> "Lake":
+    """An empty lake of one shard."""
+    from include.lake import Lake
+
+    return Lake.create(tmp_path / "lake", subscribers=10)
+
+
+@pytest.fixture(scope="session")
+def config() -> "Config":
+    """The default configuration of the project."""
+    from include.config import load_config
+
+    return load_config(ROOT / "include" / "config")
+
+
+@pytest.fixture(scope="session")
+def airflow_home() -> Path:
+    """Airflow's home with an initialised metadata database (about 10 s once per session)."""
+    from airflow.utils.db import initdb
+
+    initdb()
+    return AIRFLOW_HOME
+
+
+@pytest.fixture
+def airflow_environment(
+    airflow_home: Path, role_url: Callable[[str], str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """What a DAG of ours finds in its environment: both Connections, a lake and a landing folder.
+
+    Returns the folder holding `lake/` (not created yet) and `landing/` (empty).
+    """
+    (tmp_path / "landing").mkdir()
+    monkeypatch.setenv("AIRFLOW_CONN_CHURN_DB", role_url("churn_loop"))
+    monkeypatch.setenv("AIRFLOW_CONN_CHURN_DESK_DB", role_url("churn_desk"))
+    monkeypatch.setenv("CHURN_LAKE", str(tmp_path / "lake"))
+    monkeypatch.setenv("CHURN_LANDING", str(tmp_path / "landing"))
+    monkeypatch.setenv("CHURN_CONFIG", str(ROOT / "include" / "config"))
+    return tmp_path
