@@ -1,0 +1,125 @@
+"""The operations database: engines with least privilege, revisions, and locks by name."""
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import sqlalchemy as sa
+from alembic import command, op
+from alembic.config import Config as AlembicConfig
+from alembic.runtime.migration import MigrationContext
+from alembic.script import ScriptDirectory
+from sqlalchemy.exc import OperationalError, ProgrammingError
+
+from include.domain.errors import BadInput, NotReady
+from include.settings import ROOT
+
+VERSION_TABLE = "churn_revision"
+LOOP_ROLE = "churn_loop"
+DESK_ROLE = "churn_desk"
+_UPGRADE_LOCK = 7_203_114_998_011
+
+
+def driver_url(url: str) -> sa.URL:
+    """Any `postgres://` or `postgresql://` URL with the driver the project ships (psycopg2)."""
+    scheme, separator, rest = url.partition("://")
+    if not separator or scheme.split("+")[0] not in ("postgres", "postgresql"):
+        raise BadInput(f"'{scheme}' is not a PostgreSQL URL. Write postgresql://user:password@host:port/database.")
+    return sa.make_url(f"postgresql+psycopg2://{rest}")
+
+
+def engine(url: str, role: str | None = LOOP_ROLE, **options: Any) -> sa.Engine:
+    """An engine whose every connection works with the rights of `role` and no more.
+
+    `role=None` keeps the rights of the login itself (revisions need them).
+    """
+    options.setdefault("pool_pre_ping", True)
+    made = sa.create_engine(driver_url(url), **options)
+    if role is not None:
+        sa.event.listen(made, "connect", lambda connection, _record: _take_role(connection, role))
+    return made
+
+
+def _take_role(connection: Any, role: str) -> None:
+    with connection.cursor() as cursor:
+        cursor.execute("select to_regrole(%s) is not null, current_user = %s", (role, role))
+        exists, is_role = cursor.fetchone()
+        if not exists:
+            raise NotReady(f"The database has no role {role}. Bring it up to date first: python -m include.database.")
+        if not is_role:
+            cursor.execute("select set_config('role', %s, false)", (role,))
+    connection.commit()
+
+
+def lock(db: sa.Connection, *words: object) -> None:
+    """Wait for, and hold until the transaction ends, the advisory lock named by `words`."""
+    digest = hashlib.sha256("\x1f".join(map(str, words)).encode()).digest()
+    key = int.from_bytes(digest[:8], "big", signed=True)
+    db.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def upgrade(url: str) -> str:
+    """Bring a database up to date, an empty one too; return the revision it stands at.
+
+    Safe to run from several processes at once. Needs a login that may create roles, or says what to run.
+    """
+    made = engine(url, role=None, poolclass=sa.NullPool)
+    with _told_plainly(made), made.begin() as db:
+        if _revision_of(db) != _newest():
+            db.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
+            config = _alembic()
+            config.attributes["connection"] = db
+            command.upgrade(config, "head")
+    return _newest()
+
+
+def is_current(db: sa.Connection) -> bool:
+    """Whether the database stands at the newest revision."""
+    with db.begin():
+        return _revision_of(db) == _newest()
+
+
+def run_revision(name: str) -> None:
+    """Run `sql/revisions/<name>.sql` as it stands, inside Alembic's transaction."""
+    script = (ROOT / "sql" / "revisions" / f"{name}.sql").read_text("utf-8")
+    driver_connection = op.get_bind().connection.driver_connection
+    with driver_connection.cursor() as cursor:  # type: ignore[union-attr]
+        cursor.execute(script)
+
+
+def _alembic() -> AlembicConfig:
+    config = AlembicConfig()
+    config.set_main_option("script_location", str(ROOT / "sql" / "alembic"))
+    config.set_main_option("version_locations", str(ROOT / "sql" / "revisions"))
+    config.set_main_option("path_separator", "newline")
+    return config
+
+
+def _newest() -> str:
+    return str(ScriptDirectory.from_config(_alembic()).get_current_head())
+
+
+def _revision_of(db: sa.Connection) -> str | None:
+    found = MigrationContext.configure(db, opts={"version_table": VERSION_TABLE}).get_current_revision()
+    return None if found is None else str(found)
+
+
+@contextmanager
+def _told_plainly(made: sa.Engine) -> Iterator[None]:
+    target = made.url.render_as_string(hide_password=True)
+    try:
+        yield
+    except OperationalError as error:
+        cause = str(error.orig).strip().splitlines()[0]
+        raise NotReady(f"The database {target} cannot be reached: {cause}") from error
+    except ProgrammingError as error:
+        if getattr(error.orig, "pgcode", "") != "42501":
+            raise
+        raise NotReady(
+            f"The login of {target} may not bring the database up to date: {str(error.orig).strip().splitlines()[0]}. "
+            "Run once as an administrator: create role churn_owner; create role churn_loop; create role churn_desk; "
+            "grant churn_owner, churn_loop, churn_desk to the login; grant all on schema public to churn_owner."
+        ) from error
+    finally:
+        made.dispose()
