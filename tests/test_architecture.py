@@ -1,0 +1,164 @@
+"""The tree keeps the rules of docs/architecture.md, and every rule is shown to be able to fail."""
+
+import ast
+import re
+import statistics
+from pathlib import Path
+
+import pytest
+
+from tests.architecture import (
+    ROOT,
+    RULES,
+    STAGES,
+    function_lengths,
+    loaded_packages,
+    project_files,
+    queries_loaded,
+)
+
+BAD = [
+    ("domain", "include/domain/x.py", "import polars"),
+    ("domain", "include/domain/x.py", "from include.config import load_config"),
+    ("domain", "include/domain/x.py", "import chinese_calendar"),
+    ("stages", "include/stages/x.py", "from airflow.sdk import task"),
+    ("stages", "include/stages/x.py", "import fastapi"),
+    ("stages", "include/stages/x.py", "def f():\n    from include.desk import work"),
+    ("stages", "include/stages/x.py", "from include import loop"),
+    ("clock", "include/stages/x.py", "from datetime import datetime\nnow = datetime.now(ZONE)"),
+    ("clock", "include/stages/x.py", "import datetime\nnow = datetime.datetime.utcnow()"),
+    ("clock", "include/desk/work.py", "today = date.today()"),
+    ("clock", "include/domain/x.py", "import time\nstarted = time.time()"),
+    ("connection", "include/stages/x.py", "engine = sqlalchemy.create_engine(url)"),
+    ("connection", "include/stages/x.py", "db = psycopg2.connect(url)"),
+    ("simulator", "include/loop.py", "from include.simulator.staff import work_tickets"),
+    ("simulator", "dags/x.py", "def f():\n    from include import simulator"),
+    ("truth", "include/stages/x.py", "path = landing.parent / 'truth' / 'reasons.csv'"),
+    ("truth", "include/local/x.py", "frame = read('out/truth/month=2026-10.csv')"),
+    ("heavy", "dags/x.py", "import polars as pl"),
+    ("heavy", "plugins/x.py", "try:\n    from sqlalchemy import text\nexcept ImportError:\n    raise"),
+    ("heavy", "dags/x.py", "from include.lake import Lake"),
+    ("pickle", "include/lake.py", "import pickle"),
+    ("pickle", "include/stages/x.py", "def f():\n    from joblib import dump"),
+    ("except", "include/loop.py", "try:\n    f()\nexcept:\n    raise"),
+    ("except", "include/loop.py", "try:\n    f()\nexcept Exception:\n    pass"),
+    ("sql", "include/loop.py", "db.execute(f'select {column} from tickets')"),
+    ("sql", "include/loop.py", "db.execute(text('select * from %s' % table))"),
+    ("sql", "include/loop.py", "open_db().execute('select {} from tickets'.format(column))"),
+    ("sql", "include/loop.py", "text('select ' + column)"),
+    ("inline", "include/stages/x.py", "from sqlalchemy import Connection, text"),
+    ("names", "include/utils.py", ""),
+    ("names", "include/common/x.py", ""),
+    ("names", "include/stages/x.py", "class TicketManager: ..."),
+    ("names", "include/stages/x.py", "def date_helper(): ..."),
+]
+
+GOOD = [
+    ("domain", "include/domain/x.py", "import json\nfrom include.domain.months import ZONE"),
+    ("domain", "include/domain/x.py", "def f():\n    import chinese_calendar"),
+    ("domain", "include/stages/x.py", "import polars"),
+    ("stages", "include/stages/x.py", "import polars\nfrom include.database import lock"),
+    ("clock", "include/stages/x.py", "started = time.perf_counter()\nnow = now.astimezone(ZONE)"),
+    ("clock", "include/loop.py", "now = datetime.now(ZONE)"),
+    ("connection", "include/stages/x.py", "db.execute(Q['claim'], {})"),
+    ("simulator", "include/local/demo.py", "from include.simulator import province"),
+    ("truth", "include/stages/x.py", "'''Never reads the truth.'''\ntruthful = 'untruthful'"),
+    ("heavy", "dags/x.py", "from typing import TYPE_CHECKING\nif TYPE_CHECKING:\n    import polars"),
+    ("heavy", "dags/x.py", "def f():\n    import polars"),
+    ("pickle", "include/stages/x.py", "import json"),
+    ("except", "include/loop.py", "try:\n    f()\nexcept ValueError:\n    pass"),
+    ("sql", "include/loop.py", "db.execute(text('select 1 from t where a = :a'), {'a': f'{a}'})"),
+    ("names", "include/stages/x.py", "def retention_manager(): ..."),
+]
+
+
+@pytest.mark.parametrize("rule", RULES)
+def test_the_tree_keeps_the_rule(rule):
+    offences = [
+        offence
+        for path in project_files()
+        for offence in RULES[rule].offences((ROOT / path).read_text("utf-8"), path)
+    ]
+    assert not offences, f"{RULES[rule].sentence}:\n" + "\n".join(offences)
+
+
+@pytest.mark.parametrize(("rule", "path", "source"), BAD)
+def test_a_rule_catches_its_offence(rule, path, source):
+    assert RULES[rule].offences(source, path)
+
+
+@pytest.mark.parametrize(("rule", "path", "source"), GOOD)
+def test_a_rule_lets_the_innocent_pass(rule, path, source):
+    assert RULES[rule].offences(source, path) == []
+
+
+def test_every_rule_is_shown_to_catch_something():
+    assert {rule for rule, _, _ in BAD} == set(RULES)
+
+
+def test_heavy_imports_are_found_through_project_modules(tmp_path):
+    (tmp_path / "include").mkdir()
+    (tmp_path / "include" / "light.py").write_text("from include import deep\n")
+    (tmp_path / "include" / "deep.py").write_text("import polars\n")
+    assert "polars" in loaded_packages(ast.parse("from include.light import x"), tmp_path, set())
+
+
+def test_the_program_is_looked_at():
+    """Guards the rules above against an empty list of files."""
+    assert {"include/domain/months.py", "include/stages/dispatch.py"} <= set(project_files())
+
+
+@pytest.mark.parametrize("word", STAGES)
+def test_one_word_per_stage_names_module_tests_and_heading(word):
+    page = (ROOT / "docs" / "architecture.md").read_text("utf-8")
+    headings = re.findall(r"^#+ +`?(\w+)`?", page, re.MULTILINE)
+    assert (ROOT / "include" / "stages" / f"{word}.py").is_file()
+    assert list((ROOT / "tests" / "stages").glob(f"test_{word}*.py")), (
+        f"tests/stages/test_{word}.py is missing"
+    )
+    assert word in headings, f"docs/architecture.md has no heading '{word}'"
+
+
+def test_stages_are_the_words_and_nothing_else():
+    modules = {path.stem for path in (ROOT / "include" / "stages").glob("*.py")} - {"__init__"}
+    assert modules == set(STAGES)
+
+
+def test_every_loaded_sql_file_exists_and_every_sql_file_is_loaded():
+    loaded = set()
+    for path in project_files():
+        loaded |= queries_loaded(ast.parse((ROOT / path).read_text("utf-8")))
+    assert loaded == {path.stem for path in (ROOT / "sql").glob("*.sql")}
+
+
+def statements(sql: str) -> list[str]:
+    """The named statements of a file of queries, each with its `-- name:` line."""
+    return re.split(r"(?m)^(?=-- name:)", sql)[1:]
+
+
+@pytest.mark.parametrize("path", sorted((ROOT / "sql").glob("*.sql")), ids=lambda path: path.name)
+def test_named_statements_have_a_sentence_are_short_and_read_no_clock(path: Path):
+    found = statements(path.read_text("utf-8"))
+    assert found
+    for statement in found:
+        lines = statement.strip().splitlines()
+        assert re.fullmatch(r"-- name: [a-z_0-9]+", lines[0]), lines[0]
+        assert lines[1].startswith("-- "), f"{lines[0]} has no sentence"
+        assert len(lines) <= 64, f"{lines[0]} has {len(lines)} lines"
+        code = "\n".join(line.partition("--")[0] for line in lines)
+        clock = re.search(r"\bnow\(\)|clock_timestamp|statement_timestamp|current_(date|time)", code)
+        assert clock is None, f"{lines[0]} reads the clock: pass :now or :as_of"
+
+
+def test_modules_and_functions_are_short_as_a_habit():
+    lengths, modules = [], []
+    for path in project_files():
+        source = (ROOT / path).read_text("utf-8")
+        lengths += [(lines, f"{path}: {name}") for name, lines in function_lengths(ast.parse(source))]
+        modules.append((len(source.splitlines()), path))
+    longest = "\n".join(f"{lines:4d} {what}" for lines, what in sorted(lengths + modules, reverse=True)[:15])
+    share = sum(lines < 40 for lines, _ in lengths) / len(lengths)
+    assert share >= 0.9, f"only {share:.0%} of the functions are under 40 lines; the longest:\n{longest}"
+    assert statistics.median(lines for lines, _ in lengths) <= 14, longest
+    assert sum(lines <= 250 for lines, _ in modules) / len(modules) >= 0.9, longest
+    assert max(lines for lines, _ in modules) <= 400, longest
