@@ -1,0 +1,64 @@
+"""The configuration analysts edit: read and validated once, at the start of a cycle."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+from include.config import factors, operations, rules, sources
+from include.config.reading import read_text, read_yaml
+from include.domain.errors import ConfigError
+
+_FILES = ("sources", "factors", "rules", "grading", "sla", "teams", "strategies")
+
+
+@dataclass(frozen=True)
+class Config:
+    """Every file of the configuration folder, validated, with its text and one hash over all."""
+
+    sources: sources.Sources
+    factors: factors.Factors
+    rules: rules.Rules
+    grading: operations.Grading
+    sla: operations.Sla
+    teams: operations.Teams
+    strategies: operations.Strategies
+    campaigns: dict[str, operations.Campaign]
+    texts: dict[str, str]
+    hash: str
+
+    def campaign(self, name: str) -> operations.Campaign:
+        """The campaign of that name; ConfigError listing the known ones otherwise."""
+        if name not in self.campaigns:
+            raise ConfigError(f"No campaign '{name}' in campaigns/. Known: {', '.join(sorted(self.campaigns))}.")
+        return self.campaigns[name]
+
+
+def load_config(folder: Path) -> Config:
+    """Read and validate the configuration `folder`; ConfigError names file, entry and cause."""
+    texts = {f"{name}.yaml": read_text(folder / f"{name}.yaml") for name in _FILES}
+    campaign_files = sorted((folder / "campaigns").glob("*.yaml"))
+    texts |= {f"campaigns/{path.name}": read_text(path) for path in campaign_files}
+    raw = {file: read_yaml(text, file) for file, text in texts.items()}
+
+    def of(file: str) -> tuple[object, str]:
+        return raw[file], file
+
+    return Config(
+        sources=sources.parse(*of("sources.yaml")),
+        factors=factors.parse(*of("factors.yaml")),
+        rules=rules.parse(*of("rules.yaml")),
+        grading=operations.parse_grading(*of("grading.yaml")),
+        sla=operations.parse_sla(*of("sla.yaml")),
+        teams=operations.parse_teams(*of("teams.yaml")),
+        strategies=operations.parse_strategies(*of("strategies.yaml")),
+        campaigns={
+            path.stem: operations.parse_campaign(*of(f"campaigns/{path.name}")) for path in campaign_files
+        },
+        texts=texts,
+        hash=_hash(texts),
+    )
+
+
+def _hash(texts: dict[str, str]) -> str:
+    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()[:16]

@@ -1,0 +1,96 @@
+"""Cycles: which month a campaign works on, what it may know (`as_of`), and which revision a re-run writes."""
+
+import json
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.config import Config
+from include.database import lock
+from include.domain import months
+from include.domain.errors import BadInput
+from include.queries import load
+
+Q = load("cycles")
+
+
+@dataclass(frozen=True)
+class Cycle:
+    """An opened cycle; `revision` 0 is what people act on, later ones compare with a fixed cycle."""
+
+    campaign: str
+    cycle: str
+    month: str
+    as_of: datetime
+    revision: int
+    is_fixed: bool
+
+    def as_json(self) -> dict[str, Any]:
+        """The cycle as an XCom or a log line carries it."""
+        return asdict(self) | {"as_of": self.as_of.isoformat()}
+
+
+def open_cycle(
+    *, db: sa.Connection, config: Config, campaign: str, month: str, as_of: datetime | None, now: datetime
+) -> Cycle:
+    """Open the cycle of `month`, or find it again; the same call twice gives the same cycle.
+
+    `as_of` is kept at the first attempt; an explicit other one replaces it until the first dispatch,
+    and opens a revision for comparison after it.
+    """
+    config.campaign(campaign)
+    month = months.parse_month(month)
+    _check_as_of(month, as_of)
+    key = {"campaign": campaign, "cycle": month}
+    with db.begin():
+        lock(db, "cycle", campaign, month)
+        texts = json.dumps(config.texts, sort_keys=True, ensure_ascii=False)
+        db.execute(Q["keep_configuration"], {"config_hash": config.hash, "texts": texts, "now": now})
+        found = db.execute(Q["find_cycle"], key).one_or_none()
+        wanted = as_of or (found.as_of if found else months.default_as_of(month))
+        wanted = wanted.astimezone(months.ZONE)
+        values = key | {"month": month, "as_of": wanted, "config_hash": config.hash, "now": now}
+        if found and found.fixed_at:
+            return Cycle(campaign, month, month, wanted, _revision(db, values), is_fixed=True)
+        db.execute(Q["reopen_cycle" if found else "open_cycle"], values)
+        db.execute(Q["keep_revision"], values | {"revision": 0})
+        return Cycle(campaign, month, month, wanted, revision=0, is_fixed=False)
+
+
+def is_fixed(db: sa.Connection, campaign: str, cycle: str) -> bool:
+    """Whether the cycle has been dispatched; to be asked inside a transaction that holds its lock."""
+    return bool(db.execute(Q["is_fixed"], {"campaign": campaign, "cycle": cycle}).scalar())
+
+
+def record_stage(
+    *, db: sa.Connection, campaign: str, cycle: str, facts: dict[str, Any], seconds: float, peak_mb: float, now: datetime
+) -> None:
+    """Keep what a finished stage counted, for summaries and the board."""
+    row = {"campaign": campaign, "cycle": cycle, "stage": facts["stage"], "now": now}
+    with db.begin():
+        db.execute(
+            Q["record_stage"],
+            row | {"seconds": seconds, "peak_mb": peak_mb, "facts": json.dumps(facts, ensure_ascii=False)},
+        )
+
+
+def _check_as_of(month: str, as_of: datetime | None) -> None:
+    if as_of is None:
+        return
+    if as_of.tzinfo is None:
+        raise BadInput(f"as_of {as_of.isoformat()} has no time zone. Write it like 2026-11-05T06:00+08:00.")
+    if as_of < months.month_start(months.shift(month, 1)):
+        raise BadInput(
+            f"as_of {as_of.isoformat()} lies before the end of {month}. Use an instant in the following month or later."
+        )
+
+
+def _revision(db: sa.Connection, values: dict[str, Any]) -> int:
+    known = db.execute(Q["find_revision"], values).scalar()
+    if known is not None:
+        return int(known)
+    revision = int(db.execute(Q["next_revision"], values).scalar_one())
+    db.execute(Q["keep_revision"], values | {"revision": revision})
+    return revision

@@ -1,0 +1,48 @@
+-- name: keep_configuration
+-- The text of a configuration is kept once, under its hash.
+insert into configurations (config_hash, texts, first_used_at)
+values (:config_hash, cast(:texts as jsonb), :now)
+on conflict (config_hash) do nothing
+
+-- name: find_cycle
+select as_of, config_hash, fixed_at
+from cycles
+where campaign = :campaign and cycle = :cycle
+
+-- name: open_cycle
+insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at)
+values (:campaign, :cycle, :month, :as_of, :config_hash, :now)
+
+-- name: reopen_cycle
+-- Until its first dispatch a cycle takes the newest as_of and configuration asked for.
+update cycles
+set as_of = :as_of, config_hash = :config_hash
+where campaign = :campaign and cycle = :cycle and fixed_at is null
+
+-- name: keep_revision
+-- One row per revision; revision 0 follows its cycle until that is fixed.
+insert into cycle_revisions (campaign, cycle, revision, as_of, config_hash, opened_at)
+values (:campaign, :cycle, :revision, :as_of, :config_hash, :now)
+on conflict (campaign, cycle, revision)
+do update set as_of = excluded.as_of, config_hash = excluded.config_hash
+
+-- name: find_revision
+select revision
+from cycle_revisions
+where
+    campaign = :campaign and cycle = :cycle and revision > 0
+    and as_of = :as_of and config_hash = :config_hash
+
+-- name: next_revision
+select coalesce(max(revision), 0) + 1 as revision
+from cycle_revisions
+where campaign = :campaign and cycle = :cycle
+
+-- name: is_fixed
+select fixed_at is not null as is_fixed
+from cycles
+where campaign = :campaign and cycle = :cycle
+
+-- name: record_stage
+insert into stage_runs (campaign, cycle, stage, finished_at, seconds, peak_mb, facts)
+values (:campaign, :cycle, :stage, :now, :seconds, :peak_mb, cast(:facts as jsonb))
