@@ -1,0 +1,146 @@
+"""factors.yaml: the factor library. Adding a factor is one entry; it is read, checked and tried at load."""
+
+from collections import Counter
+from collections.abc import Collection, Mapping
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+import polars as pl
+from pydantic import Field, ValidationError
+
+from include.config.reading import Entry, validated
+from include.domain.errors import ConfigError
+from include.expressions.grammar import EVENT, MONTHLY, ROW, Expression, parse as parse_expression
+from include.expressions.windows import AGE, DAYS, FACTOR_FUNCTIONS, MONTHS_BACK, FactorCompiler
+
+# What a factor may read from the snapshot of M; the last three are derived by the features stage.
+PROFILE: Mapping[str, pl.DataType] = {
+    **dict.fromkeys(("plan_code", "region_code", "branch_code", "channel_code"), pl.String()),
+    **dict.fromkeys(("network_type", "device_code", "status"), pl.String()),
+    **dict.fromkeys(("is_student", "is_enterprise"), pl.Boolean()),
+    **dict.fromkeys(("plan_fee_yuan", "plan_data_mb", "plan_voice_minutes"), pl.Float64()),
+    **dict.fromkeys(("balance_yuan", "arrears_yuan"), pl.Float64()),
+    **dict.fromkeys(("tenure_months", "days_to_contract_end", "age_years"), pl.Float64()),
+}
+# What a factor may read of an event; repair_hours and open_hours are derived by the features stage.
+EVENTS: Mapping[str, Mapping[str, pl.DataType]] = {
+    "service_events": {
+        **dict.fromkeys(("kind", "product", "category", "text"), pl.String()),
+        **dict.fromkeys(("satisfaction", "duration_seconds"), pl.Float64()),
+        **dict.fromkeys(("repair_hours", "open_hours"), pl.Float64()),
+    },
+    "subscriber_changes": {"kind": pl.String()},
+}
+
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,62}$")]
+Text = Annotated[str, Field(min_length=1)]
+
+
+class Label(Entry):
+    """A name for people, Chinese and English."""
+
+    zh: Text
+    en: Text
+
+
+class Factor(Entry):
+    """One factor: what it is called, where it belongs, and how it is computed."""
+
+    name: Name
+    zh: Text
+    en: Text
+    kind: Literal["risk", "value"] = Field(alias="class")
+    group: Name
+    unit: Text
+    expression: Text
+
+    @cached_property
+    def parsed(self) -> Expression:
+        """The checked expression."""
+        return parse_expression(self.expression, FACTOR_FUNCTIONS)
+
+
+class Factors(Entry):
+    """The library: word lists for text search, the groups, and the factors in the order of the file."""
+
+    words: dict[str, tuple[Text, ...]]
+    groups: dict[str, Label]
+    factors: tuple[Factor, ...]
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """The factors' names in the order of the file."""
+        return tuple(factor.name for factor in self.factors)
+
+
+def parse(raw: object, file: str) -> Factors:
+    """factors.yaml as a library whose every expression computes; ConfigError names file, factor, cause."""
+    if isinstance(raw, Mapping):
+        refuse_unnamed(raw, "factors", "factor", Factor, file)
+    library = validated(Factors, raw, file)
+    for factor in library.factors:
+        try:
+            _try(factor, library)
+        except ConfigError as error:
+            raise ConfigError(f"{file}, factor '{factor.name}': {error}") from error
+    return library
+
+
+def check_metrics(library: Factors, metrics: Collection[str], file: str = "factors.yaml") -> None:
+    """Refuse a factor over a usage column that neither the contract nor sources.yaml declares."""
+    for factor in library.factors:
+        if unknown := factor.parsed.needs(MONTHLY) - set(metrics):
+            raise ConfigError(
+                f"{file}, factor '{factor.name}': usage_months has no column '{min(unknown)}'. "
+                "Mend the name, or declare the column in sources.yaml."
+            )
+
+
+def refuse_unnamed(raw: Mapping[Any, Any], entries: str, what: str, model: type[Entry], file: str) -> None:
+    """Check the entries of a list one by one, so that an error can name the entry instead of its number."""
+    listed = raw.get(entries)
+    if not isinstance(listed, list):
+        raise ConfigError(f"{file} needs a list '{entries}' of entries that begin with '- name: …'.")
+    for number, entry in enumerate(listed, start=1):
+        name = entry.get("name", f"no. {number}") if isinstance(entry, Mapping) else f"no. {number}"
+        try:
+            model.model_validate(entry)
+        except ValidationError as error:
+            causes = [f"{'.'.join(map(str, cause['loc']))}: {cause['msg']}" for cause in error.errors()]
+            raise ConfigError(f"{file}, {what} '{name}': {'; '.join(causes)}") from error
+    twice = [name for name, times in Counter(entry["name"] for entry in listed).items() if times > 1]
+    if twice:
+        raise ConfigError(f"{file}, {what} '{twice[0]}': the name stands twice. Rename one of them.")
+
+
+def _try(factor: Factor, library: Factors) -> None:
+    """Compute the factor over no rows: finds unknown names and texts taken for numbers."""
+    if factor.group not in library.groups:
+        raise ConfigError(f"group '{factor.group}' is not among {', '.join(library.groups)}.")
+    compiler = FactorCompiler(library.words)
+    row = {name: _known(PROFILE, name, "subscribers") for name in factor.parsed.needs(ROW)}
+    for name in factor.parsed.needs(EVENT):
+        feed, _, column = name.partition(".")
+        _known(EVENTS.get(feed, {}), column, feed)
+    wide = {f"{name}@{back}": pl.Float64() for name in factor.parsed.needs(MONTHLY) for back in range(MONTHS_BACK)}
+    frame = pl.DataFrame(schema={"subscriber_id": pl.String(), **row, **wide})
+    try:
+        value = compiler.compile(factor.parsed)
+        for feed, aggregates in compiler.aggregates.items():
+            frame = frame.join(_no_events(feed, aggregates), on="subscriber_id", how="left")
+        frame.select(value)
+    except pl.exceptions.PolarsError as error:
+        raise ConfigError(f"'{factor.expression}' cannot be computed: {str(error).splitlines()[0]}") from error
+
+
+def _known(columns: Mapping[str, pl.DataType], name: str, feed: str) -> pl.DataType:
+    if name not in columns:
+        raise ConfigError(f"{feed} has no column '{name}' that a factor may use; it has {', '.join(columns)}.")
+    return columns[name]
+
+
+def _no_events(feed: str, aggregates: list[pl.Expr]) -> pl.DataFrame:
+    if feed not in EVENTS:
+        raise ConfigError(f"'{feed}' is not a feed of events; there are {', '.join(EVENTS)}.")
+    columns = {"subscriber_id": pl.String(), **EVENTS[feed], AGE: pl.Int32(), DAYS: pl.Int64()}
+    return pl.DataFrame(schema=columns).group_by("subscriber_id").agg(aggregates)
