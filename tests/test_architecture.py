@@ -3,7 +3,6 @@
 import ast
 import re
 import statistics
-from pathlib import Path
 
 import pytest
 
@@ -137,25 +136,6 @@ def test_every_loaded_sql_file_exists_and_every_sql_file_is_loaded():
     for path in project_files():
         loaded |= queries_loaded(ast.parse((ROOT / path).read_text("utf-8")))
     assert loaded == {path.stem for path in (ROOT / "sql").glob("*.sql")}
-
-
-def statements(sql: str) -> list[str]:
-    """The named statements of a file of queries, each with its `-- name:` line."""
-    return re.split(r"(?m)^(?=-- name:)", sql)[1:]
-
-
-@pytest.mark.parametrize("path", sorted((ROOT / "sql").glob("*.sql")), ids=lambda path: path.name)
-def test_named_statements_have_a_sentence_are_short_and_read_no_clock(path: Path):
-    found = statements(path.read_text("utf-8"))
-    assert found
-    for statement in found:
-        lines = statement.strip().splitlines()
-        assert re.fullmatch(r"-- name: [a-z_0-9]+", lines[0]), lines[0]
-        assert lines[1].startswith("-- "), f"{lines[0]} has no sentence"
-        assert len(lines) <= 64, f"{lines[0]} has {len(lines)} lines"
-        code = "\n".join(line.partition("--")[0] for line in lines)
-        clock = re.search(r"\bnow\(\)|clock_timestamp|statement_timestamp|current_(date|time)", code)
-        assert clock is None, f"{lines[0]} reads the clock: pass :now or :as_of"
 
 
 def test_modules_and_functions_are_short_as_a_habit():
