@@ -215,7 +215,8 @@ import os, signal, sys
 import polars as pl
 import include.lake as module
 lake = module.Lake(sys.argv[1])
-part = lake.write_part("usage_months", "2026-10", 0, pl.DataFrame({"subscriber_id": ["S"], "bill": [99]}), "run")
+frame = pl.DataFrame({"subscriber_id": ["S"], "bill": [99]})
+part = lake.write_part("usage_months", "2026-10", 0, frame, "run")
 module._settle = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
 lake.publish("usage_months", "2026-10", [part])
 """

@@ -1,0 +1,112 @@
+"""What operators deliver: the feeds, their columns and types, and how much may be wrong."""
+
+import hashlib
+from typing import Annotated, Literal
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+from pydantic import AfterValidator, Field, model_validator
+
+from include.config.reading import Entry, validated
+
+FEEDS = (
+    "subscribers",
+    "usage_months",
+    "service_events",
+    "market_events",
+    "subscriber_changes",
+    "contact_limits",
+    "churned",
+)
+Type = Literal["text", "integer", "number", "amount", "date", "instant", "flag", "choice"]
+Period = Literal["month", "day"]
+
+
+def _existing_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError):
+        raise ValueError(f"'{name}' is not a time zone; write one like Asia/Shanghai") from None
+    return name
+
+
+Zone = Annotated[str, AfterValidator(_existing_zone)]
+
+
+class Column(Entry):
+    """One declared column; `required` columns must be in the header and filled in every row."""
+
+    type: Type
+    required: bool = False
+    of: tuple[str, ...] = ()
+    min: float | None = None
+    max: float | None = None
+
+    @model_validator(mode="after")
+    def _bounds_fit_the_type(self) -> "Column":
+        if (self.type == "choice") != bool(self.of):
+            raise ValueError("a choice, and only a choice, lists its values under 'of'")
+        if self.type not in ("integer", "number", "amount") and (self.min, self.max) != (None, None):
+            raise ValueError(f"a {self.type} has no min or max")
+        return self
+
+
+class Feed(Entry):
+    """One feed: how it is delivered, what identifies a row, which columns it may bring.
+
+    `within` names the column whose Shanghai date must lie inside the delivered month or day, `until` one
+    that must not lie after it. `restricted` columns go to the lake table `contacts` instead.
+    """
+
+    periods: tuple[Period, ...] = Field(min_length=1)
+    required: bool = False
+    key: tuple[str, ...] = Field(min_length=1)
+    within: str | None = None
+    until: str | None = None
+    restricted: tuple[str, ...] = ()
+    time_zone: Zone | None = None
+    when_absent: str
+    columns: dict[str, Column] = Field(min_length=1)
+
+    @model_validator(mode="after")
+    def _names_declared_columns(self) -> "Feed":
+        named = [*self.key, *self.restricted, *filter(None, [self.within, self.until])]
+        unknown = sorted(set(named) - self.columns.keys())
+        if unknown:
+            raise ValueError(f"the column {', '.join(unknown)} is used but not declared under 'columns'")
+        for name in filter(None, [self.within, self.until]):
+            if self.columns[name].type not in ("date", "instant"):
+                raise ValueError(f"the column {name} must be a date or an instant")
+        return self
+
+    @property
+    def required_columns(self) -> tuple[str, ...]:
+        return tuple(name for name, column in self.columns.items() if column.required)
+
+
+class Sources(Entry):
+    """The file sources.yaml; every feed of the landing contract must be declared."""
+
+    quarantine_share: Annotated[float, Field(ge=0, le=1)]
+    time_zone: Zone
+    feeds: dict[str, Feed]
+
+    @model_validator(mode="after")
+    def _has_every_feed(self) -> "Sources":
+        absent, unknown = set(FEEDS) - self.feeds.keys(), self.feeds.keys() - set(FEEDS)
+        if absent or unknown:
+            raise ValueError(f"feeds absent: {sorted(absent)}; feeds unknown: {sorted(unknown)}")
+        return self
+
+    def zone_of(self, feed: str) -> str:
+        """The time zone of instants that a feed delivers without an offset."""
+        return self.feeds[feed].time_zone or self.time_zone
+
+    def hash_of(self, feed: str) -> str:
+        """Changes whenever the declaration of the feed would read the same files differently."""
+        declared = self.feeds[feed].model_dump_json() + self.zone_of(feed)
+        return hashlib.sha256(declared.encode()).hexdigest()
+
+
+def parse(raw: object, file: str) -> Sources:
+    """Validate the content of sources.yaml; ConfigError names file, entry and cause."""
+    return validated(Sources, raw, file)
