@@ -7,63 +7,26 @@ import os
 import pwd
 import secrets
 import shutil
-import socket
+import signal
 import subprocess
-import time
+from contextlib import suppress
 from dataclasses import dataclass
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
 from include.domain.errors import LoopError
+from include.local.processes import HOST, exists, free_port, is_running, port_is_free, wait_until
 
-HOST = "127.0.0.1"
 SUPERUSER = "postgres"
 SYSTEM_USER = "churnpg"
 _START_SECONDS = 60
+_STOP_SECONDS = 20
 _REAP_SECONDS = 10
 
 
 class PostgresError(LoopError):
     """The embedded server could not be installed, started or stopped."""
-
-
-def free_port() -> int:
-    """A loopback TCP port nobody listens on at this moment."""
-    with socket.socket() as probe:
-        probe.bind((HOST, 0))
-        return int(probe.getsockname()[1])
-
-
-def port_is_free(port: int) -> bool:
-    """Whether `port` can be bound on loopback now."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind((HOST, port))
-        except OSError:
-            return False
-    return True
-
-
-def is_running(pid: int) -> bool:
-    """Whether `pid` is a live process; a zombie nobody has reaped yet is not."""
-    if not _exists(pid):
-        return False
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:  # ended meanwhile, or a system without /proc
-        return not Path("/proc/self").exists()
-
-
-def _exists(pid: int) -> bool:
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True
 
 
 @dataclass(frozen=True)
@@ -93,7 +56,7 @@ class Server:
             pid = int((self.folder / "data" / "postmaster.pid").read_text().split("\n", 1)[0])
         except (FileNotFoundError, ValueError):
             return None
-        return pid if is_running(pid) else None
+        return pid if is_running(pid) and self._works_in_data(pid) else None
 
     def is_ready(self) -> bool:
         """Whether this cluster's own server accepts connections on its remembered port."""
@@ -119,27 +82,38 @@ class Server:
             raise PostgresError(f"PostgreSQL started in {self.folder} but does not answer; read {log}.")
 
     def stop(self) -> None:
-        """Stop the server and wait until its process is gone; nothing happens when none runs."""
+        """Stop the server and wait until its process is gone; nothing happens when none runs.
+
+        By signals, not by pg_ctl: it must work with a broken or missing environment too.
+        """
         pid = self.pid()
         if pid is None:
             return
-        for mode in ("fast", "immediate"):
-            self._run("pg_ctl", "stop", "-W", "-m", mode, *self._data(), check=False)
-            deadline = time.monotonic() + 20
-            while time.monotonic() < deadline:
-                if not is_running(pid):
-                    return
-                time.sleep(0.05)
+        for how in (signal.SIGINT, signal.SIGQUIT):  # PostgreSQL's fast and immediate shutdown
+            with suppress(ProcessLookupError):
+                os.kill(pid, how)
+            if wait_until(lambda: not is_running(pid), seconds=_STOP_SECONDS):
+                return
         raise PostgresError(f"PostgreSQL (process {pid}) in {self.folder} does not stop; end it by hand.")
+
+    def _works_in_data(self, pid: int) -> bool:
+        """Whether `pid` is this cluster's server: after a reboot the number may belong to anybody."""
+        place = Path(f"/proc/{pid}/cwd")
+        try:
+            return place.samefile(self.folder / "data")
+        except PermissionError:
+            return False
+        except FileNotFoundError:
+            return not Path("/proc/self").exists()
 
     def _forget_dead_server(self) -> None:
         """After a kill -9 the process is a zombie until reaped, which PostgreSQL takes for a live server."""
         lock = self.folder / "data" / "postmaster.pid"
-        deadline = time.monotonic() + _REAP_SECONDS
-        while lock.exists() and self.pid() is None and _exists(int(lock.read_text().split("\n", 1)[0])):
-            if time.monotonic() > deadline:
-                lock.unlink()
-            time.sleep(0.1)
+        if not lock.exists() or self.pid() is not None:
+            return
+        dead = int(lock.read_text().split("\n", 1)[0])
+        if not wait_until(lambda: not exists(dead), seconds=_REAP_SECONDS):
+            lock.unlink()
 
     def _data(self) -> tuple[str, str]:
         return ("-D", str(self.folder / "data"))
@@ -204,18 +178,21 @@ def run_as_server(program: str, *words: str) -> subprocess.CompletedProcess[str]
         identity = {"user": account.pw_uid, "group": account.pw_gid, "extra_groups": []}
     command = [str(_binaries() / program), *words]
     # a server inheriting a pipe would keep its reader waiting for ever: stdout goes nowhere
-    return subprocess.run(
-        command,
-        cwd="/",
-        env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
-        stdin=subprocess.DEVNULL,
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.PIPE,
-        text=True,
-        errors="replace",
-        umask=0o077,
-        **identity,
-    )
+    try:
+        return subprocess.run(
+            command,
+            cwd="/",
+            env={"PATH": "/usr/bin:/bin", "LC_ALL": "C"},
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
+            errors="replace",
+            umask=0o077,
+            **identity,
+        )
+    except OSError as error:
+        raise PostgresError(f"{command[0]} cannot be run: {error.strerror}.") from None
 
 
 def system_account() -> pwd.struct_passwd | None:

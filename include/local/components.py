@@ -1,0 +1,111 @@
+"""Airflow's four processes on this machine: started together, watched while they start, ended together."""
+
+import hashlib
+import sys
+import time
+from collections.abc import Callable
+
+from include.domain.errors import LoopError
+from include.local.api import Api
+from include.local.processes import Background, end, marked, port_is_free
+from include.local.sites import Site
+
+COMPONENTS = {
+    "api-server": ["api-server"],
+    # no log servers of their own: the api-server reads the log files on this machine
+    "scheduler": ["scheduler", "--skip-serve-logs"],
+    "dag-processor": ["dag-processor"],
+    "triggerer": ["triggerer", "--skip-serve-logs"],
+}
+_HEALTH = ("metadatabase", "scheduler", "dag_processor", "triggerer")
+START_SECONDS = 180
+_END_SECONDS = 15
+
+
+class NotStarted(LoopError):
+    """Something this installation consists of could not be started."""
+
+
+def component(site: Site, name: str) -> Background:
+    """One of the four processes, running or not."""
+    return Background(name, site.folder / "processes", site.logs / f"{name}.log")
+
+
+def are_running(site: Site) -> bool:
+    """Whether all four processes run."""
+    return all(component(site, name).pid for name in COMPONENTS)
+
+
+def require_alive(site: Site) -> None:
+    """Raise NotStarted naming the first process that has died, with its last words."""
+    for name in COMPONENTS:
+        process = component(site, name)
+        if not process.pid:
+            raise NotStarted(f"Airflow's {name} has ended: {process.last_words()} (log: {process.log})")
+
+
+def start(site: Site) -> None:
+    """Start what does not run; everything anew when its environment has changed since."""
+    environment = site.environment()
+    told = hashlib.sha256(repr(sorted(_ours(environment).items())).encode()).hexdigest()
+    if are_running(site) and site.memory().get("environment") == told:
+        return
+    stop(site)
+    require_port(site)
+    for name, words in COMPONENTS.items():
+        component(site, name).start([sys.executable, "-m", "airflow", *words], environment, site.folder)
+    site.remember(environment=told)
+
+
+def require_port(site: Site) -> None:
+    """Raise NotStarted when another program listens on the UI's port."""
+    if not component(site, "api-server").pid and not port_is_free(site.ui_port):
+        raise NotStarted(
+            f"Port {site.ui_port} is in use by another program. Choose another: make run PORT={site.ui_port + 1}"
+        )
+
+
+def wait_until_healthy(site: Site, api: Api, dags: tuple[str, ...], tell: Callable[[str], None]) -> None:
+    """Return once all four are healthy and every one of `dags` has been read; NotStarted otherwise."""
+    deadline = time.monotonic() + START_SECONDS
+    while not _is_healthy(api):
+        require_alive(site)
+        if time.monotonic() > deadline:
+            raise NotStarted(
+                f"Airflow is not healthy after {START_SECONDS} s: {api.health()} (logs: {site.logs})"
+            )
+        time.sleep(0.5)
+    tell("Airflow is healthy")
+    api.login("admin", site.password_of("admin"))
+    while missing := [dag for dag in dags if not api.knows_dag(dag)]:
+        require_alive(site)
+        if broken := api.import_errors():
+            raise NotStarted(f"A DAG file cannot be read: {broken[0]}")
+        if time.monotonic() > deadline:
+            raise NotStarted(
+                f"The DAG {missing[0]} does not appear (log: {component(site, 'dag-processor').log})"
+            )
+        time.sleep(0.5)
+
+
+def stop(site: Site) -> None:
+    """End the four processes and every process they started; nothing happens when none runs."""
+    end(lambda: _alive(site), patience=_END_SECONDS)
+    end(lambda: marked(site.folder), patience=1)
+
+
+def _alive(site: Site) -> set[int]:
+    return {pid for name in COMPONENTS if (pid := component(site, name).pid)}
+
+
+def _is_healthy(api: Api) -> bool:
+    told = api.health()
+    return all(told.get(name) == "healthy" for name in _HEALTH)
+
+
+def _ours(environment: dict[str, str]) -> dict[str, str]:
+    return {
+        name: text
+        for name, text in environment.items()
+        if name.startswith(("AIRFLOW", "CHURN_", "PYTHONPATH"))
+    }

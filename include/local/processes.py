@@ -1,0 +1,149 @@
+"""Ports and background processes of this machine: start, recognise again, watch, end without leftovers."""
+
+import os
+import signal
+import socket
+import subprocess
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+HOST = "127.0.0.1"
+#: Every process we start, and so every child of it, carries this variable: that is how `stop` knows its own.
+MARK = "CHURN_SITE"
+
+
+def free_port() -> int:
+    """A loopback TCP port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((HOST, 0))
+        return int(probe.getsockname()[1])
+
+
+def port_is_free(port: int) -> bool:
+    """Whether `port` can be bound on loopback now."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True
+
+
+def is_running(pid: int) -> bool:
+    """Whether `pid` is a live process; a zombie nobody has reaped yet is not."""
+    if not exists(pid):
+        return False
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except FileNotFoundError:  # ended meanwhile, or a system without /proc
+        return not Path("/proc/self").exists()
+
+
+def exists(pid: int) -> bool:
+    """Whether the number `pid` is taken, be it by a zombie."""
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
+
+
+def wait_until(condition: Callable[[], bool], seconds: float) -> bool:
+    """Whether `condition` came true within `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(0.05)
+    return True
+
+
+@dataclass(frozen=True)
+class Background:
+    """A process that goes on when we end: `<folder>/<name>.pid` and its output in `log`."""
+
+    name: str
+    folder: Path
+    log: Path
+
+    @property
+    def pid(self) -> int | None:
+        """The live process, or None; a number that meanwhile belongs to another process is not ours."""
+        try:
+            pid, started = (self.folder / f"{self.name}.pid").read_text().split()
+        except (FileNotFoundError, ValueError):
+            return None
+        return int(pid) if is_running(int(pid)) and started == _started(int(pid)) else None
+
+    def start(self, command: Sequence[str], environment: Mapping[str, str], place: Path) -> None:
+        """Start it in a session of its own, so that Ctrl-C and a closed terminal do not reach it."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as log:
+            process = subprocess.Popen(
+                command,
+                env=dict(environment),
+                cwd=place,
+                stdin=subprocess.DEVNULL,
+                stdout=log,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        (self.folder / f"{self.name}.pid").write_text(f"{process.pid} {_started(process.pid)}")
+
+    def last_words(self) -> str:
+        """The last line of its output that tells of an error, else the last line."""
+        try:
+            lines = self.log.read_text(errors="replace").splitlines()[-200:]
+        except FileNotFoundError:
+            return "it left no output"
+        told = [line.strip() for line in lines if line.strip()]
+        errors = [line for line in told if "error" in line.lower() or "errno" in line.lower()]
+        return (errors or told or ["it left no output"])[-1]
+
+
+def marked(folder: Path) -> set[int]:
+    """Every live process that was started for the installation in `folder`, by its environment."""
+    mark = f"{MARK}={folder}".encode()
+    return {
+        int(place.name)
+        for place in Path("/proc").glob("[0-9]*")
+        if mark in _environment(place) and is_running(int(place.name))
+    }
+
+
+def end(pids: Callable[[], set[int]], patience: float) -> None:
+    """Ask every process to end, wait up to `patience` seconds, then kill what still runs."""
+    _signal(pids(), signal.SIGTERM)
+    if not wait_until(lambda: not pids(), seconds=patience):
+        for _ in range(20):  # a process may fork between being listed and being killed
+            _signal(pids(), signal.SIGKILL)
+            if wait_until(lambda: not pids(), seconds=0.5):
+                return
+
+
+def _signal(pids: set[int], what: signal.Signals) -> None:
+    for pid in pids:
+        with suppress(ProcessLookupError):
+            os.kill(pid, what)
+
+
+def _environment(place: Path) -> list[bytes]:
+    try:
+        return (place / "environ").read_bytes().split(b"\0")
+    except OSError:  # ended meanwhile, or another user's
+        return []
+
+
+def _started(pid: int) -> str:
+    """When a process began, in clock ticks since boot; empty on a system without /proc."""
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+    except OSError:
+        return "-"

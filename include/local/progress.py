@@ -1,0 +1,175 @@
+"""What a person sees while it works: one line per finished step or task, with its counts."""
+
+import json
+import re
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from include.domain.errors import LoopError
+from include.local.api import Api, ApiError
+from include.local.components import require_alive
+from include.local.sites import Site
+
+_DONE = ("success", "failed", "skipped", "upstream_failed", "removed")
+_ASKING = "awaiting_input"
+_POLL_SECONDS = 1.0
+_LOST_SECONDS = 60
+_HIDDEN = (
+    "stage",
+    "feed",
+    "period",
+    "month",
+    "run_id",
+    "fingerprint",
+    "campaign",
+    "cycle",
+    "name",
+    "peak_mb",
+)
+
+
+class RunFailed(LoopError):
+    """A run in Airflow ended red."""
+
+
+_began = time.monotonic()
+
+
+def tell(line: str) -> None:
+    """One line with the seconds since the command began."""
+    print(f"{time.monotonic() - _began:6.0f} s  {line}", flush=True)
+
+
+def tell_result(name: str, result: Any) -> None:
+    """One line for a finished task or stage: its name and the counts in its result."""
+    told = counts(result)
+    tell(f"{name:<34} {told}" if told else name)
+
+
+def counts(result: Any) -> str:
+    """The numbers and short words of a stage's result, as "rows in 2,114  rows out 2,110 …"."""
+    if isinstance(result, list):
+        results = [each for each in result if isinstance(each, dict)]
+        return counts(_added(results)) if results else ""
+    if not isinstance(result, Mapping):
+        return ""
+    told = [(name, value) for name, value in result.items() if name not in _HIDDEN and _is_short(value)]
+    return "  ".join(f"{name.replace('_', ' ')} {_text(value)}" for name, value in told[:8])
+
+
+def _added(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    total: dict[str, Any] = {}
+    for name, value in results[0].items():
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            total[name] = sum(each.get(name, 0) for each in results)
+        else:
+            total[name] = value
+    return total
+
+
+def _is_short(value: Any) -> bool:
+    return value is not None and (
+        isinstance(value, int | float) or (isinstance(value, str) and len(value) < 40)
+    )
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, bool) or isinstance(value, str):
+        return str(value)
+    return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
+
+
+def follow(site: Site, api: Api, dag: str, run_id: str) -> None:
+    """Tell each task of a run as it finishes; return when it is green, raise RunFailed when red."""
+    told: set[tuple[str, int, str]] = set()
+    answered = time.monotonic()
+    while True:
+        require_alive(site)
+        try:
+            state = api.run_state(dag, run_id)
+            tasks = api.task_instances(dag, run_id)
+            answered = time.monotonic()
+        except ApiError:
+            if time.monotonic() - answered > _LOST_SECONDS:
+                raise
+            time.sleep(_POLL_SECONDS)
+            continue
+        _tell_news(api, dag, run_id, tasks, told)
+        if state == "success":
+            return
+        if state == "failed":
+            raise RunFailed(_failure(site, dag, run_id, tasks))
+        time.sleep(_POLL_SECONDS)
+
+
+def _tell_news(
+    api: Api, dag: str, run_id: str, tasks: Sequence[Mapping[str, Any]], told: set[tuple[str, int, str]]
+) -> None:
+    finished = [task for task in tasks if task["state"] in (*_DONE, _ASKING)]
+    for task in sorted(finished, key=lambda task: str(task.get("end_date") or "9")):
+        key = (task["task_id"], task["map_index"], task["state"])
+        if key in told:
+            continue
+        told.add(key)
+        if task["state"] == "success":
+            tell_result(_name(task), api.result(dag, run_id, task["task_id"], task["map_index"]))
+        elif task["state"] == "failed":
+            tell(f"{_name(task):<34} FAILED")
+        elif task["state"] == _ASKING:
+            tell(
+                f"{_name(task):<34} waits for your answer: {api.url}/dags/{dag}/runs/{run_id}/required_actions"
+            )
+
+
+def _name(task: Mapping[str, Any]) -> str:
+    if task["map_index"] < 0:
+        return str(task["task_id"])
+    return f"{task['task_id']} [{task.get('rendered_map_index') or task['map_index']}]"
+
+
+def _failure(site: Site, dag: str, run_id: str, tasks: Sequence[Mapping[str, Any]]) -> str:
+    failed = [task for task in tasks if task["state"] == "failed"]
+    if not failed:
+        return f"The run {run_id} of {dag} failed without a failed task; read {site.logs / 'scheduler.log'}."
+    first = min(failed, key=lambda task: str(task.get("end_date") or "9"))
+    log = _log_of(site, dag, run_id, first)
+    return f"{dag}, task {_name(first)} failed: {last_error(log)}\n        log: {log}"
+
+
+def _log_of(site: Site, dag: str, run_id: str, task: Mapping[str, Any]) -> Path:
+    folder = site.logs / "tasks" / f"dag_id={dag}" / f"run_id={run_id}" / f"task_id={task['task_id']}"
+    if task["map_index"] >= 0:
+        folder /= f"map_index={task['map_index']}"
+    return folder / f"attempt={task['try_number']}.log"
+
+
+def last_error(log: Path) -> str:
+    """The last error a task's log (JSON lines) tells, in one line."""
+    try:
+        lines = log.read_text(errors="replace").splitlines()
+    except FileNotFoundError:
+        return "its process ended without a word"
+    for line in reversed(lines):
+        if (told := _error_in(line)) is not None:
+            return told
+    return lines[-1] if lines else "its log is empty"
+
+
+def _error_in(line: str) -> str | None:
+    try:
+        entry = json.loads(line)
+    except ValueError:
+        return line.strip() if re.match(r"\w*(Error|Exception)\b", line) else None
+    details = entry.get("error_detail")
+    if details:
+        return f"{details[-1]['exc_type']}: {details[-1]['exc_value']}"
+    is_error = entry.get("level") in ("error", "critical")
+    return str(entry.get("event")) if is_error else None
+
+
+def complain(sentence: str) -> None:
+    """The one line of a failure, on standard error."""
+    print(f"\nFAILED: {sentence}", file=sys.stderr, flush=True)

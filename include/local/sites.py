@@ -1,0 +1,164 @@
+"""One installation on this machine: where its things lie, its secrets, its processes' environment."""
+
+import base64
+import json
+import os
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from include.local.postgres import Server
+from include.local.processes import HOST, MARK
+from include.settings import ROOT
+
+RUN = ROOT / ".run"
+ROLES = ("churn_owner", "churn_loop", "churn_desk")
+DEFAULT_UI_PORT = 8080
+
+
+@dataclass(frozen=True)
+class Site:
+    """`demo` (everything simulated) or `local` (the operator's own deliveries), in `.run/<name>`."""
+
+    name: str
+    folder: Path
+
+    @classmethod
+    def named(cls, name: str) -> "Site":
+        """The site `.run/<name>` of this checkout."""
+        return cls(name, RUN / name)
+
+    @property
+    def server(self) -> Server:
+        """Its PostgreSQL, holding the databases `airflow` and `churn`."""
+        return Server(self.folder / "postgres")
+
+    @property
+    def lake(self) -> Path:
+        """Its lake."""
+        return self.folder / "lake"
+
+    @property
+    def logs(self) -> Path:
+        """Logs of components and tasks."""
+        return self.folder / "logs"
+
+    @property
+    def secrets_file(self) -> Path:
+        """Passwords and keys, readable by the owner alone."""
+        return self.folder / "secrets.json"
+
+    def prepare(self) -> None:
+        """Make the folders: open enough for PostgreSQL's own user to pass, data for the owner alone."""
+        for folder in (RUN, self.folder):
+            folder.mkdir(exist_ok=True)
+            folder.chmod(0o755)
+        for name in ("lake", "logs", "airflow", "processes", "province"):
+            (self.folder / name).mkdir(exist_ok=True, mode=0o700)
+
+    def remember(self, **facts: Any) -> None:
+        """Keep facts (UI port, landing folder, months, finished steps) for the next command."""
+        kept = {**self.memory(), **facts}
+        temporary = self.folder / "site.json.new"
+        temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+        temporary.replace(self.folder / "site.json")
+
+    def memory(self) -> dict[str, Any]:
+        """What `remember` kept; empty for a new site."""
+        try:
+            kept: dict[str, Any] = json.loads((self.folder / "site.json").read_text(encoding="utf-8"))
+        except FileNotFoundError:
+            return {}
+        return kept
+
+    @property
+    def ui_port(self) -> int:
+        """The port of the Airflow UI."""
+        return int(self.memory().get("ui_port", DEFAULT_UI_PORT))
+
+    @property
+    def url(self) -> str:
+        """Where the Airflow UI answers."""
+        return f"http://{HOST}:{self.ui_port}"
+
+    def secrets(self) -> dict[str, Any]:
+        """Keys and passwords, generated once: {"keys": …, "roles": …, "users": …}."""
+        if self.secrets_file.exists():
+            kept: dict[str, Any] = json.loads(self.secrets_file.read_text(encoding="utf-8"))
+            return kept
+        made = {
+            "keys": {
+                "jwt": secrets.token_urlsafe(48),
+                "api": secrets.token_urlsafe(48),
+                "fernet": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
+            },
+            "roles": {role: secrets.token_urlsafe(24) for role in ROLES},
+            "users": {},
+        }
+        self._keep_secrets(made)
+        return made
+
+    def password_of(self, username: str) -> str:
+        """The password of an Airflow user, generated at first need."""
+        known = self.secrets()
+        if username not in known["users"]:
+            known["users"][username] = secrets.token_urlsafe(9)
+            self._keep_secrets(known)
+        return str(known["users"][username])
+
+    def _keep_secrets(self, known: dict[str, Any]) -> None:
+        temporary = self.folder / "secrets.json.new"
+        temporary.unlink(missing_ok=True)
+        temporary.touch(mode=0o600)
+        temporary.write_text(json.dumps(known, indent=1), encoding="utf-8")
+        temporary.replace(self.secrets_file)
+
+    def database_url(self, role: str) -> str:
+        """The operations database as one of the three roles."""
+        return self.server.url("churn", user=role, password=self.secrets()["roles"][role])
+
+    def environment(self) -> dict[str, str]:
+        """What every process of this site gets on top of the caller's environment."""
+        keys = self.secrets()["keys"]
+        metadata = self.server.url("airflow").replace("postgresql://", "postgresql+psycopg2://", 1)
+        around = {name: os.environ.get(name, "") for name in ("NO_PROXY", "no_proxy")}
+        return {
+            **os.environ,
+            **{name: ",".join(filter(None, (told, HOST, "localhost"))) for name, told in around.items()},
+            **_airflow_settings(self),
+            "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
+            "AIRFLOW__CORE__FERNET_KEY": keys["fernet"],
+            "AIRFLOW__API_AUTH__JWT_SECRET": keys["jwt"],
+            "AIRFLOW__API__SECRET_KEY": keys["api"],
+            "AIRFLOW_CONN_CHURN_DB": self.database_url("churn_loop"),
+            "AIRFLOW_CONN_CHURN_DESK_DB": self.database_url("churn_desk"),
+            "CHURN_LAKE": str(self.lake),
+            "CHURN_LANDING": str(self.memory().get("landing", self.folder / "landing")),
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUTF8": "1",
+            MARK: str(self.folder),
+        }
+
+
+def _airflow_settings(site: Site) -> dict[str, str]:
+    return {
+        "AIRFLOW_HOME": str(site.folder / "airflow"),
+        "AIRFLOW__CORE__DAGS_FOLDER": str(ROOT / "dags"),
+        "AIRFLOW__CORE__PLUGINS_FOLDER": str(ROOT / "plugins"),
+        "AIRFLOW__CORE__LOAD_EXAMPLES": "False",
+        "AIRFLOW__CORE__EXECUTOR": "LocalExecutor",
+        # LocalExecutor forks this many workers of about 120 MB
+        "AIRFLOW__CORE__PARALLELISM": str(max(2, os.cpu_count() or 2)),
+        "AIRFLOW__CORE__AUTH_MANAGER": "airflow.providers.fab.auth_manager.fab_auth_manager.FabAuthManager",
+        "AIRFLOW__CORE__EXECUTION_API_SERVER_URL": f"{site.url}/execution/",
+        "AIRFLOW__API__HOST": HOST,
+        "AIRFLOW__API__PORT": str(site.ui_port),
+        "AIRFLOW__API__BASE_URL": site.url,
+        "AIRFLOW__API__INSTANCE_NAME": "Churn loop" + (" (demo)" if site.name == "demo" else ""),
+        "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
+        "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
+        "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "10",
+        "AIRFLOW__LOGGING__BASE_LOG_FOLDER": str(site.logs / "tasks"),
+        "AIRFLOW__LOGGING__COLORED_CONSOLE_LOG": "False",
+    }
