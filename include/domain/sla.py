@@ -1,0 +1,208 @@
+"""The service clocks of a ticket: deadlines, warnings, pauses, verdicts and escalation, as pure rules."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import date, datetime, time, timedelta
+from typing import Literal
+
+from include.domain.deadline import Deadline, Language, check_language, day_text
+from include.domain.errors import BadInput, Refused
+from include.domain.workdays import WorkCalendar, shanghai_day
+
+Clock = Literal["first_contact", "plan"]
+State = Literal["running", "met", "void", "breached"]
+Level = Literal["assignee", "lead", "branch_manager"]
+Pause = tuple[date, date]
+
+PLAN_DAYS = 3
+PAUSE_LIMIT = 5
+SINGLE_DAY_WARNING = time(15)
+LEVELS: tuple[Level, ...] = ("assignee", "lead", "branch_manager")
+ATTEMPTS_NEEDED = 3
+ATTEMPT_DAYS_NEEDED = 2
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What became of a clock, and `at` which instant; `noticed_at` is the tick that saw a breach."""
+
+    state: State
+    at: datetime | None = None
+    noticed_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Escalation:
+    """Who is told of a breach, and from which instant."""
+
+    level: Level
+    due_at: datetime
+
+
+def plan_deadline(
+    released_at: datetime, calendar: WorkCalendar, days: int = PLAN_DAYS, paused: Sequence[Pause] = ()
+) -> Deadline:
+    """Closing time of the `days`-th working day after the Shanghai day of release, pauses left out."""
+    return calendar.due_on(_day_of(released_at), days, paused)
+
+
+def first_contact_deadline(released_at: datetime, calendar: WorkCalendar) -> Deadline:
+    """Closing time of the first working day after the day of release; no pause moves it."""
+    return calendar.due_on(_day_of(released_at), 1)
+
+
+def reopened_deadline(reopened_at: datetime, calendar: WorkCalendar, days: int = PLAN_DAYS) -> Deadline:
+    """A new plan deadline counted from the day of reopening, free of old pauses; the old verdict stays."""
+    return plan_deadline(reopened_at, calendar, days)
+
+
+def warn_at(
+    released_at: datetime,
+    calendar: WorkCalendar,
+    days: int = PLAN_DAYS,
+    paused: Sequence[Pause] = (),
+    single: time = SINGLE_DAY_WARNING,
+) -> datetime:
+    """When a clock of `days` working days warns: closing time of day ⌈2n/3⌉, or `single` on the only day.
+
+    A clock of two days warns at its deadline: ⌈4/3⌉ = 2.
+    """
+    warned = calendar.due_on(_day_of(released_at), -(-2 * days // 3), paused)
+    return warned.at if days > 1 else datetime.combine(warned.day, single, warned.at.tzinfo)
+
+
+def plan_pause(
+    now: datetime,
+    call_back_on: date,
+    calendar: WorkCalendar,
+    earlier: Sequence[Pause] = (),
+    *,
+    with_lead: bool = False,
+    limit: int = PAUSE_LIMIT,
+) -> Pause:
+    """The days [today, call_back_on) on which the plan clock rests.
+
+    Without the lead the working days of this and the `earlier` pauses of the clock come to at most `limit`:
+    counted one by one, pauses in a row could stop it for good. Raises BadInput when the call-back does not
+    lie ahead, Refused when the clock rests already or the limit is passed.
+    """
+    today, until = _day_of(now), shanghai_day(call_back_on)
+    if until <= today:
+        raise BadInput(f"The call-back on {until} does not lie after today, {today}. Promise a later day.")
+    resting_until = max((end for start, end in earlier if start < end), default=today)
+    if resting_until > today:
+        raise Refused(f"The clock rests already until {resting_until}. End that pause first.")
+    resting = sum(_working_days(each, calendar) for each in (*earlier, (today, until)))
+    if resting > limit and not with_lead:
+        raise Refused(
+            f"A pause until {until} brings this ticket to {resting} working days of rest; "
+            f"{limit} are allowed without the team lead. Promise an earlier call-back or ask the lead."
+        )
+    return today, until
+
+
+def end_pause(pause: Pause, now: datetime) -> Pause:
+    """The pause cut short today, which counts again; a pause that is over stays as it was."""
+    start, end = pause
+    return start, max(start, min(end, _day_of(now)))
+
+
+def plan_met_at(
+    survey_at: datetime | None, plan_at: datetime | None, closed_without_plan_at: datetime | None = None
+) -> datetime | None:
+    """When the plan clock was met: survey and plan recorded, or closed with an outcome that needs no plan."""
+    recorded_at = max(survey_at, plan_at) if survey_at and plan_at else None
+    return min((at for at in (recorded_at, closed_without_plan_at) if at), default=None)
+
+
+def judge(
+    due_at: datetime, now: datetime, met_at: datetime | None = None, voided_at: datetime | None = None
+) -> Verdict:
+    """The verdict at the tick `now`. Work at the very instant of the deadline still meets it.
+
+    What happens after the deadline never undoes a breach, even when no tick came in between.
+    """
+    for moment in (due_at, now, met_at, voided_at):
+        _check_aware(moment)
+    latest = min(due_at, now)
+    if met_at is not None and met_at <= min(latest, voided_at or latest):
+        return Verdict("met", met_at)
+    if voided_at is not None and voided_at <= latest:
+        return Verdict("void", voided_at)
+    return Verdict("breached", due_at, now) if now > due_at else Verdict("running")
+
+
+def escalations(breached_at: datetime, calendar: WorkCalendar) -> tuple[Escalation, ...]:
+    """Assignee at the breach; lead and branch manager at closing time one and two working days later."""
+    day = _day_of(breached_at)
+    later = (Escalation(level, calendar.due_on(day, gap).at) for gap, level in enumerate(LEVELS[1:], start=1))
+    return (Escalation(LEVELS[0], breached_at), *later)
+
+
+def escalation_due(
+    breached_at: datetime, now: datetime, calendar: WorkCalendar, sent: Level | None = None
+) -> Escalation | None:
+    """The highest escalation due at `now` above the level already `sent`; missed lower ones are skipped."""
+    _check_aware(now)
+    reached = -1 if sent is None else LEVELS.index(sent)
+    due = [each for each in escalations(breached_at, calendar)[reached + 1 :] if each.due_at <= now]
+    return due[-1] if due else None
+
+
+def is_unreachable(
+    attempts: Sequence[datetime],
+    calendar: WorkCalendar,
+    attempts_needed: int = ATTEMPTS_NEEDED,
+    days_needed: int = ATTEMPT_DAYS_NEEDED,
+) -> bool:
+    """Whether the attempts allow the outcome "unreachable": enough, on enough different working days."""
+    return len(attempts) >= attempts_needed and len(_days_worked(attempts, calendar)) >= days_needed
+
+
+def check_unreachable(
+    attempts: Sequence[datetime],
+    calendar: WorkCalendar,
+    attempts_needed: int = ATTEMPTS_NEEDED,
+    days_needed: int = ATTEMPT_DAYS_NEEDED,
+) -> None:
+    """Raise Refused, with what is missing, unless the attempts allow the outcome "unreachable"."""
+    if not is_unreachable(attempts, calendar, attempts_needed, days_needed):
+        raise Refused(
+            f"'Unreachable' needs {attempts_needed} attempts on {days_needed} working days; this ticket has "
+            f"{len(attempts)} on {len(_days_worked(attempts, calendar))}. Try again on another working day."
+        )
+
+
+def explain(deadline: Deadline, language: Language = "zh", clock: Clock = "plan") -> list[str]:
+    """Why this deadline: one sentence that says what is due when, then one per calendar day."""
+    check_language(language)
+    counted = sum(note.counted for note in deadline.days)
+    when = f"{day_text(deadline.day, language)} {deadline.at:%H:%M}"
+    if language == "zh":
+        what = {"plan": "需求调查和挽留方案", "first_contact": "首次联系"}[clock]
+        head = f"{what}须在 {when} 前完成：起算日后第 {counted} 个工作日。"
+    else:
+        what = {"plan": "Needs survey and retention plan", "first_contact": "First contact"}[clock]
+        head = f"{what} due by {when}: working day {counted} after the day it starts."
+    return [head, *deadline.explain(language)]
+
+
+def _day_of(moment: datetime) -> date:
+    _check_aware(moment)
+    return shanghai_day(moment)
+
+
+def _check_aware(moment: datetime | None) -> None:
+    if moment is not None:
+        if not isinstance(moment, datetime):
+            raise BadInput(f"{moment!r} is a day, not an instant. Give a datetime with its time zone.")
+        shanghai_day(moment)
+
+
+def _working_days(pause: Pause, calendar: WorkCalendar) -> int:
+    start, end = pause
+    return calendar.working_days_between(start - timedelta(days=1), end - timedelta(days=1))
+
+
+def _days_worked(attempts: Sequence[datetime], calendar: WorkCalendar) -> set[date]:
+    return {day for day in map(_day_of, attempts) if calendar.is_working(day)}
