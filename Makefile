@@ -1,6 +1,5 @@
 # Needs Python 3.11 or newer and make; everything else is installed into .venv, everything generated lies in .run.
 PYTHON ?= python3
-PORT ?= 8080
 VENV := .venv/bin
 LOCAL := $(VENV)/python -m include.local
 
@@ -10,8 +9,8 @@ export PYTHONUNBUFFERED := 1
 .DEFAULT_GOAL := help
 .PHONY: help environment run stop status clean test check lint types bench lock
 
-help: ## what there is
-	@echo "make run                                  a demo: simulated province, Airflow, two cycles (PORT=$(PORT))"
+help:
+	@echo "make run                                  a demo: simulated province, Airflow, two cycles [PORT=8080]"
 	@echo "make run LANDING=dir MONTH=YYYY-MM        the loop on your own deliveries [AS_OF=...] [DISPATCH_LATE=1]"
 	@echo "make status                               what is running, and where"
 	@echo "make stop                                 end every process of it"
@@ -25,12 +24,12 @@ environment:
 	@command -v $(PYTHON) >/dev/null || { echo "There is no '$(PYTHON)'. Install Python 3.11 or newer, or name one: make run PYTHON=/path/to/python3"; exit 1; }
 	@$(PYTHON) include/local/environment.py
 
-run: environment ## DESIGN 9: demo, or LANDING and MONTH for real deliveries
-	@$(LOCAL) start --port $(PORT) \
+run: environment
+	@$(LOCAL) start $(if $(PORT),--port $(PORT)) \
 		$(if $(LANDING),--landing '$(LANDING)') $(if $(MONTH),--month '$(MONTH)') \
 		$(if $(AS_OF),--as-of '$(AS_OF)') $(if $(DISPATCH_LATE),--dispatch-late '$(DISPATCH_LATE)')
 
-# Ending and removing must work with a broken or missing environment too
+# Ending and removing must work with a broken or missing environment too: standard library only
 stop:
 	@$(PYTHON) -m include.local stop
 

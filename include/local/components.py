@@ -60,8 +60,9 @@ def start(site: Site) -> None:
 def require_port(site: Site) -> None:
     """Raise NotStarted when another program listens on the UI's port."""
     if not component(site, "api-server").pid and not port_is_free(site.ui_port):
+        other = site.ui_port + 1
         raise NotStarted(
-            f"Port {site.ui_port} is in use by another program. Choose another: make run PORT={site.ui_port + 1}"
+            f"Port {site.ui_port} is in use by another program. Choose another: make run PORT={other}"
         )
 
 

@@ -77,14 +77,14 @@ def _is_short(value: Any) -> bool:
 
 
 def _text(value: Any) -> str:
-    if isinstance(value, bool) or isinstance(value, str):
+    if isinstance(value, bool | str):
         return str(value)
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
-def follow(site: Site, api: Api, dag: str, run_id: str) -> None:
-    """Tell each task of a run as it finishes; return when it is green, raise RunFailed when red."""
-    told: set[tuple[str, int, str]] = set()
+def follow(site: Site, api: Api, dag: str, run_id: str) -> list[Any]:
+    """Tell each task of a run as it finishes; what they returned when it is green, RunFailed when red."""
+    told: dict[tuple[str, int, str], Any] = {}
     answered = time.monotonic()
     while True:
         require_alive(site)
@@ -99,29 +99,28 @@ def follow(site: Site, api: Api, dag: str, run_id: str) -> None:
             continue
         _tell_news(api, dag, run_id, tasks, told)
         if state == "success":
-            return
+            return list(told.values())
         if state == "failed":
             raise RunFailed(_failure(site, dag, run_id, tasks))
         time.sleep(_POLL_SECONDS)
 
 
 def _tell_news(
-    api: Api, dag: str, run_id: str, tasks: Sequence[Mapping[str, Any]], told: set[tuple[str, int, str]]
+    api: Api, dag: str, run_id: str, tasks: Sequence[Mapping[str, Any]], told: dict[tuple[str, int, str], Any]
 ) -> None:
     finished = [task for task in tasks if task["state"] in (*_DONE, _ASKING)]
     for task in sorted(finished, key=lambda task: str(task.get("end_date") or "9")):
         key = (task["task_id"], task["map_index"], task["state"])
         if key in told:
             continue
-        told.add(key)
+        told[key] = None
         if task["state"] == "success":
-            tell_result(_name(task), api.result(dag, run_id, task["task_id"], task["map_index"]))
+            told[key] = api.result(dag, run_id, task["task_id"], task["map_index"])
+            tell_result(_name(task), told[key])
         elif task["state"] == "failed":
             tell(f"{_name(task):<34} FAILED")
         elif task["state"] == _ASKING:
-            tell(
-                f"{_name(task):<34} waits for your answer: {api.url}/dags/{dag}/runs/{run_id}/required_actions"
-            )
+            tell(f"{_name(task):<34} waits for you: {api.url}/dags/{dag}/runs/{run_id}/required_actions")
 
 
 def _name(task: Mapping[str, Any]) -> str:

@@ -4,6 +4,7 @@ import base64
 import json
 import os
 import secrets
+import threading
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -15,6 +16,8 @@ from include.settings import ROOT
 RUN = ROOT / ".run"
 ROLES = ("churn_owner", "churn_loop", "churn_desk")
 DEFAULT_UI_PORT = 8080
+#: steps of one command run side by side in threads
+_WRITING = threading.RLock()
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,20 @@ class Site:
 
     def remember(self, **facts: Any) -> None:
         """Keep facts (UI port, landing folder, months, finished steps) for the next command."""
-        kept = {**self.memory(), **facts}
-        temporary = self.folder / "site.json.new"
-        temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
-        temporary.replace(self.folder / "site.json")
+        with _WRITING:
+            kept = {**self.memory(), **facts}
+            temporary = self.folder / "site.json.new"
+            temporary.write_text(json.dumps(kept, indent=1), encoding="utf-8")
+            temporary.replace(self.folder / "site.json")
+
+    def finish(self, step: str, result: Any) -> None:
+        """Keep the result (JSON) of a step that need not be done again."""
+        with _WRITING:
+            self.remember(finished={**self.finished(), step: result})
+
+    def finished(self) -> dict[str, Any]:
+        """Results of the steps earlier commands have finished."""
+        return dict(self.memory().get("finished", {}))
 
     def memory(self) -> dict[str, Any]:
         """What `remember` kept; empty for a new site."""
@@ -101,10 +114,11 @@ class Site:
 
     def password_of(self, username: str) -> str:
         """The password of an Airflow user, generated at first need."""
-        known = self.secrets()
-        if username not in known["users"]:
-            known["users"][username] = secrets.token_urlsafe(9)
-            self._keep_secrets(known)
+        with _WRITING:
+            known = self.secrets()
+            if username not in known["users"]:
+                known["users"][username] = secrets.token_urlsafe(9)
+                self._keep_secrets(known)
         return str(known["users"][username])
 
     def _keep_secrets(self, known: dict[str, Any]) -> None:

@@ -4,11 +4,12 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from pathlib import Path
 from typing import Any
 
 from include.domain.errors import LoopError
-from include.local.processes import MARK
+from include.local.processes import MARK, end, marked
 from include.local.progress import tell
 from include.local.sites import ROLES, Site
 from include.settings import ROOT
@@ -25,44 +26,45 @@ def work_mark(site: Site) -> Path:
 
 def once(site: Site, name: str, work: Callable[[], Any]) -> Any:
     """Do `work` unless an earlier command finished it; its result is kept, so it must be JSON."""
-    finished: dict[str, Any] = site.memory().get("finished", {})
-    if name not in finished:
-        finished_now = work()
-        finished = {**site.memory().get("finished", {}), name: finished_now}
-        site.remember(finished=finished)
-    return finished[name]
+    if name not in site.finished():
+        site.finish(name, work())
+    return site.finished()[name]
+
+
+def together(site: Site, *works: Callable[[], Any]) -> None:
+    """Do all `works` side by side; when one fails (or we are interrupted) end the others' programs."""
+    with ThreadPoolExecutor(max_workers=len(works)) as pool:
+        futures = [pool.submit(work) for work in works]
+        try:
+            for future in wait(futures, return_when=FIRST_EXCEPTION).done:
+                future.result()
+        except BaseException:
+            end(lambda: marked(work_mark(site)), patience=2)
+            raise
 
 
 def make_databases(site: Site) -> None:
-    """Create `airflow` and `churn` where they are missing, bring `churn` up to date, give its roles passwords."""
-    import psycopg2
-    from psycopg2 import sql
+    """Create `airflow` and `churn` where missing, bring `churn` up to date, let its roles log in."""
+    import sqlalchemy as sa
 
-    from include.database import upgrade
+    from include.database import engine, upgrade
+    from include.queries import load
 
-    def execute(database: str, *statements: Any) -> None:
-        connection = psycopg2.connect(site.server.url(database))
-        connection.autocommit = True
-        with connection.cursor() as cursor:
-            for statement in statements:
-                cursor.execute(statement)
-        connection.close()
-
-    connection = psycopg2.connect(site.server.url("postgres"))
-    with connection, connection.cursor() as cursor:
-        cursor.execute("select datname from pg_database")
-        known = {name for (name,) in cursor.fetchall()}
-    connection.close()
-    missing = [name for name in ("airflow", "churn") if name not in known]
-    execute("postgres", *(sql.SQL("create database {}").format(sql.Identifier(name)) for name in missing))
-    upgrade(site.server.url("churn"))
-    login = sql.SQL("alter role {} login password {}")
-    passwords = site.secrets()["roles"]
-    execute("churn", *(login.format(sql.Identifier(role), sql.Literal(passwords[role])) for role in ROLES))
+    queries = load("local")
+    server = engine(site.server.url("postgres"), role=None, isolation_level="AUTOCOMMIT")
+    with server.connect() as db:
+        for name in ("airflow", "churn"):
+            if not db.scalar(queries["database_exists"], {"name": name}):
+                db.execute(sa.text(f"create database {name} template template0"))
+        upgrade(site.server.url("churn"))
+        for role in ROLES:
+            values = {"role": role, "password": site.secrets()["roles"][role]}
+            db.exec_driver_sql(str(db.scalar(queries["login_statement"], values)).replace("%", "%%"))
+    server.dispose()
 
 
 def bootstrap_airflow(site: Site, users: Sequence[tuple[str, str, str]]) -> None:
-    """Airflow's metadata, roles and `users` (username, role, name) with passwords kept in the secrets file."""
+    """Airflow's metadata, roles and `users` (username, role, name); passwords from the secrets file."""
     given = [
         {"username": username, "role": role, "name": name, "password": site.password_of(username)}
         for username, role, name in users

@@ -1,0 +1,52 @@
+"""The Airflow of a site as steps: make its databases, start it, run a DAG in it to the end."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from include.local import components
+from include.local.api import Api
+from include.local.progress import follow, tell
+from include.local.sites import Site
+from include.local.steps import bootstrap_airflow, make_databases, once
+
+LOOP = "churn_warning"
+DAGS = (LOOP, "release_tickets", "watch_sla", "follow_up", "train_models")
+
+
+def start_databases(site: Site) -> None:
+    """PostgreSQL with both databases, the operations database at its newest revision."""
+    if site.server.is_ready() and "databases" in site.finished():
+        return
+    site.server.start()
+    make_databases(site)
+    site.finish("databases", True)
+    tell(f"PostgreSQL is ready on port {site.server.port}")
+
+
+def start_airflow(site: Site, users: Sequence[tuple[str, str, str]]) -> Api:
+    """Airflow with its roles and `users` (username, role, name), healthy, every DAG read, logged in as admin."""
+    api = Api(site.url)
+    wanted = sorted(username for username, _, _ in users)
+    if site.finished().get("users") != wanted:
+        bootstrap_airflow(site, users)
+        site.finish("users", wanted)
+        tell("Airflow's database, roles and users are ready")
+    components.start(site)
+    components.wait_until_healthy(site, api, DAGS, tell)
+    return api
+
+
+def run_dag(site: Site, api: Api, dag: str, conf: dict[str, Any]) -> list[Any]:
+    """Trigger a DAG, tell its progress and return what its tasks returned; RunFailed when it ends red."""
+    run_id = api.trigger(dag, conf)
+    api.unpause(dag)
+    tell(f"{dag} started: {site.url}/dags/{dag}/runs/{run_id}")
+    return follow(site, api, dag, run_id)
+
+
+def run_dag_once(site: Site, api: Api, dag: str, conf: dict[str, Any]) -> list[Any]:
+    """`run_dag`, unless an earlier command saw it end green; its results are kept."""
+    results: list[Any] = once(
+        site, f"{dag} {conf.get('month', '')}".strip(), lambda: run_dag(site, api, dag, conf)
+    )
+    return results

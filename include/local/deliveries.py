@@ -1,0 +1,86 @@
+"""The loop on the operator's own deliveries: no simulated row, no simulated person."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from include.domain.errors import BadInput
+from include.domain.months import parse_month
+from include.local.airflow import DAGS, LOOP, run_dag, start_airflow, start_databases
+from include.local.sites import Site
+from include.local.summary import summarise
+
+_USERS = (("admin", "Admin", "Administrator"), ("operator", "Op", "Operator"))
+#: A row of a subscriber snapshot takes about this many bytes as CSV; it only sets the number of shards.
+_BYTES_A_SUBSCRIBER = 150
+
+
+@dataclass(frozen=True)
+class Request:
+    """What to run: a landing folder, a month, and a person's choices."""
+
+    landing: Path
+    month: str
+    as_of: datetime | None = None
+    dispatch_late: bool = False
+
+    @classmethod
+    def parse(
+        cls, landing: str | None, month: str | None, as_of: str | None, dispatch_late: str
+    ) -> "Request":
+        """The request behind the words of a command; BadInput says which of them cannot be used."""
+        if not landing:
+            raise BadInput("LANDING is missing. Say: make run LANDING=folder MONTH=YYYY-MM")
+        folder = Path(landing).expanduser().resolve()
+        if not folder.is_dir():
+            raise BadInput(f"LANDING={landing} is not a folder. It must hold <feed>/month=YYYY-MM/ folders.")
+        if not month:
+            raise BadInput(f"MONTH is missing. Say: make run LANDING={landing} MONTH=YYYY-MM")
+        return cls(folder, parse_month(month), _instant(as_of), _is_yes(dispatch_late))
+
+    def conf(self) -> dict[str, Any]:
+        """The Params of the DAG run."""
+        as_of = self.as_of.isoformat() if self.as_of else None
+        return {"month": self.month, "as_of": as_of, "dispatch_late": self.dispatch_late, "train": True}
+
+
+def run_deliveries(site: Site, request: Request) -> str:
+    """Run the loop for one month in Airflow; return the closing summary."""
+    site.remember(landing=str(request.landing))
+    start_databases(site)
+    make_lake(site, request)
+    api = start_airflow(site, _USERS)
+    told = run_dag(site, api, LOOP, request.conf())
+    for dag in DAGS:
+        api.unpause(dag)
+    return summarise(site, request.month, told, [("admin", "everything"), ("operator", "DAGs and runs")])
+
+
+def make_lake(site: Site, request: Request) -> None:
+    """Create the lake at the first run, with shards for the size of the subscriber snapshot."""
+    from include.lake import Lake
+
+    snapshot = request.landing / "subscribers" / f"month={request.month}"
+    size = sum(file.stat().st_size for file in snapshot.glob("*") if file.is_file())
+    Lake.open_or_create(site.lake, subscribers=size // _BYTES_A_SUBSCRIBER)
+
+
+def _instant(text: str | None) -> datetime | None:
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"AS_OF={text} is not an instant. Write it as 2026-11-05T06:00+08:00.") from None
+    if moment.tzinfo is None:
+        raise BadInput(f"AS_OF={text} has no time zone. Write it as {text}+08:00.")
+    return moment
+
+
+def _is_yes(text: str) -> bool:
+    if text.lower() in ("", "0", "no", "false"):
+        return False
+    if text.lower() in ("1", "yes", "true"):
+        return True
+    raise BadInput(f"DISPATCH_LATE={text} is neither 1 nor 0.")

@@ -1,0 +1,150 @@
+"""The demo: a simulated province lives through two cycles of the loop.
+
+M−1 is scored as it would have been then, worked by simulated staff and observed; M is opened in Airflow and
+waits for people. Every step is kept when finished, so that a second `make run` goes on where the first ended.
+"""
+
+import csv
+from collections.abc import Sequence
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from include.domain.months import ZONE, default_as_of, first_day, month_of, shift
+from include.local.airflow import DAGS, LOOP, run_dag_once, start_airflow, start_databases
+from include.local.progress import tell, tell_result
+from include.local.sites import Site
+from include.local.steps import once, results, run, together
+from include.local.summary import CAMPAIGN, ask, summarise
+
+SUBSCRIBERS = 20_000
+HISTORY_MONTHS = 8
+SEED = 2026
+_FAB_ROLES = {"agent": "RetentionStaff", "lead": "RetentionLead", "manager": "RetentionManager"}
+
+
+def run_demo(site: Site, now: datetime) -> str:
+    """Bring the demo to where M waits for people; return the closing summary."""
+    month = once(site, "month", lambda: newest_month(now))
+    site.remember(landing=str(landing(site)))
+    start_databases(site)
+    once(site, "staff", lambda: hire_staff(site))
+    together(site, lambda: start_airflow(site, users(site)), lambda: prepare_data(site, month))
+    api = start_airflow(site, users(site))
+    told = run_dag_once(site, api, LOOP, {"month": month, "train": True})
+    told += run_dag_once(site, api, "release_tickets", {})
+    for dag in DAGS:
+        api.unpause(dag)
+    return summarise(site, month, told, who_logs_in(site))
+
+
+def newest_month(now: datetime) -> str:
+    """The newest month a scheduled run would have worked on by `now`."""
+    month = shift(month_of(now.astimezone(ZONE).date()), -1)
+    return month if default_as_of(month) <= now else shift(month, -1)
+
+
+def landing(site: Site) -> Path:
+    """Where the simulated province's deliveries land."""
+    return site.folder / "province" / "landing"
+
+
+# ---- the data of both cycles
+
+
+def prepare_data(site: Site, month: str) -> None:
+    """The province up to M−1, the cycle of M−1 with its staff, then month M as it became through their work."""
+    earlier = shift(month, -1)
+    once(site, f"province {earlier}", lambda: simulate(site, HISTORY_MONTHS, earlier))
+    once(site, f"cycle {earlier}", lambda: run_earlier_cycle(site, earlier))
+    once(site, f"work {earlier}", lambda: work_tickets(site, earlier))
+    once(site, f"province {month}", lambda: simulate(site, HISTORY_MONTHS + 1, month, treated(site, earlier)))
+
+
+def simulate(site: Site, months: int, last_month: str, treated: Path | None = None) -> bool:
+    """Write the province's landing files up to `last_month`, with the effect of the contacts in `treated`."""
+    size = ["--subscribers", str(SUBSCRIBERS), "--months", str(months), "--seed", str(SEED)]
+    words = [
+        "-m",
+        "include.simulator",
+        *size,
+        "--last-month",
+        last_month,
+        "--out",
+        str(site.folder / "province"),
+    ]
+    run(site, "simulator", [*words, "--treated", str(treated)] if treated else words)
+    tell(f"{'simulated province':<34} {SUBSCRIBERS:,} subscribers up to {last_month}")
+    return True
+
+
+def run_earlier_cycle(site: Site, month: str) -> list[Any]:
+    """The loop for M−1 without Airflow, as it would have run on the 5th of the month after."""
+    as_of = default_as_of(month)
+    words = ["-m", "include.loop", "--landing", str(landing(site)), "--lake", str(site.lake), "--train"]
+    words += ["--db", site.database_url("churn_loop"), "--month", month]
+    words += ["--as-of", as_of.isoformat(), "--now", (as_of + timedelta(hours=2)).isoformat()]
+    told = []
+    for result in results(site, "loop", words):
+        told.append(result)
+        tell_result(f"{month} {result.get('stage', '')}", result)
+    return told
+
+
+def treated(site: Site, month: str) -> Path:
+    """Write whom staff contacted in the cycle `month`, and with what offer, for the simulator."""
+    file = site.folder / "province" / f"treated-{month}.csv"
+    rows = ask(site, "list_treated", campaign=CAMPAIGN, cycle=month)
+    with file.open("w", newline="", encoding="utf-8") as out:
+        writer = csv.writer(out)
+        writer.writerow(("subscriber_id", "month", "offer_reason", "contacted_on"))
+        writer.writerows(tuple(row.values()) for row in rows)
+    return file
+
+
+# ---- the people
+
+
+def hire_staff(site: Site) -> bool:
+    """Put the simulated staff, each with an Airflow user, into the operations database."""
+    run(site, "staff", ["-m", "include.simulator.staff", "hire", "--db", site.database_url("churn_loop")])
+    return True
+
+
+def work_tickets(site: Site, month: str) -> list[Any]:
+    """Let the simulated staff work the cycle of M−1, working day by working day, until its next month ends."""
+    opened = default_as_of(month)
+    ends = datetime.combine(first_day(shift(month, 2)) - timedelta(days=1), time(20, 0), ZONE)
+    words = [
+        "-m",
+        "include.simulator.staff",
+        "work",
+        "--db",
+        site.database_url("churn_loop"),
+        "--cycle",
+        month,
+    ]
+    words += ["--from", opened.isoformat(), "--until", ends.isoformat(), "--seed", str(SEED)]
+    told = []
+    for result in results(site, "staff", words):
+        told.append(result)
+        tell_result(f"{month} simulated staff", result)
+    return told
+
+
+def users(site: Site) -> list[tuple[str, str, str]]:
+    """Airflow's users: administrator, operator, and everybody on the staff."""
+    people = ask(site, "list_people")
+    staff = [(row["airflow_username"], _FAB_ROLES[row["role"]], row["name"]) for row in people]
+    return [("admin", "Admin", "Administrator"), ("operator", "Op", "Operator"), *staff]
+
+
+def who_logs_in(site: Site) -> Sequence[tuple[str, str]]:
+    """For the summary: the administrator, the operator and one person of each role."""
+    people = ask(site, "list_people")
+    first = {row["role"]: row for row in reversed(people)}
+    named = [
+        (row["airflow_username"], f"{role} {row['name']} ({row['team']}), desk at /plugin/retention-desk")
+        for role, row in sorted(first.items())
+    ]
+    return [("admin", "everything"), ("operator", "DAGs and runs"), *named]

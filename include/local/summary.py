@@ -1,0 +1,142 @@
+"""The closing summary of a run: stages, grades, arms, tickets, deadlines, follow-up, and where to log in."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from include.database import engine
+from include.domain.months import ZONE
+from include.local.sites import Site
+from include.queries import load
+
+CAMPAIGN = "churn_warning"
+_COUNTS = ("rows_in", "rows_out", "quarantined")
+
+
+def ask(site: Site, query: str, **values: Any) -> list[Mapping[str, Any]]:
+    """Rows of one of the queries in sql/local.sql, with the rights of the stages."""
+    made = engine(site.database_url("churn_loop"))
+    try:
+        with made.connect() as db, db.begin():
+            return [dict(row) for row in db.execute(load("local")[query], values).mappings()]
+    finally:
+        made.dispose()
+
+
+def summarise(site: Site, month: str, results: Iterable[Any], people: Sequence[tuple[str, str]]) -> str:
+    """The summary of the cycle `month`; `results` of its stages, `people` as (username, what for)."""
+    cycle = {"campaign": CAMPAIGN, "cycle": month}
+    parts = [
+        ("Stages", stage_lines(results)),
+        (f"Grades of {month}", _grade_lines(ask(site, "count_grades", **cycle))),
+        ("Dispatch", _decision_lines(ask(site, "count_decisions", **cycle))),
+        ("Tickets", _ticket_lines(ask(site, "count_tickets", **cycle))),
+        ("Follow-up", _outcome_lines(ask(site, "count_outcomes", campaign=CAMPAIGN))),
+        (f"Log in at {site.url}", _login_lines(site, people)),
+    ]
+    return "\n".join(f"\n{title}\n" + "\n".join(f"  {line}" for line in lines) for title, lines in parts)
+
+
+def stage_lines(results: Iterable[Any]) -> list[str]:
+    """Rows in and out of each stage, summed over its mapped tasks."""
+    added: dict[str, dict[str, int]] = {}
+    for result in _flat(results):
+        counts = added.setdefault(str(result["stage"]), {})
+        for name in _COUNTS:
+            if isinstance(result.get(name), int):
+                counts[name] = counts.get(name, 0) + result[name]
+    rows = [(stage, *(counts.get(name, "") for name in _COUNTS)) for stage, counts in added.items()]
+    return _table(
+        ("", "rows in", "rows out", "quarantined"), [row for row in rows if any(c != "" for c in row[1:])]
+    )
+
+
+def _flat(results: Iterable[Any]) -> Iterable[Mapping[str, Any]]:
+    for result in results:
+        if isinstance(result, list):
+            yield from _flat(result)
+        elif isinstance(result, Mapping) and "stage" in result:
+            yield result
+
+
+def _grade_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return ["nobody is at high or medium risk"]
+    return _table(("grade", "tier", "subscribers"), [(r["grade"], r["tier"], r["subscribers"]) for r in rows])
+
+
+def _decision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return ["nothing was dispatched"]
+    words = {
+        "treated": "gets a ticket",
+        "held_out": "held out, for comparison",
+        "not_reached": "beyond capacity",
+    }
+    named = [(words.get(row["decision"], row["reason"]), row["subscribers"]) for row in rows]
+    return _table(("priority warnings", "subscribers"), named)
+
+
+def _ticket_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return ["no tickets"]
+    return _table(
+        ("state", "tickets", "expected", "plan due"),
+        [(row["state"], row["tickets"], _expected(row), _due(row)) for row in rows],
+    )
+
+
+def _expected(row: Mapping[str, Any]) -> str:
+    if row["state"] != "waiting":
+        return ""
+    return _span(str(row["first_expected_on"]), str(row["last_expected_on"]))
+
+
+def _due(row: Mapping[str, Any]) -> str:
+    if row["first_due_at"] is None:
+        return "set at release"
+    first, last = (f"{row[name].astimezone(ZONE):%Y-%m-%d %H:%M}" for name in ("first_due_at", "last_due_at"))
+    return _span(first, last) + (" (provisional)" if row["is_provisional"] else "")
+
+
+def _span(first: str, last: str) -> str:
+    return first if first == last else f"{first} to {last}"
+
+
+def _outcome_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    if not rows:
+        return ["no cycle is observed yet: its next month is not complete"]
+    words = {"treated": "contacted", "held_out": "held out"}
+    return _table(
+        ("cycle", "arm", "subscribers", "left", "share"),
+        [
+            (row["cycle"], words.get(row["arm"], row["arm"]), row["subscribers"], row["churned"], _share(row))
+            for row in rows
+        ],
+    )
+
+
+def _share(row: Mapping[str, Any]) -> str:
+    return f"{100 * row['churned'] / row['subscribers']:.1f} %"
+
+
+def _login_lines(site: Site, people: Sequence[tuple[str, str]]) -> list[str]:
+    known = site.secrets()["users"]
+    return _table(
+        ("user", "password", ""),
+        [(user, known[user], what_for) for user, what_for in people if user in known],
+    )
+
+
+def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
+    cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in [head, *rows]]
+    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
+    numeric = [
+        all(isinstance(row[column], int) or row[column] == "" for row in rows) for column in range(len(head))
+    ]
+    return [
+        "  ".join(
+            cell.rjust(width) if is_number else cell.ljust(width)
+            for cell, width, is_number in zip(row, widths, numeric, strict=True)
+        ).rstrip()
+        for row in cells
+    ]
