@@ -89,7 +89,7 @@ def plan_pause(
     today, until = _day_of(now), shanghai_day(call_back_on)
     if until <= today:
         raise BadInput(f"The call-back on {until} does not lie after today, {today}. Promise a later day.")
-    resting_until = max((end for start, end in earlier if start < end), default=today)
+    resting_until = max((end for _, end in earlier), default=today)
     if resting_until > today:
         raise Refused(f"The clock rests already until {resting_until}. End that pause first.")
     resting = sum(_working_days(each, calendar) for each in (*earlier, (today, until)))

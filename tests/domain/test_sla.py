@@ -122,6 +122,11 @@ def test_five_working_days_may_be_paused_without_the_lead_and_a_sixth_with_the_l
     assert plan_pause(at(9), date(2026, 11, 17), CALENDAR, with_lead=True)[1] == date(2026, 11, 17)
 
 
+def test_a_pause_begun_on_a_rest_day_ends_before_the_day_of_the_call_back():
+    # Saturday 7 to Sunday 15 November: the Monday of the call-back is worked
+    assert plan_pause(at(7), date(2026, 11, 16), CALENDAR) == (date(2026, 11, 7), date(2026, 11, 16))
+
+
 def test_a_holiday_week_does_not_use_up_the_working_days_of_a_pause():
     # Wednesday 30 September to Monday 12 October: 30 September, 8, 9 and the make-up Saturday 10 October
     plan_pause(at(30, month=9), date(2026, 10, 13), CALENDAR)
@@ -152,6 +157,7 @@ def test_a_pause_ended_early_gives_today_back():
     assert end_pause(pause, at(11)) == (date(2026, 11, 9), date(2026, 11, 11))
     assert end_pause(pause, at(9, 17)) == (date(2026, 11, 9), date(2026, 11, 9))
     assert end_pause(pause, at(20)) == pause
+    assert end_pause(pause, at(6)) == (date(2026, 11, 9), date(2026, 11, 9))
 
 
 def test_a_pause_ended_early_may_be_followed_by_another_on_the_same_day():

@@ -58,6 +58,11 @@ def test_every_start_day_2022_to_2026_is_due_as_the_official_list_counts():
     assert wrong == []
 
 
+def test_the_weekend_inside_a_break_carries_its_name():
+    assert LIBRARY.note_on(date(2026, 10, 3)).reason == "holiday"
+    assert LIBRARY.note_on(date(2026, 10, 11)).reason == "weekend"
+
+
 def test_each_days_name_is_the_one_of_the_notice():
     assert LIBRARY.note_on(date(2026, 2, 16)).name == "春节 / Spring Festival"
     assert LIBRARY.note_on(date(2026, 2, 28)) == DayNote(
@@ -138,6 +143,8 @@ def test_the_last_days_of_2026_are_provisional_and_never_an_exception(opened, da
 
 def test_days_are_provisional_from_26_december_of_the_last_published_year():
     assert LIBRARY.last_published_year == 2026
+    assert LIBRARY.note_on(date(2026, 12, 26)).is_provisional
+    assert not LIBRARY.note_on(date(2026, 12, 25)).is_provisional
     assert not LIBRARY.due_on(date(2026, 12, 23), 2).is_provisional  # Friday 25 December
     assert LIBRARY.due_on(date(2026, 12, 23), 3).is_provisional  # Monday 28 December
     assert not LIBRARY.due_on(date(2025, 12, 29), 3).is_provisional
@@ -154,6 +161,7 @@ def test_an_unknown_year_counts_weekdays_without_the_holidays_of_fixed_date():
 
 def test_years_before_the_first_known_one_are_provisional_too():
     assert LIBRARY.due_on(date(2003, 12, 30), 1).is_provisional
+    assert LIBRARY.due_on(date(2003, 12, 30), 3).is_provisional  # 5 January 2004 is known, 31 December is not
 
 
 def test_a_calendar_without_rows_knows_nothing_and_still_answers():
@@ -174,6 +182,12 @@ def test_publishing_a_year_moves_the_provisional_days_to_its_end():
     assert published.last_published_year == 2027
     assert not published.due_on(date(2026, 12, 29), 3).is_provisional
     assert published.due_on(date(2027, 12, 24), 1).is_provisional
+
+
+def test_a_leap_year_is_published_when_its_366_days_stand():
+    rows = [row for row in LIBRARY.rows() if row["date"].year == 2024]
+    assert WorkCalendar.from_rows(rows).last_published_year == 2024
+    assert WorkCalendar.from_rows(rows[:-1]).last_published_year is None
 
 
 def test_a_year_with_a_day_missing_is_not_published():
@@ -210,14 +224,14 @@ def test_rows_come_as_mappings_tuples_or_database_rows():
 
 
 FESTIVAL = (date(2026, 4, 20), False, "壮族三月三 / Zhuang Song Festival", "gx 2026", "gx")
-ON_DUTY = (date(2026, 4, 20), True, None, "duty roster", "vip")
+ON_DUTY = (date(2026, 4, 20), True, None, "duty roster", "a_team")
 
 
 def test_a_province_overrides_the_national_calendar_and_a_team_its_province():
     rows = [*RECENT_ROWS, ON_DUTY, FESTIVAL]
     national = WorkCalendar.from_rows(rows)
     province = WorkCalendar.from_rows(rows, layers=("cn", "gx"))
-    team = WorkCalendar.from_rows(rows, layers=("cn", "gx", "vip"))
+    team = WorkCalendar.from_rows(rows, layers=("cn", "gx", "a_team"))
     assert [each.is_working(date(2026, 4, 20)) for each in (national, province, team)] == [True, False, True]
     assert province.last_published_year == 2026
     assert WorkCalendar.from_rows(team.rows(), layers=team.layers) == team
