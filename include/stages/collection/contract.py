@@ -1,0 +1,149 @@
+"""The contract of a feed applied to text rows: strict types, and for each broken row column and reason."""
+
+from collections.abc import Sequence
+from datetime import date
+
+import polars as pl
+
+from include.config.sources import Column, Feed
+from include.domain.months import ZONE
+
+TYPES: dict[str, pl.DataType] = {
+    "text": pl.String(),
+    "choice": pl.String(),
+    "integer": pl.Int64(),
+    "number": pl.Float64(),
+    # PostgreSQL rounds further decimals of a numeric(14, 4) alike
+    "amount": pl.Decimal(14, 4),
+    "date": pl.Date(),
+    "instant": pl.Datetime("us", "UTC"),
+    "flag": pl.Boolean(),
+}
+_MEANT = {
+    "text": "holds a NUL byte",
+    "integer": "is not a whole number",
+    "number": "is not a number",
+    "amount": "is not an amount",
+    "date": "is not a date YYYY-MM-DD",
+    "instant": "is not an instant YYYY-MM-DDTHH:MM:SS",
+    "flag": "is not true or false",
+}
+_TRUE = ["true", "t", "1", "yes", "y", "是"]
+_FALSE = ["false", "f", "0", "no", "n", "否"]
+_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
+_WHOLE = r"^[+-]?\d{1,15}(\.0*)?$"
+_DATE = r"^\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?$"
+_INSTANT = (
+    r"^(?P<day>\d{4}-\d{2}-\d{2})[T ](?P<minute>\d{2}:\d{2})(?P<second>:\d{2})?(?P<fraction>\.\d{1,6})?\d*"
+    r" ?(?P<zone>[Zz]|(?P<sign>[+-])(?P<hours>0\d|1[0-4]):?(?P<minutes>[0-5]\d))?$"
+)
+
+
+def schema_of(feed: Feed, names: Sequence[str]) -> dict[str, pl.DataType]:
+    """The lake's types of the delivered columns `names`, in the declared order."""
+    return {name: TYPES[column.type] for name, column in feed.columns.items() if name in names}
+
+
+def judged(
+    rows: pl.DataFrame, feed: Feed, zone: str, window: tuple[date, date]
+) -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Text rows as (typed rows that keep the contract, broken rows with line, column, reason, raw).
+
+    `window` is the first and last day of the delivered period. A broken row is told by the first of its
+    columns, in declared order, that breaks the contract.
+    """
+    names = [name for name in feed.columns if name in rows.columns]
+    texts = rows.with_columns(pl.col(name).str.strip_chars().replace("", None) for name in names)
+    typed = texts.with_columns(parsed(pl.col(name), feed.columns[name], zone).alias(name) for name in names)
+    problems = pl.DataFrame(
+        [
+            _problem(texts[name], typed[name], feed.columns[name], _window_of(name, feed, window))
+            for name in names
+        ]
+    )
+    reasons = problems.with_columns(
+        column=pl.coalesce(pl.when(pl.col(name).is_not_null()).then(pl.lit(name)) for name in names),
+        reason=pl.coalesce(names),
+    )
+    broken = reasons["reason"].is_not_null()
+    told = rows.select("line").with_columns(reasons["column"], reasons["reason"], rows["raw"])
+    return typed.filter(~broken), told.filter(broken)
+
+
+def parsed(text: pl.Expr, column: Column, zone: str) -> pl.Expr:
+    """A trimmed text column as its declared type, null where it cannot be read as such."""
+    match column.type:
+        case "integer":
+            whole = text.str.extract(r"^\+?(-?\d+)", 1).cast(pl.Int64, strict=False)
+            return pl.when(text.str.contains(_WHOLE)).then(whole)
+        case "number":
+            value = text.cast(pl.Float64, strict=False)
+            return pl.when(text.str.contains(_NUMBER) & value.is_finite()).then(value)
+        case "amount":
+            amount = text.cast(pl.Decimal(14, 4), strict=False)
+            return pl.when(text.str.contains(_NUMBER)).then(amount)
+        case "date":
+            day = text.str.head(10).str.to_date("%Y-%m-%d", strict=False)
+            return pl.when(text.str.contains(_DATE)).then(day)
+        case "instant":
+            return _instant(text, zone)
+        case "flag":
+            lower = text.str.to_lowercase()
+            truth = pl.when(lower.is_in(_TRUE)).then(pl.lit(True))
+            return truth.when(lower.is_in(_FALSE)).then(pl.lit(False))
+        case "choice":
+            lower = text.str.to_lowercase()
+            return pl.when(lower.is_in(list(column.of))).then(lower)
+        case "text":
+            return pl.when(~text.str.contains("\0", literal=True)).then(text)
+
+
+def _instant(text: pl.Expr, zone: str) -> pl.Expr:
+    """An aware UTC instant; one without an offset is meant in `zone`."""
+    part = text.str.extract_groups(_INSTANT).struct.field
+    second, fraction = part("second").fill_null(":00"), part("fraction").fill_null(".0")
+    stem = part("day") + "T" + part("minute") + second + fraction
+    wall = stem.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
+    local = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    minutes = (part("hours").cast(pl.Int64) * 60 + part("minutes").cast(pl.Int64)).fill_null(0)
+    ahead = pl.when(part("sign") == "-").then(-minutes).otherwise(minutes)
+    aware = (wall - pl.duration(minutes=ahead)).dt.replace_time_zone("UTC")
+    return pl.when(part("zone").is_null()).then(local.dt.convert_time_zone("UTC")).otherwise(aware)
+
+
+def _problem(
+    text: pl.Series, value: pl.Series, column: Column, window: tuple[date, date] | None
+) -> pl.Series:
+    """Per row what is wrong with the column, or null."""
+    meant = f"is not one of {', '.join(column.of)}" if column.of else _MEANT[column.type]
+    wrong = [(text.is_not_null() & value.is_null(), meant)]
+    if column.required:
+        wrong.append((text.is_null(), "is empty"))
+    if column.min is not None or column.max is not None:
+        wrong.append((~_between(value, column), f"lies outside {_bounds(column)}"))
+    if window is not None:
+        days = value.dt.convert_time_zone(ZONE.key).dt.date() if value.dtype == pl.Datetime else value
+        first, last = window
+        outside = f"lies after {last}" if first == date.min else f"lies outside {first} to {last}"
+        wrong.append((~days.is_between(first, last), outside))
+    reasons = [pl.when(mask).then(pl.lit(reason)) for mask, reason in wrong]
+    return pl.select(pl.coalesce(reasons).alias(text.name)).to_series()
+
+
+def _between(value: pl.Series, column: Column) -> pl.Series:
+    number = value.cast(pl.Float64)
+    least = float("-inf") if column.min is None else column.min
+    most = float("inf") if column.max is None else column.max
+    return number.is_between(least, most)
+
+
+def _bounds(column: Column) -> str:
+    if column.max is None:
+        return f"{column.min:g} and above"
+    return f"{column.max:g} and below" if column.min is None else f"{column.min:g} to {column.max:g}"
+
+
+def _window_of(name: str, feed: Feed, window: tuple[date, date]) -> tuple[date, date] | None:
+    if name == feed.within:
+        return window
+    return (date.min, window[1]) if name == feed.until else None

@@ -1,0 +1,133 @@
+"""What lies in the landing folder: deliveries of a feed and period, known by the content of their files."""
+
+import hashlib
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+from include.config.sources import Sources
+from include.domain.errors import BadInput, NotReady
+from include.domain.months import first_day, last_day, month_start, parse_month
+
+COMPLETE = "_COMPLETE"
+READABLE = (".csv", ".csv.gz", ".parquet")
+
+_FOLDER = re.compile(r"(month|day)=(.*)")
+
+
+@dataclass(frozen=True)
+class Delivery:
+    """The files of one feed and period ("2026-10" or "2026-10-03") in the landing folder."""
+
+    feed: str
+    period: str
+    folder: Path
+    files: tuple[Path, ...]
+    others: tuple[str, ...]
+    is_complete: bool
+
+    @property
+    def name(self) -> str:
+        return f"{self.feed}/{self.folder.name}"
+
+    def state(self) -> tuple[tuple[str, int, int], ...]:
+        """Name, size and time of change of each file: differs when somebody writes while we read."""
+        with self._told_plainly():
+            told = [(path.name, path.stat()) for path in self.files]
+        return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in told)
+
+    def fingerprint(self, declared: str) -> str:
+        """Names, sizes and contents of the files, the marker, and how the feed is declared."""
+        digest = hashlib.sha256(f"{declared} {self.is_complete}".encode())
+        for path in self.files:
+            with self._told_plainly(), path.open("rb") as content:
+                hashed = hashlib.file_digest(content, "sha256").hexdigest()
+                size = content.tell()
+            digest.update(f"\n{written(path.name)}\0{size}\0{hashed}".encode())
+        return digest.hexdigest()
+
+    @contextmanager
+    def _told_plainly(self) -> Iterator[None]:
+        try:
+            yield
+        except OSError as error:
+            cause = error.strerror or type(error).__name__
+            raise NotReady(f"A file of {self.name} cannot be read: {cause}. Deliver it again.") from None
+
+
+def found(landing: Path, sources: Sources) -> list[Delivery]:
+    """Every delivery with a readable file, in order of period and feed; BadInput for a misnamed folder."""
+    if not landing.is_dir():
+        raise NotReady(f"There is no landing folder {landing}. Make it, or name another.")
+    deliveries = [
+        _open(folder, feed, period)
+        for feed, declared in sources.feeds.items()
+        for folder in sorted((landing / feed).glob("*=*"))
+        if folder.is_dir() and (period := _period_of(folder, feed, declared.periods))
+    ]
+    return sorted((d for d in deliveries if d.files), key=lambda d: (d.period, d.feed))
+
+
+def named(landing: Path, sources: Sources, feed: str, period: str) -> Delivery:
+    """The delivery of `feed` and `period`; NotReady when it has no readable file."""
+    if feed not in sources.feeds:
+        raise BadInput(f"'{feed}' is no feed. Known: {', '.join(sources.feeds)}.")
+    word = "day" if is_day(period) else "month"
+    folder = landing / feed / f"{word}={period}"
+    _period_of(folder, feed, sources.feeds[feed].periods)
+    delivery = _open(folder, feed, period)
+    if not delivery.files:
+        kinds = ", ".join(READABLE)
+        raise NotReady(f"No files in {feed}/{word}={period}. Deliver {kinds} files there first.")
+    return delivery
+
+
+def is_day(period: str) -> bool:
+    """Whether a period is a day rather than a month."""
+    return len(period) > len("2026-10")
+
+
+def window(period: str) -> tuple[date, date]:
+    """First and last day of a period."""
+    if is_day(period):
+        return date.fromisoformat(period), date.fromisoformat(period)
+    return first_day(period), last_day(period)
+
+
+def starts_before(period: str, as_of: datetime) -> bool:
+    """Whether a period begins, in Shanghai, before `as_of`."""
+    start = window(period)[0]
+    return month_start(period[:7]) + timedelta(days=start.day - 1) < as_of
+
+
+def written(name: str) -> str:
+    """A file name as text that any database and file can hold, even when it is not UTF-8."""
+    return name.encode("utf-8", "backslashreplace").decode()
+
+
+def _open(folder: Path, feed: str, period: str) -> Delivery:
+    present = sorted(folder.iterdir()) if folder.is_dir() else []
+    visible = [path for path in present if path.is_file() and not path.name.startswith((".", "_"))]
+    files = tuple(path for path in visible if path.name.lower().endswith(READABLE))
+    others = tuple(written(path.name) for path in visible if path not in files)
+    return Delivery(feed, period, folder, files, others, (folder / COMPLETE).exists())
+
+
+def _period_of(folder: Path, feed: str, allowed: tuple[str, ...]) -> str:
+    matched = _FOLDER.fullmatch(folder.name)
+    word, period = matched.groups() if matched else ("", "")
+    try:
+        if word == "day" and date.fromisoformat(period).isoformat() != period:
+            raise ValueError
+        parse_month(period[:7] if word == "day" else period)
+    except (ValueError, BadInput):
+        raise BadInput(
+            f"{feed}/{folder.name} names no period. Call the folder month=2026-10 or day=2026-10-03."
+        ) from None
+    if word not in allowed:
+        by = " or ".join(allowed)
+        raise BadInput(f"{feed} is delivered by {by}. Move the files of {feed}/{folder.name}.")
+    return period

@@ -1,0 +1,192 @@
+"""One delivery read in bounded memory: its rows spilled as Parquet, broken and repeated ones told apart."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from shutil import rmtree
+from tempfile import TemporaryDirectory
+
+import polars as pl
+
+from include.config.sources import Feed, Sources
+from include.domain.errors import BadInput
+from include.lake import Lake
+from include.stages.collection.contract import judged, schema_of
+from include.stages.collection.deliveries import Delivery, window, written
+from include.stages.collection.records import WHOLE_ROW, batches, header_of
+
+QUARANTINE = {
+    "file": pl.String,
+    "line": pl.Int64,
+    "column": pl.String,
+    "reason": pl.String,
+    "raw": pl.String,
+}
+_SPILL = ".spill-"
+_ABANDONED_SECONDS = 86_400
+
+
+@dataclass(frozen=True)
+class Intake:
+    """What was read of a delivery; `folder` holds its spilled rows, `read` the rows of each file.
+
+    `rows_accepted` is counted in the spill itself, not derived. `summary` has one row per file, column and
+    reason (rows, first_line).
+    """
+
+    folder: Path
+    key: tuple[str, ...]
+    columns: dict[str, pl.DataType]
+    ignored: tuple[str, ...]
+    read: dict[str, int]
+    rows_accepted: int
+    summary: pl.DataFrame
+
+    @property
+    def rows_read(self) -> int:
+        return sum(self.read.values())
+
+    @property
+    def rows_quarantined(self) -> int:
+        return int(self.summary["rows"].sum())
+
+    def accepted(self, shard: int) -> pl.LazyFrame:
+        """The rows of a shard that enter the lake, in the same order at every attempt."""
+        spilled = _spilled(self.folder, "accepted").filter(pl.col("shard") == shard)
+        repeated = _spilled(self.folder, "repeated")
+        return spilled.join(repeated, on=["file", "line"], how="anti").select(*self.columns).sort(self.key)
+
+    def quarantined(self) -> pl.LazyFrame:
+        """All rows put aside: file, line, column, reason and the raw row."""
+        return pl.concat([_spilled(self.folder, "broken"), _spilled(self.folder, "repeated")])
+
+
+@contextmanager
+def spill_folder(lake: Lake) -> Iterator[Path]:
+    """A folder beside the tables for rows under way; also clears those of collectors that died a day ago."""
+    with TemporaryDirectory(prefix=_SPILL, dir=lake.root, ignore_cleanup_errors=True) as name:
+        folder = Path(name)
+        for other in lake.root.glob(f"{_SPILL}*"):
+            if folder.stat().st_mtime - other.stat().st_mtime > _ABANDONED_SECONDS:
+                rmtree(other, ignore_errors=True)
+        yield folder
+
+
+def take_in(delivery: Delivery, sources: Sources, lake: Lake, folder: Path) -> Intake:
+    """Read every file of a delivery into `folder`; BadInput for a file that cannot be read at all."""
+    feed = sources.feeds[delivery.feed]
+    headers = {path: header_of(path) for path in delivery.files}
+    for path, header in headers.items():
+        _refuse_incomplete(delivery, path, header, feed)
+    delivered = {name for header in headers.values() for name in header}
+    columns = schema_of(feed, sorted(delivered))
+    _spill(folder, "accepted", 0, pl.DataFrame(schema={**columns, **_MARKS}))
+    _spill(folder, "broken", 0, pl.DataFrame(schema=QUARANTINE))
+    reading = _Reading(delivery, sources, lake, folder, columns)
+    read = {written(path.name): reading.read(n, path) for n, path in enumerate(delivery.files, start=1)}
+    repeated = _repeated(folder, feed.key, list(columns))
+    _spill(folder, "repeated", 0, repeated)
+    ignored = tuple(sorted(delivered - feed.columns.keys()))
+    key = tuple(name for name in ("subscriber_id", *feed.key) if name in columns)
+    accepted = _spilled(folder, "accepted").select(pl.len()).collect().item() - repeated.height
+    return Intake(folder, key, columns, ignored, read, accepted, _summary(folder))
+
+
+def refuse_above(intake: Intake, delivery: Delivery, share: float, quarantine: Path) -> None:
+    """BadInput naming the worst file and column when a file or the whole delivery is too broken."""
+    bad = dict(intake.summary.group_by("file").agg(pl.col("rows").sum()).iter_rows())
+    shares = {name: bad.get(name, 0) / read for name, read in intake.read.items() if read}
+    worst = max(shares, key=lambda name: shares[name], default=None)
+    # The share of the delivery lies between those of its files: above the limit only if the worst is.
+    if worst is None or shares[worst] <= share:
+        return
+    causes = intake.summary.filter(pl.col("file") == worst).sort("rows", descending=True)
+    column, reason, rows = causes.select("column", "reason", "rows").row(0)
+    what = "whole rows" if column == WHOLE_ROW else f"column {column}"
+    raise BadInput(
+        f"{delivery.name}: {bad[worst]:,} of {intake.read[worst]:,} rows of {worst} break the contract "
+        f"({shares[worst]:.1%}, at most {share:.1%} may), most by {what}, which {reason} in {rows:,}. "
+        f"Nothing was published. See {quarantine}, mend the file and deliver it again."
+    )
+
+
+_MARKS = {"file": pl.String, "line": pl.Int64, "raw": pl.String, "shard": pl.UInt32}
+
+
+def _refuse_incomplete(delivery: Delivery, path: Path, header: Sequence[str], feed: Feed) -> None:
+    absent = [name for name in feed.required_columns if name not in header]
+    if absent:
+        named = f"{delivery.name}/{written(path.name)}"
+        raise BadInput(f"{named} has no column {', '.join(absent)}, which is required. Deliver it with one.")
+
+
+@dataclass(frozen=True)
+class _Reading:
+    """What every file of a delivery is read with; `columns` are those any of its files brings."""
+
+    delivery: Delivery
+    sources: Sources
+    lake: Lake
+    folder: Path
+    columns: dict[str, pl.DataType]
+
+    def read(self, number: int, path: Path) -> int:
+        """Spill one file batch by batch; return the rows it held."""
+        feed, days = self.sources.feeds[self.delivery.feed], window(self.delivery.period)
+        zone, name, read = self.sources.zone_of(self.delivery.feed), written(path.name), 0
+        for batch in batches(path, feed.columns):
+            read += batch.rows.height + batch.broken.height
+            typed, broken = judged(batch.rows, feed, zone, days)
+            marked = typed.with_columns(
+                pl.lit(name).alias("file"), _shard(typed, self.lake), *self._absent(typed)
+            )
+            _spill(self.folder, "accepted", number, marked.select(*self.columns, *_MARKS))
+            told = pl.concat([broken, batch.broken]).with_columns(pl.lit(name).alias("file"))
+            _spill(self.folder, "broken", number, told.select(*QUARANTINE))
+        return read
+
+    def _absent(self, typed: pl.DataFrame) -> list[pl.Expr]:
+        absent = {name: dtype for name, dtype in self.columns.items() if name not in typed.columns}
+        return [pl.lit(None, dtype).alias(name) for name, dtype in absent.items()]
+
+
+def _shard(rows: pl.DataFrame, lake: Lake) -> pl.Series:
+    if "subscriber_id" in rows.columns:
+        return lake.shard_of(rows["subscriber_id"]).alias("shard")
+    return pl.zeros(rows.height, pl.UInt32, eager=True).alias("shard")
+
+
+def _spill(folder: Path, kind: str, number: int, rows: pl.DataFrame) -> None:
+    """Append rows to a kind of spill; order of names is order of files and lines."""
+    if rows.height or not number:
+        nth = len(list(folder.glob(f"{kind}-*")))
+        rows.write_parquet(folder / f"{kind}-{nth:06d}.parquet", compression="lz4")
+
+
+def _spilled(folder: Path, kind: str) -> pl.LazyFrame:
+    return pl.scan_parquet(sorted(folder.glob(f"{kind}-*.parquet")), hive_partitioning=False)
+
+
+def _repeated(folder: Path, key: Sequence[str], columns: Iterable[str]) -> pl.DataFrame:
+    """Rows of a key that came more than once: of identical all but the first, of conflicting all."""
+    spilled = _spilled(folder, "accepted")
+    present = [name for name in key if name in spilled.collect_schema().names()]
+    often = spilled.group_by(present).len().filter(pl.col("len") > 1).select(present)
+    rows = spilled.join(often, on=present, how="semi", nulls_equal=True).collect().sort("file", "line")
+    kinds = rows.unique(list(columns)).group_by(present).len("kinds")
+    told = rows.join(kinds, on=present, nulls_equal=True, maintain_order="left").with_columns(
+        pl.lit(", ".join(present)).alias("column"), pl.int_range(pl.len()).over(present).alias("nth")
+    )
+    conflicts = pl.col("kinds") > 1
+    reason = pl.when(conflicts).then(pl.lit("conflicts with another row")).otherwise(pl.lit("repeats a row"))
+    aside = told.with_columns(reason.alias("reason")).filter(conflicts | (pl.col("nth") > 0))
+    return aside.select(*QUARANTINE)
+
+
+def _summary(folder: Path) -> pl.DataFrame:
+    aside = pl.concat([_spilled(folder, "broken"), _spilled(folder, "repeated")])
+    counted = aside.group_by("file", "column", "reason").agg(
+        pl.len().cast(pl.Int64).alias("rows"), pl.col("line").min().alias("first_line")
+    )
+    return counted.sort("file", "column", "reason").collect(engine="streaming")

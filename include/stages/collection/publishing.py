@@ -1,0 +1,160 @@
+"""How an intake enters lake and database: parts first, then the manifests, then the delivery's record."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+from sqlalchemy import Connection
+
+from include.config import Config
+from include.domain.errors import NotReady
+from include.lake import Lake, Part
+from include.queries import load
+from include.stages.collection.deliveries import Delivery, is_day
+from include.stages.collection.intake import Intake
+
+Result = dict[str, Any]
+Standing = dict[tuple[str, str], str]
+
+CONTACTS = "contacts"
+
+
+def fingerprint_of(delivery: Delivery, config: Config) -> str:
+    """What the delivery is known by; another declaration of its feed makes it another one."""
+    return delivery.fingerprint(config.sources.hash_of(delivery.feed))
+
+
+def stands(lake: Lake, delivery: Delivery, fingerprint: str, standing: Standing) -> bool:
+    """Whether database and lake both hold these very files."""
+    if standing.get((delivery.feed, delivery.period)) != fingerprint:
+        return False
+    month = delivery.period[:7]
+    return lake.has(delivery.feed, month) and (
+        lake.manifest(delivery.feed, month).periods.get(delivery.period) == fingerprint
+    )
+
+
+def known(db: Connection, lake: Lake, delivery: Delivery, fingerprint: str) -> Result | None:
+    """The result of a delivery that needs nothing more: it stands, or its whole month was delivered."""
+    wanted = {"feed": delivery.feed, "period": delivery.period, "month": delivery.period[:7]}
+    row = db.execute(load("collection")["current_delivery"], wanted).one_or_none()
+    if row is None:
+        return None
+    if row.period != delivery.period:
+        return {**told(delivery, 0, 0, is_new=False), "covered_by": row.period}
+    if not stands(lake, delivery, fingerprint, {(delivery.feed, row.period): row.fingerprint}):
+        return None
+    return told(delivery, row.rows_read, row.rows_quarantined, is_new=False)
+
+
+def told(delivery: Delivery, read: int, quarantined: int, *, is_new: bool) -> Result:
+    """The stage's result for one delivery."""
+    return {
+        "stage": "collection",
+        "feed": delivery.feed,
+        "period": delivery.period,
+        "rows_in": read,
+        "rows_out": read - quarantined,
+        "quarantined": quarantined,
+        "is_new": is_new,
+        "ignored_files": list(delivery.others),
+    }
+
+
+def write_parts(
+    lake: Lake, delivery: Delivery, fingerprint: str, intake: Intake, config: Config
+) -> dict[str, list[Part]]:
+    """Parts by lake table, one per shard; restricted columns go to `contacts` alone."""
+    restricted = config.sources.feeds[delivery.feed].restricted
+    tables: dict[str, list[Part]] = {CONTACTS: [], delivery.feed: []} if restricted else {delivery.feed: []}
+    for shard in range(lake.shards):
+        rows = intake.accepted(shard).collect()
+        frames = {delivery.feed: rows.drop(restricted, strict=False)}
+        if restricted:
+            frames[CONTACTS] = _contacts(rows, restricted)
+        for table, frame in frames.items():
+            tables[table].append(_write_part(lake, table, delivery, shard, frame, fingerprint))
+    return tables
+
+
+def _write_part(
+    lake: Lake, table: str, delivery: Delivery, shard: int, rows: pl.DataFrame, fingerprint: str
+) -> Part:
+    period, month = delivery.period, delivery.period[:7]
+    return lake.write_part(
+        table, month, shard, rows, _run_id(fingerprint), period if is_day(period) else None
+    )
+
+
+def _contacts(rows: pl.DataFrame, restricted: Sequence[str]) -> pl.DataFrame:
+    """How to reach each subscriber; empty when the delivery does not say."""
+    absent = [pl.lit(None, pl.String).alias(name) for name in restricted if name not in rows.columns]
+    told = rows.with_columns(absent).select("subscriber_id", *restricted)
+    return told.filter(pl.any_horizontal(pl.col(restricted).is_not_null()))
+
+
+def refuse_changed(before: Delivery, state: object, after: Delivery) -> None:
+    """NotReady when somebody wrote to the delivery since its `state` was taken."""
+    if after.is_complete != before.is_complete or after.state() != state:
+        raise NotReady(f"{before.name} changed while it was read. Run again when its delivery has ended.")
+
+
+def publish(
+    lake: Lake, delivery: Delivery, fingerprint: str, intake: Intake, tables: Mapping[str, list[Part]]
+) -> None:
+    """Make the parts of each table live; the caller holds the lock of feed and month."""
+    month, period = delivery.period[:7], delivery.period if is_day(delivery.period) else None
+    columns, ignored = set(intake.columns), set(intake.ignored)
+    if period and lake.has(delivery.feed, month):
+        stand = lake.manifest(delivery.feed, month).facts
+        columns |= set(stand["columns"])
+        ignored |= set(stand["ignored_columns"])
+    facts = {
+        "complete": delivery.is_complete and period is None,
+        "columns": sorted(columns),
+        "ignored_columns": sorted(ignored),
+    }
+    # The feed comes last: once its manifest stands, its contacts do.
+    for table, parts in tables.items():
+        lake.publish(table, month, parts, fingerprint=fingerprint, facts=facts, period=period)
+
+
+def record(db: Connection, delivery: Delivery, fingerprint: str, intake: Intake, now: datetime) -> None:
+    """The delivery stands in the database, in place of an earlier one of its period."""
+    queries = load("collection")
+    wanted = {"feed": delivery.feed, "period": delivery.period}
+    db.execute(queries["retire_deliveries"], wanted)
+    recorded = {
+        **wanted,
+        "fingerprint": fingerprint,
+        "files": len(delivery.files),
+        "rows_read": intake.rows_read,
+        "rows_accepted": intake.rows_accepted,
+        "rows_quarantined": intake.rows_quarantined,
+        "is_complete": delivery.is_complete,
+        "run_id": _run_id(fingerprint),
+        "collected_at": now,
+    }
+    delivery_id = db.execute(queries["record_delivery"], recorded).scalar_one()
+    causes = [{"delivery_id": delivery_id, **cause} for cause in intake.summary.to_dicts()]
+    if causes:
+        db.execute(queries["record_quarantine"], causes)
+
+
+def _run_id(fingerprint: str) -> str:
+    return f"collect-{fingerprint[:12]}"
+
+
+def write_quarantine(lake: Lake, delivery: Delivery, fingerprint: str, intake: Intake) -> Path:
+    """The rows put aside, in quarantine/<feed>/period=…/ of the lake; no file when there are none."""
+    folder = lake.root / "quarantine" / delivery.feed / f"period={delivery.period}"
+    target = folder / f"{fingerprint[:16]}.parquet"
+    if intake.rows_quarantined:
+        folder.mkdir(parents=True, exist_ok=True)
+        # The spill folder lies on the same disk, so that the move is one atomic step.
+        spilled = intake.folder / "quarantine.parquet"
+        intake.quarantined().sink_parquet(spilled, compression="zstd")
+        spilled.replace(target)
+    return target

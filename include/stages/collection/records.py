@@ -1,0 +1,237 @@
+"""Delivered files as batches of text rows with their line numbers; lines that are no row are put aside."""
+
+import csv
+import gzip
+import zlib
+from collections import Counter
+from collections.abc import Collection, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import polars as pl
+
+from include.domain.errors import BadInput
+
+BLOCK_BYTES = 16 << 20
+BATCH_ROWS = 200_000
+LONGEST_LINE = 16 << 20
+# A quoted text may run over this many lines; beyond, its quote counts as never closed.
+LONGEST_RECORD_LINES = 100
+WHOLE_ROW = "(row)"
+BROKEN = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.String}
+
+
+@dataclass(frozen=True)
+class Batch:
+    """Rows as text columns plus `line` and `raw`; `broken` lines with column, reason and raw text."""
+
+    rows: pl.DataFrame
+    broken: pl.DataFrame
+
+
+def header_of(path: Path) -> tuple[str, ...]:
+    """The column names of a file, trimmed and in lower case; BadInput when it has no usable header."""
+    with _told_plainly(path):
+        if path.name.lower().endswith(".parquet"):
+            names = pl.scan_parquet(path, hive_partitioning=False, glob=False).collect_schema().names()
+        else:
+            with _opened(path) as stream:
+                names = _read_header(stream, path)
+    header = tuple(name.strip().lower() for name in names)
+    repeated = [name for name, times in Counter(header).items() if times > 1]
+    if repeated:
+        raise BadInput(f"{path.name} has the column '{repeated[0]}' twice in its header. Keep one.")
+    return header
+
+
+def batches(path: Path, wanted: Collection[str]) -> Iterator[Batch]:
+    """The rows of a file in bounded batches, only the `wanted` columns of its header."""
+    header = header_of(path)
+    positions = [position for position, name in enumerate(header) if name in wanted]
+    with _told_plainly(path):
+        if path.name.lower().endswith(".parquet"):
+            yield from _parquet_batches(path, header, positions)
+        else:
+            yield from _csv_batches(path, header, positions)
+
+
+@contextmanager
+def _told_plainly(path: Path) -> Iterator[None]:
+    try:
+        yield
+    except (EOFError, gzip.BadGzipFile, zlib.error):
+        raise BadInput(f"{path.name} is cut off or no gzip file. Deliver it again.") from None
+    except OSError as error:
+        raise BadInput(f"{path.name} cannot be read: {error.strerror or error}. Deliver it again.") from None
+    except pl.exceptions.PolarsError as error:
+        cause = " ".join(str(error).split())[:200]
+        raise BadInput(f"{path.name} cannot be read as Parquet: {cause}. Deliver it again.") from None
+
+
+# ---------------------------------------------------------------- Parquet
+
+
+def _parquet_batches(path: Path, header: tuple[str, ...], positions: list[int]) -> Iterator[Batch]:
+    scanned = pl.scan_parquet(path, hive_partitioning=False, glob=False)
+    schema = scanned.collect_schema()
+    names = {schema.names()[position]: header[position] for position in positions}
+    texts = [_as_text(name, schema[name]).alias(alias) for name, alias in names.items()]
+    height = scanned.select(pl.len()).collect().item()
+    for offset in range(0, height, BATCH_ROWS):
+        rows = scanned.slice(offset, BATCH_ROWS).select(texts).collect()
+        raw = pl.concat_str([pl.col(name).fill_null("") for name in names.values()], separator=",")
+        line = pl.int_range(offset + 1, offset + 1 + rows.height, dtype=pl.Int64)
+        yield Batch(rows.with_columns(line.alias("line"), raw.alias("raw")), pl.DataFrame(schema=BROKEN))
+
+
+def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
+    column = pl.col(name)
+    if isinstance(dtype, pl.Datetime) and dtype.time_zone:
+        return column.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00")
+    if isinstance(dtype, pl.Datetime):
+        return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
+    return column.cast(pl.String)
+
+
+# ---------------------------------------------------------------- CSV
+
+
+def _opened(path: Path) -> BinaryIO:
+    if path.name.lower().endswith(".gz"):
+        return cast(BinaryIO, gzip.open(path, "rb"))
+    return path.open("rb")
+
+
+def _read_header(stream: BinaryIO, path: Path) -> list[str]:
+    line = stream.readline(LONGEST_LINE).removeprefix(b"\xef\xbb\xbf")
+    if line.startswith((b"\xff\xfe", b"\xfe\xff")):
+        raise BadInput(f"{path.name} is UTF-16. Deliver it as UTF-8.")
+    if len(line) == LONGEST_LINE:
+        raise BadInput(f"{path.name} has a header longer than {LONGEST_LINE >> 20} MB. Deliver it again.")
+    if not line.strip():
+        raise BadInput(f"{path.name} has no header in its first line. Deliver it with one.")
+    try:
+        text = line.decode().strip("\r\n")
+        if "\0" in text:
+            raise BadInput(f"{path.name} has a NUL byte in its header. Deliver it as UTF-8 text.")
+        return next(csv.reader([text], strict=True))
+    except UnicodeDecodeError:
+        raise BadInput(f"{path.name} has a header that is not UTF-8. Deliver it as UTF-8.") from None
+    except csv.Error as error:
+        raise BadInput(f"{path.name} has a header that is not CSV: {error}. Deliver it again.") from None
+
+
+def _csv_batches(path: Path, header: tuple[str, ...], positions: list[int]) -> Iterator[Batch]:
+    with _opened(path) as stream:
+        _read_header(stream, path)
+        line, carried, is_last = 2, b"", False
+        while not is_last:
+            data = stream.read(BLOCK_BYTES)
+            is_last = not data
+            block = carried + data
+            if is_last and block and not block.endswith(b"\n"):
+                block += b"\n"
+            cut = block.rfind(b"\n") + 1
+            if len(block) - cut > LONGEST_LINE:
+                longest = f"{LONGEST_LINE >> 20} MB"
+                raise BadInput(f"{path.name} has a line longer than {longest}. Deliver it again.")
+            batch, rest = _parsed(block[:cut], line, header, positions, is_last)
+            line += block.count(b"\n", 0, cut) - rest.count(b"\n")
+            carried = rest + block[cut:]
+            yield batch
+
+
+def _parsed(
+    block: bytes, line: int, header: tuple[str, ...], positions: list[int], is_last: bool
+) -> tuple[Batch, bytes]:
+    """The rows of whole lines, and the lines at the end whose last quote may still be closed."""
+    rows = _parsed_at_once(block, line, header, positions)
+    if rows is not None:
+        return Batch(rows, pl.DataFrame(schema=BROKEN)), b""
+    return _parsed_by_line(block, line, header, positions, is_last)
+
+
+def _parsed_at_once(
+    block: bytes, line: int, header: tuple[str, ...], positions: list[int]
+) -> pl.DataFrame | None:
+    """A block without quotes whose every line has the right number of fields; None for any other block."""
+    height = block.count(b"\n")
+    if not height or b'"' in block or b"\0" in block:
+        return None
+    try:
+        raw = pl.Series("raw", block.decode().split("\n")[:-1], dtype=pl.String).str.strip_suffix("\r")
+        regular = raw.str.count_matches(",", literal=True) == len(header) - 1
+        if not regular.all() or (raw.str.strip_chars() == "").any():
+            return None
+        rows = pl.read_csv(block, has_header=False, infer_schema=False, quote_char=None, columns=positions)
+    except (UnicodeDecodeError, pl.exceptions.PolarsError):
+        return None
+    if rows.height != height:
+        return None
+    rows.columns = [header[position] for position in positions]
+    return rows.with_columns(raw, line=pl.int_range(line, line + height, dtype=pl.Int64))
+
+
+def _parsed_by_line(
+    block: bytes, line: int, header: tuple[str, ...], positions: list[int], is_last: bool
+) -> tuple[Batch, bytes]:
+    lines = block.split(b"\n")[:-1]
+    rows: list[tuple[object, ...]] = []
+    broken: list[tuple[int, str, str, str]] = []
+    at = 0
+    while at < len(lines):
+        fields, reason, taken = _record(lines[at : at + LONGEST_RECORD_LINES])
+        if reason is _UNCLOSED and not is_last and at + LONGEST_RECORD_LINES > len(lines):
+            break
+        raw = b"\n".join(lines[at : at + taken]).removesuffix(b"\r").decode("utf-8", "backslashreplace")
+        if fields is not None and len(fields) != len(header):
+            reason = f"has {'more' if len(fields) > len(header) else 'fewer'} fields than the header"
+        if reason:
+            broken.append((line + at, WHOLE_ROW, reason, raw))
+        elif fields:
+            rows.append((*(fields[position] for position in positions), line + at, raw))
+        at += taken
+    schema = {**{header[position]: pl.String for position in positions}, "line": pl.Int64, "raw": pl.String}
+    batch = Batch(
+        pl.DataFrame(rows, schema=schema, orient="row"), pl.DataFrame(broken, schema=BROKEN, orient="row")
+    )
+    return batch, b"".join(rest + b"\n" for rest in lines[at:])
+
+
+_UNCLOSED = "has a quote that is never closed"
+
+
+def _record(lines: list[bytes]) -> tuple[list[str] | None, str | None, int]:
+    """Fields, or the reason there are none, and the lines taken; neither for a blank line.
+
+    After an unclosed quote only its first line is given up, so that the rows behind it are not lost.
+    """
+    first = lines[0]
+    if not first.strip():
+        return None, None, 1
+    if b'"' not in first:
+        return *_split(first.removesuffix(b"\r")), 1
+    for taken in range(1, len(lines) + 1):
+        if taken > 1 and b'"' not in lines[taken - 1]:
+            continue
+        fields, reason = _split(b"\n".join(lines[:taken]).removesuffix(b"\r"))
+        if reason is not _UNCLOSED:
+            return fields, reason, taken if fields else 1
+    return None, _UNCLOSED, 1
+
+
+def _split(record: bytes) -> tuple[list[str] | None, str | None]:
+    try:
+        text = record.decode()
+    except UnicodeDecodeError:
+        return None, "is not UTF-8"
+    if "\0" in text:
+        return None, "holds a NUL byte"
+    if '"' not in text:
+        return text.split(","), None
+    try:
+        return next(csv.reader((part + "\n" for part in text.split("\n")), strict=True)), None
+    except csv.Error as error:
+        return None, _UNCLOSED if "unexpected end" in str(error) else "has a quote in the wrong place"

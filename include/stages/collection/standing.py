@@ -1,0 +1,93 @@
+"""What stands for a month after collection, and what its operator did not deliver."""
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+from sqlalchemy import Connection
+
+from include.config import Config
+from include.domain.errors import NotReady
+from include.domain.months import month_start
+from include.lake import Lake
+from include.queries import load
+
+_NAMED_AT_MOST = 20
+
+
+def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime) -> dict[str, Any]:
+    """What stands for the month: counts, and in `notes` one sentence per missing feed or column.
+
+    Raises NotReady when a feed the loop cannot do without is absent or empty.
+    """
+    if month_start(month) >= as_of:
+        raise NotReady(f"{month} begins after {as_of.isoformat()}. Choose a later as_of or an earlier month.")
+    for feed, declared in config.sources.feeds.items():
+        if declared.required and not (lake.has(feed, month) and lake.manifest(feed, month).rows):
+            raise NotReady(f"No {feed} rows for {month}. Deliver {feed}/month={month} first.")
+    with db.begin():
+        totals = db.execute(load("collection")["month_totals"], {"month": month}).one()
+    missing = [feed for feed in config.sources.feeds if not lake.has(feed, month)]
+    stand = {feed: lake.manifest(feed, month).facts for feed in config.sources.feeds if feed not in missing}
+    absent = {
+        feed: [name for name in config.sources.feeds[feed].columns if name not in facts["columns"]]
+        for feed, facts in stand.items()
+    }
+    ignored = {feed: facts["ignored_columns"] for feed, facts in stand.items() if facts["ignored_columns"]}
+    unprofiled = _usage_without_profile(lake, month)
+    return {
+        "stage": "collection",
+        "month": month,
+        "rows_in": totals.rows_read,
+        "rows_out": totals.rows_accepted,
+        "quarantined": totals.rows_quarantined,
+        "deliveries": totals.deliveries,
+        "missing_feeds": missing,
+        "missing_columns": {feed: names for feed, names in absent.items() if names},
+        "ignored_columns": ignored,
+        "usage_without_profile": unprofiled,
+        "notes": _notes(config, month, missing, absent, ignored, unprofiled),
+    }
+
+
+def _usage_without_profile(lake: Lake, month: str) -> int:
+    """Subscribers who used the network but are not in the month's profile: kept, and counted."""
+    counts = [
+        lake.scan("usage_months", month, shard)
+        .join(lake.scan("subscribers", month, shard), on="subscriber_id", how="anti")
+        .select(pl.len())
+        .collect(engine="streaming")
+        .item()
+        for shard in range(lake.shards)
+    ]
+    return sum(counts)
+
+
+def _notes(
+    config: Config,
+    month: str,
+    missing: Sequence[str],
+    absent: Mapping[str, Sequence[str]],
+    ignored: Mapping[str, Sequence[str]],
+    unprofiled: int,
+) -> list[str]:
+    feeds = config.sources.feeds
+    notes = [f"feed {feed} was not delivered for {month}; {feeds[feed].when_absent}" for feed in missing]
+    notes += [
+        f"{feed} of {month} came without {_listed(names)}; what needs them is left out"
+        for feed, names in absent.items()
+        if names
+    ]
+    notes += [
+        f"{feed} of {month} brought columns sources.yaml does not declare; ignored: {_listed(names)}"
+        for feed, names in ignored.items()
+    ]
+    if unprofiled:
+        notes.append(f"{unprofiled:,} subscribers of usage_months {month} have no profile row; they are kept")
+    return notes
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _NAMED_AT_MOST
+    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more:,} more" if more > 0 else "")
