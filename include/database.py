@@ -1,10 +1,12 @@
 """The operations database: engines with least privilege, revisions, and locks by name."""
 
 import hashlib
-from collections.abc import Iterator
+import io
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg2.sql
 import sqlalchemy as sa
 from alembic import command, op
 from alembic.config import Config as AlembicConfig
@@ -57,6 +59,26 @@ def lock(db: sa.Connection, *words: object) -> None:
     digest = hashlib.sha256("\x1f".join(map(str, words)).encode()).digest()
     key = int.from_bytes(digest[:8], "big", signed=True)
     db.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": key})
+
+
+def copy_rows(db: sa.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
+    """Bulk-load `rows` into `table` by COPY inside the open transaction; return how many there were.
+
+    Values are written as PostgreSQL reads them from text; None is null.
+    """
+    lines = [("\t".join(map(_copy_text, row))) + "\n" for row in rows]
+    names = psycopg2.sql.SQL(", ").join(map(psycopg2.sql.Identifier, columns))
+    statement = psycopg2.sql.SQL("copy {} ({}) from stdin").format(psycopg2.sql.Identifier(table), names)
+    with db.connection.driver_connection.cursor() as cursor:  # type: ignore[union-attr]
+        cursor.copy_expert(statement, io.StringIO("".join(lines)))
+    return len(lines)
+
+
+def _copy_text(value: object) -> str:
+    if value is None:
+        return r"\N"
+    text = str(value)
+    return text.replace("\\", r"\\").replace("\t", r"\t").replace("\n", r"\n").replace("\r", r"\r")
 
 
 def upgrade(url: str) -> str:

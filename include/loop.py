@@ -1,0 +1,217 @@
+"""The closed loop without Airflow: the same stages in the same order, one JSON object per stage on stdout.
+
+    python -m include.loop --landing DIR --lake DIR --db URL --month YYYY-MM [--as-of ISO] [--now ISO]
+        [--train] [--dispatch-late] [--top-up] [--from STAGE] [--until STAGE]
+"""
+
+import argparse
+import json
+import resource
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import sqlalchemy as sa
+
+from include import cycles, database, settings
+from include.config import Config, load_config
+from include.domain.errors import BadInput, LoopError
+from include.domain.months import ZONE, parse_month
+from include.lake import Lake
+from include.stages import collection, dispatch, features, follow_up, grading, prediction, training
+
+CAMPAIGN = "churn_warning"
+
+Result = dict[str, Any]
+
+
+@dataclass(frozen=True)
+class Loop:
+    """What every stage is given; `now` None means the real time at each stage."""
+
+    db: sa.Connection
+    lake: Lake
+    config: Config
+    landing: Path
+    month: str
+    as_of: datetime | None = None
+    now: datetime | None = None
+    train: bool = False
+    dispatch_late: bool = False
+    top_up: bool = False
+    campaign: str = CAMPAIGN
+
+    def run(self, first: str | None = None, last: str | None = None) -> Iterator[Result]:
+        """Run the stages from `first` to `last` in order; yield each one's counts, seconds and peak memory."""
+        for name in stages_between(first, last):
+            if name == "training" and not self.train:
+                continue
+            started = time.monotonic()
+            cycle = self._open()
+            told = STAGES[name](self, cycle)
+            told |= {"month": self.month, "as_of": cycle.as_of.isoformat(), "revision": cycle.revision}
+            yield self._recorded(cycle, told, time.monotonic() - started)
+
+    def instant(self) -> datetime:
+        """The instant people and clocks are stamped with."""
+        return self.now or datetime.now(ZONE)
+
+    def _open(self) -> cycles.Cycle:
+        return cycles.open_cycle(
+            db=self.db, config=self.config, campaign=self.campaign, month=self.month, as_of=self.as_of,
+            now=self.instant(),
+        )  # fmt: skip
+
+    def _recorded(self, cycle: cycles.Cycle, told: Result, seconds: float) -> Result:
+        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+        cycles.record_stage(
+            db=self.db, campaign=self.campaign, cycle=cycle.cycle, facts=told, seconds=seconds, peak_mb=peak_mb,
+            now=self.instant(),
+        )  # fmt: skip
+        return told | {"seconds": round(seconds, 2), "peak_mb": peak_mb}
+
+
+def _collection(loop: Loop, cycle: cycles.Cycle) -> Result:
+    shared: dict[str, Any] = {"db": loop.db, "lake": loop.lake, "config": loop.config}
+    planned = collection.plan(landing=loop.landing, as_of=cycle.as_of, **shared)
+    done = [
+        collection.collect(landing=loop.landing, now=loop.instant(), **shared, **delivery) for delivery in planned
+    ]
+    reported = collection.report(month=loop.month, as_of=cycle.as_of, **shared)
+    counts = {name: sum(each[name] for each in done) for name in ("rows_in", "rows_out", "quarantined")}
+    return {**reported, "stage": "collection", **counts, "deliveries": len(done)}
+
+
+def _features(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return features.build(
+        db=loop.db, lake=loop.lake, config=loop.config, month=loop.month, as_of=cycle.as_of, run_id=_run_id()
+    )
+
+
+def _training(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return training.train(
+        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, month=loop.month,
+        as_of=cycle.as_of, now=loop.instant(),
+    )  # fmt: skip
+
+
+def _prediction(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return prediction.predict(
+        db=loop.db, lake=loop.lake, config=loop.config, month=loop.month, as_of=cycle.as_of, run_id=_run_id(),
+        revision=cycle.revision,
+    )  # fmt: skip
+
+
+def _grading(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return grading.grade(
+        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
+        month=loop.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
+    )  # fmt: skip
+
+
+def _dispatch(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return dispatch.dispatch(
+        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
+        month=loop.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
+        dispatch_late=loop.dispatch_late, top_up=loop.top_up,
+    )  # fmt: skip
+
+
+def _follow_up(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return follow_up.follow_up(
+        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, as_of=cycle.as_of,
+        now=loop.instant(),
+    )  # fmt: skip
+
+
+STAGES: dict[str, Callable[[Loop, cycles.Cycle], Result]] = {
+    "collection": _collection,
+    "features": _features,
+    "training": _training,
+    "prediction": _prediction,
+    "grading": _grading,
+    "dispatch": _dispatch,
+    "follow_up": _follow_up,
+}
+
+
+def stages_between(first: str | None, last: str | None) -> list[str]:
+    """The stage names from `first` to `last`, both included; BadInput for an unknown or reversed pair."""
+    names = list(STAGES)
+    for name in (first, last):
+        if name is not None and name not in STAGES:
+            raise BadInput(f"'{name}' is not a stage. Choose one of {', '.join(names)}.")
+    start, end = names.index(first or names[0]), names.index(last or names[-1])
+    if start > end:
+        raise BadInput(f"--from {first} comes after --until {last}. Give them in the order {', '.join(names)}.")
+    return names[start : end + 1]
+
+
+def instant(text: str) -> datetime:
+    """An aware instant from ISO text; BadInput without a time zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"'{text}' is not an instant. Write it as 2026-11-05T06:00+08:00.") from None
+    if moment.tzinfo is None:
+        raise BadInput(f"The instant '{text}' has no time zone. Write it as {text}+08:00.")
+    return moment
+
+
+def _run_id() -> str:
+    return uuid4().hex[:12]
+
+
+def _arguments(words: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m include.loop", description="Run the closed loop once.")
+    parser.add_argument("--landing", type=Path, required=True, help="folder of deliveries")
+    parser.add_argument("--lake", required=True, help="folder of the lake; made when absent")
+    parser.add_argument("--db", required=True, help="postgresql:// URL of the operations database")
+    parser.add_argument("--month", required=True, help="YYYY-MM")
+    parser.add_argument("--as-of", help="instant from which on nothing is known, with its offset")
+    parser.add_argument("--now", help="instant people and clocks are stamped with; default: the real time")
+    parser.add_argument("--train", action="store_true", help="train on the months labelled at as_of first")
+    parser.add_argument("--dispatch-late", action="store_true", help="send tickets although the month is over")
+    parser.add_argument("--top-up", action="store_true", help="fill the remaining capacity of a fixed cycle")
+    parser.add_argument("--from", dest="first", metavar="STAGE", help="first stage to run")
+    parser.add_argument("--until", dest="last", metavar="STAGE", help="last stage to run")
+    return parser.parse_args(words)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
+    told = _arguments(words)
+    try:
+        _run(told)
+    except LoopError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(told: argparse.Namespace) -> None:
+    month = parse_month(told.month)
+    first, last = stages_between(told.first, told.last)[0], told.last
+    as_of, now = (instant(text) if text else None for text in (told.as_of, told.now))
+    if not told.landing.is_dir():
+        raise BadInput(f"The landing folder {told.landing} does not exist. Give the folder deliveries land in.")
+    config = load_config(settings.config_folder())
+    database.upgrade(told.db)
+    lake = Lake.open_or_create(told.lake, collection.expected_subscribers(told.landing, month))
+    made = database.engine(told.db)
+    try:
+        with made.connect() as db:
+            loop = Loop(db, lake, config, told.landing, month, as_of, now, told.train, told.dispatch_late, told.top_up)
+            for result in loop.run(first, last):
+                print(json.dumps(result, ensure_ascii=False, default=str), flush=True)
+    finally:
+        made.dispose()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

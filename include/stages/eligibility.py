@@ -1,0 +1,74 @@
+"""Who must not be called whatever the score says: gone, porting out, refused, protected. The same for both arms."""
+
+from datetime import UTC, datetime
+
+import polars as pl
+
+from include.domain.months import ZONE, month_of
+from include.lake import Lake
+
+
+def barred(lake: Lake, month: str, as_of: datetime, subscribers: list[str]) -> dict[str, str]:
+    """The reason each barred subscriber of `subscribers` is barred for, as known before `as_of`.
+
+    The gravest reason stands: gone, port_out_applied, then limits of contact, then missing consent.
+    """
+    wanted = pl.LazyFrame({"subscriber_id": subscribers}, schema={"subscriber_id": pl.String})
+    found: dict[str, str] = {}
+    for frame in (
+        _without_consent(lake, month),
+        _limited(lake, as_of),
+        _changed(lake, as_of, "port_out_applied", "port_out_applied"),
+        _changed(lake, as_of, "left", "gone"),
+        _churned(lake, as_of),
+    ):
+        if frame is not None:
+            rows = frame.join(wanted, on="subscriber_id", how="semi").collect(engine="streaming")
+            found |= dict(rows.select("subscriber_id", "reason").iter_rows())
+    return found
+
+
+def _until(lake: Lake, table: str, as_of: datetime) -> pl.LazyFrame | None:
+    last = month_of(as_of.astimezone(ZONE).date())
+    frames = [lake.scan(table, month) for month in lake.months(table) if month <= last]
+    return pl.concat(frames, how="diagonal") if frames else None
+
+
+def _because(frame: pl.LazyFrame, reason: pl.Expr) -> pl.LazyFrame:
+    return frame.select("subscriber_id", reason.alias("reason")).unique("subscriber_id", keep="first")
+
+
+def _churned(lake: Lake, as_of: datetime) -> pl.LazyFrame | None:
+    rows = _until(lake, "churned", as_of)
+    if rows is None:
+        return None
+    return _because(rows.filter(pl.col("churned_on") < as_of.astimezone(ZONE).date()), pl.lit("gone"))
+
+
+def _changed(lake: Lake, as_of: datetime, kind: str, reason: str) -> pl.LazyFrame | None:
+    """Those whose latest word on the matter is `kind`: who returned or joined again afterwards is not barred."""
+    rows = _until(lake, "subscriber_changes", as_of)
+    if rows is None:
+        return None
+    undone = ["returned", "joined"]
+    latest = (
+        rows.filter((pl.col("occurred_at") < as_of.astimezone(UTC)) & pl.col("kind").is_in([kind, *undone]))
+        .group_by("subscriber_id")
+        .agg(pl.col("kind").sort_by("occurred_at", "kind").last())
+    )
+    return _because(latest.filter(pl.col("kind") == kind), pl.lit(reason))
+
+
+def _limited(lake: Lake, as_of: datetime) -> pl.LazyFrame | None:
+    rows = _until(lake, "contact_limits", as_of)
+    if rows is None:
+        return None
+    today = as_of.astimezone(ZONE).date()
+    # a refusal holds for good, whatever end the file gives
+    is_open = pl.col("valid_to").is_null() | (pl.col("valid_to") >= today) | (pl.col("kind") == "refused")
+    return _because(rows.filter((pl.col("valid_from") < today) & is_open).sort("kind"), pl.col("kind"))
+
+
+def _without_consent(lake: Lake, month: str) -> pl.LazyFrame | None:
+    rows = lake.scan("factors", month)
+    return _because(rows.filter(pl.col("consents_to_marketing") == False), pl.lit("no_consent"))  # noqa: E712

@@ -1,0 +1,113 @@
+"""Why this subscriber: what was known at dispatch, frozen as one JSON text per assignment."""
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from include.config import Config
+from include.domain.months import shift
+from include.lake import Lake
+
+HISTORY = 6
+_SERIES = ("bill_yuan", "data_mb", "voice_out_minutes")
+_PROFILE = ("plan_code", "plan_fee_yuan", "tenure_months", "cluster", "region_code", "branch_code", "value_yuan")
+_DIGITS = 6
+
+
+def evidence_of(
+    *,
+    lake: Lake,
+    config: Config,
+    month: str,
+    as_of: datetime,
+    warnings: Sequence[Mapping[str, Any]],
+    reasons: Mapping[str, list[dict[str, Any]]],
+) -> dict[str, str]:
+    """Canonical JSON evidence by subscriber_id for the rows of `warnings` (as dispatch reads them).
+
+    The same inputs give the same bytes: no clock, no run id, numbers to six significant digits.
+    """
+    wanted = [row["subscriber_id"] for row in warnings]
+    profiles = _by_subscriber(lake.scan("factors", month), wanted)
+    named = lake.manifest("factors", month).facts["factors"]
+    series = _series(lake, month, wanted)
+    found = {}
+    for row in warnings:
+        subscriber = row["subscriber_id"]
+        profile = profiles.get(subscriber, {})
+        found[subscriber] = _canonical(
+            {
+                "as_of": as_of.isoformat(),
+                "month": month,
+                "subscriber": {name: profile.get(name) for name in _PROFILE},
+                "score": _score(row),
+                "rules": _rules(row["rule_hits"], config),
+                "reasons": [_named_reason(reason, config) for reason in reasons.get(subscriber, [])],
+                "factors": {name: profile[name] for name in named if profile.get(name) is not None},
+                "history": {"months": _months(month), **series.get(subscriber, {})},
+            }
+        )
+    return found
+
+
+def sha256_of(evidence: str) -> str:
+    """The hash stored beside the evidence."""
+    return hashlib.sha256(evidence.encode()).hexdigest()
+
+
+def _score(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: row[name] for name in ("probability", "model_version", "grade", "tier", "rank", "rule_points")}
+
+
+def _rules(hits: Sequence[str], config: Config) -> list[dict[str, Any]]:
+    named = {rule.name: rule for rule in config.rules.rules}
+    return [{"rule": hit, "zh": named[hit].zh, "en": named[hit].en} for hit in sorted(hits) if hit in named]
+
+
+def _named_reason(reason: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    named = {factor.name: factor for factor in config.factors.factors}
+    factor = named.get(reason["factor"])
+    return dict(reason) | ({"zh": factor.zh, "en": factor.en} if factor else {})
+
+
+def _months(month: str) -> list[str]:
+    return [shift(month, -back) for back in range(HISTORY - 1, -1, -1)]
+
+
+def _series(lake: Lake, month: str, wanted: list[str]) -> dict[str, dict[str, list[Any]]]:
+    """Six values a metric and subscriber, oldest first; a month without a row is null, never zero."""
+    found: dict[str, dict[str, list[Any]]] = {}
+    for position, each in enumerate(_months(month)):
+        if not lake.has("usage_months", each):
+            continue
+        for subscriber, row in _by_subscriber(lake.scan("usage_months", each), wanted).items():
+            mine = found.setdefault(subscriber, {metric: [None] * HISTORY for metric in _SERIES if metric in row})
+            for metric in mine:
+                mine[metric][position] = row.get(metric)
+    return found
+
+
+def _by_subscriber(rows: pl.LazyFrame, wanted: list[str]) -> dict[str, dict[str, Any]]:
+    ids = pl.LazyFrame({"subscriber_id": wanted}, schema={"subscriber_id": pl.String})
+    frame = rows.join(ids, on="subscriber_id", how="semi").collect(engine="streaming")
+    return {row["subscriber_id"]: row for row in frame.iter_rows(named=True)}
+
+
+def _canonical(evidence: dict[str, Any]) -> str:
+    return json.dumps(_plain(evidence), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list):
+        return [_plain(each) for each in value]
+    if value is None or isinstance(value, bool | str | int):
+        return value
+    number = float(value)  # floats and Decimals
+    return float(f"{number:.{_DIGITS}g}") if math.isfinite(number) else None

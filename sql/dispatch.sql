@@ -1,0 +1,229 @@
+-- name: find_cycle
+-- The cycle as it stands, locked against another dispatcher.
+select as_of, config_hash, fixed_at, dispatch_summary
+from cycles
+where campaign = :campaign and cycle = :cycle
+for update
+
+-- name: find_candidates
+-- High-priority warnings of a revision, best rank first, with what bars a customer in the database.
+select
+    w.subscriber_id,
+    w.customer_key,
+    w.rank,
+    w.cluster,
+    w.probability,
+    w.model_version,
+    w.grade,
+    w.tier,
+    w.rule_hits,
+    w.rule_points,
+    w.value_yuan,
+    w.region_code,
+    w.branch_code,
+    w.tenure_months,
+    (
+        select t.ticket_id
+        from tickets as t
+        where
+            t.campaign = w.campaign and t.customer_key = w.customer_key
+            and t.state not in ('closed', 'cancelled', 'expired')
+    ) as unfinished_ticket_id,
+    exists(
+        select 1
+        from assignments as a
+        inner join cycles as c on a.campaign = c.campaign and a.cycle = c.cycle
+        where
+            a.campaign = w.campaign and a.customer_key = w.customer_key and not a.is_recalled
+            and a.cycle <> w.cycle
+            and c.as_of > cast(:as_of as timestamptz) - make_interval(days => :cooling_off_days)
+            and c.as_of <= cast(:as_of as timestamptz) + make_interval(days => :cooling_off_days)
+    ) as is_cooling_off,
+    exists(
+        select 1
+        from assignments as a
+        where
+            a.campaign = w.campaign and a.cycle = w.cycle
+            and a.customer_key = w.customer_key and not a.is_recalled
+    ) as is_assigned
+from warnings as w
+where
+    w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
+    and w.grade = 'high' and w.tier = 'priority'
+order by w.rank
+
+-- name: draw_arms
+-- An arm is drawn once per customer and epoch; whoever has one keeps it, whatever the share is now.
+insert into arms (campaign, epoch, customer_key, arm, decided_at)
+select :campaign, :epoch, drawn.customer_key, drawn.arm, :now
+from unnest(cast(:customer_keys as text []), cast(:arms as text [])) as drawn (customer_key, arm)
+on conflict (campaign, epoch, customer_key) do nothing
+
+-- name: read_arms
+select customer_key, arm
+from arms
+where campaign = :campaign and epoch = :epoch and customer_key = any(cast(:customer_keys as text []))
+
+-- name: count_warned
+-- How many subscribers a revision warned of, by grade and tier.
+select grade, tier, count(*) as subscribers
+from warnings
+where campaign = :campaign and cycle = :cycle and revision = :revision
+group by grade, tier
+
+-- name: count_warned_before
+-- The high warnings of the newest earlier cycle that was dispatched, and of how many scored.
+select
+    c.cycle,
+    cast(c.dispatch_summary ->> 'high' as bigint) as high,
+    cast(c.dispatch_summary ->> 'scored' as bigint) as scored
+from cycles as c
+where c.campaign = :campaign and c.cycle < :cycle and c.fixed_at is not null
+order by c.cycle desc
+limit 1
+
+-- name: read_capacity
+-- First contacts a working day each team can make with who is here; no row at all means no limit was set.
+select team, sum(contacts_per_day) as per_day
+from staff
+where is_active and is_present and role = 'agent'
+group by team
+
+-- name: expire_waiting
+-- What an earlier cycle never released is stale once the next one dispatches.
+with expired as (
+    update tickets
+    set state = 'expired', version = version + 1, closed_at = :now
+    where campaign = :campaign and cycle < :cycle and state = 'waiting'
+    returning ticket_id, version
+)
+
+insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor, occurred_at, details)
+select ticket_id, version, 'expire', 'waiting', 'expired', 'loop', :now, jsonb_build_object('by_cycle', :cycle)
+from expired
+
+-- name: stage_decisions
+create temporary table dispatch_stage (
+    subscriber_id text primary key,
+    customer_key text not null,
+    rank integer not null,
+    decision text not null,
+    reason text,
+    linked_ticket_id bigint,
+    linked_subscriber_id text,
+    probability_of_assignment double precision,
+    evidence jsonb,
+    evidence_sha256 text,
+    team text,
+    branch_code text,
+    region_code text,
+    grade text,
+    tier text,
+    value_yuan numeric(14, 4),
+    expected_on date,
+    msisdn text
+) on commit drop
+
+-- name: write_assignments
+-- Both arms, with the evidence frozen; the foreign key to arms keeps a customer in one arm of the epoch.
+insert into assignments (
+    campaign, cycle, subscriber_id, customer_key, epoch, arm, probability_of_assignment, rank,
+    evidence, evidence_sha256, assigned_at
+)
+select
+    :campaign, :cycle, subscriber_id, customer_key, :epoch, decision, probability_of_assignment, rank,
+    evidence, evidence_sha256, :now
+from dispatch_stage
+where decision in ('treated', 'held_out')
+order by rank
+
+-- name: write_tickets
+-- One waiting ticket per treated assignment, its first event and the number to call, in one statement.
+with made as (
+    insert into tickets (
+        assignment_id, campaign, cycle, subscriber_id, customer_key, state, team, branch_code, region_code,
+        grade, tier, rank, value_yuan, dispatched_at, expected_on
+    )
+    select
+        a.assignment_id, a.campaign, a.cycle, a.subscriber_id, a.customer_key, 'waiting', s.team, s.branch_code,
+        s.region_code, s.grade, s.tier, s.rank, s.value_yuan, :now, s.expected_on
+    from dispatch_stage as s
+    inner join assignments as a
+        on a.campaign = :campaign and a.cycle = :cycle and s.subscriber_id = a.subscriber_id and not a.is_recalled
+    where s.decision = 'treated'
+    order by s.rank
+    returning ticket_id, subscriber_id, version
+),
+
+told as (
+    insert into ticket_events (ticket_id, version, kind, to_state, actor, occurred_at)
+    select ticket_id, version, 'dispatch', 'waiting', 'loop', :now
+    from made
+)
+
+insert into ticket_phones (ticket_id, msisdn)
+select m.ticket_id, s.msisdn
+from made as m
+inner join dispatch_stage as s on m.subscriber_id = s.subscriber_id
+where s.msisdn is not null
+
+-- name: write_decisions
+-- What was decided for every high-priority warning; a top-up replaces what it decides anew.
+insert into dispatch_decisions (
+    campaign, cycle, subscriber_id, customer_key, rank, decision, reason, linked_ticket_id, decided_at
+)
+select
+    :campaign, :cycle, s.subscriber_id, s.customer_key, s.rank, s.decision, s.reason,
+    coalesce(s.linked_ticket_id, t.ticket_id), :now
+from dispatch_stage as s
+left join tickets as t
+    on
+        t.campaign = :campaign and t.cycle = :cycle and s.linked_subscriber_id = t.subscriber_id
+        and not t.is_recalled
+on conflict (campaign, cycle, subscriber_id)
+do update set
+    rank = excluded.rank,
+    decision = excluded.decision,
+    reason = excluded.reason,
+    linked_ticket_id = excluded.linked_ticket_id,
+    decided_at = excluded.decided_at
+
+-- name: fix_cycle
+-- From its first dispatch on a cycle is what people act on; only a top-up changes its summary.
+update cycles
+set
+    fixed_at = coalesce(fixed_at, :now),
+    fixed_facts = coalesce(fixed_facts, cast(:facts as jsonb)),
+    dispatch_summary = cast(:summary as jsonb)
+where campaign = :campaign and cycle = :cycle
+
+-- name: count_treated
+select count(*) as treated
+from tickets
+where campaign = :campaign and cycle = :cycle and not is_recalled
+
+-- name: compare_revision
+-- How a re-run's high-priority warnings differ from those the fixed cycle decided on.
+with again as (
+    select subscriber_id
+    from warnings
+    where
+        campaign = :campaign and cycle = :cycle and revision = :revision
+        and grade = 'high' and tier = 'priority'
+),
+
+acted as (
+    select subscriber_id
+    from dispatch_decisions
+    where campaign = :campaign and cycle = :cycle
+)
+
+select
+    (select count(*) from again) as high_priority,
+    (select count(*) from again where subscriber_id not in (select subscriber_id from acted)) as would_come,
+    (select count(*) from acted where subscriber_id not in (select subscriber_id from again)) as would_go
+
+-- name: keep_comparison
+update cycle_revisions
+set comparison = cast(:comparison as jsonb)
+where campaign = :campaign and cycle = :cycle and revision = :revision

@@ -1,0 +1,112 @@
+-- name: last_stored_day
+select max(date) as last_day
+from work_days
+where layer = :layer
+
+-- name: store_work_days
+-- A published day replaces a provisional one; nothing else is overwritten.
+insert into work_days (layer, date, is_working, name, source)
+select layer, date, is_working, name, source
+from jsonb_to_recordset(cast(:rows as jsonb))
+    as given (layer text, date date, is_working boolean, name text, source text)
+on conflict (layer, date) do update set
+    is_working = excluded.is_working,
+    name = excluded.name,
+    source = excluded.source
+where work_days.source = 'provisional' and excluded.source <> 'provisional'
+
+-- name: read_work_days
+select date, is_working, name, source, layer
+from work_days
+where layer = any(cast(:layers as text []))
+
+-- name: warn_clocks
+-- Clocks that should warn and have not: stamped once, with a notice to the assignee or the team's lead.
+with warned as (
+    update ticket_clocks as c
+    set warned_at = :now
+    from tickets as t
+    where
+        t.ticket_id = c.ticket_id
+        and c.met_at is null and c.voided_at is null and c.warned_at is null
+        and c.warn_at <= :now and c.due_at >= :now
+    returning c.ticket_id, c.clock, c.round, c.due_at, t.assignee_id
+),
+
+told as (
+    insert into notices (dedupe_key, kind, audience, staff_id, ticket_id, details, created_at)
+    select
+        format('warn/%s/%s/%s/%s', ticket_id, clock, round, due_at at time zone 'Asia/Shanghai'),
+        'clock_warned',
+        case when assignee_id is null then 'lead' else 'assignee' end,
+        assignee_id,
+        ticket_id,
+        jsonb_build_object('clock', clock, 'due_at', due_at),
+        :now
+    from warned
+    on conflict (dedupe_key) do nothing
+)
+
+select count(*) as clocks
+from warned
+
+-- name: breach_clocks
+-- Clocks past their deadline: breached at the deadline, noticed at this tick.
+with breached as (
+    update ticket_clocks
+    set breached_at = due_at, noticed_at = :now
+    where met_at is null and voided_at is null and breached_at is null and due_at < :now
+    returning ticket_id
+)
+
+select count(*) as clocks
+from breached
+
+-- name: find_breach_days
+-- The days on which clocks still open were breached, for the calendar to say how far each has escalated.
+select distinct breached_at, escalated_to
+from ticket_clocks
+where
+    met_at is null and voided_at is null and breached_at is not null
+    and escalated_to is distinct from 'branch_manager'
+
+-- name: escalate_clocks
+-- Raise open breaches to the level the calendar says is due, and tell only that level.
+with due as (
+    select breached_at, escalated_to, level
+    from jsonb_to_recordset(cast(:levels as jsonb))
+        as given (breached_at timestamptz, escalated_to text, level text)
+),
+
+raised as (
+    update ticket_clocks as c
+    set escalated_to = due.level
+    from due, tickets as t
+    where
+        t.ticket_id = c.ticket_id
+        and c.met_at is null and c.voided_at is null
+        and c.breached_at = due.breached_at and c.escalated_to is not distinct from due.escalated_to
+    returning c.ticket_id, c.clock, c.round, c.due_at, c.escalated_to, t.assignee_id
+),
+
+told as (
+    insert into notices (dedupe_key, kind, audience, staff_id, ticket_id, details, created_at)
+    select
+        format('breach/%s/%s/%s/%s', ticket_id, clock, round, escalated_to),
+        'clock_breached',
+        escalated_to,
+        case when escalated_to = 'assignee' then assignee_id end,
+        ticket_id,
+        jsonb_build_object('clock', clock, 'due_at', due_at),
+        :now
+    from raised
+    on conflict (dedupe_key) do nothing
+)
+
+select count(*) as clocks
+from raised
+
+-- name: beat
+insert into heartbeats (name, ticked_at, facts)
+values (:name, :now, cast(:facts as jsonb))
+on conflict (name) do update set ticked_at = excluded.ticked_at, facts = excluded.facts

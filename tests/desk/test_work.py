@@ -1,0 +1,223 @@
+"""What people do to a ticket: states, clocks, versions, walls between teams."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from datetime import date, datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from include.config import Config
+from include.database import DESK_ROLE, engine
+from include.desk import work
+from include.desk.work import Actor
+from include.domain.errors import BadInput, Refused
+from include.domain.months import ZONE
+from include.stages.release import release
+from tests.fixtures.work import FRIDAY, People, fill_cycle, hire, snapshot
+
+MONDAY = FRIDAY + timedelta(days=3)
+
+
+@pytest.fixture
+def people(db: sa.Connection) -> People:
+    return hire(db)
+
+
+@pytest.fixture
+def desk(role_url: Callable[[str], str]) -> Iterator[sa.Connection]:
+    made = engine(role_url(DESK_ROLE), role=DESK_ROLE)
+    with made.connect() as connection:
+        yield connection
+    made.dispose()
+
+
+@pytest.fixture
+def tickets(db: sa.Connection, config: Config, people: People) -> list[int]:
+    """Two released tickets of the agent, then the colleague's."""
+    fill_cycle(db, 4)
+    release(db=db, config=config, now=FRIDAY)
+    with db.begin():
+        rows = db.execute(sa.text("select ticket_id, assignee_id from tickets order by assignee_id, rank")).all()
+    assert [row.assignee_id for row in rows] == [people.agent] * 2 + [people.colleague] * 2
+    return [row.ticket_id for row in rows]
+
+
+@pytest.fixture
+def agent(desk: sa.Connection, config: Config, people: People, tickets: list[int]) -> Actor:
+    """The agent on the first ticket as released (version 2), on Monday morning."""
+    return Actor(desk, config, people.agent, tickets[0], 2, MONDAY)
+
+
+def clock(db: sa.Connection, ticket_id: int, name: str = "plan", round_: int = 1) -> sa.Row:
+    with db.begin():
+        return db.execute(
+            sa.text("select * from ticket_clocks where ticket_id = :id and clock = :name and round = :round"),
+            {"id": ticket_id, "name": name, "round": round_},
+        ).one()
+
+
+def worked_through(agent: Actor) -> Actor:
+    """Contact, survey and plan recorded; the actor as it then sees the ticket."""
+    agent = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    agent = replace(agent, version=work.record_survey(agent, needs=["price"]))
+    return replace(agent, version=work.record_plan(agent, strategy="plan_discount"))
+
+
+def test_a_worked_ticket_is_closed_with_an_event_for_every_step(db, agent):
+    done = worked_through(agent)
+    work.close(done, outcome="retained")
+    with db.begin():
+        kinds = db.execute(
+            sa.text("select kind, version, to_state from ticket_events where ticket_id = :id order by version"),
+            {"id": agent.ticket_id},
+        ).all()
+    assert [tuple(row) for row in kinds] == [
+        ("dispatch", 1, "waiting"),
+        ("release", 2, "assigned"),
+        ("contact", 3, "in_progress"),
+        ("survey", 4, "in_progress"),
+        ("plan", 5, "in_progress"),
+        ("close", 6, "closed"),
+    ]
+
+
+def test_the_first_attempt_meets_the_contact_clock_reached_or_not(db, agent):
+    work.record_contact(agent, channel="call", result="no_answer")
+    assert clock(db, agent.ticket_id, "first_contact").met_at == MONDAY
+    assert clock(db, agent.ticket_id).met_at is None
+
+
+def test_survey_and_plan_together_meet_the_plan_clock(db, agent):
+    agent = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    agent = replace(agent, version=work.record_survey(agent, needs=["network", "other"]))
+    assert clock(db, agent.ticket_id).met_at is None
+    work.record_plan(agent, strategy="network_cure")
+    assert clock(db, agent.ticket_id).met_at == MONDAY
+
+
+def test_retained_needs_survey_and_plan(agent):
+    contacted = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    with pytest.raises(Refused, match="needs a needs survey"):
+        work.close(contacted, outcome="retained")
+
+
+def test_an_outcome_without_plan_meets_the_plan_clock(db, agent):
+    contacted = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    work.close(contacted, outcome="no_intention")
+    assert clock(db, agent.ticket_id).met_at == MONDAY
+
+
+def test_unreachable_needs_three_attempts_on_two_working_days(agent):
+    for _ in range(3):
+        agent = replace(agent, version=work.record_contact(agent, channel="call", result="no_answer"))
+    with pytest.raises(Refused, match="more working days"):
+        work.close(agent, outcome="unreachable")
+    tomorrow = replace(agent, now=MONDAY + timedelta(days=1))
+    tomorrow = replace(tomorrow, version=work.record_contact(tomorrow, channel="call", result="no_answer"))
+    work.close(tomorrow, outcome="unreachable")
+
+
+def test_a_pause_moves_the_plan_deadline_by_its_working_days(db, agent):
+    contacted = replace(
+        agent,
+        version=work.record_contact(agent, channel="call", result="call_back", call_back_on=date(2026, 11, 12)),
+    )
+    work.pause(contacted, call_back_on=date(2026, 11, 12))
+    # Mon 9, Tue 10 and Wed 11 rest: Thu 12, Fri 13, Mon 16 count
+    assert clock(db, agent.ticket_id).due_at == datetime(2026, 11, 16, 18, tzinfo=ZONE)
+
+
+def test_a_pause_cut_short_gives_its_days_back(db, agent):
+    contacted = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    paused = replace(contacted, version=work.pause(contacted, call_back_on=date(2026, 11, 12)))
+    work.resume(replace(paused, now=MONDAY + timedelta(days=1)))
+    # only Monday rested: Tue 10, Wed 11, Thu 12 count
+    assert clock(db, agent.ticket_id).due_at == datetime(2026, 11, 12, 18, tzinfo=ZONE)
+
+
+def test_a_contact_ends_the_pause(db, agent):
+    contacted = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    paused = replace(contacted, version=work.pause(contacted, call_back_on=date(2026, 11, 12)))
+    work.record_contact(replace(paused, now=MONDAY + timedelta(days=1)), channel="call", result="reached")
+    assert clock(db, agent.ticket_id).due_at == datetime(2026, 11, 12, 18, tzinfo=ZONE)
+
+
+def test_a_long_pause_is_refused_without_the_lead_and_changes_nothing(db, agent):
+    contacted = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    before = snapshot(db, agent.ticket_id)
+    with pytest.raises(Refused, match="without the team lead"):
+        work.pause(contacted, call_back_on=date(2026, 11, 18))
+    assert snapshot(db, agent.ticket_id) == before
+
+
+def test_a_stale_version_is_refused_with_what_happened(agent):
+    work.record_contact(agent, channel="call", result="reached")
+    with pytest.raises(Refused, match=r"changed meanwhile: 'contact' by agent .*You saw version 2, it stands at 3"):
+        work.record_contact(agent, channel="call", result="reached")
+
+
+@pytest.mark.parametrize("who", ["colleague", "stranger"])
+def test_somebody_elses_ticket_cannot_be_seen_or_worked(agent, people, who):
+    with pytest.raises(Refused, match="not yours to work"):
+        work.record_contact(replace(agent, staff_id=getattr(people, who)), channel="call", result="reached")
+
+
+def test_without_identity_the_desk_sees_no_row(desk, tickets):
+    with desk.begin():
+        assert desk.execute(sa.text("select count(*) from tickets")).scalar() == 0
+
+
+def test_the_lead_reassigns_within_the_team_and_no_clock_moves(db, agent, people):
+    before = clock(db, agent.ticket_id)
+    lead = replace(agent, staff_id=people.lead)
+    version = work.reassign(lead, people.colleague)
+    assert clock(db, agent.ticket_id) == before
+    with pytest.raises(Refused, match="not active in team 'mid_high'"):
+        work.reassign(replace(lead, version=version), people.stranger)
+
+
+def test_an_agent_may_not_reassign(agent, people):
+    with pytest.raises(Refused, match="reassigned by lead, not by agent"):
+        work.reassign(agent, people.colleague)
+
+
+def test_cancelling_voids_the_clocks(db, agent, people):
+    work.cancel(replace(agent, staff_id=people.lead), reason="wrong number")
+    assert clock(db, agent.ticket_id).voided_at == MONDAY
+    assert clock(db, agent.ticket_id).met_at is None
+
+
+def test_reopening_starts_a_new_plan_clock_and_keeps_the_old_verdict(db, agent, people):
+    done = worked_through(agent)
+    closed = replace(done, version=work.close(done, outcome="declined"), staff_id=people.lead)
+    work.reopen(replace(closed, now=MONDAY + timedelta(days=1)), reason="called back")
+    assert clock(db, agent.ticket_id).met_at == MONDAY
+    assert clock(db, agent.ticket_id, round_=2).due_at == datetime(2026, 11, 13, 18, tzinfo=ZONE)
+
+
+def test_the_neighbouring_ticket_is_untouched(db, agent, tickets):
+    before = snapshot(db, tickets[1])
+    work.close(worked_through(agent), outcome="retained")
+    assert snapshot(db, tickets[1]) == before
+
+
+def test_an_illegal_step_is_refused_in_a_sentence(agent):
+    with pytest.raises(Refused, match="state 'assigned' cannot be closed; it must be in_progress or paused"):
+        work.close(agent, outcome="retained")
+
+
+def test_a_call_back_needs_its_date(agent):
+    with pytest.raises(BadInput, match="give a date with 'call_back' alone"):
+        work.record_contact(agent, channel="call", result="call_back")
+
+
+def test_history_cannot_be_rewritten_by_any_role(db, tickets):
+    for statement in ("update ticket_events set actor = 'x'", "delete from ticket_events", "truncate ticket_events"):
+        with pytest.raises(sa.exc.ProgrammingError), db.begin():
+            db.execute(sa.text(statement))
+
+
+def test_state_and_events_cannot_disagree(db, tickets):
+    with pytest.raises(sa.exc.IntegrityError, match="tickets_agree_with_events"), db.begin():
+        db.execute(sa.text("update tickets set version = version + 1 where ticket_id = :id"), {"id": tickets[0]})
