@@ -1,0 +1,147 @@
+"""Training examples: factors of labelled months with what happened, weighted and sampled to fit in memory."""
+
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+import numpy as np
+import polars as pl
+from numpy.typing import NDArray
+from sqlalchemy import Connection
+
+from include.domain.months import default_as_of, month_start, shift
+from include.lake import Lake
+from include.queries import load
+from include.stages import labels
+from include.stages.calibration import Floats
+from include.stages.models import Matrix, matrix
+
+FOLDS = 5
+
+_WEIGHTS = {"subscriber_id": pl.String, "weight": pl.Float64}
+
+
+@dataclass(frozen=True)
+class LabelledMonth:
+    """A month whose label is known: who left, and the weights other than one (contacted 0, held out > 1)."""
+
+    month: str
+    left: pl.DataFrame
+    weights: pl.DataFrame
+
+    def people(self, lake: Lake, shard: int | None = None) -> pl.LazyFrame:
+        """The factors rows of the month with has_churned (Boolean) and weight (Float64)."""
+        return self.labelled(lake.scan("factors", self.month, shard))
+
+    def labelled(self, people: pl.LazyFrame) -> pl.LazyFrame:
+        """`people` of the month with has_churned (Boolean) and weight (Float64)."""
+        labelled = labels.with_labels(people, self.left)
+        joined = labelled.join(self.weights.lazy(), on="subscriber_id", how="left", maintain_order="left")
+        return joined.with_columns(pl.col("weight").fill_null(1.0))
+
+
+@dataclass(frozen=True)
+class Examples:
+    """Rows to fit on; `month` holds positions in the list of months they were read from."""
+
+    matrix: Matrix
+    has_churned: Floats
+    weights: Floats
+    fold: NDArray[np.uint8]
+    month: NDArray[np.uint8]
+
+    def taken(self, rows: NDArray[np.bool_]) -> "Examples":
+        """The rows where the mask is true."""
+        return Examples(
+            self.matrix[rows], self.has_churned[rows], self.weights[rows], self.fold[rows], self.month[rows]
+        )
+
+    @property
+    def base_rate(self) -> float:
+        """Weighted share of churners."""
+        return float(self.weights @ self.has_churned / self.weights.sum())
+
+
+def labelled_month(
+    db: Connection, lake: Lake, campaign: str, month: str, horizon: int, as_of: datetime
+) -> LabelledMonth:
+    """The label of `month` and its contact weights as known at `as_of`."""
+    ends_at = min(month_start(shift(month, horizon + 1)), as_of)
+    window = {"scored_at": default_as_of(month), "horizon_ends_at": ends_at}
+    with db.begin():
+        found = db.execute(
+            load("training")["contact_weights"], {"campaign": campaign, "month": month, **window}
+        )
+        rows = [tuple(row) for row in found]
+    return LabelledMonth(
+        month, labels.leavers(lake, month, horizon), pl.DataFrame(rows, schema=_WEIGHTS, orient="row")
+    )
+
+
+def churners_and_stayers(lake: Lake, month: LabelledMonth) -> tuple[int, int]:
+    """How many rows of the month count in training, by what happened."""
+    counted = month.people(lake).filter(pl.col("weight") > 0)
+    churned = pl.col("has_churned").sum()
+    row = counted.select(churned.alias("churners"), pl.len().alias("rows")).collect(engine="streaming").row(0)
+    return int(row[0]), int(row[1]) - int(row[0])
+
+
+def read_examples(
+    lake: Lake, months: Sequence[LabelledMonth], factors: tuple[str, ...], kept_share: float
+) -> Examples:
+    """All churners of the months and `kept_share` of those who stayed, who then weigh 1 / kept_share."""
+    pieces = [
+        _examples_of(month.people(lake, shard), position, factors, kept_share)
+        for position, month in enumerate(months)
+        for shard in range(lake.shards)
+    ]
+    return Examples(
+        np.concatenate([piece.matrix for piece in pieces]),
+        np.concatenate([piece.has_churned for piece in pieces]),
+        np.concatenate([piece.weights for piece in pieces]),
+        np.concatenate([piece.fold for piece in pieces]),
+        np.concatenate([piece.month for piece in pieces]),
+    )
+
+
+def folds_of(ids: pl.Series) -> NDArray[np.uint8]:
+    """The fold (0 … 4) of each subscriber: the same in every month, on every machine."""
+    return (_hashes(ids, b"") % FOLDS).astype(np.uint8)
+
+
+def common_factors(lake: Lake, months: Iterable[str]) -> tuple[str, ...]:
+    """The numeric factors that stand in any of the months, in the order of the newest that names them."""
+    names: dict[str, None] = {}
+    for month in sorted(months, reverse=True):
+        schema: Mapping[str, pl.DataType] = lake.scan("factors", month).collect_schema()
+        declared = lake.manifest("factors", month).facts["factors"]
+        names |= {name: None for name in declared if name in schema and _is_number(schema[name])}
+    return tuple(names)
+
+
+def _examples_of(
+    people: pl.LazyFrame, position: int, factors: tuple[str, ...], kept_share: float
+) -> Examples:
+    present = set(people.collect_schema().names())
+    wanted = [pl.col(name).cast(pl.Float32) for name in factors if name in present]
+    rows = people.filter(pl.col("weight") > 0).select("subscriber_id", "has_churned", "weight", *wanted)
+    frame = rows.collect(engine="streaming")
+    drawn = _hashes(frame["subscriber_id"], b"draw ") < kept_share * 2**32
+    frame = frame.filter(pl.col("has_churned") | pl.Series(drawn))
+    has_churned = frame["has_churned"].cast(pl.Float64).to_numpy()
+    return Examples(
+        matrix=matrix(frame, factors),
+        has_churned=has_churned,
+        weights=frame["weight"].to_numpy() * np.where(has_churned > 0, 1.0, 1 / kept_share),
+        fold=folds_of(frame["subscriber_id"]),
+        month=np.full(frame.height, position, np.uint8),
+    )
+
+
+def _hashes(ids: pl.Series, salt: bytes) -> NDArray[np.uint32]:
+    return np.fromiter((zlib.crc32(salt + text.encode()) for text in ids), np.uint32, len(ids))
+
+
+def _is_number(kind: pl.DataType) -> bool:
+    return kind.is_numeric() or kind == pl.Boolean

@@ -1,0 +1,231 @@
+"""Prediction: a calibrated probability of churn for everybody, by the champion of the tenure cluster."""
+
+import hashlib
+import json
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+from sqlalchemy import Connection
+
+from include.config import Config
+from include.database import lock
+from include.domain.errors import NotReady
+from include.lake import Lake, Manifest, Part
+from include.stages import champions as registry
+from include.stages import models
+from include.stages.champions import POOLED, RULES, Champion
+
+#: Rows turned into a float32 matrix at a time: flat memory for any size of shard.
+CHUNK = 250_000
+CAMPAIGN = "churn_warning"
+
+
+def champions(
+    *, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime, campaign: str = CAMPAIGN
+) -> dict[str, Champion]:
+    """Who scores `month` as known at `as_of`: cluster → champion (JSON), "pooled" for clusters not named.
+
+    To be resolved once per run, so that every shard is scored by the same. Their files are checked here.
+    """
+    config.campaign(campaign)
+    chosen = registry.champions(db, campaign, month, as_of, config.texts["rules.yaml"])
+    for champion in chosen.values():
+        if champion["kind"] != RULES:
+            models.load(lake, champion["version"], champion["sha256"])
+    return chosen
+
+
+def predict_shard(
+    *,
+    lake: Lake,
+    config: Config,
+    month: str,
+    shard: int,
+    champions: Mapping[str, Champion],
+    run_id: str,
+    revision: int = 0,
+    nthread: int | None = None,
+) -> dict[str, Any]:
+    """Score one shard of the month's factors into an unpublished part; returns the part as a dict."""
+    factors = lake.scan("factors", month, shard)
+    total = int(factors.select(pl.len()).collect().item())
+    pieces = [
+        _scored(factors.slice(start, CHUNK).collect(), lake, champions, nthread)
+        for start in range(0, max(total, 1), CHUNK)
+    ]
+    scores = _without_own_answers(pl.concat(pieces), lake, month, shard, champions)
+    return asdict(lake.write_part(table_of(revision), month, shard, scores, run_id))
+
+
+def publish(
+    *,
+    lake: Lake,
+    month: str,
+    parts: list[dict[str, Any]],
+    revision: int,
+    champions: Mapping[str, Champion],
+) -> dict[str, Any]:
+    """Make the parts of all shards the scores of the month; returns counts."""
+    made = [Part(**part) for part in parts]
+    missing = sorted(set(range(lake.shards)) - {part.shard for part in made})
+    if missing:
+        raise NotReady(
+            f"Shard {missing[0]} of {month} was not scored. Run predict_shard for it, then publish."
+        )
+    manifest = lake.publish(
+        table_of(revision),
+        month,
+        made,
+        fingerprint=_fingerprint(lake, month, champions),
+        facts={"champions": dict(champions), "revision": revision},
+    )
+    return _counts(lake, month, manifest, champions)
+
+
+def predict(
+    *,
+    db: Connection,
+    lake: Lake,
+    config: Config,
+    month: str,
+    as_of: datetime,
+    run_id: str,
+    revision: int,
+    campaign: str = CAMPAIGN,
+    nthread: int | None = None,
+) -> dict[str, Any]:
+    """Resolve the champions, score every shard in turn and publish."""
+    chosen = champions(db=db, lake=lake, config=config, month=month, as_of=as_of, campaign=campaign)
+    with db.begin():
+        lock(db, table_of(revision), month)
+        parts = [
+            predict_shard(
+                lake=lake,
+                config=config,
+                month=month,
+                shard=shard,
+                champions=chosen,
+                run_id=run_id,
+                revision=revision,
+                nthread=nthread,
+            )
+            for shard in range(lake.shards)
+        ]
+        return publish(lake=lake, month=month, parts=parts, revision=revision, champions=chosen)
+
+
+def reasons(
+    *,
+    lake: Lake,
+    config: Config,
+    month: str,
+    champions: Mapping[str, Champion],
+    subscriber_ids: list[str],
+    revision: int = 0,
+    top: int | None = 10,
+) -> dict[str, list[dict[str, Any]]]:
+    """Per subscriber the `top` factors (None: all) that raise the risk most, with value and contribution.
+
+    Contributions are exact log-odds of the champion before calibration; over all factors, with the model's
+    base, they sum to its margin. Empty where the rules serve. Out-of-fold scores of a labelled month are
+    explained by the champion itself.
+    """
+    found: dict[str, list[dict[str, Any]]] = {subscriber: [] for subscriber in subscriber_ids}
+    wanted = pl.Series("subscriber_id", subscriber_ids, dtype=pl.String)
+    people = lake.scan("factors", month).filter(pl.col("subscriber_id").is_in(wanted.implode())).collect()
+    for champion, rows in _by_champion(people, champions):
+        if champion["kind"] != RULES:
+            model = models.load(lake, champion["version"], champion["sha256"])
+            found |= dict(zip(rows["subscriber_id"], _explained(model, rows, top), strict=True))
+    return found
+
+
+def table_of(revision: int) -> str:
+    """The lake table a revision of the scores lives in."""
+    return "scores" if revision == 0 else "scores_revised"
+
+
+def _by_champion(
+    people: pl.DataFrame, champions: Mapping[str, Champion]
+) -> list[tuple[Champion, pl.DataFrame]]:
+    """The rows of each champion: those of its cluster, or of all clusters without one of their own."""
+    named = [cluster for cluster in champions if cluster != POOLED]
+    is_own = pl.col("cluster").is_in(named).fill_null(False)
+    pairs = [(champions[cluster], people.filter(pl.col("cluster") == cluster)) for cluster in named]
+    return [(champions[POOLED], people.filter(~is_own)), *pairs]
+
+
+def _scored(
+    people: pl.DataFrame, lake: Lake, champions: Mapping[str, Champion], nthread: int | None
+) -> pl.DataFrame:
+    return pl.concat(_scored_by(who, rows, lake, nthread) for who, rows in _by_champion(people, champions))
+
+
+def _scored_by(champion: Champion, people: pl.DataFrame, lake: Lake, nthread: int | None) -> pl.DataFrame:
+    if champion["kind"] == RULES:
+        probability = pl.Series([None] * people.height, dtype=pl.Float64)
+    else:
+        model = models.load(lake, champion["version"], champion["sha256"], nthread)
+        probability = pl.Series(model.probabilities(models.matrix(people, model.factors)), dtype=pl.Float64)
+    return people.select(
+        "subscriber_id",
+        probability.alias("probability"),
+        pl.lit(champion["version"]).alias("model_version"),
+        pl.col("cluster").cast(pl.String),
+    )
+
+
+def _without_own_answers(
+    scores: pl.DataFrame, lake: Lake, month: str, shard: int, champions: Mapping[str, Champion]
+) -> pl.DataFrame:
+    """Where a champion learned from this very month, the scores it made without the person take over."""
+    for champion in champions.values():
+        if not champion.get("is_out_of_fold"):
+            continue
+        version = champion["version"]
+        unseen = registry.out_of_fold(lake, month, version, shard)
+        if unseen is None:
+            raise NotReady(
+                f"The out-of-fold scores of {version} for {month} are gone. Train {month} again first."
+            )
+        own = unseen.with_columns(pl.lit(version).alias("model_version")).collect()
+        scores = scores.update(own, on=["subscriber_id", "model_version"], how="left")
+    return scores
+
+
+def _explained(model: models.Model, people: pl.DataFrame, top: int | None) -> list[list[dict[str, Any]]]:
+    values = models.matrix(people, model.factors)
+    contributions = model.contributions(values)[:, :-1]
+    order = np.argsort(-contributions, axis=1, kind="stable")[:, :top]
+    return [
+        [
+            {
+                "factor": model.factors[at],
+                "value": None if np.isnan(values[row, at]) else float(values[row, at]),
+                "contribution": float(contributions[row, at]),
+            }
+            for at in order[row]
+        ]
+        for row in range(people.height)
+    ]
+
+
+def _fingerprint(lake: Lake, month: str, champions: Mapping[str, Champion]) -> str:
+    made_of = [lake.manifest("factors", month).fingerprint, dict(champions)]
+    return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
+
+
+def _counts(lake: Lake, month: str, manifest: Manifest, champions: Mapping[str, Champion]) -> dict[str, Any]:
+    return {
+        "stage": "prediction",
+        "month": month,
+        "rows_in": lake.manifest("factors", month).rows,
+        "rows_out": manifest.rows,
+        "quarantined": 0,
+        "model_version": champions[POOLED]["version"],
+        "is_out_of_fold": bool(champions[POOLED].get("is_out_of_fold")),
+    }

@@ -1,0 +1,82 @@
+-- name: revisions
+-- Every scored cycle of a campaign and its revisions, oldest first.
+select
+    cycles.cycle,
+    cycles.month,
+    cycle_revisions.revision
+from cycles
+inner join cycle_revisions
+    on
+        cycles.campaign = cycle_revisions.campaign
+        and cycles.cycle = cycle_revisions.cycle
+where cycles.campaign = :campaign and cycles.month is not null
+order by cycles.month, cycles.cycle, cycle_revisions.revision;
+
+-- name: assigned
+-- Whom a cycle put into an arm.
+select assignments.subscriber_id
+from assignments
+where assignments.campaign = :campaign and assignments.cycle = :cycle;
+
+-- name: record_outcomes
+-- What became of every assignment of a cycle; a row changes, and its time with it, only when the fact does.
+insert into outcomes (assignment_id, month_observed, has_churned, churned_on, reason, observed_at)
+select
+    assignments.assignment_id,
+    cast(:month_observed as text) as month_observed,
+    leavers.churned_on is not null as has_churned,
+    leavers.churned_on,
+    leavers.reason,
+    cast(:now as timestamptz) as observed_at
+from assignments
+left join
+    unnest(
+        cast(:subscribers as text []), cast(:days as date []), cast(:reasons as text [])
+    ) as leavers (subscriber_id, churned_on, reason)
+    on assignments.subscriber_id = leavers.subscriber_id
+where assignments.campaign = :campaign and assignments.cycle = :cycle
+on conflict (assignment_id) do update
+    set
+        month_observed = excluded.month_observed,
+        has_churned = excluded.has_churned,
+        churned_on = excluded.churned_on,
+        reason = excluded.reason,
+        observed_at = excluded.observed_at
+    where
+        (outcomes.month_observed, outcomes.has_churned, outcomes.churned_on, outcomes.reason)
+        is distinct from (excluded.month_observed, excluded.has_churned, excluded.churned_on, excluded.reason);
+
+-- name: arms
+-- Per arm, and whether a person was reached before the horizon's end, how many there were and how many left.
+select
+    assignments.arm,
+    coalesce(reached.is_reached, false) as is_reached,
+    count(*) as subscribers,
+    count(*) filter (where outcomes.has_churned) as churned
+from assignments
+inner join outcomes on assignments.assignment_id = outcomes.assignment_id
+left join tickets on assignments.assignment_id = tickets.assignment_id
+left join lateral (
+    select true as is_reached
+    from contact_attempts
+    where
+        contact_attempts.ticket_id = tickets.ticket_id
+        and contact_attempts.result <> 'no_answer'
+        and contact_attempts.attempted_at < :horizon_ends_at
+    limit 1
+) as reached on true
+where assignments.campaign = :campaign and assignments.cycle = :cycle and not assignments.is_recalled
+group by assignments.arm, coalesce(reached.is_reached, false)
+order by assignments.arm, is_reached;
+
+-- name: forget_evaluations
+-- Make room for the figures of a cycle's revision.
+delete from evaluations
+where evaluations.campaign = :campaign and evaluations.cycle = :cycle and evaluations.revision = :revision;
+
+-- name: write_evaluation
+-- One figure of a slice of a cycle's revision.
+insert into evaluations (
+    campaign, cycle, revision, slice, slice_value, metric, value, subscribers, evaluated_at
+)
+values (:campaign, :cycle, :revision, :slice, :slice_value, :metric, :value, :subscribers, :now);
