@@ -97,7 +97,7 @@ def _falls(window: Sequence[pl.Expr]) -> pl.Expr:
 
 def _change(month: pl.Expr, base: pl.Expr) -> pl.Expr:
     """The relative change against a base; null when the base is not positive."""
-    return pl.when(base > 0).then(month / base - 1)
+    return pl.when(base > 0).then((month - base) / base)
 
 
 _WINDOWS: Mapping[str, Callable[[Sequence[pl.Expr]], pl.Expr]] = {

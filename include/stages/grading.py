@@ -1,0 +1,226 @@
+"""Grading: everybody's grade from probability and rules, tier from value and past contacts, and a unique rank.
+
+The rules for one subscriber are in include/domain/grading.py; here they are applied to all at once.
+"""
+
+import hashlib
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from include import cycles
+from include.config import Config
+from include.config.rules import Rule
+from include.database import copy_rows, lock
+from include.domain.errors import NotReady
+from include.domain.grading import GRADES, HIGH, INDEPENDENT_HITS, LOW, MID, TIERS, Limits, high_places
+from include.lake import Lake, Manifest
+from include.queries import load
+
+Q = load("grading")
+
+_FROM_FACTORS = ("value_yuan", "region_code", "branch_code", "customer_id", "tenure_months")
+_COLUMNS = (
+    "subscriber_id", "cluster", "probability", "model_version", "rule_hits", "rule_points", "grade", "tier",
+    "rank", "value_yuan", "region_code", "branch_code", "customer_id", "tenure_months",
+)  # fmt: skip
+_WARNING = (
+    "campaign", "cycle", "revision", "subscriber_id", "customer_key", "cluster", "probability", "model_version",
+    "grade", "tier", "rank", "rule_hits", "rule_points", "value_yuan", "region_code", "branch_code", "tenure_months",
+)  # fmt: skip
+_LOADED_AT_ONCE = 100_000
+
+
+@dataclass(frozen=True)
+class ActiveRules:
+    """The rules of a run: each active one with its hit as a boolean expression, and why others are inactive."""
+
+    hits: tuple[tuple[Rule, pl.Expr], ...]
+    inactive: dict[str, str]
+
+
+def grade(
+    *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, as_of: datetime,
+    now: datetime, revision: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Grade every scored subscriber of the month into the lake, and high and mid into `warnings`.
+
+    Replaces what the same revision held before; a cycle that is already dispatched stays as it is.
+    """
+    scores = lake.manifest("scores_revised" if revision else "scores", month)
+    factors = lake.manifest("factors", month)
+    rules = active_rules(config, month, factors)
+    limits = limits_of(config, scores)
+    key = {"campaign": campaign, "cycle": cycle}
+    with db.begin():
+        refused = sorted(db.execute(Q["past_refusals"], key | {"as_of": as_of}).scalars())
+    graded = graded_frame(_with_hits(lake, scores, month, rules), limits, refused)
+    summary = _summary(graded, rules, limits)
+    with db.begin():
+        # the same lock as dispatch: a cycle is not fixed while its warnings are replaced
+        lock(db, "dispatch", campaign, cycle)
+        if revision == 0 and cycles.is_fixed(db, campaign, cycle):
+            return summary | {"rows_out": 0, "fixed": True}
+        described = [scores.fingerprint, factors.fingerprint, config.texts["rules.yaml"], config.texts["grading.yaml"]]
+        _publish(db, lake, month, revision, graded, [*described, refused], summary)
+        _replace_warnings(db, graded, key | {"revision": revision})
+    return summary
+
+
+def active_rules(config: Config, month: str, factors: Manifest) -> ActiveRules:
+    """The rules in force whose factors exist for the month, and the reason for each of the others."""
+    there, left_out = set(factors.facts["factors"]), factors.facts["left_out"]
+    hits, inactive = [], {}
+    for rule in config.rules.rules:
+        needed = config.rules.factors_of(rule)
+        missing = needed - there
+        if not rule.is_valid_in(month):
+            inactive[rule.name] = f"not in force in {month}"
+        elif missing and (rule.needs == "all" or missing == needed):
+            name = min(missing)
+            inactive[rule.name] = f"factor {name} is left out: {left_out.get(name, 'not in factors.yaml')}"
+        else:
+            hits.append((rule, config.rules.compile(rule, missing).fill_null(False)))
+    return ActiveRules(tuple(hits), inactive)
+
+
+def limits_of(config: Config, scores: Manifest) -> Limits:
+    """The thresholds in force: the base rate is the pooled model's when there is one, else the configured."""
+    pooled = scores.facts.get("champions", {}).get("pooled", {})
+    base_rate = scores.facts.get("base_rate") or pooled.get("base_rate") or config.grading.base_rate
+    configured = {name: float(value) for name, value in config.grading.model_dump().items()}
+    return Limits(**configured | {"base_rate": float(base_rate)})
+
+
+def graded_frame(frame: pl.DataFrame, limits: Limits, refused: Sequence[str]) -> pl.DataFrame:
+    """`frame` with grade, tier and rank, best rank first; `refused` are customers to call no more."""
+    frame = frame.join(_strongest(frame, limits), on="subscriber_id", how="left")
+    customer = pl.coalesce("customer_id", "subscriber_id")
+    value = pl.col("value_yuan").fill_null(0.0)
+    worth = pl.coalesce("probability", "rule_points") * value.clip(lower_bound=0.0)
+    order = pl.col("grade").replace_strict(GRADES, [0, 1, 2], return_dtype=pl.Int8)
+    return (
+        frame.with_columns(_grade(limits).alias("grade"), customer.is_in(list(refused)).alias("refused"))
+        .with_columns(_tier(limits, value).alias("tier"), order.alias("order"), worth.alias("worth"))
+        .sort("order", "worth", "subscriber_id", descending=[False, True, False])
+        .with_row_index("rank", offset=1)
+    )
+
+
+def _strongest(frame: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+    """Whom several indicators together make high where no model ranks: a capped share, strongest first."""
+    unranked = frame.filter(pl.col("probability").is_null())
+    places = high_places(unranked.height, int(unranked["has_high_floor"].sum()), limits)
+    candidates = unranked.filter(
+        ~pl.col("has_high_floor")
+        & (pl.col("rule_hits").list.len() >= INDEPENDENT_HITS)
+        & (pl.col("rule_points") >= limits.rules_only_high_points)
+    ).with_columns(pl.col("value_yuan").fill_null(0.0))
+    ordered = candidates.sort("rule_points", "value_yuan", "subscriber_id", descending=[True, True, False])
+    return ordered.head(places).select("subscriber_id", pl.lit(True).alias("is_strongest"))
+
+
+def _grade(limits: Limits) -> pl.Expr:
+    probability = pl.col("probability")
+    high = (probability >= limits.high_times * limits.base_rate).fill_null(False)
+    mid = (probability >= limits.mid_times * limits.base_rate).fill_null(False)
+    strongest = pl.col("is_strongest").fill_null(False)
+    return (
+        pl.when(high | pl.col("has_high_floor") | strongest)
+        .then(pl.lit(HIGH))
+        .when(mid | (pl.col("rule_hits").list.len() > 0))
+        .then(pl.lit(MID))
+        .otherwise(pl.lit(LOW))
+    )
+
+
+def _tier(limits: Limits, value: pl.Expr) -> pl.Expr:
+    is_high, is_mid = pl.col("grade") == HIGH, pl.col("grade") == MID
+    called = is_high & (value >= limits.priority_value_yuan) & ~pl.col("refused")
+    messaged = is_high | (is_mid & (value >= limits.secondary_value_yuan))
+    return pl.when(called).then(pl.lit("priority")).when(messaged).then(pl.lit("secondary")).otherwise(
+        pl.lit("monitoring")
+    )
+
+
+def _with_hits(lake: Lake, scores: Manifest, month: str, rules: ActiveRules) -> pl.DataFrame:
+    """Every scored subscriber with the rules hit and their points, shard by shard."""
+    shards = [_shard_with_hits(lake, scores, month, shard, rules) for shard in range(lake.shards)]
+    frame = pl.concat(shards)
+    if frame.height != scores.rows or frame["subscriber_id"].n_unique() != frame.height:
+        raise NotReady(f"The scores of {month} do not fit its factors. Run prediction again, then grading.")
+    return frame
+
+
+def _shard_with_hits(lake: Lake, scores: Manifest, month: str, shard: int, rules: ActiveRules) -> pl.DataFrame:
+    named = [pl.when(hit).then(pl.lit(rule.name)) for rule, hit in rules.hits] or [pl.lit(None, pl.String)]
+    points = [pl.when(hit).then(rule.points).otherwise(0.0) for rule, hit in rules.hits] or [pl.lit(0.0)]
+    floors = [hit for rule, hit in rules.hits if rule.floor == HIGH] or [pl.lit(False)]
+    hits = lake.scan("factors", month, shard).select(
+        "subscriber_id",
+        *_FROM_FACTORS,
+        pl.concat_list(named).list.drop_nulls().alias("rule_hits"),
+        pl.sum_horizontal(points).cast(pl.Float64).alias("rule_points"),
+        pl.any_horizontal(floors).alias("has_high_floor"),
+        pl.lit(shard, pl.UInt32).alias("shard"),
+    )
+    return lake.scan(scores.table, month, shard).join(hits, on="subscriber_id").collect(engine="streaming")
+
+
+def _summary(graded: pl.DataFrame, rules: ActiveRules, limits: Limits) -> dict[str, Any]:
+    hits = dict(graded["rule_hits"].explode().drop_nulls().value_counts().iter_rows())
+    return {
+        "stage": "grading",
+        "rows_in": graded.height,
+        "rows_out": graded.height,
+        "quarantined": 0,
+        "grades": _counts(graded["grade"], GRADES),
+        "tiers": _counts(graded["tier"], TIERS),
+        "rule_hits": {rule.name: hits.get(rule.name, 0) for rule, _ in rules.hits},
+        "inactive_rules": rules.inactive,
+        "base_rate": limits.base_rate,
+    }
+
+
+def _counts(column: pl.Series, words: Sequence[str]) -> dict[str, int]:
+    found = dict(column.value_counts().iter_rows())
+    return {word: found.get(word, 0) for word in words}
+
+
+def _publish(
+    db: sa.Connection, lake: Lake, month: str, revision: int, graded: pl.DataFrame, inputs: Sequence[Any],
+    summary: Mapping[str, Any],
+) -> None:  # fmt: skip
+    table = "grades_revised" if revision else "grades"
+    fingerprint = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
+    lock(db, table, month)
+    parts = [
+        lake.write_part(
+            table, month, shard, graded.filter(pl.col("shard") == shard).select(_COLUMNS), f"grading-{fingerprint[:12]}"
+        )
+        for shard in range(lake.shards)
+    ]
+    facts = {**summary, "revision": revision}
+    lake.publish(table, month, parts, fingerprint=fingerprint, facts=facts)
+
+
+def _replace_warnings(db: sa.Connection, graded: pl.DataFrame, key: Mapping[str, Any]) -> None:
+    """Replace the revision's warnings by the high and mid of `graded`, inside the open transaction."""
+    warned = graded.filter(pl.col("grade") != LOW)
+    joined = pl.concat_str(pl.lit("{"), pl.col("rule_hits").list.join(","), pl.lit("}"))
+    rows = warned.with_columns(
+        *(pl.lit(value).alias(name) for name, value in key.items()),
+        pl.coalesce("customer_id", "subscriber_id").alias("customer_key"),
+        joined.alias("rule_hits"),
+        pl.col("value_yuan").round(4),
+    ).select(_WARNING)
+    db.execute(Q["delete_warnings"], key)
+    db.execute(Q["stage_warnings"])
+    for piece in rows.iter_slices(_LOADED_AT_ONCE):
+        copy_rows(db, "staged_warnings", _WARNING, piece.iter_rows())
+    db.execute(Q["insert_warnings"])

@@ -1,0 +1,32 @@
+-- name: past_refusals
+-- Customers who refused contact or could not be reached in the two cycles before, as known before as_of.
+with recent as (
+    select cycle
+    from cycles
+    where campaign = :campaign and cycle < :cycle
+    order by cycle desc
+    limit 2
+)
+
+select distinct t.customer_key
+from tickets as t
+inner join recent as r on t.cycle = r.cycle
+where
+    t.campaign = :campaign
+    and t.state = 'closed'
+    and t.outcome in ('refused_contact', 'unreachable')
+    and t.closed_at < :as_of
+
+-- name: delete_warnings
+-- Make room for the warnings of a revision that is graded again.
+delete from warnings
+where campaign = :campaign and cycle = :cycle and revision = :revision
+
+-- name: stage_warnings
+-- A place for the new warnings to be copied into; gone when the transaction ends.
+create temporary table staged_warnings (like warnings) on commit drop
+
+-- name: insert_warnings
+-- The staged warnings become the revision's own, in one statement.
+insert into warnings
+select * from staged_warnings

@@ -1,0 +1,285 @@
+"""Grading: the ten subscribers' hits, grades, tiers and ranks, and the set-based rules against the pure ones."""
+
+import random
+from datetime import datetime
+from decimal import Decimal
+
+import polars as pl
+import pytest
+
+from include.cycles import open_cycle
+from include.domain import grading as rules_for_one
+from include.domain.errors import NotReady
+from include.domain.grading import Limits, Scored, grade_all
+from include.domain.months import ZONE, default_as_of
+from include.lake import Lake
+from include.stages import features, grading
+from tests.fixtures import ten_subscribers as ten
+from tests.fixtures.lakes import fill, put
+
+CAMPAIGN = "churn_warning"
+AS_OF = default_as_of(ten.MONTH)
+NOW = datetime(2026, 11, 5, 6, 0, tzinfo=ZONE)
+LIMITS = Limits(0.02, 6.0, 3.0, 2.0, 0.03, 30.0, 100.0)
+
+
+@pytest.fixture
+def factored(lake, tmp_path, db, config):
+    """The ten subscribers' factors in the lake, their cycle opened."""
+    ten.write_landing(tmp_path / "landing")
+    fill(lake, tmp_path / "landing")
+    features.build(db=db, lake=lake, config=config, month=ten.MONTH, as_of=AS_OF, run_id="test")
+    open_cycle(db=db, config=config, campaign=CAMPAIGN, month=ten.MONTH, as_of=None, now=NOW)
+    return lake
+
+
+def score(lake: Lake, probabilities: dict[str, float] | None = None, table: str = "scores") -> None:
+    found = probabilities or {}
+    rows = [
+        {
+            "subscriber_id": name,
+            "probability": found.get(name),
+            "model_version": "m1" if found else "rules-1",
+            "cluster": "over_12",
+        }
+        for name in ten.SUBSCRIBERS
+    ]
+    put(lake, table, ten.MONTH, rows, probability=pl.Float64)
+
+
+def run(lake, db, config, revision=0):
+    return grading.grade(
+        db=db, lake=lake, config=config, campaign=CAMPAIGN, cycle=ten.MONTH, month=ten.MONTH, as_of=AS_OF, now=NOW,
+        revision=revision,
+    )  # fmt: skip
+
+
+def graded(lake, table="grades"):
+    return {row["subscriber_id"]: row for row in lake.scan(table, ten.MONTH).collect().to_dicts()}
+
+
+def warnings(db, revision=0):
+    with db.begin():
+        found = db.exec_driver_sql(
+            "select * from warnings where revision = %s order by rank", (revision,)
+        ).mappings()
+        return [dict(row) for row in found]
+
+
+def test_every_indicator_hits_exactly_whom_it_should(factored, db, config):
+    score(factored)
+    run(factored, db, config)
+    hits = {name: tuple(row["rule_hits"]) for name, row in graded(factored).items()}
+    assert hits == ten.EXPECTED_HITS
+
+
+def test_rules_alone_grade_the_ten_as_worked_out_by_hand(factored, db, config):
+    score(factored)
+    result = run(factored, db, config)
+    rows = graded(factored)
+    assert {name: (row["grade"], row["tier"]) for name, row in rows.items()} == ten.EXPECTED_GRADES
+    assert tuple(sorted(rows, key=lambda name: rows[name]["rank"])) == ten.EXPECTED_RANKS
+    assert result["grades"] == {"high": 4, "mid": 5, "low": 1}
+    assert result["tiers"] == {"priority": 3, "secondary": 4, "monitoring": 3}
+    assert result["rule_hits"]["port_out_words"] == 3
+    assert result["inactive_rules"] == {}
+
+
+def test_the_grades_table_has_the_contracts_columns(factored, db, config):
+    score(factored)
+    run(factored, db, config)
+    schema = factored.scan("grades", ten.MONTH).collect_schema()
+    assert tuple(schema) == grading._COLUMNS
+    assert schema["rank"] == pl.UInt32
+    assert schema["rule_hits"] == pl.List(pl.String)
+
+
+def test_a_probability_grades_relative_to_the_base_rate(factored, db, config):
+    score(factored, dict.fromkeys(ten.SUBSCRIBERS, 0.01) | {"S08": 0.12, "S01": 0.1199, "S03": 0.06})
+    run(factored, db, config)
+    rows = graded(factored)
+    assert rows["S08"]["grade"] == "high"
+    assert rows["S01"]["grade"] == "mid"
+    assert rows["S02"]["grade"] == "high"  # the floor of port-out words holds against a low probability
+    assert rows["S07"]["grade"] == "mid"
+
+
+def test_the_base_rate_is_the_pooled_champions_when_there_is_one(factored, db, config):
+    score(factored, dict.fromkeys(ten.SUBSCRIBERS, 0.2))
+    scores = factored.manifest("scores", ten.MONTH)
+    facts = {"champions": {"pooled": {"version": "m1", "base_rate": 0.08}}}
+    factored.publish("scores", ten.MONTH, scores.parts, fingerprint="2", facts=facts)
+    result = run(factored, db, config)
+    assert result["base_rate"] == 0.08
+    assert graded(factored)["S08"]["grade"] == "low"
+
+
+def test_high_and_mid_are_written_to_the_database_with_their_customer(factored, db, config):
+    score(factored)
+    run(factored, db, config)
+    rows = warnings(db)
+    assert [row["subscriber_id"] for row in rows] == list(ten.EXPECTED_RANKS[:9])
+    keys = {row["subscriber_id"]: row["customer_key"] for row in rows}
+    assert keys["S01"] == "C01"
+    assert keys["S04"] == "S04"
+    best = rows[0]
+    assert best["rule_hits"] == ["unsatisfied_after_fault", "port_out_words"]
+    assert (best["rule_points"], best["value_yuan"], best["rank"]) == (4.5, Decimal("90.0000"), 1)
+
+
+def test_grading_twice_is_grading_once(factored, db, config):
+    score(factored)
+    first, before = run(factored, db, config), warnings(db)
+    assert run(factored, db, config) == first
+    assert warnings(db) == before
+
+
+def test_a_second_grading_replaces_the_first(factored, db, config):
+    score(factored)
+    run(factored, db, config)
+    score(factored, dict.fromkeys(ten.SUBSCRIBERS, 0.5))
+    run(factored, db, config)
+    assert {row["grade"] for row in warnings(db)} == {"high"}
+    assert len(warnings(db)) == 10
+
+
+def test_a_revision_leaves_the_cycle_it_compares_with_untouched(factored, db, config):
+    score(factored)
+    run(factored, db, config)
+    before = warnings(db)
+    score(factored, dict.fromkeys(ten.SUBSCRIBERS, 0.5), table="scores_revised")
+    with db.begin():
+        db.exec_driver_sql("insert into cycle_revisions select campaign, cycle, 1, as_of, config_hash, opened_at from cycle_revisions")
+    run(factored, db, config, revision=1)
+    assert warnings(db) == before
+    assert len(warnings(db, revision=1)) == 10
+    assert graded(factored)["S08"]["grade"] == "low"
+    assert graded(factored, "grades_revised")["S08"]["grade"] == "high"
+
+
+def test_a_fixed_cycle_is_not_graded_again(factored, db, config):
+    score(factored)
+    run(factored, db, config)
+    before = warnings(db)
+    with db.begin():
+        db.exec_driver_sql("update cycles set fixed_at = opened_at, fixed_facts = '{}'")
+    score(factored, dict.fromkeys(ten.SUBSCRIBERS, 0.5))
+    assert run(factored, db, config)["fixed"]
+    assert warnings(db) == before
+    assert graded(factored)["S08"]["grade"] == "low"
+
+
+def test_a_rule_whose_factor_is_left_out_is_inactive_and_reported(lake, tmp_path, db, config):
+    ten.write_landing(tmp_path / "landing")
+    for folder in (tmp_path / "landing" / "service_events").iterdir():
+        for file in folder.iterdir():
+            file.unlink()
+        folder.rmdir()
+    fill(lake, tmp_path / "landing")
+    features.build(db=db, lake=lake, config=config, month=ten.MONTH, as_of=AS_OF, run_id="test")
+    open_cycle(db=db, config=config, campaign=CAMPAIGN, month=ten.MONTH, as_of=None, now=NOW)
+    score(lake)
+    result = run(lake, db, config)
+    assert set(result["inactive_rules"]) == {
+        "repeated_complaints", "unsatisfied_after_fault", "long_agent_calls", "competitor_event", "port_out_words",
+        "known_pattern",
+    }  # fmt: skip
+    assert "service_events was not delivered" in result["inactive_rules"]["known_pattern"]
+    assert set(result["rule_hits"]) == {
+        "arpu_falling", "data_usage_down", "out_of_bundle_data_rising", "competitor_plan_lookups"
+    }  # fmt: skip
+
+
+def test_port_out_mentions_count_where_no_text_is_delivered(factored, config):
+    manifest = factored.manifest("factors", ten.MONTH)
+    there = [name for name in manifest.facts["factors"] if name != "port_out_texts_1m"]
+    facts = {"factors": there, "left_out": {"port_out_texts_1m": "no column text"}}
+    factored.publish("factors", ten.MONTH, manifest.parts, facts=facts)
+    rules = grading.active_rules(config, ten.MONTH, factored.manifest("factors", ten.MONTH))
+    assert rules.inactive == {}
+    hit = dict((rule.name, expression) for rule, expression in rules.hits)["port_out_words"]
+    rows = factored.scan("factors", ten.MONTH).filter(hit).collect()
+    assert rows["subscriber_id"].to_list() == ["S02"]
+
+
+def test_a_rule_that_is_no_longer_valid_is_inactive(factored, config):
+    manifest = factored.manifest("factors", ten.MONTH)
+    rules = grading.active_rules(config, "2009-12", manifest)
+    assert set(rules.inactive.values()) == {"not in force in 2009-12"}
+    assert rules.hits == ()
+
+
+def test_two_indicators_make_the_strongest_share_high_without_a_model():
+    people = [Scored(f"S{n:03d}", None, hits=n % 3, points=float(n % 3), has_high_floor=False, value_yuan=n) for n in range(100)]
+    high = {one.subscriber_id for one in grade_all(people, LIMITS) if one.grade == "high"}
+    assert high == {"S098", "S095", "S092"}
+
+
+def test_somebody_is_high_when_few_subscribers_have_two_hits():
+    people = [Scored("A", None, 2, 2.0, False, 50.0), Scored("B", None, 1, 1.5, False, 50.0)]
+    assert [one.grade for one in grade_all(people, LIMITS)] == ["high", "mid"]
+
+
+def test_one_hit_alone_is_never_high():
+    assert grade_all([Scored("A", None, 1, 9.0, False, 500.0)], LIMITS)[0].grade == "mid"
+
+
+@pytest.mark.parametrize(
+    ("grade", "value", "refused", "tier"),
+    [
+        ("high", 30.0, False, "priority"),
+        ("high", 29.99, False, "secondary"),
+        ("high", 30.0, True, "secondary"),
+        ("high", None, False, "secondary"),
+        ("mid", 100.0, False, "secondary"),
+        ("mid", 99.99, False, "monitoring"),
+        ("low", 500.0, False, "monitoring"),
+    ],
+)
+def test_the_tier_follows_grade_value_and_past_contacts(grade, value, refused, tier):
+    assert rules_for_one.tier_of(grade, value, LIMITS, refused=refused) == tier
+
+
+def random_people(seed: int) -> list[Scored]:
+    luck = random.Random(seed)
+    with_model = seed % 2
+    return [
+        Scored(
+            f"S{number:03d}",
+            luck.choice([0.01, 0.06, 0.12, 0.3, luck.random()]) if with_model and luck.random() < 0.9 else None,
+            hits := luck.choice([0, 0, 0, 1, 2, 3]),
+            hits * luck.choice([1.0, 1.5]),
+            bool(hits) and luck.random() < 0.1,
+            luck.choice([None, -5.0, 0.0, 29.9, 30.0, 100.0, 250.0]),
+            luck.random() < 0.1,
+        )
+        for number in range(luck.choice([1, 7, 200]))
+    ]
+
+
+@pytest.mark.parametrize("seed", range(30))
+def test_the_rules_for_all_agree_with_the_rules_for_one(seed):
+    people = random_people(seed)
+    frame = pl.DataFrame(
+        {
+            "subscriber_id": [one.subscriber_id for one in people],
+            "customer_id": pl.Series([None] * len(people), dtype=pl.String),
+            "probability": pl.Series([one.probability for one in people], dtype=pl.Float64),
+            "rule_hits": [["a", "b", "c"][: one.hits] for one in people],
+            "rule_points": [one.points for one in people],
+            "has_high_floor": [one.has_high_floor for one in people],
+            "value_yuan": pl.Series([one.value_yuan for one in people], dtype=pl.Float64),
+        },
+        schema_overrides={"rule_hits": pl.List(pl.String)},
+    )
+    refused = [one.subscriber_id for one in people if one.refused]
+    made = grading.graded_frame(frame, LIMITS, refused).select("subscriber_id", "grade", "tier", "rank")
+    expected = [(one.subscriber_id, one.grade, one.tier, one.rank) for one in grade_all(people, LIMITS)]
+    assert made.rows() == expected
+
+
+def test_scores_of_people_without_factors_stop_the_stage(factored, db, config):
+    rows = [{"subscriber_id": "X1", "probability": 0.5, "model_version": "m1", "cluster": "over_12"}]
+    put(factored, "scores", ten.MONTH, rows)
+    with pytest.raises(NotReady, match="do not fit"):
+        run(factored, db, config)
