@@ -1,0 +1,38 @@
+"""### What became of the warned, every morning
+
+At 07:00 (Asia/Shanghai): joins outcomes and observed churn, labels every month that is now complete and evaluates
+it per grade, cluster and arm. A newly labelled month is told to the asset `labels`, which starts `train_models`.
+"""
+
+from airflow.sdk import CronTriggerTimetable, dag, task
+
+from include import orchestration
+from include.orchestration import DEFAULTS, LABELS, right_now, run_stage
+
+
+@task
+def evaluate():
+    from include.stages import follow_up
+
+    return run_stage(follow_up.follow_up, as_of=right_now())
+
+
+@task(outlets=[LABELS])
+def announce(result: dict, outlet_events):
+    orchestration.announce_labels(result, outlet_events)
+
+
+@dag(
+    schedule=CronTriggerTimetable("0 7 * * *", timezone="Asia/Shanghai"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=["churn", "daily"],
+    dag_display_name="Follow up 跟踪回访",
+    doc_md=__doc__,
+)
+def follow_up():
+    announce(evaluate())
+
+
+follow_up()

@@ -1,0 +1,34 @@
+"""### Judge the clocks of open tickets, every 15 minutes of working time
+
+09:00–18:15 (Asia/Shanghai): stamps warnings and breaches of first-contact and plan deadlines, each once. The
+stage is quiet on rest days. A missed tick loses nothing: the next one notices what is due by then.
+"""
+
+from datetime import timedelta
+
+from airflow.sdk import MultipleCronTriggerTimetable, dag, task
+
+from include.orchestration import DEFAULTS, run_stage
+
+
+@task(execution_timeout=timedelta(minutes=10), retries=1)
+def sla():
+    from include.stages import sla
+
+    return run_stage(sla.watch)
+
+
+@dag(
+    schedule=MultipleCronTriggerTimetable("*/15 9-17 * * *", "0,15 18 * * *", timezone="Asia/Shanghai"),
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    tags=["churn", "working time"],
+    dag_display_name="Watch SLA 时限监控",
+    doc_md=__doc__,
+)
+def watch_sla():
+    sla()
+
+
+watch_sla()
