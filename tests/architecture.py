@@ -50,10 +50,8 @@ STAGES_MAY_IMPORT = (
     "include.stages",
 )
 FORBIDDEN_NAMES = re.compile(r"(^|_)(utils?|helpers?|common|managers?)(_|$)", re.IGNORECASE)
-# Words of the business that contain a forbidden one
-ALLOWED_NAMES = re.compile(
-    r"manager_code|account_manager|customer_manager|retention_?manager|branch_?manager"
-)
+# Words of the business that contain a forbidden one, and what months have in common
+ALLOWED_NAMES = re.compile(r"manager_code|(account|customer|retention|branch)_manager|^common_\w+$")
 
 Offences = Iterator[tuple[int, str]]
 

@@ -8,7 +8,9 @@ from sqlfluff.core import FluffConfig, Linter
 
 ROOT = Path(__file__).resolve().parent.parent
 FILES = sorted((ROOT / "sql").glob("*.sql"))
-LONGEST = 64
+MOST_LINES = 64
+LONGEST_LINE = 140
+PARAMETER = re.compile(r"(?<![:\w\\]):(\w+)(?!:)")
 CLOCK = re.compile(r"\bnow\(\)|clock_timestamp|statement_timestamp|current_(date|time)", re.IGNORECASE)
 
 
@@ -27,8 +29,10 @@ def faults(statement: str) -> list[str]:
         found.append(f"'{lines[0]}' is not '-- name: some_name'")
     if not lines[1].startswith("-- "):
         found.append(f"{lines[0]} has no sentence")
-    if len(lines) > LONGEST:
+    if len(lines) > MOST_LINES:
         found.append(f"{lines[0]} has {len(lines)} lines")
+    if max(map(len, lines)) > LONGEST_LINE:
+        found.append(f"{lines[0]} has a line of {max(map(len, lines))} characters")
     if CLOCK.search("\n".join(line.partition("--")[0] for line in lines)):
         found.append(f"{lines[0]} reads the clock: pass :now or :as_of")
     return found
@@ -41,8 +45,10 @@ def linter() -> Linter:
 
 def lint(linter: Linter, statement: str) -> list[str]:
     """sqlfluff's findings in one statement."""
-    linted = linter.lint_string(statement.strip() + "\n")
-    return [f"+{error.line_no - 1}: {error.rule_code()} {error.desc()}" for error in linted.get_violations()]
+    # a parameter is linted under its name, which may be a keyword: limit :limit
+    linted = linter.lint_string(PARAMETER.sub(r":given_\1", statement.strip() + "\n"))
+    found = [error for error in linted.get_violations() if error.rule_code() != "LT05"]  # judged as written
+    return [f"+{error.line_no - 1}: {error.rule_code()} {error.desc()}" for error in found]
 
 
 @pytest.mark.parametrize("path", FILES, ids=lambda path: path.name)
@@ -66,7 +72,8 @@ def test_named_statements_pass_sqlfluff(path, linter):
         "-- name: find\nselect 1",
         "-- name: Find It\n-- A sentence.\nselect 1",
         "-- name: find\n-- A sentence.\nselect now()",
-        "-- name: find\n-- A sentence.\nselect\n" + "1,\n" * LONGEST + "2",
+        "-- name: find\n-- A sentence.\nselect\n" + "1,\n" * MOST_LINES + "2",
+        "-- name: find\n-- A sentence.\nselect " + "1, " * LONGEST_LINE + "2",
     ],
 )
 def test_a_badly_formed_statement_is_found(statement):
