@@ -20,6 +20,7 @@ LONGEST_LINE = 16 << 20
 # A quoted text may run over this many lines; beyond, its quote counts as never closed.
 LONGEST_RECORD_LINES = 100
 WHOLE_ROW = "(row)"
+_BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BROKEN = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.String}
 
 
@@ -105,7 +106,7 @@ def _opened(path: Path) -> BinaryIO:
 
 
 def _read_header(stream: BinaryIO, path: Path) -> list[str]:
-    line = stream.readline(LONGEST_LINE).removeprefix(b"\xef\xbb\xbf")
+    line = stream.readline(LONGEST_LINE).removeprefix(_BYTE_ORDER_MARK)
     if line.startswith((b"\xff\xfe", b"\xfe\xff")):
         raise BadInput(f"{path.name} is UTF-16. Deliver it as UTF-8.")
     if len(line) == LONGEST_LINE:
@@ -158,7 +159,8 @@ def _parsed_at_once(
 ) -> pl.DataFrame | None:
     """A block without quotes whose every line has the right number of fields; None for any other block."""
     height = block.count(b"\n")
-    if not height or b'"' in block or b"\0" in block:
+    # Polars would swallow a byte order mark that stands here as text, because this is not the file's start.
+    if not height or b'"' in block or b"\0" in block or block.startswith(_BYTE_ORDER_MARK):
         return None
     try:
         raw = pl.Series("raw", block.decode().split("\n")[:-1], dtype=pl.String).str.strip_suffix("\r")
