@@ -17,7 +17,7 @@ from include.local import components
 from include.local.postgres import PostgresError
 from include.local.processes import end, is_running, marked, wait_until
 from include.local.progress import RunFailed, complain, tell
-from include.local.sites import DEFAULT_UI_PORT, RUN, Site
+from include.local.sites import DEFAULT_UI_PORT, RUN, Site, work_mark
 from include.settings import ROOT
 
 DEMO, LOCAL = Site.named("demo"), Site.named("local")
@@ -118,12 +118,12 @@ def _remove(site: Site) -> None:
 
 def _stop_site(site: Site) -> None:
     components.stop(site)
-    end(lambda: marked(site.folder / "work"), patience=2)
+    end(lambda: marked(work_mark(site)), patience=2)
     site.server.stop()
 
 
 def _is_up(site: Site) -> bool:
-    return bool(site.server.pid() or marked(site.folder) or marked(site.folder / "work"))
+    return bool(site.server.pid() or components.left(site) or marked(work_mark(site)))
 
 
 @contextmanager

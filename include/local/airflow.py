@@ -24,7 +24,7 @@ def start_databases(site: Site) -> None:
 
 
 def start_airflow(site: Site, users: Sequence[tuple[str, str, str]]) -> Api:
-    """Airflow with its roles and `users` (username, role, name), healthy, every DAG read, logged in as admin."""
+    """Airflow with its roles and `users` (username, role, name), healthy, DAGs read, logged in as admin."""
     api = Api(site.url)
     wanted = sorted(username for username, _, _ in users)
     if site.finished().get("users") != wanted:

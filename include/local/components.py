@@ -91,12 +91,15 @@ def wait_until_healthy(site: Site, api: Api, dags: tuple[str, ...], tell: Callab
 
 def stop(site: Site) -> None:
     """End the four processes and every process they started; nothing happens when none runs."""
-    end(lambda: _alive(site), patience=_END_SECONDS)
-    end(lambda: marked(site.folder), patience=1)
+    leaders = [component(site, name) for name in COMPONENTS]
+    end(lambda: {process.pid for process in leaders if process.pid}, patience=_END_SECONDS)
+    end(lambda: left(site), patience=1)
 
 
-def _alive(site: Site) -> set[int]:
-    return {pid for name in COMPONENTS if (pid := component(site, name).pid)}
+def left(site: Site) -> set[int]:
+    """Every live process of the four, their workers and tasks."""
+    sessions = (component(site, name).session() for name in COMPONENTS)
+    return marked(site.folder).union(*sessions)
 
 
 def _is_healthy(api: Api) -> bool:

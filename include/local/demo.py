@@ -26,6 +26,7 @@ _FAB_ROLES = {"agent": "RetentionStaff", "lead": "RetentionLead", "manager": "Re
 def run_demo(site: Site, now: datetime) -> str:
     """Bring the demo to where M waits for people; return the closing summary."""
     month = once(site, "month", lambda: newest_month(now))
+    (site.folder / "province").mkdir(exist_ok=True, mode=0o700)
     site.remember(landing=str(landing(site)))
     start_databases(site)
     once(site, "staff", lambda: hire_staff(site))
@@ -53,7 +54,7 @@ def landing(site: Site) -> Path:
 
 
 def prepare_data(site: Site, month: str) -> None:
-    """The province up to M−1, the cycle of M−1 with its staff, then month M as it became through their work."""
+    """The province up to M−1, the cycle of M−1 and its staff, then month M as their work made it."""
     earlier = shift(month, -1)
     once(site, f"province {earlier}", lambda: simulate(site, HISTORY_MONTHS, earlier))
     once(site, f"cycle {earlier}", lambda: run_earlier_cycle(site, earlier))
@@ -73,7 +74,9 @@ def simulate(site: Site, months: int, last_month: str, treated: Path | None = No
         "--out",
         str(site.folder / "province"),
     ]
-    run(site, "simulator", [*words, "--treated", str(treated)] if treated else words)
+    # what happened before the contacts is delivered already and stays as it is
+    told = ["--treated", str(treated), "--from-month", last_month] if treated else []
+    run(site, "simulator", [*words, *told])
     tell(f"{'simulated province':<34} {SUBSCRIBERS:,} subscribers up to {last_month}")
     return True
 
@@ -82,7 +85,7 @@ def run_earlier_cycle(site: Site, month: str) -> list[Any]:
     """The loop for M−1 without Airflow, as it would have run on the 5th of the month after."""
     as_of = default_as_of(month)
     words = ["-m", "include.loop", "--landing", str(landing(site)), "--lake", str(site.lake), "--train"]
-    words += ["--db", site.database_url("churn_loop"), "--month", month]
+    words += ["--db", site.bare_database_url("churn_loop"), "--month", month]
     words += ["--as-of", as_of.isoformat(), "--now", (as_of + timedelta(hours=2)).isoformat()]
     told = []
     for result in results(site, "loop", words):
@@ -107,12 +110,14 @@ def treated(site: Site, month: str) -> Path:
 
 def hire_staff(site: Site) -> bool:
     """Put the simulated staff, each with an Airflow user, into the operations database."""
-    run(site, "staff", ["-m", "include.simulator.staff", "hire", "--db", site.database_url("churn_loop")])
+    run(
+        site, "staff", ["-m", "include.simulator.staff", "hire", "--db", site.bare_database_url("churn_loop")]
+    )
     return True
 
 
 def work_tickets(site: Site, month: str) -> list[Any]:
-    """Let the simulated staff work the cycle of M−1, working day by working day, until its next month ends."""
+    """Let the simulated staff work the cycle of M−1 day by day, until the month after it ends."""
     opened = default_as_of(month)
     ends = datetime.combine(first_day(shift(month, 2)) - timedelta(days=1), time(20, 0), ZONE)
     words = [
@@ -120,11 +125,20 @@ def work_tickets(site: Site, month: str) -> list[Any]:
         "include.simulator.staff",
         "work",
         "--db",
-        site.database_url("churn_loop"),
+        site.bare_database_url("churn_loop"),
         "--cycle",
         month,
     ]
-    words += ["--from", opened.isoformat(), "--until", ends.isoformat(), "--seed", str(SEED)]
+    words += [
+        "--truth",
+        str(site.folder / "province" / "truth"),
+        "--from",
+        opened.isoformat(),
+        "--until",
+        ends.isoformat(),
+        "--seed",
+        str(SEED),
+    ]
     told = []
     for result in results(site, "staff", words):
         told.append(result)

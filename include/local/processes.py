@@ -75,11 +75,25 @@ class Background:
     @property
     def pid(self) -> int | None:
         """The live process, or None; a number that meanwhile belongs to another process is not ours."""
+        known = self._known()
+        if known is None:
+            return None
+        pid, started = known
+        return pid if is_running(pid) and started == _started(pid) else None
+
+    def session(self) -> set[int]:
+        """It and every live process it started, also when it is itself dead."""
+        known = self._known()
+        if known is None or (exists(known[0]) and _started(known[0]) != known[1]):
+            return set()
+        return {pid for pid in _all() if _session_of(pid) == known[0] and is_running(pid)}
+
+    def _known(self) -> tuple[int, str] | None:
         try:
             pid, started = (self.folder / f"{self.name}.pid").read_text().split()
         except (FileNotFoundError, ValueError):
             return None
-        return int(pid) if is_running(int(pid)) and started == _started(int(pid)) else None
+        return int(pid), started
 
     def start(self, command: Sequence[str], environment: Mapping[str, str], place: Path) -> None:
         """Start it in a session of its own, so that Ctrl-C and a closed terminal do not reach it."""
@@ -108,14 +122,10 @@ class Background:
         return (errors or told or ["it left no output"])[-1]
 
 
-def marked(folder: Path) -> set[int]:
-    """Every live process that was started for the installation in `folder`, by its environment."""
-    mark = f"{MARK}={folder}".encode()
-    return {
-        int(place.name)
-        for place in Path("/proc").glob("[0-9]*")
-        if mark in _environment(place) and is_running(int(place.name))
-    }
+def marked(mark: Path) -> set[int]:
+    """Every live process whose environment carries `mark`; one that overwrites its title may hide it."""
+    words = f"{MARK}={mark}".encode()
+    return {pid for pid in _all() if words in _environment(pid) and is_running(pid)}
 
 
 def end(pids: Callable[[], set[int]], patience: float) -> None:
@@ -134,11 +144,22 @@ def _signal(pids: set[int], what: signal.Signals) -> None:
             os.kill(pid, what)
 
 
-def _environment(place: Path) -> list[bytes]:
+def _all() -> list[int]:
+    return [int(place.name) for place in Path("/proc").glob("[0-9]*")]
+
+
+def _environment(pid: int) -> list[bytes]:
     try:
-        return (place / "environ").read_bytes().split(b"\0")
+        return Path(f"/proc/{pid}/environ").read_bytes().split(b"\0")
     except OSError:  # ended meanwhile, or another user's
         return []
+
+
+def _session_of(pid: int) -> int:
+    try:
+        return os.getsid(pid)
+    except OSError:
+        return -1
 
 
 def _started(pid: int) -> str:

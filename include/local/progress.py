@@ -15,6 +15,7 @@ from include.local.sites import Site
 
 _DONE = ("success", "failed", "skipped", "upstream_failed", "removed")
 _ASKING = "awaiting_input"
+_AGAIN = "up_for_retry"
 _POLL_SECONDS = 1.0
 _LOST_SECONDS = 60
 _HIDDEN = (
@@ -97,7 +98,7 @@ def follow(site: Site, api: Api, dag: str, run_id: str) -> list[Any]:
                 raise
             time.sleep(_POLL_SECONDS)
             continue
-        _tell_news(api, dag, run_id, tasks, told)
+        _tell_news(site, api, dag, run_id, tasks, told)
         if state == "success":
             return list(told.values())
         if state == "failed":
@@ -106,11 +107,16 @@ def follow(site: Site, api: Api, dag: str, run_id: str) -> list[Any]:
 
 
 def _tell_news(
-    api: Api, dag: str, run_id: str, tasks: Sequence[Mapping[str, Any]], told: dict[tuple[str, int, str], Any]
+    site: Site,
+    api: Api,
+    dag: str,
+    run_id: str,
+    tasks: Sequence[Mapping[str, Any]],
+    told: dict[tuple[str, int, str], Any],
 ) -> None:
-    finished = [task for task in tasks if task["state"] in (*_DONE, _ASKING)]
+    finished = [task for task in tasks if task["state"] in (*_DONE, _ASKING, _AGAIN)]
     for task in sorted(finished, key=lambda task: str(task.get("end_date") or "9")):
-        key = (task["task_id"], task["map_index"], task["state"])
+        key = (task["task_id"], task["map_index"], f"{task['state']} {task['try_number']}")
         if key in told:
             continue
         told[key] = None
@@ -119,6 +125,9 @@ def _tell_news(
             tell_result(_name(task), told[key])
         elif task["state"] == "failed":
             tell(f"{_name(task):<34} FAILED")
+        elif task["state"] == _AGAIN:
+            reason = last_error(_log_of(site, dag, run_id, task))
+            tell(f"{_name(task):<34} tries again soon, attempt {task['try_number']} failed: {reason}")
         elif task["state"] == _ASKING:
             tell(f"{_name(task):<34} waits for you: {api.url}/dags/{dag}/runs/{run_id}/required_actions")
 

@@ -57,7 +57,7 @@ class Site:
         for folder in (RUN, self.folder):
             folder.mkdir(exist_ok=True)
             folder.chmod(0o755)
-        for name in ("lake", "logs", "airflow", "processes", "province"):
+        for name in ("lake", "logs", "airflow", "processes"):
             (self.folder / name).mkdir(exist_ok=True, mode=0o700)
 
     def remember(self, **facts: Any) -> None:
@@ -132,6 +132,10 @@ class Site:
         """The operations database as one of the three roles."""
         return self.server.url("churn", user=role, password=self.secrets()["roles"][role])
 
+    def bare_database_url(self, role: str) -> str:
+        """`database_url` for a command line, where everybody sees it; PGPASSWORD goes with it."""
+        return f"postgresql://{role}@{HOST}:{self.server.port}/churn"
+
     def environment(self) -> dict[str, str]:
         """What every process of this site gets on top of the caller's environment."""
         keys = self.secrets()["keys"]
@@ -153,6 +157,11 @@ class Site:
             "PYTHONUTF8": "1",
             MARK: str(self.folder),
         }
+
+
+def work_mark(site: Site) -> Path:
+    """Marks foreground programs, which a restart of Airflow's processes must not end."""
+    return site.folder / "work"
 
 
 def _airflow_settings(site: Site) -> dict[str, str]:

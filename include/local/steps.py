@@ -11,17 +11,12 @@ from typing import Any
 from include.domain.errors import LoopError
 from include.local.processes import MARK, end, marked
 from include.local.progress import tell
-from include.local.sites import ROLES, Site
+from include.local.sites import ROLES, Site, work_mark
 from include.settings import ROOT
 
 
 class StepFailed(LoopError):
     """A program run as one step ended with an error."""
-
-
-def work_mark(site: Site) -> Path:
-    """Marks foreground programs, which a restart of Airflow's processes must not end."""
-    return site.folder / "work"
 
 
 def once(site: Site, name: str, work: Callable[[], Any]) -> Any:
@@ -83,7 +78,7 @@ def stream(site: Site, name: str, words: Sequence[str], text: str = "") -> Itera
     with log.open("a") as errors:
         process = subprocess.Popen(
             [sys.executable, *words],
-            env={**site.environment(), MARK: str(work_mark(site))},
+            env={**site.environment(), **_for_foreground(site)},
             cwd=ROOT,
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
@@ -100,6 +95,10 @@ def stream(site: Site, name: str, words: Sequence[str], text: str = "") -> Itera
             yield printed[-1]
     if process.wait() != 0:
         raise StepFailed(f"{name} failed: {_reason(log, printed)} (log: {log})")
+
+
+def _for_foreground(site: Site) -> dict[str, str]:
+    return {MARK: str(work_mark(site)), "PGPASSWORD": site.secrets()["roles"]["churn_loop"]}
 
 
 def _reason(log: Path, printed: Sequence[str]) -> str:
