@@ -10,7 +10,8 @@ from pydantic import Field, ValidationError
 
 from include.config.reading import Entry, validated
 from include.domain.errors import ConfigError
-from include.expressions.grammar import EVENT, MONTHLY, ROW, Expression, parse as parse_expression
+from include.expressions.grammar import EVENT, MONTHLY, ROW, Expression
+from include.expressions.grammar import parse as parse_expression
 from include.expressions.windows import AGE, DAYS, FACTOR_FUNCTIONS, MONTHS_BACK, FactorCompiler
 
 # What a factor may read from the snapshot of M; the last three are derived by the features stage.
@@ -22,6 +23,21 @@ PROFILE: Mapping[str, pl.DataType] = {
     **dict.fromkeys(("balance_yuan", "arrears_yuan"), pl.Float64()),
     **dict.fromkeys(("tenure_months", "days_to_contract_end", "age_years"), pl.Float64()),
 }
+# The columns the factors table begins with; only tenure_months is a factor as well, under the same meaning.
+IDENTITY = (
+    "subscriber_id",
+    "customer_id",
+    "region_code",
+    "branch_code",
+    "manager_code",
+    "plan_code",
+    "plan_fee_yuan",
+    "tenure_months",
+    "cluster",
+    "value_yuan",
+    "is_active",
+    "consents_to_marketing",
+)
 # What a factor may read of an event; repair_hours and open_hours are derived by the features stage.
 EVENTS: Mapping[str, Mapping[str, pl.DataType]] = {
     "service_events": {
@@ -117,12 +133,16 @@ def _try(factor: Factor, library: Factors) -> None:
     """Compute the factor over no rows: finds unknown names and texts taken for numbers."""
     if factor.group not in library.groups:
         raise ConfigError(f"group '{factor.group}' is not among {', '.join(library.groups)}.")
+    if factor.name in IDENTITY and not factor.name == factor.expression == "tenure_months":
+        raise ConfigError("the name is a column of the factors table already. Choose another.")
     compiler = FactorCompiler(library.words)
     row = {name: _known(PROFILE, name, "subscribers") for name in factor.parsed.needs(ROW)}
     for name in factor.parsed.needs(EVENT):
         feed, _, column = name.partition(".")
         _known(EVENTS.get(feed, {}), column, feed)
-    wide = {f"{name}@{back}": pl.Float64() for name in factor.parsed.needs(MONTHLY) for back in range(MONTHS_BACK)}
+    wide = {
+        f"{name}@{back}": pl.Float64() for name in factor.parsed.needs(MONTHLY) for back in range(MONTHS_BACK)
+    }
     frame = pl.DataFrame(schema={"subscriber_id": pl.String(), **row, **wide})
     try:
         value = compiler.compile(factor.parsed)
@@ -130,12 +150,16 @@ def _try(factor: Factor, library: Factors) -> None:
             frame = frame.join(_no_events(feed, aggregates), on="subscriber_id", how="left")
         frame.select(value)
     except pl.exceptions.PolarsError as error:
-        raise ConfigError(f"'{factor.expression}' cannot be computed: {str(error).splitlines()[0]}") from error
+        raise ConfigError(
+            f"'{factor.expression}' cannot be computed: {str(error).splitlines()[0]}"
+        ) from error
 
 
 def _known(columns: Mapping[str, pl.DataType], name: str, feed: str) -> pl.DataType:
     if name not in columns:
-        raise ConfigError(f"{feed} has no column '{name}' that a factor may use; it has {', '.join(columns)}.")
+        raise ConfigError(
+            f"{feed} has no column '{name}' that a factor may use; it has {', '.join(columns)}."
+        )
     return columns[name]
 
 

@@ -12,7 +12,8 @@ from include.config.factors import Factors, Name, Text, refuse_unnamed
 from include.config.reading import Entry, validated
 from include.domain.errors import ConfigError
 from include.domain.months import first_day, last_day
-from include.expressions import Expression, compile_row, parse as parse_expression
+from include.expressions import Expression, compile_row
+from include.expressions import parse as parse_expression
 from include.expressions.grammar import ROW
 
 
@@ -50,7 +51,9 @@ class Rule(Entry):
 
     def is_valid_in(self, month: str) -> bool:
         """Whether the rule is in force on some day of the month."""
-        return self.valid_from <= last_day(month) and (self.valid_to is None or self.valid_to >= first_day(month))
+        return self.valid_from <= last_day(month) and (
+            self.valid_to is None or self.valid_to >= first_day(month)
+        )
 
 
 class Rules(Entry):
@@ -72,7 +75,7 @@ class Rules(Entry):
 
 
 def parse(raw: object, file: str) -> Rules:
-    """rules.yaml as rules whose every expression yields true or false; ConfigError names file, rule, cause."""
+    """rules.yaml; every expression yields true or false. ConfigError names file, rule and cause."""
     if isinstance(raw, Mapping):
         refuse_unnamed(raw, "rules", "rule", Rule, file)
     library = validated(Rules, raw, file)

@@ -104,7 +104,8 @@ def grade_all(subscribers: Sequence[Scored], limits: Limits) -> list[Graded]:
     """Everybody's grade, tier and unique rank 1 … N, best rank first."""
     strongest = strongest_by_rules(subscribers, limits)
     grades = {
-        one.subscriber_id: grade_of(one, limits, is_strongest=one.subscriber_id in strongest) for one in subscribers
+        one.subscriber_id: grade_of(one, limits, is_strongest=one.subscriber_id in strongest)
+        for one in subscribers
     }
     ordered = sorted(
         subscribers, key=lambda one: (GRADES.index(grades[one.subscriber_id]), -one.worth, one.subscriber_id)

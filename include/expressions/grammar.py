@@ -125,18 +125,22 @@ class _Checker:
             elif isinstance(sign, ast.Eq | ast.NotEq | ast.Lt | ast.LtE | ast.Gt | ast.GtE):
                 self.check(right, kind)
             else:
-                raise ConfigError(f"'{ast.unparse(node)}' compares in a way the grammar lacks; use == != < <= > >=.")
+                raise ConfigError(
+                    f"'{ast.unparse(node)}' compares in a way the grammar lacks; use == != < <= > >=."
+                )
 
     def _check_call(self, node: ast.Call, kind: str) -> None:
         name = node.func.id if isinstance(node.func, ast.Name) else ast.unparse(node.func)
         shape = self.functions.get(name)
         if shape is None:
-            raise ConfigError(f"there is no function '{name}'; there are {', '.join(sorted(self.functions))}.")
+            raise ConfigError(
+                f"there is no function '{name}'; there are {', '.join(sorted(self.functions))}."
+            )
         if kind != ROW and name not in ROW_FUNCTIONS:
             raise ConfigError(f"'{name}' cannot stand inside another window: {ast.unparse(node)}.")
         given = arguments(node, shape)
         if any(argument.kind == FEED for argument, _ in given):
-            self.feed = str(literal(dict((a.name, value) for a, value in given)["feed"]))
+            self.feed = str(literal({argument.name: value for argument, value in given}["feed"]))
         for argument, value in given:
             self._check_argument(argument, value, kind)
 
@@ -182,7 +186,9 @@ def _check_constant(node: ast.Constant) -> None:
     value = node.value
     fits = isinstance(value, str | bool) or (isinstance(value, int | float) and abs(value) <= LARGEST_INTEGER)
     if not fits:
-        raise ConfigError(f"the constant {ast.unparse(node)} is not allowed; use numbers, texts, True, False.")
+        raise ConfigError(
+            f"the constant {ast.unparse(node)} is not allowed; use numbers, texts, True, False."
+        )
 
 
 def _check_choices(node: ast.expr, alone: bool) -> None:

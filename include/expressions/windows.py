@@ -7,6 +7,7 @@ aggregates over the events of a feed, to be joined as columns "service_events#0"
 import ast
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import pairwise
 
 import polars as pl
 
@@ -89,7 +90,7 @@ def _spread(window: Sequence[pl.Expr]) -> pl.Expr:
 def _falls(window: Sequence[pl.Expr]) -> pl.Expr:
     """Months in a row, ending with M, that each lie below the month before; null when M or M−1 is absent."""
     streak, unbroken = pl.lit(0.0), pl.lit(True)
-    for later, earlier in zip(window, window[1:], strict=False):
+    for later, earlier in pairwise(window):
         unbroken = unbroken & (later < earlier).fill_null(False)
         streak = streak + unbroken.cast(pl.Float64)
     return pl.when(window[0].is_not_null() & window[1].is_not_null()).then(streak)

@@ -15,7 +15,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
-from include.config.factors import Factors
+from include.config.factors import IDENTITY, Factors
 from include.database import lock
 from include.domain.errors import LoopError, NotReady
 from include.domain.months import last_day, month_start, shift
@@ -24,10 +24,6 @@ from include.expressions.windows import AGE, DAYS, MONTHS_BACK, FactorCompiler
 from include.lake import Lake, Manifest, Part
 
 TABLE = "factors"
-IDENTITY = (
-    "subscriber_id customer_id region_code branch_code manager_code plan_code plan_fee_yuan tenure_months "
-    "cluster value_yuan is_active consents_to_marketing"
-).split()
 # Raised when the same inputs would give other values than before.
 _ENGINE = 1
 _EVENT_FEEDS = ("service_events", "subscriber_changes")
@@ -39,7 +35,11 @@ _PROFILE: Mapping[str, pl.DataType] = {
     "status": pl.String(),
     "joined_on": pl.Date(),
 }
-_DERIVED = {"tenure_months": "joined_on", "days_to_contract_end": "contract_ends_on", "age_years": "birth_year"}
+_DERIVED = {
+    "tenure_months": "joined_on",
+    "days_to_contract_end": "contract_ends_on",
+    "age_years": "birth_year",
+}
 _DERIVED_EVENT = {"repair_hours": "resolved_at", "open_hours": "occurred_at"}
 
 
@@ -78,7 +78,9 @@ def publish(
     """Make the computed shards the month's factors; NotReady when the inputs changed in between."""
     plan = make_plan(lake, config, month, month_start(shift(month, 1)))
     if {part["fingerprint"] for part in parts} != {plan.fingerprint}:
-        raise NotReady(f"The feeds or factors.yaml changed while the factors of {month} were computed. Run it again.")
+        raise NotReady(
+            f"The feeds or factors.yaml changed while the factors of {month} were computed. Run it again."
+        )
     written = [Part(**{key: part[key] for key in ("name", "shard", "period", "rows")}) for part in parts]
     if sorted(part.shard for part in written) != list(range(lake.shards)):
         raise NotReady(f"The factors of {month} lack a shard of {lake.shards}. Compute every shard first.")
@@ -107,7 +109,9 @@ def build(
 def make_plan(lake: Lake, config: Config, month: str, as_of: datetime) -> Plan:
     """Which factors can be made for the month, and the fingerprint of all they are made from."""
     if as_of < month_start(shift(month, 1)):
-        raise NotReady(f"{month} has not ended at {as_of.isoformat()}. Give a later as_of or an earlier month.")
+        raise NotReady(
+            f"{month} has not ended at {as_of.isoformat()}. Give a later as_of or an earlier month."
+        )
     for feed in ("subscribers", "usage_months"):
         if not lake.has(feed, month):
             raise NotReady(f"No {feed} rows for {month}. Deliver {feed}/month={month} first.")
@@ -134,10 +138,14 @@ def shard_frame(lake: Lake, library: Factors, plan: Plan, shard: int) -> pl.Data
     identity = _identity_values(lake.scan("usage_months", plan.month).collect_schema().names())
     wide = _with_usage(lake, plan.month, shard, _population(lake, plan.month, shard), [*values, *identity])
     for feed, aggregates in compiler.aggregates.items():
-        wide = wide.join(_aggregated(lake, plan.month, shard, feed, aggregates), on="subscriber_id", how="left")
+        wide = wide.join(
+            _aggregated(lake, plan.month, shard, feed, aggregates), on="subscriber_id", how="left"
+        )
     made = wide.with_columns(identity).select(*IDENTITY, *values).collect(engine="streaming")
     if made["subscriber_id"].n_unique() != made.height:
-        raise LoopError(f"A feed of {plan.month} holds a subscriber twice in shard {shard}. Deliver it again.")
+        raise LoopError(
+            f"A feed of {plan.month} holds a subscriber twice in shard {shard}. Deliver it again."
+        )
     return made
 
 
@@ -226,10 +234,9 @@ def _profile(lake: Lake, month: str, shard: int) -> pl.LazyFrame:
     there = scan.collect_schema().names()
     absent = {name: dtype for name, dtype in _PROFILE.items() if name not in there}
     numbers = pl.selectors.decimal().cast(pl.Float64)
-    return (
-        scan.with_columns(numbers, *(pl.lit(None, dtype).alias(name) for name, dtype in absent.items()))
-        .with_columns(_tenure(last_day(month)).alias("tenure_months"), *_profile_numbers(there, month))
-    )
+    return scan.with_columns(
+        numbers, *(pl.lit(None, dtype).alias(name) for name, dtype in absent.items())
+    ).with_columns(_tenure(last_day(month)).alias("tenure_months"), *_profile_numbers(there, month))
 
 
 def _profile_numbers(there: Sequence[str], month: str) -> list[pl.Expr]:
@@ -284,9 +291,7 @@ def _with_usage(
     return rows
 
 
-def _aggregated(
-    lake: Lake, month: str, shard: int, feed: str, aggregates: Sequence[pl.Expr]
-) -> pl.LazyFrame:
+def _aggregated(lake: Lake, month: str, shard: int, feed: str, aggregates: Sequence[pl.Expr]) -> pl.LazyFrame:
     """One row per subscriber with events in M−5 … M: what the factors count over them."""
     months = [(back, shift(month, -back)) for back in range(MONTHS_BACK)]
     scans = [

@@ -1,4 +1,4 @@
-"""Grading: everybody's grade from probability and rules, tier from value and past contacts, and a unique rank.
+"""Grading: grade from probability and rules, tier from value and past contacts, and a unique rank.
 
 The rules for one subscriber are in include/domain/grading.py; here they are applied to all at once.
 """
@@ -30,15 +30,16 @@ _COLUMNS = (
     "rank", "value_yuan", "region_code", "branch_code", "customer_id", "tenure_months",
 )  # fmt: skip
 _WARNING = (
-    "campaign", "cycle", "revision", "subscriber_id", "customer_key", "cluster", "probability", "model_version",
-    "grade", "tier", "rank", "rule_hits", "rule_points", "value_yuan", "region_code", "branch_code", "tenure_months",
+    "campaign", "cycle", "revision", "subscriber_id", "customer_key", "cluster", "probability",
+    "model_version", "grade", "tier", "rank", "rule_hits", "rule_points", "value_yuan", "region_code",
+    "branch_code", "tenure_months",
 )  # fmt: skip
 _LOADED_AT_ONCE = 100_000
 
 
 @dataclass(frozen=True)
 class ActiveRules:
-    """The rules of a run: each active one with its hit as a boolean expression, and why others are inactive."""
+    """The rules of a run: each active one with its hit as an expression, and why the others are inactive."""
 
     hits: tuple[tuple[Rule, pl.Expr], ...]
     inactive: dict[str, str]
@@ -66,7 +67,12 @@ def grade(
         lock(db, "dispatch", campaign, cycle)
         if revision == 0 and cycles.is_fixed(db, campaign, cycle):
             return summary | {"rows_out": 0, "fixed": True}
-        described = [scores.fingerprint, factors.fingerprint, config.texts["rules.yaml"], config.texts["grading.yaml"]]
+        described = [
+            scores.fingerprint,
+            factors.fingerprint,
+            config.texts["rules.yaml"],
+            config.texts["grading.yaml"],
+        ]
         _publish(db, lake, month, revision, graded, [*described, refused], summary)
         _replace_warnings(db, graded, key | {"revision": revision})
     return summary
@@ -143,8 +149,12 @@ def _tier(limits: Limits, value: pl.Expr) -> pl.Expr:
     is_high, is_mid = pl.col("grade") == HIGH, pl.col("grade") == MID
     called = is_high & (value >= limits.priority_value_yuan) & ~pl.col("refused")
     messaged = is_high | (is_mid & (value >= limits.secondary_value_yuan))
-    return pl.when(called).then(pl.lit("priority")).when(messaged).then(pl.lit("secondary")).otherwise(
-        pl.lit("monitoring")
+    return (
+        pl.when(called)
+        .then(pl.lit("priority"))
+        .when(messaged)
+        .then(pl.lit("secondary"))
+        .otherwise(pl.lit("monitoring"))
     )
 
 
@@ -157,14 +167,16 @@ def _with_hits(lake: Lake, scores: Manifest, month: str, rules: ActiveRules) -> 
     return frame
 
 
-def _shard_with_hits(lake: Lake, scores: Manifest, month: str, shard: int, rules: ActiveRules) -> pl.DataFrame:
-    named = [pl.when(hit).then(pl.lit(rule.name)) for rule, hit in rules.hits] or [pl.lit(None, pl.String)]
+def _shard_with_hits(
+    lake: Lake, scores: Manifest, month: str, shard: int, rules: ActiveRules
+) -> pl.DataFrame:
+    named: list[pl.Expr] = [pl.when(hit).then(pl.lit(rule.name)) for rule, hit in rules.hits]
     points = [pl.when(hit).then(rule.points).otherwise(0.0) for rule, hit in rules.hits] or [pl.lit(0.0)]
     floors = [hit for rule, hit in rules.hits if rule.floor == HIGH] or [pl.lit(False)]
     hits = lake.scan("factors", month, shard).select(
         "subscriber_id",
         *_FROM_FACTORS,
-        pl.concat_list(named).list.drop_nulls().alias("rule_hits"),
+        pl.concat_list(*named, pl.lit(None, pl.String)).list.drop_nulls().alias("rule_hits"),
         pl.sum_horizontal(points).cast(pl.Float64).alias("rule_points"),
         pl.any_horizontal(floors).alias("has_high_floor"),
         pl.lit(shard, pl.UInt32).alias("shard"),
@@ -201,7 +213,11 @@ def _publish(
     lock(db, table, month)
     parts = [
         lake.write_part(
-            table, month, shard, graded.filter(pl.col("shard") == shard).select(_COLUMNS), f"grading-{fingerprint[:12]}"
+            table,
+            month,
+            shard,
+            graded.filter(pl.col("shard") == shard).select(_COLUMNS),
+            f"grading-{fingerprint[:12]}",
         )
         for shard in range(lake.shards)
     ]

@@ -1,11 +1,12 @@
-"""Grading: the ten subscribers' hits, grades, tiers and ranks, and the set-based rules against the pure ones."""
+"""Grading: the ten subscribers' hits, grades, tiers, ranks; the set-based rules against the pure ones."""
 
 import random
-from datetime import datetime
+from datetime import datetime, timedelta
 from decimal import Decimal
 
 import polars as pl
 import pytest
+import sqlalchemy as sa
 
 from include.cycles import open_cycle
 from include.domain import grading as rules_for_one
@@ -49,7 +50,8 @@ def score(lake: Lake, probabilities: dict[str, float] | None = None, table: str 
 
 def run(lake, db, config, revision=0):
     return grading.grade(
-        db=db, lake=lake, config=config, campaign=CAMPAIGN, cycle=ten.MONTH, month=ten.MONTH, as_of=AS_OF, now=NOW,
+        db=db, lake=lake, config=config, campaign=CAMPAIGN, cycle=ten.MONTH, month=ten.MONTH, as_of=AS_OF,
+        now=NOW,
         revision=revision,
     )  # fmt: skip
 
@@ -149,7 +151,10 @@ def test_a_revision_leaves_the_cycle_it_compares_with_untouched(factored, db, co
     before = warnings(db)
     score(factored, dict.fromkeys(ten.SUBSCRIBERS, 0.5), table="scores_revised")
     with db.begin():
-        db.exec_driver_sql("insert into cycle_revisions select campaign, cycle, 1, as_of, config_hash, opened_at from cycle_revisions")
+        db.exec_driver_sql(
+            "insert into cycle_revisions select campaign, cycle, 1, as_of, config_hash, opened_at"
+            " from cycle_revisions"
+        )
     run(factored, db, config, revision=1)
     assert warnings(db) == before
     assert len(warnings(db, revision=1)) == 10
@@ -181,7 +186,8 @@ def test_a_rule_whose_factor_is_left_out_is_inactive_and_reported(lake, tmp_path
     score(lake)
     result = run(lake, db, config)
     assert set(result["inactive_rules"]) == {
-        "repeated_complaints", "unsatisfied_after_fault", "long_agent_calls", "competitor_event", "port_out_words",
+        "repeated_complaints", "unsatisfied_after_fault", "long_agent_calls", "competitor_event",
+        "port_out_words",
         "known_pattern",
     }  # fmt: skip
     assert "service_events was not delivered" in result["inactive_rules"]["known_pattern"]
@@ -197,7 +203,7 @@ def test_port_out_mentions_count_where_no_text_is_delivered(factored, config):
     factored.publish("factors", ten.MONTH, manifest.parts, facts=facts)
     rules = grading.active_rules(config, ten.MONTH, factored.manifest("factors", ten.MONTH))
     assert rules.inactive == {}
-    hit = dict((rule.name, expression) for rule, expression in rules.hits)["port_out_words"]
+    hit = {rule.name: expression for rule, expression in rules.hits}["port_out_words"]
     rows = factored.scan("factors", ten.MONTH).filter(hit).collect()
     assert rows["subscriber_id"].to_list() == ["S02"]
 
@@ -210,7 +216,10 @@ def test_a_rule_that_is_no_longer_valid_is_inactive(factored, config):
 
 
 def test_two_indicators_make_the_strongest_share_high_without_a_model():
-    people = [Scored(f"S{n:03d}", None, hits=n % 3, points=float(n % 3), has_high_floor=False, value_yuan=n) for n in range(100)]
+    people = [
+        Scored(f"S{n:03d}", None, hits=n % 3, points=float(n % 3), has_high_floor=False, value_yuan=n)
+        for n in range(100)
+    ]
     high = {one.subscriber_id for one in grade_all(people, LIMITS) if one.grade == "high"}
     assert high == {"S098", "S095", "S092"}
 
@@ -240,13 +249,59 @@ def test_the_tier_follows_grade_value_and_past_contacts(grade, value, refused, t
     assert rules_for_one.tier_of(grade, value, LIMITS, refused=refused) == tier
 
 
+def close_ticket(db, subscriber, customer, outcome, cycle, closed_at):
+    """A ticket of an earlier cycle, closed with an outcome, with what it hangs on."""
+    key = {
+        "campaign": CAMPAIGN,
+        "cycle": cycle,
+        "s": subscriber,
+        "c": customer,
+        "outcome": outcome,
+        "at": closed_at,
+    }
+    statements = """
+    insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at)
+    select :campaign, :cycle, :cycle, :at, config_hash, :at from configurations on conflict do nothing;
+    insert into arms values (:campaign, :cycle, :c, 'treated', :at) on conflict do nothing;
+    insert into assignments (campaign, cycle, subscriber_id, customer_key, epoch, arm,
+        probability_of_assignment, rank, evidence, evidence_sha256, assigned_at)
+    values (:campaign, :cycle, :s, :c, :cycle, 'treated', 0.8, 1, '{}', '', :at);
+    insert into tickets (assignment_id, campaign, cycle, subscriber_id, customer_key, state, team, grade,
+        tier, rank, dispatched_at, expected_on, outcome, closed_at)
+    select assignment_id, campaign, cycle, subscriber_id, customer_key, 'closed', 'vip', 'high',
+        'priority', 1, :at, date '2026-01-01', :outcome, :at
+    from assignments where cycle = :cycle and subscriber_id = :s;
+    insert into ticket_events (ticket_id, version, kind, to_state, actor, occurred_at)
+    select ticket_id, 1, 'close', 'closed', 'test', :at
+    from tickets where cycle = :cycle and subscriber_id = :s
+    """
+    with db.begin():
+        for statement in statements.split(";"):
+            db.execute(sa.text(statement), key)
+
+
+def test_whom_the_last_two_cycles_could_not_reach_is_not_called_again(factored, db, config):
+    score(factored)
+    before = AS_OF - timedelta(days=1)
+    close_ticket(db, "X1", "C05", "refused_contact", "2026-09", before)  # another number of S05's customer
+    close_ticket(db, "S09", "C09", "unreachable", "2026-07", before)  # three cycles ago
+    close_ticket(db, "X2", "C09", "retained", "2026-08", before)
+    close_ticket(db, "S10", "C10", "unreachable", "2026-09", AS_OF)  # not known yet at as_of
+    run(factored, db, config)
+    rows = graded(factored)
+    tiers = {name: rows[name]["tier"] for name in ("S05", "S09", "S10")}
+    assert tiers == {"S05": "secondary", "S09": "priority", "S10": "priority"}
+
+
 def random_people(seed: int) -> list[Scored]:
     luck = random.Random(seed)
     with_model = seed % 2
     return [
         Scored(
             f"S{number:03d}",
-            luck.choice([0.01, 0.06, 0.12, 0.3, luck.random()]) if with_model and luck.random() < 0.9 else None,
+            luck.choice([0.01, 0.06, 0.12, 0.3, luck.random()])
+            if with_model and luck.random() < 0.9
+            else None,
             hits := luck.choice([0, 0, 0, 1, 2, 3]),
             hits * luck.choice([1.0, 1.5]),
             bool(hits) and luck.random() < 0.1,

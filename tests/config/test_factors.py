@@ -1,0 +1,113 @@
+"""factors.yaml: the library as shipped, one entry adds a factor, and errors name file, entry, cause."""
+
+from pathlib import Path
+
+import pytest
+import yaml
+
+from include.config import factors
+from include.config.factors import IDENTITY, check_metrics, parse
+from include.domain.errors import ConfigError
+
+SHIPPED = Path(factors.__file__).with_name("factors.yaml")
+ENTRY = {
+    "name": "new_factor",
+    "zh": "新因子",
+    "en": "New factor",
+    "class": "risk",
+    "group": "usage",
+    "unit": "MB",
+    "expression": "last(data_mb)",
+}
+
+
+def library(*entries, **more):
+    raw = {
+        "words": {"port_out": ["转网"]},
+        "groups": {"usage": {"zh": "用量", "en": "Usage"}},
+        "factors": list(entries),
+    }
+    return parse(raw | more, "factors.yaml")
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    return parse(yaml.safe_load(SHIPPED.read_text("utf-8")), "factors.yaml")
+
+
+def test_the_library_has_ten_groups_all_in_use(shipped):
+    assert len(shipped.groups) == 10
+    assert {factor.group for factor in shipped.factors} == set(shipped.groups)
+
+
+def test_the_library_has_both_classes_and_at_least_forty_factors(shipped):
+    assert {factor.kind for factor in shipped.factors} == {"risk", "value"}
+    assert len(shipped.factors) >= 40
+
+
+def test_no_factor_hides_an_identity_column(shipped):
+    """tenure_months is both: the same column under the same meaning."""
+    assert set(shipped.names) & set(IDENTITY) == {"tenure_months"}
+
+
+def test_every_metric_of_the_library_is_declared_in_sources(shipped, config):
+    check_metrics(shipped, config.sources.feeds["usage_months"].columns)
+
+
+def test_an_undeclared_metric_is_refused_by_name(config):
+    wrong = library(ENTRY | {"expression": "last(data_gb)"})
+    with pytest.raises(
+        ConfigError, match=r"factors.yaml, factor 'new_factor': usage_months has no column 'data_gb'"
+    ):
+        check_metrics(wrong, config.sources.feeds["usage_months"].columns)
+
+
+def test_one_entry_adds_a_factor():
+    assert library(ENTRY).names == ("new_factor",)
+
+
+@pytest.mark.parametrize(
+    ("change", "cause"),
+    [
+        ({"expression": "last(data_mb"}, "cannot be read"),
+        ({"expression": "median(data_mb)"}, "no function 'median'"),
+        ({"expression": "kind + 1"}, "subscribers has no column 'kind'"),
+        ({"expression": "count(mood == 'bad')"}, "service_events has no column 'mood'"),
+        ({"expression": "count(kind == 'left', feed='churned')"}, "churned has no column 'kind'"),
+        ({"expression": "count(True, feed='churned')"}, "'churned' is not a feed of events"),
+        ({"expression": "count(mentions(text, 'rude'))"}, "no word list 'rude'"),
+        ({"expression": "mean(data_mb, 6, before=1)"}, "outside the 6 months"),
+        ({"expression": "plan_code + 1"}, "cannot be computed"),
+        ({"expression": "count(kind)"}, "cannot be computed"),
+        ({"class": "danger"}, "class: Input should be 'risk' or 'value'"),
+        ({"group": "moods"}, "group 'moods' is not among usage"),
+        ({"zh": ""}, "zh: String should have at least 1 character"),
+        ({"owner": "me"}, "owner: Extra inputs are not permitted"),
+        ({"name": "New Factor"}, "name: String should match"),
+        ({"name": "value_yuan"}, "column of the factors table"),
+    ],
+)
+def test_a_wrong_entry_is_refused_with_file_entry_and_cause(change, cause):
+    entry = ENTRY | change
+    with pytest.raises(ConfigError, match=r"factors\.yaml, factor ") as told:
+        library(entry)
+    assert f"'{entry['name']}'" in str(told.value)
+    assert cause in str(told.value)
+
+
+def test_a_missing_key_is_named():
+    with pytest.raises(ConfigError, match="factor 'new_factor': unit: Field required"):
+        library({key: value for key, value in ENTRY.items() if key != "unit"})
+
+
+def test_a_name_given_twice_is_refused():
+    with pytest.raises(ConfigError, match="factor 'new_factor': the name stands twice"):
+        library(ENTRY, ENTRY)
+
+
+@pytest.mark.parametrize(
+    "raw", [None, [], "text", {"factors": {}}, {"factors": None}, {"factors": ["text"]}, {"factors": [1]}]
+)
+def test_a_file_of_another_shape_is_refused(raw):
+    with pytest.raises(ConfigError, match=r"factors\.yaml"):
+        parse(raw, "factors.yaml")
