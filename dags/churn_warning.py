@@ -1,20 +1,22 @@
 """### The closed warning loop, once a month
 
 collection → features → (training) → prediction → grading → dispatch → follow_up, for one month **M**: the
-partition key of a scheduled run (06:00 on the 5th of M+1, Asia/Shanghai) or the Param `month` of a manual one.
+partition key of a scheduled run (06:00 on the 5th of M+1, Asia/Shanghai) or the Param `month` of a manual
+one.
 
 - Safe to clear, retry, backfill and run twice at any place: the same month gives the same tickets, once.
-- A month whose following month is over is graded and evaluated but **never dispatched**, unless `dispatch_late`.
-- An unusually large dispatch waits for a person at `dispatch.approve`. Rejected, or unanswered for one working
-  day: the run fails with that reason and nothing is dispatched. Clear the task to ask again.
+- A month whose following month is over is graded and evaluated but **never dispatched**, unless
+  `dispatch_late` is set.
+- An unusually large dispatch waits for a person at `dispatch.approve`. Rejected, or unanswered for one
+  working day: the run fails with that reason and nothing is dispatched. Clear the task to ask again.
 - A task that fails says in one sentence what to do. Follow it, then clear the task.
 """
 
 from airflow.sdk import CronPartitionTimetable, Param, chain, dag, task, task_group
 
-from include import orchestration
+from include import monthly_run
 from include.approval import DispatchApproval
-from include.orchestration import DEFAULTS, LABELS, run_stage
+from include.orchestration import DEFAULTS, LABELS, announce_labels, finish_stage, run_stage, write_part
 
 PARAMS = {
     "month": Param(
@@ -29,7 +31,7 @@ PARAMS = {
         type=["null", "string"],
         format="date-time",
         title="As of 数据截止",
-        description="Facts from this instant on are not known yet. Default: 06:00 on the 5th of the month after.",
+        description="Facts from then on are not known yet. Default: 06:00 on the 5th of the month after.",
     ),
     "dispatch_late": Param(
         False,
@@ -44,57 +46,67 @@ PARAMS = {
         description="Add new high risk to a cycle already dispatched, within the capacity that is left.",
     ),
     "train": Param(
-        False, type="boolean", title="Train 训练", description="Train a model on the months labelled at `as_of` first."
+        False,
+        type="boolean",
+        title="Train 训练",
+        description="Train a model on the months labelled at `as_of` first.",
     ),
 }
 
 
 @task
 def open_cycle(params: dict, partition_key: str | None = None):
-    return orchestration.open_cycle(params, partition_key)
+    """Find the month and open its cycle, or take up the one that stands."""
+    return monthly_run.open_cycle(params, partition_key)
 
 
 @task_group
 def collection(cycle):
+    """Bring new and changed deliveries into the lake."""
+
     @task
     def plan(cycle: dict):
+        """Which feeds and months have new or changed deliveries."""
         from include.stages import collection
 
-        return orchestration.by_feed_and_month(run_stage(collection.plan, cycle))
+        return monthly_run.by_feed_and_month(run_stage(collection.plan, cycle))
 
     @task(map_index_template="{{ task.op_kwargs['feed'] }} {{ task.op_kwargs['periods'][0][:7] }}")
     def collect(cycle: dict, feed: str, periods: list):
-        from include.stages import collection
-
-        return [run_stage(collection.collect, cycle, feed=feed, period=period) for period in periods]
+        """Validate, quarantine, reconcile and publish the deliveries of one feed and month."""
+        return monthly_run.collect_periods(cycle, feed, periods)
 
     @task(trigger_rule="none_failed")
-    def report(cycle: dict):
-        from include.stages import collection
+    def report(cycle: dict, collected: list):
+        """Say what stands for the month and what the operator did not deliver."""
+        return finish_stage(monthly_run.report_collection, cycle, collected=collected[:])
 
-        return run_stage(collection.report, cycle)
-
-    collect.partial(cycle=cycle).expand_kwargs(plan(cycle)) >> report(cycle)
+    report(cycle, collect.partial(cycle=cycle).expand_kwargs(plan(cycle)))
 
 
-@task(trigger_rule="none_failed")
+@task
 def shards():
-    return orchestration.shards()
+    """The lake's shards, one mapped task each."""
+    return monthly_run.shards()
 
 
 @task_group
 def features(cycle):
+    """Compute the month's factors for every subscriber."""
+
     @task(map_index_template="shard {{ task.op_kwargs['shard'] }}")
     def compute(cycle: dict, shard: int):
+        """The factors of one shard, not visible yet."""
         from include.stages import features
 
-        return run_stage(features.compute_shard, cycle, shard=shard)
+        return write_part(features.compute_shard, cycle, shard=shard)
 
     @task
-    def publish(cycle: dict, parts: list):
+    def publish(cycle: dict, made: list):
+        """Make the computed shards the month's factors."""
         from include.stages import features
 
-        return run_stage(features.publish, cycle, parts=parts[:])
+        return finish_stage(features.publish, cycle, made[:])
 
     publish(cycle, compute.partial(cycle=cycle).expand(shard=shards()))
 
@@ -102,30 +114,42 @@ def features(cycle):
 @task.skip_if(lambda context: not context["params"]["train"], skip_message="The Param train is off.")
 @task
 def training(cycle: dict):
+    """Train on the months labelled at as_of; only with the Param train."""
     from include.stages import training
 
-    return run_stage(training.train, cycle)
+    return finish_stage(training.train, cycle)
+
+
+@task(trigger_rule="none_failed")
+def reopen_cycle(cycle: dict):
+    """The cycle as it stands now: cleared from here on after the dispatch, a run only compares."""
+    return monthly_run.reopen_cycle(cycle)
 
 
 @task_group
 def prediction(cycle):
-    @task(trigger_rule="none_failed")
+    """Score every subscriber by the champion of the cluster, or leave it to the rules."""
+
+    @task
     def champions(cycle: dict):
+        """Who scores which cluster, chosen once for all shards."""
         from include.stages import prediction
 
         return run_stage(prediction.champions, cycle)
 
     @task(map_index_template="shard {{ task.op_kwargs['shard'] }}")
     def predict(cycle: dict, champions: dict, shard: int):
+        """The scores of one shard, not visible yet."""
         from include.stages import prediction
 
-        return run_stage(prediction.predict_shard, cycle, champions=champions, shard=shard)
+        return write_part(prediction.predict_shard, cycle, champions=champions, shard=shard)
 
     @task
-    def publish(cycle: dict, champions: dict, parts: list):
+    def publish(cycle: dict, champions: dict, made: list):
+        """Make the scored shards the month's scores."""
         from include.stages import prediction
 
-        return run_stage(prediction.publish, cycle, champions=champions, parts=parts[:])
+        return finish_stage(prediction.publish, cycle, made[:], champions=champions)
 
     chosen = champions(cycle)
     publish(cycle, chosen, predict.partial(cycle=cycle, champions=chosen).expand(shard=shards()))
@@ -133,46 +157,56 @@ def prediction(cycle):
 
 @task
 def grading(cycle: dict):
+    """Grade and tier everybody; high and mid become warnings."""
     from include.stages import grading
 
-    return run_stage(grading.grade, cycle)
+    return finish_stage(grading.grade, cycle)
 
 
 @task_group
 def dispatch(cycle):
+    """Draw the arms and write assignments and tickets, once a cycle."""
+
     @task
     def plan_size(cycle: dict, params: dict):
+        """How large the dispatch would be, and whether a person must agree first."""
         from include.stages import dispatch
 
-        return run_stage(dispatch.plan_size, cycle, **orchestration.choices(params))
+        return run_stage(dispatch.plan_size, cycle, dispatch_late=params["dispatch_late"])
 
     approve = DispatchApproval(
         task_id="approve",
         asks_for="dispatch.plan_size",
+        subject="Dispatch {{ ti.xcom_pull('open_cycle')['month'] }}? 批准派单吗？",
         execution_timeout=None,
-        subject="Dispatch {{ ti.xcom_pull('open_cycle')['month'] }}? 批准本月派单？",
     )
 
     @task(trigger_rule="none_failed")
     def assign(cycle: dict, params: dict):
+        """Eligibility, arms, walk by rank, evidence and tickets in one transaction."""
         from include.stages import dispatch
 
-        return run_stage(dispatch.dispatch, cycle, **orchestration.choices(params))
+        choices = {name: params[name] for name in ("dispatch_late", "top_up")}
+        return finish_stage(dispatch.dispatch, cycle, **choices)
 
     plan_size(cycle) >> approve >> assign(cycle)
 
 
 @task_group
 def follow_up(cycle):
+    """Label and evaluate every month that is now complete."""
+
     @task
     def evaluate(cycle: dict):
+        """Labels, outcomes and figures per grade, cluster and arm."""
         from include.stages import follow_up
 
-        return run_stage(follow_up.follow_up, cycle)
+        return finish_stage(follow_up.follow_up, cycle)
 
     @task(outlets=[LABELS])
     def announce(result: dict, outlet_events):
-        orchestration.announce_labels(result, outlet_events)
+        """Tell the asset labels which months became labelled."""
+        announce_labels(result, outlet_events)
 
     announce(evaluate(cycle))
 
@@ -188,9 +222,12 @@ def follow_up(cycle):
     doc_md=__doc__,
 )
 def churn_warning():
-    cycle = open_cycle()
-    stages = [collection, features, training, prediction, grading, dispatch, follow_up]
-    chain(cycle, *(stage(cycle) for stage in stages))
+    """The loop for one month, stage by stage."""
+    opened = open_cycle()
+    reopened = reopen_cycle(opened)
+    before = [stage(opened) for stage in (collection, features, training)]
+    after = [stage(reopened) for stage in (prediction, grading, dispatch, follow_up)]
+    chain(opened, *before, reopened, *after)
 
 
 churn_warning()

@@ -1,17 +1,18 @@
 """### What became of the warned, every morning
 
-At 07:00 (Asia/Shanghai): joins outcomes and observed churn, labels every month that is now complete and evaluates
-it per grade, cluster and arm. A newly labelled month is told to the asset `labels`, which starts `train_models`.
+At 07:00 (Asia/Shanghai): joins outcomes and observed churn, labels every month that is now complete and
+evaluates it per grade, cluster and arm. A newly labelled month is told to the asset `labels`, which starts
+`train_models`.
 """
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from include import orchestration
-from include.orchestration import DEFAULTS, LABELS, right_now, run_stage
+from include.orchestration import DEFAULTS, LABELS, announce_labels, right_now, run_stage
 
 
 @task
 def evaluate():
+    """Labels, outcomes and figures per grade, cluster and arm, as known now."""
     from include.stages import follow_up
 
     return run_stage(follow_up.follow_up, as_of=right_now())
@@ -19,7 +20,8 @@ def evaluate():
 
 @task(outlets=[LABELS])
 def announce(result: dict, outlet_events):
-    orchestration.announce_labels(result, outlet_events)
+    """Tell the asset labels which months became labelled."""
+    announce_labels(result, outlet_events)
 
 
 @dag(
@@ -32,6 +34,7 @@ def announce(result: dict, outlet_events):
     doc_md=__doc__,
 )
 def follow_up():
+    """Evaluate, then announce what became labelled."""
     announce(evaluate())
 
 

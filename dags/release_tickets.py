@@ -9,11 +9,14 @@ from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
 from include.orchestration import DEFAULTS, run_stage
 
-ON_REST_DAYS = Param(False, type="boolean", title="On rest days 休息日也放单", description="Release on a rest day, too.")
+ON_REST_DAYS = Param(
+    False, type="boolean", title="On rest days 休息日也放单", description="Release on a rest day, too."
+)
 
 
 @task
 def release(params: dict):
+    """Give each team what it can first-contact today."""
     from include.stages import release
 
     return run_stage(release.release, on_rest_days=params["on_rest_days"])
@@ -30,6 +33,7 @@ def release(params: dict):
     doc_md=__doc__,
 )
 def release_tickets():
+    """One task: the stage decides whether the morning is a working one."""
     release()
 
 

@@ -1,21 +1,21 @@
 """### Train when a month is newly labelled
 
 Started by the asset `labels`. Trains for the newest month that has factors, on every label known now; the
-challenger becomes champion only where it is better. Several labelled months may start one run: nothing is counted
-by events.
+challenger becomes champion only where it is better. Several labelled months may start one run: nothing is
+counted by events.
 """
 
 from airflow.sdk import dag, task
 
-from include import orchestration
-from include.orchestration import DEFAULTS, LABELS, right_now, run_stage
+from include.orchestration import DEFAULTS, LABELS, newest_month, right_now, run_stage
 
 
 @task
 def training():
+    """Train for the newest month on every label known now."""
     from include.stages import training
 
-    return run_stage(training.train, month=orchestration.newest_month(), as_of=right_now())
+    return run_stage(training.train, month=newest_month(), as_of=right_now())
 
 
 @dag(
@@ -28,6 +28,7 @@ def training():
     doc_md=__doc__,
 )
 def train_models():
+    """One task: train, and compare with the champion."""
     training()
 
 

@@ -13,6 +13,7 @@ from include.orchestration import DEFAULTS, run_stage
 
 @task(execution_timeout=timedelta(minutes=10), retries=1)
 def sla():
+    """Stamp warnings and breaches, each once."""
     from include.stages import sla
 
     return run_stage(sla.watch)
@@ -28,6 +29,7 @@ def sla():
     doc_md=__doc__,
 )
 def watch_sla():
+    """One task, quiet on rest days."""
     sla()
 
 

@@ -9,14 +9,14 @@ from airflow.providers.standard.operators.hitl import ApprovalOperator
 from airflow.sdk import Context
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include.orchestration import right_now, told_plainly
+from include.orchestration import right_now
 
 
-class DispatchApproval(ApprovalOperator):
-    """Asks for approval when the task `asks_for` returned {"ask": True, "why": sentence}; skips itself otherwise.
+class DispatchApproval(ApprovalOperator):  # type: ignore[misc]  # Airflow is seen as Any
+    """Asks for approval when the task `asks_for` found that one is needed; skips itself otherwise.
 
-    Airflow leaves a rejected or unanswered question green or retries it. Here both fail the task at once with
-    the reason, so the run is marked failed and nothing is dispatched; clearing the task asks again.
+    Airflow leaves a rejection green and asks again on a retry. Here a rejection, or no answer by the evening
+    of the next working day, fails the task at once with that reason; clearing the task asks again.
     """
 
     def __init__(self, *, asks_for: str, **kwargs: Any) -> None:
@@ -27,10 +27,10 @@ class DispatchApproval(ApprovalOperator):
         size: Mapping[str, Any] = context["ti"].xcom_pull(task_ids=self.asks_for)
         if not size["ask"]:
             raise AirflowSkipException("The dispatch is of the usual size: nobody needs to approve it.")
-        with told_plainly():
-            answer_by = _next_working_evening(right_now())
-        self.response_timeout = answer_by - right_now()
-        self.body = f"{size['why']}\n\nAnswer by {answer_by:%Y-%m-%d %H:%M} (Asia/Shanghai); then it counts as rejected."
+        now = right_now()
+        answer_by = next_working_evening(now)
+        self.response_timeout = answer_by - now
+        self.body = f"{question(size)}\n\nAnswer by {answer_by:%Y-%m-%d %H:%M} Asia/Shanghai 请在此前答复。"
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -44,7 +44,14 @@ class DispatchApproval(ApprovalOperator):
         raise AirflowFailException(f"Nothing was dispatched: {reason}. Clear this task to ask again.")
 
 
-def _next_working_evening(now: datetime) -> datetime:
+def question(size: Mapping[str, Any]) -> str:
+    """What is asked: why, and the counts of `dispatch.plan_size`."""
+    counts = f"{size['high']:,} of {size['scored']:,} subscribers are at high risk."
+    return f"{size['why']} {counts} Rejected or unanswered, nothing is dispatched. 拒绝或逾期未答复则不派单。"
+
+
+def next_working_evening(now: datetime) -> datetime:
+    """The end of the working day after today: one whole working day to answer in."""
     from include.domain.workdays import WorkCalendar
 
     return WorkCalendar.from_library().due_on(now.date(), 1).at

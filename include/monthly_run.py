@@ -1,0 +1,117 @@
+"""What the monthly DAG does between its stages: which month and cycle, which deliveries, which shards."""
+
+import logging
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import TYPE_CHECKING, Any
+
+from include.domain.errors import BadInput
+from include.domain.months import parse_month
+from include.orchestration import CAMPAIGN, Workplace, run_stage, workplace
+
+if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
+    from sqlalchemy import Connection
+
+    from include.config import Config
+    from include.lake import Lake
+
+_log = logging.getLogger("churn")
+
+_ROWS = ("rows_in", "rows_out", "quarantined")
+
+
+def open_cycle(params: Mapping[str, Any], partition_key: str | None) -> dict[str, Any]:
+    """Open the cycle a run works on, or take up the one that stands; lay down the lake when there is none."""
+    from include.lake import Lake
+    from include.settings import lake_root
+
+    with workplace() as place:
+        month = month_of_run(params["month"], partition_key)
+        opened = _opened(place, month, instant(params["as_of"]))
+        Lake.open_or_create(lake_root())
+        return opened
+
+
+def reopen_cycle(cycle: Mapping[str, Any]) -> dict[str, Any]:
+    """The cycle as it stands now: a task cleared after the dispatch must not touch what people act on."""
+    with workplace() as place:
+        return _opened(place, cycle["month"], datetime.fromisoformat(cycle["as_of"]))
+
+
+def _opened(place: Workplace, month: str, as_of: datetime | None) -> dict[str, Any]:
+    from include import cycles
+
+    opened = cycles.open_cycle(
+        db=place.db, config=place.config, campaign=CAMPAIGN, month=month, as_of=as_of, now=place.now
+    )
+    return opened.as_json()
+
+
+def month_of_run(param: str | None, partition_key: str | None) -> str:
+    """The month a run is for: its partition key or the Param `month`, exactly one of them."""
+    if param and partition_key:
+        raise BadInput(
+            f"This run has the partition key {partition_key} and the Param month {param}. Give one."
+        )
+    named = param or partition_key
+    if not named:
+        raise BadInput('This run has no month. Trigger it with the Param month, like {"month": "2026-10"}.')
+    return parse_month(named)
+
+
+def instant(text: str | None) -> datetime | None:
+    """An aware instant from ISO text, None from nothing; BadInput without a time zone."""
+    if not text:
+        return None
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"as_of '{text}' is not an instant. Write it as 2026-11-05T06:00+08:00.") from None
+    if moment.tzinfo is None:
+        raise BadInput(f"as_of '{text}' has no time zone. Write it as {text}+08:00.")
+    return moment
+
+
+def by_feed_and_month(deliveries: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
+    """Group deliveries ({"feed", "period"}) by feed and month: years of days are not thousands of tasks."""
+    groups: dict[tuple[str, str], list[str]] = {}
+    for delivery in deliveries:
+        groups.setdefault((delivery["feed"], delivery["period"][:7]), []).append(delivery["period"])
+    return [{"feed": feed, "periods": sorted(periods)} for (feed, _), periods in sorted(groups.items())]
+
+
+def collect_periods(cycle: Mapping[str, Any], feed: str, periods: Iterable[str]) -> dict[str, Any]:
+    """Collect the deliveries of one feed and month, one after the other; their counts added up."""
+    from include.stages import collection
+
+    done = [run_stage(collection.collect, cycle, feed=feed, period=period) for period in periods]
+    return {"feed": feed, "deliveries": len(done), **_added(done)}
+
+
+def report_collection(
+    *,
+    db: "Connection",
+    lake: "Lake",
+    config: "Config",
+    month: str,
+    as_of: datetime,
+    collected: Sequence[Mapping[str, Any]],
+) -> dict[str, Any]:
+    """What stands for the month after collection, with the counts of what this run `collected`."""
+    from include.stages import collection
+
+    standing = collection.report(db=db, lake=lake, config=config, month=month, as_of=as_of)
+    for note in standing.get("notes", ()):
+        _log.warning("collection: %s", note)
+    return {**standing, "deliveries": sum(each["deliveries"] for each in collected), **_added(collected)}
+
+
+def _added(results: Iterable[Mapping[str, Any]]) -> dict[str, int]:
+    counted = list(results)
+    return {name: sum(each[name] for each in counted) for name in _ROWS}
+
+
+def shards() -> list[int]:
+    """The shard numbers of the lake, one mapped task each."""
+    with workplace() as place:
+        return list(range(place.lake.shards))

@@ -1,0 +1,150 @@
+"""Running a DAG of the project in this process, with its own databases, lake, landing folder and clock."""
+
+import threading
+import time
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from include.domain.months import ZONE
+from tests.conftest import ROOT
+from tests.fixtures import ten_subscribers
+
+#: On the morning of a scheduled run for 2026-10, a working day.
+MORNING = datetime(2026, 11, 5, 8, 30, tzinfo=ZONE)
+
+
+class Run:
+    """A finished DAG run: its state, its tasks' states and what they returned."""
+
+    def __init__(self, dag_run: Any) -> None:
+        self.state = str(dag_run.state)
+        self._tasks = dag_run.get_task_instances()
+
+    @property
+    def states(self) -> dict[str, str]:
+        """Task id → state; of mapped tasks the states of all, joined."""
+        found: dict[str, set[str]] = {}
+        for task in self._tasks:
+            found.setdefault(task.task_id, set()).add(str(task.state))
+        return {task: " ".join(sorted(states)) for task, states in found.items()}
+
+    @property
+    def tries(self) -> dict[str, int]:
+        """Task id → attempts."""
+        return {task.task_id: task.try_number for task in self._tasks}
+
+    def result(self, task: str, map_index: int = -1) -> Any:
+        """What a task returned."""
+        from airflow.models.xcom import XComModel
+        from airflow.utils.session import create_session
+
+        with create_session() as session:
+            query = XComModel.get_many(
+                run_id=self._tasks[0].run_id,
+                dag_ids=self._tasks[0].dag_id,
+                task_ids=task,
+                key="return_value",
+                map_indexes=map_index,
+            )
+            row = session.execute(query).scalars().first()
+            return XComModel.deserialize_value(row)
+
+
+@pytest.fixture
+def parse(airflow_home: Path) -> Callable[[str], Any]:
+    """Read one DAG file anew: dag.test() leaves a run's conf in the Params of the DAG it ran."""
+
+    def read(name: str) -> Any:
+        from airflow.dag_processing.dagbag import DagBag
+
+        bag = DagBag(str(ROOT / "dags" / f"{name}.py"))
+        assert not bag.import_errors
+        return bag.dags[name]
+
+    return read
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
+    """Set the time the DAGs work at; without a call it is MORNING."""
+
+    def work_at(moment: datetime) -> None:
+        for module in ("include.orchestration", "include.approval"):
+            monkeypatch.setattr(f"{module}.right_now", lambda: moment)
+
+    work_at(MORNING)
+    return work_at
+
+
+@pytest.fixture
+def run_dag(
+    parse: Callable[[str], Any], airflow_environment: Path, clock: Callable[[datetime], None]
+) -> Callable[..., Run]:
+    """Run a DAG to its end: `run_dag("churn_warning", month="2026-10")`; tasks are not retried."""
+
+    def run(name: str, **conf: Any) -> Run:
+        dag = parse(name)
+        for task in dag.tasks:
+            task.retries = 0
+        return Run(dag.test(logical_date=None, run_conf=conf))
+
+    return run
+
+
+@pytest.fixture
+def ten_delivered(airflow_environment: Path) -> Path:
+    """The ten subscribers' six months in the landing folder."""
+    ten_subscribers.write_landing(airflow_environment / "landing")
+    return airflow_environment
+
+
+@pytest.fixture
+def answer(airflow_home: Path) -> Iterator[Callable[[str | None], list[str]]]:
+    """Answer the next question a run asks, from beside it, as the UI would; None lets its time run out."""
+    threads: list[threading.Thread] = []
+
+    def prepare(option: str | None) -> list[str]:
+        asked: list[str] = []
+        threads.append(threading.Thread(target=_answer, args=(option, asked), daemon=True))
+        threads[-1].start()
+        return asked
+
+    yield prepare
+    for thread in threads:
+        thread.join(timeout=5)
+
+
+def _answer(option: str | None, asked: list[str]) -> None:
+    for _ in range(600):
+        time.sleep(0.1)
+        if _answered(option, asked):
+            return
+
+
+def _answered(option: str | None, asked: list[str]) -> bool:
+    from airflow._shared.timezones.timezone import utcnow
+    from airflow.models.taskinstance import TaskInstance
+    from airflow.models.trigger import handle_event_submit
+    from airflow.triggers.base import TriggerEvent
+    from airflow.utils.session import create_session
+    from sqlalchemy import select
+    from sqlalchemy.orm import joinedload
+
+    with create_session() as session:
+        waiting = select(TaskInstance).where(TaskInstance.state == "awaiting_input")
+        task = session.scalars(waiting.options(joinedload(TaskInstance.hitl_detail))).first()
+        if task is None:
+            return False
+        detail = task.hitl_detail
+        asked.extend((detail.subject, detail.body, str(task.trigger_timeout)))
+        event: dict[str, Any] = {"error": "too late", "error_type": "timeout"}
+        if option:
+            detail.chosen_options, detail.params_input, detail.responded_at = [option], {}, utcnow()
+            detail.responded_by = {"id": "7", "name": "Li Na"}
+            event = detail.as_resume_event_payload(timedout=False)
+        handle_event_submit(TriggerEvent(event), task_instance=task, session=session)
+    return True

@@ -1,0 +1,223 @@
+"""The monthly DAG over ten subscribers, from landing files to tickets, on a real PostgreSQL."""
+
+import shutil
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import Connection, text
+
+from include.domain.months import ZONE
+from tests.conftest import ROOT
+from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH
+
+PRIORITY = {name for name, (_, tier) in EXPECTED_GRADES.items() if tier == "priority"}
+STAGES = ["collection", "features", "training", "prediction", "grading", "dispatch", "follow_up"]
+
+
+@pytest.fixture
+def asks_always(ten_delivered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A configuration in which no ticket is dispatched without approval."""
+    folder = ten_delivered / "config"
+    shutil.copytree(ROOT / "include" / "config", folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    campaign = folder / "campaigns" / "churn_warning.yaml"
+    changed = campaign.read_text("utf-8").replace("tickets: 2000", "tickets: 0")
+    assert "tickets: 0" in changed
+    campaign.write_text(changed, "utf-8")
+    monkeypatch.setenv("CHURN_CONFIG", str(folder))
+
+
+def rows(db: Connection, statement: str) -> list[tuple[Any, ...]]:
+    with db.begin():
+        return [tuple(row) for row in db.execute(text(statement))]
+
+
+def dispatched(db: Connection) -> list[list[tuple[Any, ...]]]:
+    """All a dispatch writes, evidence byte for byte."""
+    return [
+        rows(db, "select subscriber_id, arm, rank, evidence::text, assigned_at from assignments order by 1"),
+        rows(db, "select ticket_id, subscriber_id, state, version from tickets order by 1"),
+        rows(db, "select ticket_id, kind, occurred_at from ticket_events order by 1, 3, 2"),
+    ]
+
+
+def test_every_stage_names_a_task_or_a_group_and_they_follow_each_other(parse):
+    dag = parse("churn_warning")
+    order = [task.task_id for task in dag.topological_sort()]
+    firsts = [next(i for i, task in enumerate(order) if task.split(".")[0] == stage) for stage in STAGES]
+    lasts = [max(i for i, task in enumerate(order) if task.split(".")[0] == stage) for stage in STAGES]
+    assert all(last < first for last, first in zip(lasts[:-1], firsts[1:], strict=True))
+
+
+def test_feeds_and_shards_are_mapped(parse):
+    mapped = {task.task_id for task in parse("churn_warning").tasks if task.is_mapped}
+    assert mapped == {"collection.collect", "features.compute", "prediction.predict"}
+
+
+def test_two_runs_of_a_month_may_run_at_once(parse):
+    assert parse("churn_warning").max_active_runs > 1
+
+
+def test_it_runs_on_the_fifth_for_the_month_before(timetable):
+    info = timetable.next_dagrun_info_v2(last_dagrun_info=None, restriction=_unrestricted())
+    local = info.run_after.astimezone(ZONE)
+    assert (local.day, local.hour, local.minute) == (5, 6, 0)
+    previous = (local.year * 12 + local.month - 1) - 1
+    assert info.partition_key == f"{previous // 12:04d}-{previous % 12 + 1:02d}"
+
+
+def test_unpausing_starts_no_run_for_a_month_that_is_over(timetable):
+    info = timetable.next_dagrun_info_v2(last_dagrun_info=None, restriction=_unrestricted())
+    assert info.run_after > datetime.now(UTC)
+
+
+def test_a_scheduler_that_slept_over_the_fifth_makes_up_for_it(timetable):
+    from airflow.timetables.base import DagRunInfo
+
+    june = datetime(2026, 6, 4, 22, tzinfo=UTC)
+    last = DagRunInfo(run_after=june, data_interval=None, partition_date=june, partition_key="2026-05")
+    info = timetable.next_dagrun_info_v2(last_dagrun_info=last, restriction=_unrestricted())
+    assert june < info.run_after < datetime.now(UTC)
+
+
+@pytest.fixture
+def timetable(parse):
+    from airflow.serialization.encoders import coerce_to_core_timetable
+
+    return coerce_to_core_timetable(parse("churn_warning").timetable)
+
+
+def _unrestricted():
+    from airflow.timetables.base import TimeRestriction
+
+    return TimeRestriction(earliest=None, latest=None, catchup=False)
+
+
+@pytest.mark.parametrize("month", ["2026-13", "2026-1", "october", "2026-10-01", "26-10"])
+def test_the_form_refuses_what_is_not_a_month(parse, month):
+    from airflow.sdk.exceptions import ParamValidationError
+
+    params = parse("churn_warning").params
+    with pytest.raises(ParamValidationError):
+        params["month"] = month
+
+
+def test_the_form_offers_month_as_of_and_the_choices_of_a_dispatch(parse):
+    params = parse("churn_warning").params
+    assert params.dump() == dict.fromkeys(["month", "as_of"]) | dict.fromkeys(
+        ["dispatch_late", "top_up", "train"], False
+    )
+
+
+def test_ten_subscribers_pass_from_landing_files_to_tickets(run_dag, ten_delivered, db):
+    run = run_dag("churn_warning", month=MONTH)
+    assert run.state == "success"
+    skipped = {task for task, state in run.states.items() if state != "success"}
+    assert skipped == {"training", "dispatch.approve", "follow_up.announce"}
+    graded = rows(db, "select subscriber_id, grade, tier from warnings where revision = 0")
+    warned = {name: expected for name, expected in EXPECTED_GRADES.items() if expected[0] != "low"}
+    assert {name: (grade, tier) for name, grade, tier in graded} == warned
+    assigned = rows(db, "select subscriber_id, arm from assignments")
+    assert {name for name, _ in assigned} == PRIORITY
+    tickets = {name for (name,) in rows(db, "select subscriber_id from tickets")}
+    assert tickets == {name for name, arm in assigned if arm == "treated"}
+    told = run.result("collection.report")
+    assert told["rows_in"] == told["rows_out"] + told["quarantined"] > 0
+    kept = {stage for (stage,) in rows(db, "select stage from stage_runs where seconds > 0 and peak_mb > 0")}
+    assert kept == set(STAGES) - {"training"}
+
+
+def test_run_twice_is_run_once(run_dag, ten_delivered, db):
+    run_dag("churn_warning", month=MONTH)
+    before = dispatched(db)
+    again = run_dag("churn_warning", month=MONTH)
+    assert again.state == "success"
+    assert again.states["collection.collect"] == "skipped"
+    assert again.result("dispatch.assign")["already_fixed"]
+    assert dispatched(db) == before
+
+
+def test_a_month_long_over_is_graded_but_not_dispatched(run_dag, ten_delivered, db, clock):
+    clock(datetime(2027, 3, 1, 9, 0, tzinfo=ZONE))
+    run = run_dag("churn_warning", month=MONTH)
+    assert run.state == "success"
+    assert rows(db, "select count(*) from warnings") == [(9,)]
+    assert dispatched(db) == [[], [], []]
+
+
+def test_a_person_may_dispatch_a_month_that_is_over(run_dag, ten_delivered, db, clock):
+    clock(datetime(2027, 3, 1, 9, 0, tzinfo=ZONE))
+    run_dag("churn_warning", month=MONTH, dispatch_late=True)
+    assert {name for (name,) in rows(db, "select subscriber_id from assignments")} == PRIORITY
+
+
+def test_an_approved_large_dispatch_goes_out(run_dag, asks_always, db, answer, clock):
+    clock(datetime.now(ZONE))
+    asked = answer("Approve")
+    run = run_dag("churn_warning", month=MONTH, dispatch_late=True)
+    assert run.state == "success"
+    assert MONTH in asked[0]
+    assert "Up to 3 tickets" in asked[1]
+    assert "4 of 10 subscribers are at high risk" in asked[1]
+    assert len(rows(db, "select 1 from assignments")) == 3
+
+
+@pytest.mark.parametrize("option", ["Reject", None])
+def test_without_approval_nothing_is_dispatched_and_the_run_fails(
+    run_dag, asks_always, db, answer, clock, option
+):
+    clock(datetime.now(ZONE))
+    answer(option)
+    run = run_dag("churn_warning", month=MONTH, dispatch_late=True)
+    assert run.state == "failed"
+    assert run.states["dispatch.approve"] == "failed"
+    assert run.states["dispatch.assign"] == run.states["follow_up.evaluate"] == "upstream_failed"
+    assert dispatched(db) == [[], [], []]
+
+
+def test_a_run_without_a_month_fails_at_its_first_task(run_dag):
+    run = run_dag("churn_warning")
+    assert run.state == "failed"
+    assert run.states.pop("open_cycle") == "failed"
+    assert set(run.states.values()) <= {"failed", "upstream_failed"}
+
+
+def test_a_missing_required_feed_stops_the_run_before_anything_is_graded(run_dag, ten_delivered, db):
+    shutil.rmtree(ten_delivered / "landing" / "usage_months" / f"month={MONTH}")
+    run = run_dag("churn_warning", month=MONTH)
+    assert run.state == "failed"
+    assert run.states["collection.report"] == "failed"
+    assert run.states["features.publish"] == "upstream_failed"
+
+
+def test_a_partition_key_names_the_month(run_dag, ten_delivered, db, partitioned: Callable[[str], None]):
+    partitioned(MONTH)
+    run = run_dag("churn_warning")
+    assert run.state == "success"
+    assert rows(db, "select cycle, month from cycles") == [(MONTH, MONTH)]
+
+
+def test_a_partition_key_and_a_month_together_are_refused(run_dag, partitioned: Callable[[str], None]):
+    partitioned(MONTH)
+    assert run_dag("churn_warning", month="2026-09").states["open_cycle"] == "failed"
+
+
+@pytest.fixture
+def partitioned(monkeypatch: pytest.MonkeyPatch) -> Callable[[str], None]:
+    """Give the next run of dag.test() a partition key, as the scheduler does."""
+    import airflow.models.dagrun as dagruns
+
+    create = dagruns.get_or_create_dagrun
+
+    def prepare(key: str) -> None:
+        def created(*, session: Any, **values: Any) -> Any:
+            dag_run = create(session=session, **values)
+            dag_run.partition_key = key
+            session.commit()
+            return dag_run
+
+        monkeypatch.setattr(dagruns, "get_or_create_dagrun", created)
+
+    return prepare

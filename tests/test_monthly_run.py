@@ -1,0 +1,86 @@
+"""Which month and cycle a run works on, and how its deliveries become tasks."""
+
+from datetime import UTC, datetime
+
+import pytest
+
+from include import monthly_run
+from include.domain.errors import BadInput
+from include.monthly_run import by_feed_and_month, instant, month_of_run
+
+PARAMS = {"month": "2026-10", "as_of": None}
+
+
+@pytest.mark.parametrize(("param", "key"), [("2026-10", None), (None, "2026-10"), ("", "2026-10")])
+def test_the_month_comes_from_the_param_or_the_partition_key(param, key):
+    assert month_of_run(param, key) == "2026-10"
+
+
+def test_both_at_once_are_refused_even_when_they_agree():
+    with pytest.raises(BadInput, match="partition key 2026-10 and the Param month 2026-10"):
+        month_of_run("2026-10", "2026-10")
+
+
+def test_neither_is_refused_with_an_example():
+    with pytest.raises(BadInput, match="Trigger it with the Param month"):
+        month_of_run(None, None)
+
+
+def test_a_partition_key_of_a_day_is_refused():
+    with pytest.raises(BadInput, match="2026-10-05"):
+        month_of_run(None, "2026-10-05")
+
+
+def test_an_instant_keeps_its_offset():
+    assert instant("2014-10-06T06:00+08:00") == datetime(2014, 10, 5, 22, tzinfo=UTC)
+
+
+def test_the_form_leaves_an_empty_instant_empty():
+    assert instant(None) is None
+    assert instant("") is None
+
+
+@pytest.mark.parametrize("text", ["2014-10-06T06:00", "yesterday", "2014-10-06"])
+def test_an_instant_without_a_time_zone_is_refused(text):
+    with pytest.raises(BadInput, match=text):
+        instant(text)
+
+
+def test_the_days_of_a_month_become_one_task():
+    days = [{"feed": "changes", "period": f"2026-10-{day:02d}"} for day in (3, 1, 2)]
+    others = [{"feed": "usage_months", "period": "2026-10"}, {"feed": "changes", "period": "2026-11-01"}]
+    assert by_feed_and_month([*days, *others]) == [
+        {"feed": "changes", "periods": ["2026-10-01", "2026-10-02", "2026-10-03"]},
+        {"feed": "changes", "periods": ["2026-11-01"]},
+        {"feed": "usage_months", "periods": ["2026-10"]},
+    ]
+
+
+def test_ten_years_of_days_stay_far_below_what_airflow_maps():
+    days = [
+        {"feed": feed, "period": f"{year}-{month:02d}-{day:02d}"}
+        for feed in ("service_events", "market_events", "subscriber_changes", "contact_limits")
+        for year in range(2016, 2026)
+        for month in range(1, 13)
+        for day in range(1, 29)
+    ]
+    assert len(by_feed_and_month(days)) == 480
+
+
+def test_opening_lays_down_the_lake_and_opens_the_cycle_once(airflow_environment):
+    first = monthly_run.open_cycle(PARAMS, None)
+    assert (airflow_environment / "lake" / "lake.json").exists()
+    assert first == monthly_run.open_cycle(PARAMS, None)
+    assert (first["as_of"], first["revision"]) == ("2026-11-05T06:00:00+08:00", 0)
+
+
+def test_a_cycle_dispatched_meanwhile_is_reopened_as_a_revision(airflow_environment, db):
+    from sqlalchemy import text
+
+    opened = monthly_run.open_cycle(PARAMS, None)
+    assert monthly_run.reopen_cycle(opened)["revision"] == 0
+    with db.begin():
+        db.execute(text("update cycles set fixed_at = now()"))
+    reopened = monthly_run.reopen_cycle(opened)
+    assert reopened["revision"] == 1
+    assert reopened["as_of"] == opened["as_of"]

@@ -1,0 +1,147 @@
+"""How a task calls a stage: what is given, what is opened and closed, what is logged, what is retried."""
+
+import logging
+from datetime import datetime
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+
+from include import orchestration
+from include.domain.errors import BadInput, ConfigError, NotReady, Refused
+from include.domain.months import ZONE
+from include.orchestration import LABELS, announce_labels, described, run_stage, tell_failure, write_part
+
+CYCLE = {
+    "campaign": "churn_warning",
+    "cycle": "2026-10",
+    "month": "2026-10",
+    "as_of": "2026-11-05T06:00:00+08:00",
+    "revision": 2,
+    "is_fixed": True,
+}
+
+
+def test_a_stage_gets_what_it_asks_for_by_name():
+    def stage(*, campaign, cycle, month, as_of, revision, shard):
+        return [campaign, cycle, month, as_of, revision, shard]
+
+    instant = datetime(2026, 11, 5, 6, tzinfo=ZONE)
+    assert run_stage(stage, CYCLE, shard=3) == ["churn_warning", "2026-10", "2026-10", instant, 2, 3]
+
+
+def test_now_is_the_real_time_in_shanghai():
+    now = run_stage(lambda *, now: now)
+    assert abs((datetime.now(ZONE) - now).total_seconds()) < 5
+    assert now.tzinfo is ZONE
+
+
+def test_files_of_two_attempts_never_share_a_name():
+    assert run_stage(lambda *, run_id: run_id) != run_stage(lambda *, run_id: run_id)
+
+
+def test_a_defaulted_parameter_nobody_gives_keeps_its_default():
+    assert run_stage(lambda *, month, top=10: (month, top), CYCLE) == ("2026-10", 10)
+
+
+def test_a_stage_that_lacks_an_argument_says_so():
+    with pytest.raises(TypeError, match="shard"):
+        run_stage(lambda *, shard: shard, CYCLE)
+
+
+def test_the_database_is_opened_with_the_rights_of_the_stages_and_closed(airflow_environment):
+    from sqlalchemy import text
+
+    def stage(*, db):
+        with db.begin():
+            return db, db.execute(text("select current_user")).scalar()
+
+    db, user = run_stage(stage)
+    assert user == "churn_loop"
+    assert db.closed
+
+
+def test_the_database_is_closed_when_the_stage_fails(airflow_environment):
+    seen = []
+
+    def stage(*, db):
+        seen.append(db)
+        raise ValueError("broken")
+
+    with pytest.raises(ValueError, match="broken"):
+        run_stage(stage)
+    assert seen[0].closed
+
+
+@pytest.mark.parametrize("error", [BadInput, ConfigError, Refused])
+def test_what_no_retry_cures_fails_at_once_with_its_sentence(error):
+    def stage():
+        raise error("Deliver it again.")
+
+    with pytest.raises(AirflowFailException, match=r"^Deliver it again\.$"):
+        run_stage(stage)
+
+
+def test_what_may_come_later_is_retried():
+    def stage():
+        raise NotReady("No usage rows yet.")
+
+    with pytest.raises(NotReady):
+        run_stage(stage)
+
+
+def test_a_result_is_told_in_one_line(caplog):
+    caplog.set_level(logging.INFO, "churn")
+    counts = {"stage": "collection", "feed": "usage_months", "period": "2026-10"}
+    counts |= {"rows_in": 20_000, "rows_out": 19_996, "quarantined": 4, "missing": ["a"], "is_new": True}
+    run_stage(lambda: counts)
+    told = caplog.messages[-1]
+    assert told.startswith("collection usage_months 2026-10: 20,000 read, 19,996 accepted, 4 quarantined, seconds")
+    assert "missing" not in told
+
+
+def test_a_message_ends_the_line():
+    told = described({"stage": "dispatch", "month": "2014-08", "rows_out": 0, "message": "2014-08 is over."})
+    assert told == "dispatch 2014-08: 0 accepted. 2014-08 is over."
+
+
+def test_a_part_carries_what_it_cost():
+    made = write_part(lambda *, shard: {"name": "p", "shard": shard, "rows": 7}, CYCLE, shard=1)
+    assert made["part"] == {"name": "p", "shard": 1, "rows": 7}
+    assert made["rows"] == 7
+    assert made["seconds"] >= 0
+    assert made["peak_mb"] > 0
+
+
+def test_a_finished_stage_is_kept_with_the_cost_of_its_parts(monkeypatch):
+    kept: list[dict[str, Any]] = []
+    monkeypatch.setattr(orchestration, "_keep", lambda _place, _cycle, result: kept.append(result))
+    made = [{"part": {"shard": n}, "rows": 1, "seconds": 10.0 + n, "peak_mb": 90_000 + n} for n in (0, 1)]
+
+    def publish(*, month, parts):
+        return {"stage": "features", "rows_out": len(parts), "shards": [part["shard"] for part in parts]}
+
+    result = orchestration.finish_stage(publish, CYCLE, made)
+    assert result["shards"] == [0, 1]
+    assert result["seconds"] == pytest.approx(21, abs=0.5)
+    assert result["peak_mb"] == 90_001
+    assert kept == [result]
+
+
+def test_a_failure_is_one_line_with_place_run_and_cause(caplog):
+    ti = SimpleNamespace(dag_id="churn_warning", task_id="features.compute", map_index=3, run_id="manual__1")
+    tell_failure({"ti": ti, "exception": NotReady("No usage rows\nfor 2026-10.")})
+    expected = "FAILED churn_warning features.compute [3], run manual__1: No usage rows for 2026-10."
+    assert caplog.messages[-1] == expected
+
+
+def test_newly_labelled_months_are_told_to_the_asset():
+    events = {LABELS: SimpleNamespace(extra=None)}
+    announce_labels({"labelled": ["2026-09"]}, events)
+    assert events[LABELS].extra == {"months": ["2026-09"]}
+
+
+def test_without_a_new_label_nothing_is_told():
+    with pytest.raises(AirflowSkipException):
+        announce_labels({"labelled": []}, {})
