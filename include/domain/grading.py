@@ -81,8 +81,12 @@ def tier_of(grade: str, value_yuan: float | None, limits: Limits, *, refused: bo
 
 
 def high_places(population: int, floored: int, limits: Limits) -> int:
-    """How many subscribers without a probability may be high beyond those whom a rule's floor lifts."""
-    return max(0, math.ceil(limits.rules_only_high_share * population) - floored)
+    """How many subscribers without a probability may be high beyond those whom a rule's floor lifts.
+
+    The share is never exceeded, but in a population however small one place is given.
+    """
+    share = math.floor(limits.rules_only_high_share * population + 1e-9)
+    return max(0, max(1, share) - floored)
 
 
 def strongest_by_rules(subscribers: Sequence[Scored], limits: Limits) -> set[str]:

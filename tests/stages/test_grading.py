@@ -224,6 +224,12 @@ def test_two_indicators_make_the_strongest_share_high_without_a_model():
     assert high == {"S098", "S095", "S092"}
 
 
+def test_floors_use_up_the_share_that_rules_alone_may_make_high():
+    people = [Scored(f"S{n:03d}", None, 2, 2.0, has_high_floor=n < 5, value_yuan=50.0) for n in range(100)]
+    assert sum(one.grade == "high" for one in grade_all(people, LIMITS)) == 5
+    assert rules_for_one.high_places(2114, 0, LIMITS) == 63
+
+
 def test_somebody_is_high_when_few_subscribers_have_two_hits():
     people = [Scored("A", None, 2, 2.0, False, 50.0), Scored("B", None, 1, 1.5, False, 50.0)]
     assert [one.grade for one in grade_all(people, LIMITS)] == ["high", "mid"]
