@@ -288,7 +288,12 @@ RULES = {
         outside("include/simulator/", "include/local/"),
         simulator_imports,
     ),
-    "truth": Rule("nothing reads the simulator's truth", outside("include/simulator/"), truth_reads),
+    # the demo tells the simulated staff, not the loop, where it lies
+    "truth": Rule(
+        "nothing reads the simulator's truth",
+        outside("include/simulator/", "include/local/demo.py"),
+        truth_reads,
+    ),
     "heavy": Rule("DAGs and plugins load quickly", under("dags/", "plugins/"), heavy_imports),
     "pickle": Rule("nothing is pickled", outside(), pickles),
     "except": Rule("no error is swallowed", outside(), swallowed_errors),
