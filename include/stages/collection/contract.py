@@ -7,6 +7,7 @@ import polars as pl
 
 from include.config.sources import Column, Feed
 from include.domain.months import ZONE
+from include.stages.collection.records import BROKEN
 
 TYPES: dict[str, pl.DataType] = {
     "text": pl.String(),
@@ -30,8 +31,8 @@ _MEANT = {
 }
 _TRUE = ["true", "t", "1", "yes", "y", "是"]
 _FALSE = ["false", "f", "0", "no", "n", "否"]
-_NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d{1,3})?$"
-_WHOLE = r"^[+-]?\d{1,15}(\.0*)?$"
+# Beyond, a float no longer tells neighbouring whole numbers apart
+_LARGEST_WHOLE = 2**53
 _DATE = r"^\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?$"
 _INSTANT = (
     r"^(?P<day>\d{4}-\d{2}-\d{2})[T ](?P<minute>\d{2}:\d{2})(?P<second>:\d{2})?(?P<fraction>\.\d{1,6})?\d*"
@@ -55,33 +56,38 @@ def judged(
     names = [name for name in feed.columns if name in rows.columns]
     texts = rows.with_columns(pl.col(name).str.strip_chars().replace("", None) for name in names)
     typed = texts.with_columns(parsed(pl.col(name), feed.columns[name], zone).alias(name) for name in names)
-    problems = pl.DataFrame(
-        [
-            _problem(texts[name], typed[name], feed.columns[name], _window_of(name, feed, window))
-            for name in names
-        ]
+    problems = [
+        problem
+        for name in names
+        if (problem := _problem(texts[name], typed[name], feed.columns[name], _window_of(name, feed, window)))
+        is not None
+    ]
+    if not problems:
+        return typed, pl.DataFrame(schema=BROKEN)
+    broken = [problem.name for problem in problems]
+    told = rows.select("line", "raw", *problems).select(
+        "line",
+        pl.coalesce(pl.when(pl.col(name).is_not_null()).then(pl.lit(name)) for name in broken).alias(
+            "column"
+        ),
+        pl.coalesce(broken).alias("reason"),
+        "raw",
     )
-    reasons = problems.with_columns(
-        column=pl.coalesce(pl.when(pl.col(name).is_not_null()).then(pl.lit(name)) for name in names),
-        reason=pl.coalesce(names),
-    )
-    broken = reasons["reason"].is_not_null()
-    told = rows.select("line").with_columns(reasons["column"], reasons["reason"], rows["raw"])
-    return typed.filter(~broken), told.filter(broken)
+    return typed.filter(told["reason"].is_null()), told.filter(pl.col("reason").is_not_null())
 
 
 def parsed(text: pl.Expr, column: Column, zone: str) -> pl.Expr:
     """A trimmed text column as its declared type, null where it cannot be read as such."""
     match column.type:
         case "integer":
-            whole = text.str.extract(r"^\+?(-?\d+)", 1).cast(pl.Int64, strict=False)
-            return pl.when(text.str.contains(_WHOLE)).then(whole)
+            value = text.cast(pl.Float64, strict=False)
+            is_whole = (value == value.floor()) & (value.abs() <= _LARGEST_WHOLE)
+            return pl.when(is_whole).then(value).cast(pl.Int64, strict=False)
         case "number":
             value = text.cast(pl.Float64, strict=False)
-            return pl.when(text.str.contains(_NUMBER) & value.is_finite()).then(value)
+            return pl.when(value.is_finite()).then(value)
         case "amount":
-            amount = text.cast(pl.Decimal(14, 4), strict=False)
-            return pl.when(text.str.contains(_NUMBER)).then(amount)
+            return text.cast(pl.Decimal(14, 4), strict=False)
         case "date":
             day = text.str.head(10).str.to_date("%Y-%m-%d", strict=False)
             return pl.when(text.str.contains(_DATE)).then(day)
@@ -113,8 +119,8 @@ def _instant(text: pl.Expr, zone: str) -> pl.Expr:
 
 def _problem(
     text: pl.Series, value: pl.Series, column: Column, window: tuple[date, date] | None
-) -> pl.Series:
-    """Per row what is wrong with the column, or null."""
+) -> pl.Series | None:
+    """Per row what is wrong with the column, or null; None when nothing is wrong with any."""
     meant = f"is not one of {', '.join(column.of)}" if column.of else _MEANT[column.type]
     wrong = [(text.is_not_null() & value.is_null(), meant)]
     if column.required:
@@ -126,8 +132,8 @@ def _problem(
         first, last = window
         outside = f"lies after {last}" if first == date.min else f"lies outside {first} to {last}"
         wrong.append((~days.is_between(first, last), outside))
-    reasons = [pl.when(mask).then(pl.lit(reason)) for mask, reason in wrong]
-    return pl.select(pl.coalesce(reasons).alias(text.name)).to_series()
+    reasons = [pl.when(mask).then(pl.lit(reason)) for mask, reason in wrong if mask.any()]
+    return pl.select(pl.coalesce(reasons).alias(text.name)).to_series() if reasons else None
 
 
 def _between(value: pl.Series, column: Column) -> pl.Series:
