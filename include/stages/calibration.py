@@ -10,28 +10,28 @@ Floats = NDArray[np.float64]
 
 #: From so many churners a free monotone curve is steadier than it is noisy; below, a line in log-odds.
 ISOTONIC_FROM = 1_000
-#: A curve through few rows would promise 0 or 1; nobody is that sure.
+#: The curve's finest step: an end block of a few people would promise them 0 or 1.
+CHURNERS_PER_STEP = 25
+#: Nobody is surer than this.
 _CERTAIN = 1e-6
 
 
 @dataclass(frozen=True)
 class Calibration:
-    """Points (margin → `values`) with straight lines between them.
+    """Points (margin → log-odds) with straight lines between them, and a line of `slope` beyond either end.
 
-    kind "platt": two points, values in log-odds, the line goes on beyond them. kind "isotonic": values are
-    probabilities, level beyond the ends.
+    kind "platt" is one point and its line; "isotonic" has as many points as the data speak for.
     """
 
     kind: str
     margins: tuple[float, ...]
-    values: tuple[float, ...]
+    log_odds: tuple[float, ...]
+    slope: float
 
     def probabilities(self, margins: Floats) -> Floats:
         """The probability of churn for each margin, shape as given, within [1e-6, 1 − 1e-6]."""
-        if self.kind == "isotonic":
-            return np.clip(np.interp(margins, self.margins, self.values), _CERTAIN, 1 - _CERTAIN)
-        slope = (self.values[1] - self.values[0]) / (self.margins[1] - self.margins[0])
-        return _probability(self.values[0] + slope * (margins - self.margins[0]))
+        within = np.clip(margins, self.margins[0], self.margins[-1])
+        return _probability(np.interp(within, self.margins, self.log_odds) + self.slope * (margins - within))
 
     def to_json(self) -> str:
         """The table as text."""
@@ -41,14 +41,14 @@ class Calibration:
     def from_json(cls, text: str | bytes) -> "Calibration":
         """The table written by `to_json`."""
         stored = json.loads(text)
-        return cls(stored["kind"], tuple(stored["margins"]), tuple(stored["values"]))
+        return cls(stored["kind"], tuple(stored["margins"]), tuple(stored["log_odds"]), stored["slope"])
 
 
 def fit_calibration(margins: Floats, has_churned: Floats, weights: Floats) -> Calibration:
     """Fit on margins of a model that did not see these rows; weights 0 do not count.
 
-    Isotonic (pool adjacent violators, joined at the blocks' centres so that few ties remain) from 1,000
-    churners, else Platt's line with his smoothed targets (Platt 1999).
+    Isotonic (pool adjacent violators over steps of 25 churners, joined at their centres so that few ties
+    remain) from 1,000 churners, else Platt's line with his smoothed targets (Platt 1999).
     """
     counted = weights > 0
     margins, has_churned, weights = margins[counted], has_churned[counted], weights[counted]
@@ -60,15 +60,24 @@ def fit_calibration(margins: Floats, has_churned: Floats, weights: Floats) -> Ca
 def _isotonic(margins: Floats, has_churned: Floats, weights: Floats) -> Calibration:
     from sklearn.isotonic import IsotonicRegression
 
-    level = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(
-        margins, has_churned, sample_weight=weights
-    )
-    values, block = np.unique(level, return_inverse=True)
-    weight = np.bincount(block, weights)
-    centres = np.bincount(block, weights * margins) / weight
-    # An empty block is not an impossible one: half a churner among its rows at least.
-    values = np.clip(values, 0.5 / (weight[0] + 1), 1 - 0.5 / (weight[-1] + 1))
-    return Calibration("isotonic", _plain(centres), _plain(values))
+    order = np.argsort(margins, kind="stable")
+    margins, has_churned, weights = margins[order], has_churned[order], weights[order]
+    last = has_churned.sum() // CHURNERS_PER_STEP - 1
+    step = np.minimum(np.cumsum(has_churned) // CHURNERS_PER_STEP, last).astype(np.intp)
+    weight, centres, rates = _steps(step, margins, has_churned, weights)
+    level = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(centres, rates, sample_weight=weight)
+    _, block = np.unique(level, return_inverse=True)
+    _, centres, rates = _steps(block, centres, rates, weight)
+    tails = _platt(margins, has_churned, weights).slope
+    return Calibration("isotonic", _plain(centres), _plain(_log_odds(rates)), tails)
+
+
+def _steps(
+    step: NDArray[np.intp], margins: Floats, rates: Floats, weights: Floats
+) -> tuple[Floats, Floats, Floats]:
+    """Weight, mean margin and mean rate of each step."""
+    weight = np.bincount(step, weights).astype(np.float64)
+    return weight, np.bincount(step, weights * margins) / weight, np.bincount(step, weights * rates) / weight
 
 
 def _platt(margins: Floats, has_churned: Floats, weights: Floats) -> Calibration:
@@ -77,8 +86,8 @@ def _platt(margins: Floats, has_churned: Floats, weights: Floats) -> Calibration
     intercept, slope = _logistic_line(margins, targets, weights)
     if slope <= 0:  # the ranking is worth nothing: everybody gets the base rate
         rate = (churned + 1) / (churned + stayed + 2)
-        intercept, slope = float(np.log(rate / (1 - rate))), 0.0
-    return Calibration("platt", (0.0, 1.0), (intercept, intercept + slope))
+        intercept, slope = float(_log_odds(np.array(rate))), 0.0
+    return Calibration("platt", (0.0,), (intercept,), slope)
 
 
 def _logistic_line(margins: Floats, targets: Floats, weights: Floats) -> tuple[float, float]:
@@ -99,6 +108,11 @@ def _logistic_line(margins: Floats, targets: Floats, weights: Floats) -> tuple[f
 
 def _probability(log_odds: Floats) -> Floats:
     return np.clip(1 / (1 + np.exp(-np.clip(log_odds, -30, 30))), _CERTAIN, 1 - _CERTAIN)
+
+
+def _log_odds(rates: Floats) -> Floats:
+    rates = np.clip(rates, _CERTAIN, 1 - _CERTAIN)
+    return np.asarray(np.log(rates / (1 - rates)))
 
 
 def _plain(values: Floats) -> tuple[float, ...]:

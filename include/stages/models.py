@@ -71,7 +71,7 @@ def matrix(frame: pl.DataFrame, factors: tuple[str, ...]) -> Matrix:
 def threads(rows: int, told: int | None = None) -> int:
     """How many threads to use for so many rows: as told, else one per core, but no more than have work to do.
 
-    On few rows threads spend their time waiting for one another, on a busy machine minutes instead of a second.
+    On few rows threads wait for one another: on a busy machine minutes instead of a second.
     """
     return min(told or os.cpu_count() or 1, 1 + rows // ROWS_PER_THREAD)
 

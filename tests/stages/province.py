@@ -50,9 +50,9 @@ class Province:
             }
         ).with_columns(
             noise=pl.when(pl.col("noise") < 1).then("noise"),
-            cluster=pl.when(tenure < 6)
+            cluster=pl.when(pl.col("tenure_months") < 6)
             .then(pl.lit("under_6"))
-            .when(tenure < 12)
+            .when(pl.col("tenure_months") < 12)
             .then(pl.lit("6_to_12"))
             .otherwise(pl.lit("over_12")),
         )

@@ -1,0 +1,255 @@
+"""Prediction on a made-up province: everybody gets a score, never one from a model that knew the answer."""
+
+import re
+from pathlib import Path
+from shutil import copytree
+from typing import Any
+
+import numpy as np
+import polars as pl
+import pytest
+import sqlalchemy as sa
+from polars.testing import assert_frame_equal
+
+from include.config import Config
+from include.domain.errors import NotReady
+from include.domain.months import default_as_of
+from include.lake import Lake
+from include.stages import features, fitting, models, prediction, training
+from tests.stages.province import FACTORS, Province
+from tests.stages.worked_cycle import CAMPAIGN
+
+AS_OF = default_as_of("2026-09")
+
+
+@pytest.fixture(autouse=True)
+def quick(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The province publishes its factors itself, and a short fit is good enough for it."""
+    monkeypatch.setattr(features, "build", lambda **_: {})
+    monkeypatch.setattr(fitting, "ROUNDS", 30)
+
+
+@pytest.fixture
+def province(lake: Lake) -> Province:
+    """August is labelled, September has factors only."""
+    made = Province(lake, 2000, base=-2.5)
+    made.live_through("2026-08")
+    made.publish("factors", "2026-09", made.factors(), facts={"factors": list(FACTORS)})
+    return made
+
+
+def train(db: sa.Connection, lake: Lake, config: Config) -> dict[str, Any]:
+    return training.train(
+        db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-08", as_of=AS_OF, now=AS_OF, nthread=1
+    )
+
+
+def champions(db: sa.Connection, lake: Lake, config: Config, month: str = "2026-09") -> dict[str, Any]:
+    return prediction.champions(db=db, lake=lake, config=config, month=month, as_of=AS_OF)
+
+
+def predict(
+    db: sa.Connection, lake: Lake, config: Config, month: str = "2026-09", revision: int = 0
+) -> pl.DataFrame:
+    prediction.predict(
+        db=db, lake=lake, config=config, month=month, as_of=AS_OF, run_id="run", revision=revision
+    )
+    return lake.scan(prediction.table_of(revision), month).collect()
+
+
+def predict_with(lake: Lake, config: Config, chosen: dict[str, Any], month: str = "2026-09") -> pl.DataFrame:
+    parts = [
+        prediction.predict_shard(
+            lake=lake, config=config, month=month, shard=shard, champions=chosen, run_id="run", revision=0
+        )
+        for shard in range(lake.shards)
+    ]
+    prediction.publish(lake=lake, month=month, parts=parts, revision=0, champions=chosen)
+    return lake.scan("scores", month).sort("subscriber_id").collect()
+
+
+def test_without_a_model_the_rules_serve_with_their_own_version(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    scores = predict(db, lake, config)
+    assert scores.columns == ["subscriber_id", "probability", "model_version", "cluster"]
+    assert scores.schema["probability"] == pl.Float64
+    assert scores["probability"].null_count() == scores.height == lake.manifest("factors", "2026-09").rows
+    (version,) = scores["model_version"].unique()
+    assert re.fullmatch("rules-[0-9a-f]{8}", version)
+    chosen = champions(db, lake, config)
+    assert prediction.reasons(
+        lake=lake, config=config, month="2026-09", champions=chosen, subscriber_ids=["S0000001"]
+    ) == {"S0000001": []}
+
+
+def test_everybody_with_factors_gets_a_calibrated_probability(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    trained = train(db, lake, config)
+    scores = predict(db, lake, config)
+    assert scores.height == lake.manifest("factors", "2026-09").rows
+    assert scores["probability"].is_between(0, 1, closed="none").all()
+    assert set(scores["model_version"]) == {trained["model_version"]}
+    assert scores["probability"].mean() == pytest.approx(trained["base_rate"], rel=0.25)
+    assert set(scores["cluster"]) == {"under_6", "6_to_12", "over_12"}
+
+
+def test_predicting_again_gives_the_same_scores(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    train(db, lake, config)
+    first = predict(db, lake, config)
+    fingerprint = lake.manifest("scores", "2026-09").fingerprint
+    assert_frame_equal(first, predict(db, lake, config))
+    assert lake.manifest("scores", "2026-09").fingerprint == fingerprint
+
+
+def test_chunks_and_shards_do_not_change_a_score(
+    db: sa.Connection,
+    lake: Lake,
+    config: Config,
+    province: Province,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    train(db, lake, config)
+    whole = predict(db, lake, config)
+    chosen = champions(db, lake, config)
+    many = Lake.create(tmp_path / "many", subscribers=2_000_000)
+    copytree(lake.root / "models", many.root / "models")
+    Province(many, 0).publish("factors", "2026-09", lake.scan("factors", "2026-09").collect())
+    monkeypatch.setattr(prediction, "CHUNK", 101)
+    assert many.shards == 4
+    assert_frame_equal(predict_with(many, config, chosen), whole)
+
+
+def test_a_labelled_month_is_scored_by_models_that_did_not_know_the_answer(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    train(db, lake, config)
+    chosen = champions(db, lake, config, "2026-08")
+    assert chosen["pooled"]["is_out_of_fold"]
+    scores = predict(db, lake, config, "2026-08")
+    unseen = lake.scan("scores_out_of_fold", "2026-08").collect()
+    assert_frame_equal(
+        scores.select("subscriber_id", "probability"), unseen.select("subscriber_id", "probability")
+    )
+    knowing = predict_with(lake, config, {"pooled": {**chosen["pooled"], "is_out_of_fold": False}}, "2026-08")
+    assert (knowing["probability"] != scores["probability"]).mean() > 0.9
+
+
+def test_lost_out_of_fold_scores_stop_the_run_instead_of_leaking(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    train(db, lake, config)
+    (lake.root / "scores_out_of_fold" / "month=2026-08" / "_manifest.json").unlink()
+    with pytest.raises(NotReady, match="Train 2026-08 again"):
+        predict(db, lake, config, "2026-08")
+    train(db, lake, config)
+    assert predict(db, lake, config, "2026-08")["probability"].null_count() == 0
+
+
+def test_a_champion_that_learned_from_an_older_month_does_not_score_it(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    province.live_through("2026-09")
+    late = default_as_of("2026-11")
+    training.train(db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-09", as_of=late, now=late)
+    chosen = prediction.champions(db=db, lake=lake, config=config, month="2026-08", as_of=late)
+    assert chosen["pooled"]["kind"] == "rules"
+
+
+def test_a_factor_missing_at_scoring_is_unknown_and_an_unknown_one_is_ignored(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    train(db, lake, config)
+    chosen = champions(db, lake, config)
+    people = lake.scan("factors", "2026-09").collect()
+    nulls = people.with_columns(bill_fall=pl.lit(None, pl.Float64), stranger=pl.lit(7.0))
+    province.publish("factors", "2026-09", nulls)
+    unknown = predict_with(lake, config, chosen)
+    province.publish("factors", "2026-09", people.drop("bill_fall"))
+    assert_frame_equal(predict_with(lake, config, chosen), unknown)
+    assert unknown["probability"].null_count() == 0
+
+
+def test_infinite_factors_count_as_unknown() -> None:
+    frame = pl.DataFrame({"ratio": [1.0, float("inf"), 1e300, None], "flag": [True, False, None, True]})
+    made = models.matrix(frame, ("flag", "ratio", "absent"))
+    assert made.dtype == np.float32
+    assert np.array_equal(
+        made,
+        np.array(
+            [[1, 1, np.nan], [0, np.nan, np.nan], [np.nan, np.nan, np.nan], [1, np.nan, np.nan]], np.float32
+        ),
+        equal_nan=True,
+    )
+
+
+def test_a_cluster_with_a_champion_of_its_own_is_scored_by_it(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    train(db, lake, config)
+    model = champions(db, lake, config)["pooled"]
+    chosen = {"pooled": {"version": "rules-12345678", "kind": "rules", "base_rate": None}, "under_6": model}
+    scores = predict_with(lake, config, chosen)
+    own = pl.col("cluster") == "under_6"
+    assert scores.filter(own)["probability"].null_count() == 0
+    assert set(scores.filter(~own)["model_version"]) == {"rules-12345678"}
+    assert scores.height == lake.manifest("factors", "2026-09").rows
+
+
+def test_a_revision_stands_beside_the_scores_acted_on(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    acted_on = predict(db, lake, config)
+    train(db, lake, config)
+    revised = predict(db, lake, config, revision=1)
+    assert revised["probability"].null_count() == 0
+    assert_frame_equal(lake.scan("scores", "2026-09").collect(), acted_on)
+
+
+def test_scores_are_not_published_while_a_shard_is_missing(lake: Lake, province: Province) -> None:
+    with pytest.raises(NotReady, match="Shard 0 of 2026-09"):
+        prediction.publish(lake=lake, month="2026-09", parts=[], revision=0, champions={})
+
+
+def test_reasons_are_exact_and_sum_to_the_margin(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    train(db, lake, config)
+    chosen = champions(db, lake, config)
+    people = lake.scan("factors", "2026-09").head(50).collect()
+    ids = people["subscriber_id"].to_list()
+    found = prediction.reasons(
+        lake=lake, config=config, month="2026-09", champions=chosen, subscriber_ids=ids, top=None
+    )
+    model = models.load(lake, chosen["pooled"]["version"], chosen["pooled"]["sha256"])
+    matrix = models.matrix(people, model.factors)
+    base = model.contributions(matrix)[:, -1]
+    told = [sum(reason["contribution"] for reason in found[each]) for each in ids]
+    assert np.array(told) + base == pytest.approx(model.margins(matrix), abs=1e-4)
+    for row, each in zip(people.iter_rows(named=True), ids, strict=True):
+        contributions = [reason["contribution"] for reason in found[each]]
+        assert contributions == sorted(contributions, reverse=True)
+        values = {reason["factor"]: reason["value"] for reason in found[each]}
+        assert values == {
+            name: pytest.approx(row[name]) if row[name] is not None else None for name in FACTORS
+        }
+
+
+def test_only_the_strongest_reasons_are_told(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    train(db, lake, config)
+    who = lake.scan("factors", "2026-09").sort("bill_fall").tail(1).collect()["subscriber_id"].to_list()
+    found = prediction.reasons(
+        lake=lake,
+        config=config,
+        month="2026-09",
+        champions=champions(db, lake, config),
+        subscriber_ids=who,
+        top=1,
+    )
+    assert [reason["factor"] for reason in found[who[0]]] == ["bill_fall"]

@@ -1,0 +1,82 @@
+"""A cycle as people left it in the operations database: assignments in arms, tickets, contact attempts."""
+
+import json
+from datetime import datetime
+
+import sqlalchemy as sa
+
+from include.domain.months import default_as_of
+
+CAMPAIGN = "churn_warning"
+
+
+class WorkedCycle:
+    """Opens the cycle of `month`; `assign` and `contact` write what dispatch and the desk would."""
+
+    def __init__(self, db: sa.Connection, month: str, revisions: int = 0) -> None:
+        self.db = db
+        self.month = month
+        self.at = default_as_of(month)
+        self._run("insert into configurations values ('test', '{}', :at) on conflict do nothing")
+        self._run("insert into cycles values (:campaign, :month, :month, :at, 'test', :at)")
+        for revision in range(revisions + 1):
+            self._run(
+                "insert into cycle_revisions values (:campaign, :month, :revision,"
+                " :at + make_interval(days => :revision), 'test', :at)",
+                revision=revision,
+            )
+        self._run(
+            "insert into staff (staff_code, name, role, team, contacts_per_day)"
+            " values ('t', 't', 'agent', 'vip', 9) on conflict do nothing"
+        )
+
+    def assign(self, subscriber: str, arm: str, share: float = 0.2) -> None:
+        """Put a subscriber into an arm; the treated get a ticket."""
+        chance = share if arm == "held_out" else 1 - share
+        self._run(
+            "insert into arms values (:campaign, '2026H2', :who, :arm, :at) on conflict do nothing",
+            who=subscriber,
+            arm=arm,
+        )
+        assignment = self._run(
+            "insert into assignments (campaign, cycle, subscriber_id, customer_key, epoch, arm,"
+            " probability_of_assignment, rank, evidence, evidence_sha256, assigned_at)"
+            " values (:campaign, :month, :who, :who, '2026H2', :arm, :chance, 1, :evidence, '', :at)"
+            " returning assignment_id",
+            who=subscriber,
+            arm=arm,
+            chance=chance,
+            evidence=json.dumps({}),
+        )
+        if arm == "treated":
+            self._ticket(subscriber, assignment)
+
+    def contact(self, subscriber: str, at: datetime, result: str = "reached") -> None:
+        """Log an attempt of a person on the subscriber's ticket of this cycle."""
+        self._run(
+            "insert into contact_attempts (ticket_id, attempted_at, channel, result, staff_id)"
+            " select ticket_id, :then, 'call', :result, (select min(staff_id) from staff) from tickets"
+            " where campaign = :campaign and cycle = :month and subscriber_id = :who",
+            who=subscriber,
+            then=at,
+            result=result,
+        )
+
+    def _ticket(self, subscriber: str, assignment: object) -> None:
+        self._run(
+            "with made as ("
+            " insert into tickets (assignment_id, campaign, cycle, subscriber_id, customer_key, state, team,"
+            " grade, tier, rank, dispatched_at, expected_on)"
+            " values (:assignment, :campaign, :month, :who, :who, 'waiting', 'vip', 'high', 'priority', 1,"
+            " :at, cast(:at as date)) returning ticket_id)"
+            " insert into ticket_events (ticket_id, version, kind, to_state, actor, occurred_at)"
+            " select ticket_id, 1, 'dispatched', 'waiting', 'test', :at from made",
+            who=subscriber,
+            assignment=assignment,
+        )
+
+    def _run(self, statement: str, **values: object) -> object:
+        given = {"campaign": CAMPAIGN, "month": self.month, "at": self.at, **values}
+        with self.db.begin():
+            result = self.db.execute(sa.text(statement), given)
+            return result.scalar_one_or_none() if result.returns_rows else None
