@@ -1,0 +1,220 @@
+"""Walks a province month by month, block after block, and writes what it sees."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import numpy as np
+
+from include.domain.errors import BadInput
+from include.domain.months import parse_month
+from include.simulator.changes import changes_frame, limits_frame
+from include.simulator.dirt import counts_frame
+from include.simulator.draws import Draws
+from include.simulator.events import events_frame
+from include.simulator.feeds import (
+    changes_feed,
+    churned_feed,
+    events_feed,
+    limits_feed,
+    market_feed,
+    subscriber_id,
+)
+from include.simulator.landing import Landing
+from include.simulator.leaving import Opening, open_month
+from include.simulator.market import market_of
+from include.simulator.people import People, settle
+from include.simulator.presence import Presence, presence_in
+from include.simulator.profiles import churned_frame, profiles_frame
+from include.simulator.province import (
+    FEEDS,
+    NUMBERS_PER_BLOCK,
+    Province,
+    days_in,
+    joiners,
+    month_named,
+    ordinal,
+)
+from include.simulator.state import State, arrive, close, live, settled
+from include.simulator.treatment import Book, Treatments, read_treated
+from include.simulator.truth import Truth, truth_frame
+from include.simulator.usage import month_of_use, usage_frame
+
+# A run on the 5th at 06:00 must know who left in the first days of the month that has just begun
+_OPENING_DAYS = 4
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class Order:
+    """What to write: `treated` is the staff's file, months before `from_month` are lived but not written."""
+
+    dirt: float = 0.0
+    missing: frozenset[str] = frozenset()
+    treated: Path | None = None
+    from_month: str | None = None
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.dirt <= 0.5:
+            raise BadInput(f"dirt is {self.dirt}. Give a share from 0 to 0.5.")
+        unknown = sorted(self.missing - set(FEEDS))
+        if unknown:
+            raise BadInput(f"'{unknown[0]}' is no feed. Choose from {', '.join(FEEDS)}.")
+
+
+@dataclass(frozen=True)
+class Summary:
+    """What a run wrote: subscribers seen and gone per month."""
+
+    seen: dict[str, int] = field(default_factory=dict)
+    left: dict[str, int] = field(default_factory=dict)
+
+    def count(self, seen: Presence) -> None:
+        """Add one block's month."""
+        month = month_named(seen.month)
+        self.seen[month] = self.seen.get(month, 0) + len(seen.row)
+        self.left[month] = self.left.get(month, 0) + int((~seen.stays).sum())
+
+
+@dataclass(frozen=True)
+class _Block:
+    province: Province
+    number: int
+    draws: Draws
+    people: People
+    state: State
+
+    @property
+    def offset(self) -> int:
+        return self.number * NUMBERS_PER_BLOCK
+
+
+def simulate(
+    province: Province, out: Path, order: Order | None = None, say: Say = lambda line: None
+) -> Summary:
+    """Write the landing files of `province` below `out`/landing and its truth below `out`/truth.
+
+    The same province and order give identical bytes. A province continued by more months, or by treatments of
+    a later cycle, keeps every file of the months before; subscribers without treatment stay as they were.
+    `say` is told one line per month and block. Raises BadInput when the order cannot be carried out.
+    """
+    order = order or Order()
+    start = _from_month(province, order)
+    book = read_treated(order.treated) if order.treated else {}
+    _check_book(province, book)
+    truth = Truth(out / "truth")
+    truth.claim(province)
+    landing = Landing(out / "landing", order.missing, order.dirt)
+    summary = Summary()
+    for number, size in enumerate(province.blocks):
+        block = _settle(province, number, size)
+        for month in range(province.first, province.last + 1):
+            seen = _month(block, month, book.get((number, month - 1)), landing, truth, month >= start)
+            summary.count(seen)
+            say(_line(province, number, seen))
+        _first_days(block, province.last + 1, book.get((number, province.last)), landing)
+    truth.write_dirt(counts_frame(landing.counts), month_named(start))
+    return summary
+
+
+def _from_month(province: Province, order: Order) -> int:
+    if order.from_month is None:
+        return province.first
+    start = ordinal(parse_month(order.from_month))
+    if not province.first <= start <= province.last:
+        first, last = month_named(province.first), province.last_month
+        raise BadInput(f"from-month {order.from_month} is not simulated. Choose one from {first} to {last}.")
+    return start
+
+
+def _check_book(province: Province, book: Book) -> None:
+    """Every treated subscriber must have arrived in the province by the treated month."""
+    for (number, month), treatments in book.items():
+        name = f"S{number * NUMBERS_PER_BLOCK + int(treatments.row[-1]):08d}"
+        if not province.first <= month <= province.last:
+            raise BadInput(f"{name} is treated in {month_named(month)}, a month that is not simulated.")
+        if treatments.row[-1] >= _arrived(province, number, month):
+            raise BadInput(f"{name} is treated in {month_named(month)} but does not live in this province.")
+
+
+def _arrived(province: Province, number: int, month: int) -> int:
+    """How many have ever arrived in a block by the end of a month."""
+    if number >= len(province.blocks):
+        return 0
+    size = province.blocks[number]
+    return size + sum(joiners(size, earlier) for earlier in range(province.first, month + 1))
+
+
+def _settle(province: Province, number: int, size: int) -> _Block:
+    draws = Draws(province.seed, number)
+    people = settle(draws, size, province.first, province.last + 1)
+    return _Block(province, number, draws, people, settled(draws, people, province.seed, province.first))
+
+
+def _open(block: _Block, month: int, treatments: Treatments | None) -> Opening:
+    state = block.state
+    return open_month(block.draws, block.people, state.pressure, ~state.gone, state.plan, treatments, month)
+
+
+def _month(
+    block: _Block, month: int, treatments: Treatments | None, landing: Landing, truth: Truth, write: bool
+) -> Presence:
+    """Live one month of a block; write its deliveries and its truth when `write`."""
+    state, people = block.state, block.people
+    opening = _open(block, month, treatments)
+    arrive(people, state, month)
+    live(block.draws, people, state, block.province.seed, month)
+    seen = presence_in(people, state, opening)
+    if write:
+        _deliver_use(block, seen, landing)
+        _deliver_days(block, opening, landing, days_in(month))
+    close(state, opening, treatments)
+    if write:
+        _deliver_rest(block, seen, landing)
+        truth.write_month(month, block.number, truth_frame(state, opening, seen, block.offset))
+    return seen
+
+
+def _deliver_use(block: _Block, seen: Presence, landing: Landing) -> None:
+    """usage_months and service_events, as the month was lived (on the old plan, before any relief)."""
+    state, draws, month = block.state, block.draws, seen.month
+    use = month_of_use(draws, block.people, state, seen.row, np.clip(seen.share, 0.01, 1), month, state.plan)
+    usage = usage_frame(use).with_columns(row=seen.row).with_columns(subscriber_id(block.offset))
+    landing.deliver_month(draws, block.number, "usage_months", month, usage)
+    events = events_feed(events_frame(draws, state.pressure, seen), month, block.offset)
+    landing.deliver_month(draws, block.number, "service_events", month, events)
+
+
+def _deliver_rest(block: _Block, seen: Presence, landing: Landing) -> None:
+    """The snapshot at month end, who churned, and (once for the province) the world outside."""
+    draws, month, offset = block.draws, seen.month, block.offset
+    profiles = profiles_frame(draws, block.people, block.state, seen, offset)
+    landing.deliver_month(
+        draws, block.number, "subscribers", month, profiles.with_columns(subscriber_id(offset))
+    )
+    landing.deliver_month(draws, block.number, "churned", month, churned_feed(churned_frame(seen), offset))
+    landing.mark_complete("churned", month)
+    if block.number == 0:
+        market = market_feed(market_of(block.province.seed, month), month)
+        landing.deliver_month(draws, 0, "market_events", month, market)
+
+
+def _deliver_days(block: _Block, opening: Opening, landing: Landing, days: int) -> None:
+    draws, month = block.draws, opening.month
+    changes = changes_feed(changes_frame(draws, block.people, opening), block.offset)
+    landing.deliver_days(draws, block.number, "subscriber_changes", month, days, changes)
+    stock = month == block.province.first
+    limits = limits_feed(limits_frame(draws, opening, stock), block.offset)
+    landing.deliver_days(draws, block.number, "contact_limits", month, days, limits)
+
+
+def _first_days(block: _Block, month: int, treatments: Treatments | None, landing: Landing) -> None:
+    """The day deliveries of the first days after the last month, exactly as that month will have them."""
+    _deliver_days(block, _open(block, month, treatments), landing, _OPENING_DAYS)
+
+
+def _line(province: Province, number: int, seen: Presence) -> str:
+    left = int((~seen.stays).sum())
+    part = f" (block {number + 1} of {len(province.blocks)})" if len(province.blocks) > 1 else ""
+    return f"{month_named(seen.month)}{part}: {len(seen.row)} subscribers, {left} left"
