@@ -126,7 +126,9 @@ def test_a_text_too_long_or_too_deep_is_refused():
         parse("a" * (LONGEST_TEXT + 1))
     with pytest.raises(ConfigError):
         parse("(" * 499 + "a" + ")" * 499)
-    with pytest.raises(ConfigError):
+    with pytest.raises(ConfigError, match="nested deeper"):
+        parse("-" * 900 + "a")
+    with pytest.raises(ConfigError, match="nested deeper"):
         parse("a" + "()" * 400)
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from include.domain.errors import ConfigError
 
 LONGEST_TEXT = 1000
+DEEPEST_NESTING = 100
 LARGEST_INTEGER = 10**15
 
 ROW = "row"  # an expression over the columns of one row: profile, factors, identity
@@ -72,6 +73,7 @@ def parse(text: str, functions: Mapping[str, Shape] = ROW_FUNCTIONS) -> Expressi
         raise ConfigError(f"the expression has {len(text)} characters; at most {LONGEST_TEXT} are read.")
     try:
         tree = ast.parse(text.strip(), mode="eval").body
+        _check_depth(tree)
         checker = _Checker(functions)
         checker.check(tree, ROW)
     except SyntaxError as error:
@@ -180,6 +182,15 @@ def literal(node: ast.expr) -> str | int | float | bool:
     if not isinstance(node, ast.Constant) or not isinstance(node.value, str | int | float):
         raise ConfigError(f"'{ast.unparse(node)}' must be written out as a number or a quoted text.")
     return node.value
+
+
+def _check_depth(tree: ast.expr) -> None:
+    """Refuse what later steps, which call themselves for every level, could not walk through."""
+    level: list[ast.AST] = [tree]
+    for _ in range(DEEPEST_NESTING):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+    if level:
+        raise ConfigError(f"the expression is nested deeper than {DEEPEST_NESTING} levels. Split it up.")
 
 
 def _check_constant(node: ast.Constant) -> None:

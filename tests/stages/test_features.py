@@ -9,7 +9,7 @@ import pytest
 from include.domain.errors import LoopError, NotReady
 from include.domain.months import default_as_of, month_start, shift
 from include.lake import Lake
-from include.stages import features
+from include.stages import collection, features
 from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.lakes import AMOUNT, fill, put
 
@@ -303,3 +303,12 @@ def test_falls_count_only_unbroken_falling_months(lake, config):
             usage(list(month), [float(bill) for bill in month.values()]),
         )
     assert values(frame(lake, config), "bill_falls") == {"A": 5, "B": 1, "C": 0, "D": 1}
+
+
+def test_what_collection_brings_in_gives_the_same_factors(lake, landing, db, config, ten_factors):
+    found = collection.plan(landing=landing, db=db, lake=lake, config=config, as_of=AS_OF)
+    for delivery in found:
+        made = collection.collect(landing=landing, db=db, lake=lake, config=config, now=AS_OF, **delivery)
+        assert made["quarantined"] == 0, made
+    assert build(lake, db, config)["rows_out"] == 10
+    assert lake.scan("factors", ten.MONTH).collect().equals(ten_factors)
