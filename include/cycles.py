@@ -65,7 +65,14 @@ def is_fixed(db: sa.Connection, campaign: str, cycle: str) -> bool:
 
 
 def record_stage(
-    *, db: sa.Connection, campaign: str, cycle: str, facts: dict[str, Any], seconds: float, peak_mb: float, now: datetime
+    *,
+    db: sa.Connection,
+    campaign: str,
+    cycle: str,
+    facts: dict[str, Any],
+    seconds: float,
+    peak_mb: float,
+    now: datetime,
 ) -> None:
     """Keep what a finished stage counted, for summaries and the board."""
     row = {"campaign": campaign, "cycle": cycle, "stage": facts["stage"], "now": now}

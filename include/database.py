@@ -27,7 +27,9 @@ def driver_url(url: str) -> sa.URL:
     """Any `postgres://` or `postgresql://` URL with the driver the project ships (psycopg2)."""
     scheme, separator, rest = url.partition("://")
     if not separator or scheme.split("+")[0] not in ("postgres", "postgresql"):
-        raise BadInput(f"'{scheme}' is not a PostgreSQL URL. Write postgresql://user:password@host:port/database.")
+        raise BadInput(
+            f"'{scheme}' is not a PostgreSQL URL. Write postgresql://user:password@host:port/database."
+        )
     return sa.make_url(f"postgresql+psycopg2://{rest}")
 
 
@@ -48,7 +50,9 @@ def _take_role(connection: Any, role: str) -> None:
         cursor.execute("select to_regrole(%s) is not null, current_user = %s", (role, role))
         exists, is_role = cursor.fetchone()
         if not exists:
-            raise NotReady(f"The database has no role {role}. Bring it up to date first: python -m include.database.")
+            raise NotReady(
+                f"The database has no role {role}. Bring it up to date first: python -m include.database."
+            )
         if not is_role:
             cursor.execute("select set_config('role', %s, false)", (role,))
     connection.commit()

@@ -1,7 +1,7 @@
 """The closed loop without Airflow: the same stages in the same order, one JSON object per stage on stdout.
 
-    python -m include.loop --landing DIR --lake DIR --db URL --month YYYY-MM [--as-of ISO] [--now ISO]
-        [--train] [--dispatch-late] [--top-up] [--from STAGE] [--until STAGE]
+python -m include.loop --landing DIR --lake DIR --db URL --month YYYY-MM [--as-of ISO] [--now ISO]
+    [--train] [--dispatch-late] [--top-up] [--from STAGE] [--until STAGE]
 """
 
 import argparse
@@ -48,11 +48,11 @@ class Loop:
 
     def run(self, first: str | None = None, last: str | None = None) -> Iterator[Result]:
         """Run the stages from `first` to `last` in order; yield each one's counts, seconds and peak memory."""
+        cycle = self._open()
         for name in stages_between(first, last):
             if name == "training" and not self.train:
                 continue
             started = time.monotonic()
-            cycle = self._open()
             told = STAGES[name](self, cycle)
             told |= {"month": self.month, "as_of": cycle.as_of.isoformat(), "revision": cycle.revision}
             yield self._recorded(cycle, told, time.monotonic() - started)
@@ -80,7 +80,8 @@ def _collection(loop: Loop, cycle: cycles.Cycle) -> Result:
     shared: dict[str, Any] = {"db": loop.db, "lake": loop.lake, "config": loop.config}
     planned = collection.plan(landing=loop.landing, as_of=cycle.as_of, **shared)
     done = [
-        collection.collect(landing=loop.landing, now=loop.instant(), **shared, **delivery) for delivery in planned
+        collection.collect(landing=loop.landing, now=loop.instant(), **shared, **delivery)
+        for delivery in planned
     ]
     reported = collection.report(month=loop.month, as_of=cycle.as_of, **shared)
     counts = {name: sum(each[name] for each in done) for name in ("rows_in", "rows_out", "quarantined")}
@@ -148,7 +149,9 @@ def stages_between(first: str | None, last: str | None) -> list[str]:
             raise BadInput(f"'{name}' is not a stage. Choose one of {', '.join(names)}.")
     start, end = names.index(first or names[0]), names.index(last or names[-1])
     if start > end:
-        raise BadInput(f"--from {first} comes after --until {last}. Give them in the order {', '.join(names)}.")
+        raise BadInput(
+            f"--from {first} comes after --until {last}. Give them in the order {', '.join(names)}."
+        )
     return names[start : end + 1]
 
 
@@ -176,7 +179,9 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--as-of", help="instant from which on nothing is known, with its offset")
     parser.add_argument("--now", help="instant people and clocks are stamped with; default: the real time")
     parser.add_argument("--train", action="store_true", help="train on the months labelled at as_of first")
-    parser.add_argument("--dispatch-late", action="store_true", help="send tickets although the month is over")
+    parser.add_argument(
+        "--dispatch-late", action="store_true", help="send tickets although the month is over"
+    )
     parser.add_argument("--top-up", action="store_true", help="fill the remaining capacity of a fixed cycle")
     parser.add_argument("--from", dest="first", metavar="STAGE", help="first stage to run")
     parser.add_argument("--until", dest="last", metavar="STAGE", help="last stage to run")
@@ -199,14 +204,18 @@ def _run(told: argparse.Namespace) -> None:
     first, last = stages_between(told.first, told.last)[0], told.last
     as_of, now = (instant(text) if text else None for text in (told.as_of, told.now))
     if not told.landing.is_dir():
-        raise BadInput(f"The landing folder {told.landing} does not exist. Give the folder deliveries land in.")
+        raise BadInput(
+            f"The landing folder {told.landing} does not exist. Give the folder deliveries land in."
+        )
     config = load_config(settings.config_folder())
     database.upgrade(told.db)
-    lake = Lake.open_or_create(told.lake, collection.expected_subscribers(told.landing, month))
+    lake = Lake.open_or_create(told.lake)
     made = database.engine(told.db)
     try:
         with made.connect() as db:
-            loop = Loop(db, lake, config, told.landing, month, as_of, now, told.train, told.dispatch_late, told.top_up)
+            loop = Loop(
+                db, lake, config, told.landing, month, as_of, now, told.train, told.dispatch_late, told.top_up
+            )
             for result in loop.run(first, last):
                 print(json.dumps(result, ensure_ascii=False, default=str), flush=True)
     finally:

@@ -54,13 +54,13 @@ order by w.rank
 
 -- name: draw_arms
 -- An arm is drawn once per customer and epoch; whoever has one keeps it, whatever the share is now.
-insert into arms (campaign, epoch, customer_key, arm, decided_at)
-select :campaign, :epoch, drawn.customer_key, drawn.arm, :now
+insert into arms (campaign, epoch, customer_key, arm, held_out_share, decided_at)
+select :campaign, :epoch, drawn.customer_key, drawn.arm, :held_out_share, :now
 from unnest(cast(:customer_keys as text []), cast(:arms as text [])) as drawn (customer_key, arm)
 on conflict (campaign, epoch, customer_key) do nothing
 
 -- name: read_arms
-select customer_key, arm
+select customer_key, arm, held_out_share
 from arms
 where campaign = :campaign and epoch = :epoch and customer_key = any(cast(:customer_keys as text []))
 

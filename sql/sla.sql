@@ -1,7 +1,7 @@
--- name: last_stored_day
+-- name: last_published_day
 select max(date) as last_day
 from work_days
-where layer = :layer
+where layer = :layer and source <> 'provisional'
 
 -- name: store_work_days
 -- A published day replaces a provisional one; nothing else is overwritten.
@@ -18,7 +18,7 @@ where work_days.source = 'provisional' and excluded.source <> 'provisional'
 -- name: read_work_days
 select date, is_working, name, source, layer
 from work_days
-where layer = any(cast(:layers as text []))
+where layer = any(cast(:layers as text [])) and date >= :since
 
 -- name: warn_clocks
 -- Clocks that should warn and have not: stamped once, with a notice to the assignee or the team's lead.

@@ -30,7 +30,9 @@ class Config:
     def campaign(self, name: str) -> operations.Campaign:
         """The campaign of that name; ConfigError listing the known ones otherwise."""
         if name not in self.campaigns:
-            raise ConfigError(f"No campaign '{name}' in campaigns/. Known: {', '.join(sorted(self.campaigns))}.")
+            raise ConfigError(
+                f"No campaign '{name}' in campaigns/. Known: {', '.join(sorted(self.campaigns))}."
+            )
         return self.campaigns[name]
 
 

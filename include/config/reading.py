@@ -24,7 +24,9 @@ def read_yaml(text: str, file: str) -> object:
     try:
         return yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"{file} is not valid YAML: {' '.join(str(error).split())}. Mend that line.") from error
+        raise ConfigError(
+            f"{file} is not valid YAML: {' '.join(str(error).split())}. Mend that line."
+        ) from error
 
 
 def read_text(path: Path) -> str:

@@ -72,7 +72,9 @@ def reassign(actor: Actor, to_staff_id: int) -> int:
     with _working(actor, "reassign") as work:
         heir = work.actor.db.execute(Q["find_staff"], {"staff_id": to_staff_id}).one_or_none()
         if heir is None or heir.team != work.ticket.team:
-            raise Refused(f"Staff {to_staff_id} is not active in team '{work.ticket.team}'. Choose somebody who is.")
+            raise Refused(
+                f"Staff {to_staff_id} is not active in team '{work.ticket.team}'. Choose somebody who is."
+            )
         work.changes["assignee_id"] = to_staff_id
         work.details = {"from": work.ticket.assignee_id, "to": to_staff_id}
     return work.version
@@ -83,7 +85,9 @@ def record_contact(
 ) -> int:
     """Record an attempt, reached or not; the first one meets the first-contact clock."""
     if (result == "call_back") != (call_back_on is not None):
-        raise BadInput(f"Result '{result}' with call-back date {call_back_on}: give a date with 'call_back' alone.")
+        raise BadInput(
+            f"Result '{result}' with call-back date {call_back_on}: give a date with 'call_back' alone."
+        )
     with _working(actor, "contact") as work:
         work.run("record_attempt", channel=channel, result=result, call_back_on=call_back_on, note=note)
         work.run("meet_clock", clock="first_contact")
@@ -121,7 +125,7 @@ def record_plan(actor: Actor, *, strategy: str, note: str | None = None) -> int:
 def pause(actor: Actor, *, call_back_on: date) -> int:
     """Rest the plan clock from today to the promised call-back, exclusive."""
     with _working(actor, "pause") as work:
-        calendar = read_calendar(actor.db, actor.config)
+        calendar = read_calendar(actor.db, actor.config, actor.now)
         earlier = _pauses(work)
         start, until = sla.plan_pause(
             actor.now, call_back_on, calendar, earlier,
@@ -145,7 +149,7 @@ def close(actor: Actor, *, outcome: str) -> int:
     with _working(actor, "close") as work:
         done = work.run("read_work").one()
         rules = actor.config.sla
-        calendar = read_calendar(actor.db, actor.config)
+        calendar = read_calendar(actor.db, actor.config, actor.now)
         ended = outcomes.check_close(
             outcome,
             has_survey=done.survey_at is not None,
@@ -173,7 +177,7 @@ def cancel(actor: Actor, *, reason: str) -> int:
 def reopen(actor: Actor, *, reason: str) -> int:
     """Open a closed ticket again with a new plan clock; the verdict of the old one stays."""
     with _working(actor, "reopen") as work:
-        calendar = read_calendar(actor.db, actor.config)
+        calendar = read_calendar(actor.db, actor.config, actor.now)
         old = work.run("find_plan_clock").one()
         work.run("start_plan_clock", round=old.round + 1, **plan_clock(calendar, actor.config, actor.now))
         work.changes |= {"outcome": None, "closed_at": None}
@@ -191,7 +195,9 @@ def _working(actor: Actor, action: str) -> Iterator[_Work]:
             raise Refused(f"Staff {actor.staff_id} is unknown or no longer active. Ask your lead.")
         ticket = actor.db.execute(Q["lock_ticket"], {"ticket_id": actor.ticket_id}).one_or_none()
         if ticket is None:
-            raise Refused(f"Ticket {actor.ticket_id} does not exist or is not yours to work. Go back to your queue.")
+            raise Refused(
+                f"Ticket {actor.ticket_id} does not exist or is not yours to work. Go back to your queue."
+            )
         if ticket.version != actor.version:
             raise Refused(_stale(actor, ticket))
         work = _Work(actor, ticket, me.role, action, next_state(ticket.state, action, me.role))
@@ -253,7 +259,9 @@ def _pauses(work: _Work) -> list[sla.Pause]:
 
 def _move_plan_clock(work: _Work, pauses: Sequence[sla.Pause]) -> None:
     clock = work.run("find_plan_clock").one()
-    calendar = read_calendar(work.actor.db, work.actor.config)
+    calendar = read_calendar(work.actor.db, work.actor.config, work.actor.now)
     work.run(
-        "move_plan_clock", round=clock.round, **plan_clock(calendar, work.actor.config, clock.started_at, pauses)
+        "move_plan_clock",
+        round=clock.round,
+        **plan_clock(calendar, work.actor.config, clock.started_at, pauses),
     )

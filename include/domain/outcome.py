@@ -26,7 +26,17 @@ OUTCOMES: Mapping[str, Outcome] = {
 }
 
 #: What a needs survey can find; the same words as the latent reasons strategies answer to.
-NEEDS = ("price", "bundle_mismatch", "network", "service", "competition", "contract_end", "device", "moving", "other")
+NEEDS = (
+    "price",
+    "bundle_mismatch",
+    "network",
+    "service",
+    "competition",
+    "contract_end",
+    "device",
+    "moving",
+    "other",
+)
 
 
 def outcome_named(name: str) -> Outcome:

@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config import Config
+from include.config.operations import Approval
 from include.database import copy_rows, lock
 from include.domain import assignment, months
 from include.domain.assignment import Candidate, Decision, Routing
@@ -18,7 +19,7 @@ from include.stages import prediction
 from include.stages.eligibility import barred
 from include.stages.evidence import evidence_of, sha256_of
 from include.stages.release import release_within
-from include.stages.sla import read_calendar
+from include.stages.sla import fill_calendar, read_calendar
 
 Q = load("dispatch")
 
@@ -39,9 +40,9 @@ def plan_size(
     *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, now: datetime,
     dispatch_late: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
-    """How large a dispatch would be, against the cycle before, and whether a person must agree first.
+    """How large a dispatch would be, against the cycle before, and whether to ask a person first, and why.
 
-    `needs_approval` is false when nothing can be dispatched: the month is over, or the cycle is fixed.
+    `ask` is false when nothing can be dispatched: the month is over, or the cycle is fixed.
     """
     rules = config.campaign(campaign)
     key = {"campaign": campaign, "cycle": cycle}
@@ -55,7 +56,7 @@ def plan_size(
     tickets = min(counts.get("high/priority", 0), capacity if capacity is not None else scored)
     times = _times(high, scored, before)
     may_dispatch = not fixed and (dispatch_late or not is_late(month, now, rules.horizon_months))
-    is_unusual = tickets > rules.approval.tickets or (times or 0) > rules.approval.share_warned_times
+    why = _unusual(tickets, times, rules.approval)
     return {
         "stage": "dispatch",
         "high": high,
@@ -63,8 +64,20 @@ def plan_size(
         "tickets_at_most": tickets,
         "share_warned_times": times,
         "before": before.cycle if before else None,
-        "needs_approval": bool(may_dispatch and is_unusual),
+        "ask": bool(may_dispatch and why),
+        "why": why,
     }
+
+
+def _unusual(tickets: int, times: float | None, limits: Approval) -> str:
+    told = []
+    if tickets > limits.tickets:
+        told.append(f"Up to {tickets:,} tickets; more than {limits.tickets:,} need approval.")
+    if times is not None and times > limits.share_warned_times:
+        told.append(
+            f"The share warned is {times:g} times that of the cycle before; the limit is {limits.share_warned_times:g}."
+        )
+    return " ".join(told)
 
 
 def dispatch(
@@ -81,14 +94,22 @@ def dispatch(
         lock(db, "dispatch", campaign, cycle)
         found = db.execute(Q["find_cycle"], key).one_or_none()
         if found is None:
-            raise NotReady(f"Cycle {cycle} of {campaign} was never opened. Run the loop from its first stage.")
+            raise NotReady(
+                f"Cycle {cycle} of {campaign} was never opened. Run the loop from its first stage."
+            )
         if found.fixed_at is not None and not top_up:
             return _compared(db, config, key, revision, now)
         if is_late(month, now, config.campaign(campaign).horizon_months) and not dispatch_late:
-            return _nothing(f"{month} is over: its subscribers have long decided. Set dispatch_late to send anyway.")
+            return _nothing(
+                f"{month} is over: its subscribers have long decided. Set dispatch_late to send anyway."
+            )
         if found.fixed_at is None and found.as_of != as_of:
-            raise Refused(f"Cycle {cycle} was reopened with as_of {found.as_of.isoformat()}. Run that one instead.")
-        return _Dispatch(db, lake, config, key, month, as_of, now, revision).run(is_top_up=found.fixed_at is not None)
+            raise Refused(
+                f"Cycle {cycle} was reopened with as_of {found.as_of.isoformat()}. Run that one instead."
+            )
+        return _Dispatch(db, lake, config, key, month, as_of, now, revision).run(
+            is_top_up=found.fixed_at is not None
+        )
 
 
 class _Dispatch:
@@ -102,6 +123,7 @@ class _Dispatch:
         self.month, self.as_of, self.now, self.revision = month, as_of, now, revision
         self.campaign = config.campaign(key["campaign"])
         self.epoch = assignment.epoch_of(month)
+        self.arms: dict[str, sa.Row[Any]] = {}
 
     def run(self, *, is_top_up: bool) -> dict[str, Any]:
         if not is_top_up:
@@ -115,7 +137,9 @@ class _Dispatch:
         summary = self._summary(decisions, capacity, is_top_up)
         self._fix(summary)
         if capacity is None:
-            summary["released"] = release_within(self.db, self.config, self.now, is_unlimited=True)["released"]
+            summary["released"] = release_within(self.db, self.config, self.now, is_unlimited=True)[
+                "released"
+            ]
         return summary
 
     def _candidates(self) -> list[dict[str, Any]]:
@@ -132,17 +156,21 @@ class _Dispatch:
             )
             for row in rows if not row["is_assigned"]
         ]  # fmt: skip
-        return assignment.walk(candidates, self._arms(candidates), capacity)
+        self._draw_arms(candidates)
+        return assignment.walk(candidates, {key: row.arm for key, row in self.arms.items()}, capacity)
 
-    def _arms(self, candidates: Sequence[Candidate]) -> dict[str, str]:
+    def _draw_arms(self, candidates: Sequence[Candidate]) -> None:
         keys = sorted({candidate.customer_key for candidate in candidates if not candidate.barred})
         hold_out = self.campaign.hold_out
         drawn = [
-            assignment.arm_of(key, self.key["campaign"], self.epoch, hold_out.salt, hold_out.share) for key in keys
+            assignment.arm_of(key, self.key["campaign"], self.epoch, hold_out.salt, hold_out.share)
+            for key in keys
         ]
         values = {"campaign": self.key["campaign"], "epoch": self.epoch, "customer_keys": keys}
-        self.db.execute(Q["draw_arms"], values | {"arms": drawn, "now": self.now})
-        return {row.customer_key: row.arm for row in self.db.execute(Q["read_arms"], values)}
+        self.db.execute(
+            Q["draw_arms"], values | {"arms": drawn, "held_out_share": hold_out.share, "now": self.now}
+        )
+        self.arms = {row.customer_key: row for row in self.db.execute(Q["read_arms"], values)}
 
     def _write(self, decisions: Sequence[Decision], rows: Mapping[str, dict[str, Any]]) -> None:
         assigned = [each for each in decisions if each.decision in (assignment.TREATED, assignment.HELD_OUT)]
@@ -150,15 +178,18 @@ class _Dispatch:
         for subscriber, facts in self._routes(assigned, rows).items():
             extras[subscriber] |= facts
         self.db.execute(Q["stage_decisions"])
-        staged = (_staged(each, rows[each.candidate.subscriber_id], extras, self._chance) for each in decisions)
+        staged = (
+            _staged(each, rows[each.candidate.subscriber_id], extras, self._chance) for each in decisions
+        )
         copy_rows(self.db, "dispatch_stage", _STAGED, staged)
         values = self.key | {"epoch": self.epoch, "now": self.now}
         for statement in ("write_assignments", "write_tickets", "write_decisions"):
             self.db.execute(Q[statement], values)
 
-    def _chance(self, arm: str) -> float:
-        share = self.campaign.hold_out.share
-        return share if arm == assignment.HELD_OUT else 1 - share
+    def _chance(self, candidate: Candidate) -> float:
+        """The probability with which the customer got the arm, by the share in force when it was drawn."""
+        drawn = self.arms[candidate.customer_key]
+        return float(drawn.held_out_share if drawn.arm == assignment.HELD_OUT else 1 - drawn.held_out_share)
 
     def _evidence(self, rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
         subscribers = [row["subscriber_id"] for row in rows]
@@ -168,10 +199,16 @@ class _Dispatch:
             subscriber_ids=subscribers, revision=self.revision,
         )  # fmt: skip
         found = evidence_of(
-            lake=self.lake, config=self.config, month=self.month, as_of=self.as_of, warnings=rows, reasons=reasons
+            lake=self.lake,
+            config=self.config,
+            month=self.month,
+            as_of=self.as_of,
+            warnings=rows,
+            reasons=reasons,
         )
         return {
-            subscriber: {"evidence": text, "evidence_sha256": sha256_of(text)} for subscriber, text in found.items()
+            subscriber: {"evidence": text, "evidence_sha256": sha256_of(text)}
+            for subscriber, text in found.items()
         }
 
     def _routes(
@@ -180,7 +217,8 @@ class _Dispatch:
         treated = [each.candidate.subscriber_id for each in assigned if each.decision == assignment.TREATED]
         routing = Routing(**self.config.teams.model_dump(exclude={"teams"}))
         teams = [
-            assignment.team_of(rows[each]["value_yuan"], rows[each]["tenure_months"], routing) for each in treated
+            assignment.team_of(rows[each]["value_yuan"], rows[each]["tenure_months"], routing)
+            for each in treated
         ]
         per_day = {row.team: row.per_day for row in self.db.execute(Q["read_capacity"])}
         days = assignment.expected_days(teams, per_day, self._working_days(bool(per_day)))
@@ -194,7 +232,8 @@ class _Dispatch:
         today = self.now.astimezone(months.ZONE).date()
         if not is_limited:
             return [today]
-        calendar = read_calendar(self.db, self.config)
+        fill_calendar(self.db)
+        calendar = read_calendar(self.db, self.config, self.now)
         span = (today + timedelta(days=ahead) for ahead in range(_EXPECTED_HORIZON_DAYS))
         return [day for day in span if calendar.is_working(day)]
 
@@ -204,10 +243,16 @@ class _Dispatch:
             return {}
         import polars as pl
 
-        rows = self.lake.scan("contacts", self.month).filter(pl.col("subscriber_id").is_in(subscribers)).collect()
+        rows = (
+            self.lake.scan("contacts", self.month)
+            .filter(pl.col("subscriber_id").is_in(subscribers))
+            .collect()
+        )
         return dict(rows.select("subscriber_id", "msisdn").iter_rows())
 
-    def _summary(self, decisions: Sequence[Decision], capacity: int | None, is_top_up: bool) -> dict[str, Any]:
+    def _summary(
+        self, decisions: Sequence[Decision], capacity: int | None, is_top_up: bool
+    ) -> dict[str, Any]:
         counts = _counted(each.decision for each in decisions)
         return {
             "stage": "dispatch",
@@ -239,13 +284,17 @@ def _staged(
     each: Decision, row: Mapping[str, Any], extras: Mapping[str, Mapping[str, Any]], chance: Any
 ) -> list[Any]:
     subscriber = each.candidate.subscriber_id
-    values: dict[str, Any] = dict(row) | dict(extras.get(subscriber, {})) | {
-        "decision": each.decision,
-        "reason": each.reason,
-        "linked_ticket_id": row["unfinished_ticket_id"] if each.reason == "unfinished_ticket" else None,
-        "linked_subscriber_id": each.linked,
-        "probability_of_assignment": chance(each.decision) if subscriber in extras else None,
-    }
+    values: dict[str, Any] = (
+        dict(row)
+        | dict(extras.get(subscriber, {}))
+        | {
+            "decision": each.decision,
+            "reason": each.reason,
+            "linked_ticket_id": row["unfinished_ticket_id"] if each.reason == "unfinished_ticket" else None,
+            "linked_subscriber_id": each.linked,
+            "probability_of_assignment": chance(each.candidate) if subscriber in extras else None,
+        }
+    )
     return [values.get(name) for name in _STAGED]
 
 
@@ -276,7 +325,7 @@ def _warned(db: sa.Connection, key: Mapping[str, str], revision: int) -> dict[st
 def _times(high: int, scored: int, before: Any) -> float | None:
     if before is None or not before.high or not scored:
         return None
-    return round((high / scored) / (before.high / before.scored), 3)
+    return float(round((high / scored) / (before.high / before.scored), 3))
 
 
 def _compared(

@@ -15,7 +15,15 @@ from include.lake import Lake
 
 HISTORY = 6
 _SERIES = ("bill_yuan", "data_mb", "voice_out_minutes")
-_PROFILE = ("plan_code", "plan_fee_yuan", "tenure_months", "cluster", "region_code", "branch_code", "value_yuan")
+_PROFILE = (
+    "plan_code",
+    "plan_fee_yuan",
+    "tenure_months",
+    "cluster",
+    "region_code",
+    "branch_code",
+    "value_yuan",
+)
 _DIGITS = 6
 
 
@@ -61,7 +69,9 @@ def sha256_of(evidence: str) -> str:
 
 
 def _score(row: Mapping[str, Any]) -> dict[str, Any]:
-    return {name: row[name] for name in ("probability", "model_version", "grade", "tier", "rank", "rule_points")}
+    return {
+        name: row[name] for name in ("probability", "model_version", "grade", "tier", "rank", "rule_points")
+    }
 
 
 def _rules(hits: Sequence[str], config: Config) -> list[dict[str, Any]]:
@@ -86,7 +96,9 @@ def _series(lake: Lake, month: str, wanted: list[str]) -> dict[str, dict[str, li
         if not lake.has("usage_months", each):
             continue
         for subscriber, row in _by_subscriber(lake.scan("usage_months", each), wanted).items():
-            mine = found.setdefault(subscriber, {metric: [None] * HISTORY for metric in _SERIES if metric in row})
+            mine = found.setdefault(
+                subscriber, {metric: [None] * HISTORY for metric in _SERIES if metric in row}
+            )
             for metric in mine:
                 mine[metric][position] = row.get(metric)
     return found

@@ -13,7 +13,7 @@ from include.domain.assignment import Caller, expected_days, share_out
 from include.domain.months import ZONE
 from include.domain.workdays import WorkCalendar
 from include.queries import load
-from include.stages.sla import clocks_from, read_calendar
+from include.stages.sla import clocks_from, fill_calendar, read_calendar
 
 Q = load("release")
 
@@ -21,7 +21,9 @@ _HORIZON_DAYS = 60
 _NOBODY = 0
 
 
-def release(*, db: sa.Connection, config: Config, now: datetime, on_rest_days: bool = False) -> dict[str, Any]:
+def release(
+    *, db: sa.Connection, config: Config, now: datetime, on_rest_days: bool = False
+) -> dict[str, Any]:
     """Release what the teams can call today; on a rest day nothing, unless `on_rest_days`.
 
     Run twice a day it gives out no more than the day's contacts; without staff everything goes at once.
@@ -31,11 +33,17 @@ def release(*, db: sa.Connection, config: Config, now: datetime, on_rest_days: b
 
 
 def release_within(
-    db: sa.Connection, config: Config, now: datetime, *, on_rest_days: bool = False, is_unlimited: bool = False
+    db: sa.Connection,
+    config: Config,
+    now: datetime,
+    *,
+    on_rest_days: bool = False,
+    is_unlimited: bool = False,
 ) -> dict[str, Any]:
     """The same inside a transaction that is open already; `is_unlimited` when no capacity is configured."""
     lock(db, "release")
-    calendar = read_calendar(db, config)
+    fill_calendar(db)
+    calendar = read_calendar(db, config, now)
     present = [] if is_unlimited else _present(db, now)
     if present and not on_rest_days and not calendar.is_working(now):
         return _told(db, 0, "today is a rest day; tickets wait for the next working morning")
@@ -43,7 +51,9 @@ def release_within(
     if pairs:
         clocks = clocks_from(calendar, config, now.astimezone(ZONE))
         values = {"ticket_ids": [pair[0] for pair in pairs], "staff_ids": [pair[1] for pair in pairs]}
-        db.execute(Q["release_tickets"], values | {"now": now, "clocks": json.dumps(clocks, ensure_ascii=False)})
+        db.execute(
+            Q["release_tickets"], values | {"now": now, "clocks": json.dumps(clocks, ensure_ascii=False)}
+        )
     if present:
         _expect_later(db, calendar, present, now)
     return _told(db, len(pairs))
@@ -82,7 +92,9 @@ def _expect_later(
         per_day[row.team] = per_day.get(row.team, 0) + row.contacts_per_day
     today = now.astimezone(ZONE).date()
     span = [today + timedelta(days=ahead) for ahead in range(1, _HORIZON_DAYS)]
-    days = expected_days([row.team for row in rows], per_day, [day for day in span if calendar.is_working(day)])
+    days = expected_days(
+        [row.team for row in rows], per_day, [day for day in span if calendar.is_working(day)]
+    )
     db.execute(Q["expect_later"], {"ticket_ids": [row.ticket_id for row in rows], "days": days})
 
 

@@ -11,26 +11,25 @@ import sqlalchemy as sa
 from include.config import Config
 from include.database import lock
 from include.domain import sla
-from include.domain.workdays import NATIONAL, WorkCalendar
+from include.domain.deadline import Deadline
+from include.domain.workdays import NATIONAL, PROVISIONAL, WorkCalendar
 from include.queries import load
 
 Q = load("sla")
 
 
-def read_calendar(db: sa.Connection, config: Config) -> WorkCalendar:
-    """The working calendar as stored, filled from the library when it does not reach that far yet.
-
-    To be called inside a transaction.
-    """
-    _fill(db)
-    rows = db.execute(Q["read_work_days"], {"layers": list(config.sla.layers)})
-    return WorkCalendar.from_rows(rows.mappings(), config.sla.layers, config.sla.closes)
+def read_calendar(db: sa.Connection, config: Config, now: datetime) -> WorkCalendar:
+    """The working calendar as stored, from the year before `now` on; to be called inside a transaction."""
+    values = {"layers": list(config.sla.layers), "since": date(now.year - 1, 1, 1)}
+    rows = db.execute(Q["read_work_days"], values)
+    return WorkCalendar.from_rows(rows.mappings().all(), config.sla.layers, config.sla.closes)
 
 
-def _fill(db: sa.Connection) -> None:
+def fill_calendar(db: sa.Connection) -> None:
+    """Store the library's days where the stored calendar does not reach that far yet, or only provisionally."""
     library = _library()
-    last = db.execute(Q["last_stored_day"], {"layer": NATIONAL}).scalar()
-    if last is None or last < _last_day(library):
+    last = db.execute(Q["last_published_day"], {"layer": NATIONAL}).scalar()
+    if last is None or last < _last_published_day(library):
         rows = [{**row, "date": row["date"].isoformat()} for row in library.rows()]
         db.execute(Q["store_work_days"], {"rows": json.dumps(rows, ensure_ascii=False)})
 
@@ -40,8 +39,8 @@ def _library() -> WorkCalendar:
     return WorkCalendar.from_library()
 
 
-def _last_day(calendar: WorkCalendar) -> date:
-    return max(row.date for row in calendar.given)
+def _last_published_day(calendar: WorkCalendar) -> date:
+    return max(row.date for row in calendar.given if row.source != PROVISIONAL)
 
 
 def clocks_from(calendar: WorkCalendar, config: Config, started_at: datetime) -> list[dict[str, Any]]:
@@ -51,7 +50,8 @@ def clocks_from(calendar: WorkCalendar, config: Config, started_at: datetime) ->
     warn_at = sla.warn_at(started_at, calendar, rules.contact_days, (), rules.early_warning)
     clocks = {"first_contact": _stored(first, warn_at), "plan": plan_clock(calendar, config, started_at)}
     return [
-        {**stored, "clock": name, "explanation": json.loads(stored["explanation"])} for name, stored in clocks.items()
+        {**stored, "clock": name, "explanation": json.loads(stored["explanation"])}
+        for name, stored in clocks.items()
     ]
 
 
@@ -64,7 +64,7 @@ def plan_clock(
     return _stored(deadline, sla.warn_at(started_at, calendar, rules.plan_days, paused, rules.early_warning))
 
 
-def _stored(deadline: sla.Deadline, warn_at: datetime) -> dict[str, Any]:
+def _stored(deadline: Deadline, warn_at: datetime) -> dict[str, Any]:
     return {
         "warn_at": warn_at.isoformat(),
         "due_at": deadline.at.isoformat(),
@@ -80,6 +80,7 @@ def watch(*, db: sa.Connection, config: Config, now: datetime) -> dict[str, Any]
     """
     with db.begin():
         lock(db, "watch_sla")
+        fill_calendar(db)
         breached = db.execute(Q["breach_clocks"], {"now": now}).scalar_one()
         warned = db.execute(Q["warn_clocks"], {"now": now}).scalar_one()
         escalated = _escalate(db, config, now)
@@ -92,7 +93,7 @@ def _escalate(db: sa.Connection, config: Config, now: datetime) -> int:
     open_breaches = db.execute(Q["find_breach_days"]).all()
     if not open_breaches:
         return 0
-    calendar = read_calendar(db, config)
+    calendar = read_calendar(db, config, now)
     levels = []
     for row in open_breaches:
         due = sla.escalation_due(row.breached_at, now, calendar, row.escalated_to)

@@ -215,6 +215,7 @@ create table arms (
     epoch text not null,
     customer_key text not null,
     arm text not null check (arm in ('treated', 'held_out')),
+    held_out_share double precision not null check (held_out_share >= 0 and held_out_share < 1),
     decided_at timestamptz not null,
     primary key (campaign, epoch, customer_key),
     unique (campaign, epoch, customer_key, arm)

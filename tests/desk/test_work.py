@@ -38,7 +38,9 @@ def tickets(db: sa.Connection, config: Config, people: People) -> list[int]:
     fill_cycle(db, 4)
     release(db=db, config=config, now=FRIDAY)
     with db.begin():
-        rows = db.execute(sa.text("select ticket_id, assignee_id from tickets order by assignee_id, rank")).all()
+        rows = db.execute(
+            sa.text("select ticket_id, assignee_id from tickets order by assignee_id, rank")
+        ).all()
     assert [row.assignee_id for row in rows] == [people.agent] * 2 + [people.colleague] * 2
     return [row.ticket_id for row in rows]
 
@@ -69,7 +71,9 @@ def test_a_worked_ticket_is_closed_with_an_event_for_every_step(db, agent):
     work.close(done, outcome="retained")
     with db.begin():
         kinds = db.execute(
-            sa.text("select kind, version, to_state from ticket_events where ticket_id = :id order by version"),
+            sa.text(
+                "select kind, version, to_state from ticket_events where ticket_id = :id order by version"
+            ),
             {"id": agent.ticket_id},
         ).all()
     assert [tuple(row) for row in kinds] == [
@@ -121,7 +125,9 @@ def test_unreachable_needs_three_attempts_on_two_working_days(agent):
 def test_a_pause_moves_the_plan_deadline_by_its_working_days(db, agent):
     contacted = replace(
         agent,
-        version=work.record_contact(agent, channel="call", result="call_back", call_back_on=date(2026, 11, 12)),
+        version=work.record_contact(
+            agent, channel="call", result="call_back", call_back_on=date(2026, 11, 12)
+        ),
     )
     work.pause(contacted, call_back_on=date(2026, 11, 12))
     # Mon 9, Tue 10 and Wed 11 rest: Thu 12, Fri 13, Mon 16 count
@@ -153,7 +159,9 @@ def test_a_long_pause_is_refused_without_the_lead_and_changes_nothing(db, agent)
 
 def test_a_stale_version_is_refused_with_what_happened(agent):
     work.record_contact(agent, channel="call", result="reached")
-    with pytest.raises(Refused, match=r"changed meanwhile: 'contact' by agent .*You saw version 2, it stands at 3"):
+    with pytest.raises(
+        Refused, match=r"changed meanwhile: 'contact' by agent .*You saw version 2, it stands at 3"
+    ):
         work.record_contact(agent, channel="call", result="reached")
 
 
@@ -213,11 +221,17 @@ def test_a_call_back_needs_its_date(agent):
 
 
 def test_history_cannot_be_rewritten_by_any_role(db, tickets):
-    for statement in ("update ticket_events set actor = 'x'", "delete from ticket_events", "truncate ticket_events"):
+    for statement in (
+        "update ticket_events set actor = 'x'",
+        "delete from ticket_events",
+        "truncate ticket_events",
+    ):
         with pytest.raises(sa.exc.ProgrammingError), db.begin():
             db.execute(sa.text(statement))
 
 
 def test_state_and_events_cannot_disagree(db, tickets):
     with pytest.raises(sa.exc.IntegrityError, match="tickets_agree_with_events"), db.begin():
-        db.execute(sa.text("update tickets set version = version + 1 where ticket_id = :id"), {"id": tickets[0]})
+        db.execute(
+            sa.text("update tickets set version = version + 1 where ticket_id = :id"), {"id": tickets[0]}
+        )

@@ -34,7 +34,7 @@ class WorkedCycle:
         """Put a subscriber into an arm; the treated get a ticket."""
         chance = share if arm == "held_out" else 1 - share
         self._run(
-            "insert into arms values (:campaign, '2026H2', :who, :arm, :at) on conflict do nothing",
+            "insert into arms values (:campaign, '2026H2', :who, :arm, 0.2, :at) on conflict do nothing",
             who=subscriber,
             arm=arm,
         )

@@ -1,0 +1,57 @@
+"""The life of a ticket: every state and action, allowed exactly where the table says."""
+
+import itertools
+
+import pytest
+
+from include.domain.errors import Refused
+from include.domain.ticket import ACTIONS, FINISHED, STATES, UNFINISHED, next_state
+
+#: Written out once more, by hand: (state, action) → new state. Whatever is not here must be refused.
+ALLOWED = {
+    ("waiting", "release"): "assigned",
+    ("waiting", "expire"): "expired",
+    ("waiting", "cancel"): "cancelled",
+    ("assigned", "claim"): "assigned",
+    ("assigned", "reassign"): "assigned",
+    ("assigned", "contact"): "in_progress",
+    ("assigned", "cancel"): "cancelled",
+    ("in_progress", "reassign"): "in_progress",
+    ("in_progress", "contact"): "in_progress",
+    ("in_progress", "survey"): "in_progress",
+    ("in_progress", "plan"): "in_progress",
+    ("in_progress", "pause"): "paused",
+    ("in_progress", "close"): "closed",
+    ("in_progress", "cancel"): "cancelled",
+    ("paused", "reassign"): "paused",
+    ("paused", "contact"): "in_progress",
+    ("paused", "survey"): "paused",
+    ("paused", "plan"): "paused",
+    ("paused", "resume"): "in_progress",
+    ("paused", "close"): "closed",
+    ("paused", "cancel"): "cancelled",
+    ("closed", "reopen"): "in_progress",
+}
+
+
+@pytest.mark.parametrize(("state", "action"), list(itertools.product(STATES, ACTIONS)))
+def test_a_step_goes_where_the_table_says_or_is_refused(state, action):
+    by = min(ACTIONS[action].by)
+    if (state, action) in ALLOWED:
+        assert next_state(state, action, by) == ALLOWED[state, action]
+    else:
+        with pytest.raises(Refused, match=f"state '{state}' cannot be"):
+            next_state(state, action, by)
+
+
+@pytest.mark.parametrize(
+    ("action", "by"), [("reassign", "agent"), ("release", "lead"), ("reopen", "agent"), ("close", "manager")]
+)
+def test_nobody_does_what_is_not_theirs(action, by):
+    with pytest.raises(Refused, match=f"not by {by}"):
+        next_state("in_progress", action, by)
+
+
+def test_finished_and_unfinished_are_all_states():
+    assert set(FINISHED) | set(UNFINISHED) == set(STATES)
+    assert not set(FINISHED) & set(UNFINISHED)

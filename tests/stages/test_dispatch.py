@@ -1,0 +1,373 @@
+"""Dispatch: eligibility, arms, the walk by rank, frozen evidence, once a cycle whatever happens."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, date, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from include.config import Config
+from include.database import engine
+from include.domain.errors import Refused
+from include.domain.months import ZONE
+from include.lake import Lake
+from include.stages.dispatch import dispatch, plan_size
+from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle, put
+from tests.fixtures.work import hire
+
+NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
+CHANGES = {"subscriber_id": pl.String, "occurred_at": pl.Datetime("us", "UTC"), "kind": pl.String}
+LIMITS = {"subscriber_id": pl.String, "kind": pl.String, "valid_from": pl.Date, "valid_to": pl.Date}
+
+
+def people(n: int) -> list[Warned]:
+    return [Warned(f"S{number:04d}") for number in range(1, n + 1)]
+
+
+def rows(db: sa.Connection, statement: str, **values: Any) -> list[Any]:
+    with db.begin():
+        return [tuple(row) for row in db.execute(sa.text(statement), values)]
+
+
+def state(db: sa.Connection) -> list[Any]:
+    """Assignments with their evidence and tickets, without the instants people are stamped with."""
+    return rows(
+        db,
+        "select a.subscriber_id, a.arm, a.rank, a.evidence::text, a.evidence_sha256, t.state, t.team"
+        " from assignments as a left join tickets as t using (assignment_id) order by a.rank",
+    )
+
+
+def cancel_everything(db: sa.Connection) -> None:
+    with db.begin():
+        db.execute(
+            sa.text("update tickets set state = 'cancelled', closed_at = now(), version = version + 1")
+        )
+        db.execute(
+            sa.text(
+                "insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor, occurred_at)"
+                " select ticket_id, version, 'cancel', 'assigned', 'cancelled', 'loop', now() from tickets"
+            )
+        )
+
+
+def test_everybody_eligible_is_treated_or_held_out_when_nothing_limits(db, lake, config):
+    result = dispatch(**graded_cycle(db, lake, config, people(200)), now=NOW)
+    assert result["treated"] + result["held_out"] == 200
+    assert 20 <= result["held_out"] <= 60  # a share of 20 % of 200
+    assert rows(db, "select count(*) from tickets") == [(result["treated"],)]
+
+
+def test_no_held_out_customer_can_get_a_ticket(db, lake, config):
+    dispatch(**graded_cycle(db, lake, config, people(60)), now=NOW)
+    held_out = rows(db, "select assignment_id from assignments where arm = 'held_out' limit 1")[0][0]
+    with pytest.raises(sa.exc.IntegrityError), db.begin():
+        db.execute(
+            sa.text(
+                "insert into tickets (assignment_id, campaign, cycle, subscriber_id, customer_key, state, team, grade,"
+                " tier, rank, dispatched_at, expected_on) values (:id, 'x', 'x', 'x', 'x', 'waiting', 'vip', 'high',"
+                " 'priority', 1, now(), current_date)"
+            ),
+            {"id": held_out},
+        )
+
+
+def test_the_treated_fill_the_capacity_and_the_rest_is_in_neither_arm(db, lake, config):
+    hire(db, contacts_per_day=4)  # three agents: 4 × 3 × 3 days = 36
+    result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW)
+    assert (result["treated"], result["capacity"]) == (36, 36)
+    last = rows(db, "select max(rank) from assignments where arm = 'treated'")[0][0]
+    assert rows(
+        db, "select count(*) from dispatch_decisions where decision = 'not_reached' and rank < :r", r=last
+    ) == [(0,)]
+    assert rows(db, "select count(*) from assignments where rank > :r", r=last) == [(0,)]
+
+
+def test_an_arm_holds_for_the_half_year_even_when_the_share_changes(db, lake, config):
+    first = dispatch(
+        **graded_cycle(db, lake, config, people(80), month="2026-07"),
+        now=datetime(2026, 8, 5, 7, tzinfo=ZONE),
+    )
+    cancel_everything(db)
+    campaign = config.campaign(CAMPAIGN)
+    none_held = campaign.model_copy(update={"hold_out": campaign.hold_out.model_copy(update={"share": 0.0})})
+    changed = _with_campaign(config, none_held)
+    later = dispatch(**graded_cycle(db, lake, changed, people(80), month="2026-10"), now=NOW)
+    assert (later["treated"], later["held_out"]) == (first["treated"], first["held_out"])
+
+
+def _with_campaign(config: Config, campaign: Any) -> Config:
+    from dataclasses import replace
+
+    return replace(config, campaigns={CAMPAIGN: campaign}, hash=config.hash[::-1])
+
+
+def test_who_must_not_be_called_is_in_neither_arm_and_counted_by_reason(db, lake, config):
+    put(
+        lake, "subscriber_changes", "2026-11",
+        [
+            {"subscriber_id": "S0001", "occurred_at": datetime(2026, 11, 2, tzinfo=UTC), "kind": "port_out_applied"},
+            {"subscriber_id": "S0002", "occurred_at": datetime(2026, 11, 3, tzinfo=UTC), "kind": "left"},
+            {"subscriber_id": "S0003", "occurred_at": datetime(2026, 11, 6, tzinfo=UTC), "kind": "left"},
+        ],
+        CHANGES,
+    )  # fmt: skip
+    put(
+        lake, "contact_limits", "2026-09",
+        [
+            {"subscriber_id": "S0004", "kind": "refused", "valid_from": date(2026, 9, 1), "valid_to": date(2026, 9, 2)},
+            {"subscriber_id": "S0005", "kind": "do_not_disturb", "valid_from": date(2026, 9, 1), "valid_to": date(2026, 9, 2)},
+            {"subscriber_id": "S0006", "kind": "red_list", "valid_from": date(2026, 9, 1), "valid_to": None},
+        ],
+        LIMITS,
+    )  # fmt: skip
+    warned = [*people(6), Warned("S0007", consents=False)]
+    result = dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    assert result["ineligible"] == {
+        "gone": 1,
+        "no_consent": 1,
+        "port_out_applied": 1,
+        "red_list": 1,
+        "refused": 1,
+    }
+    # S0003 leaves after as_of and S0005's limit is over: nobody knows, nothing bars
+    assert rows(db, "select subscriber_id from assignments order by 1") == [("S0003",), ("S0005",)]
+
+
+def test_one_customer_gets_one_ticket_and_the_other_number_is_linked_to_it(db, lake, config):
+    warned = [Warned("S0001", customer_id="C1"), Warned("S0002", customer_id="C1"), Warned("S0003")]
+    config = _with_campaign(config, _all_treated(config))
+    dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    assert rows(
+        db,
+        "select d.reason, t.subscriber_id from dispatch_decisions as d join tickets as t"
+        " on t.ticket_id = d.linked_ticket_id where d.subscriber_id = 'S0002'",
+    ) == [("same_customer", "S0001")]
+
+
+def _all_treated(config: Config) -> Any:
+    campaign = config.campaign(CAMPAIGN)
+    return campaign.model_copy(update={"hold_out": campaign.hold_out.model_copy(update={"share": 0.0})})
+
+
+def test_an_unfinished_ticket_suppresses_a_second_one_and_is_linked(db, lake, config):
+    campaign = _all_treated(config).model_copy(update={"cooling_off_days": 0})
+    config = _with_campaign(config, campaign)
+    dispatch(
+        **graded_cycle(db, lake, config, people(1), month="2026-09"),
+        now=datetime(2026, 10, 8, 7, tzinfo=ZONE),
+    )
+    result = dispatch(**graded_cycle(db, lake, config, people(1)), now=NOW)
+    assert result["ineligible"] == {"unfinished_ticket": 1}
+    assert rows(db, "select count(*) from dispatch_decisions where linked_ticket_id is not null") == [(1,)]
+
+
+def test_after_an_assignment_both_arms_are_left_in_peace_alike(db, lake, config):
+    dispatch(
+        **graded_cycle(db, lake, config, people(40), month="2026-09"),
+        now=datetime(2026, 10, 8, 7, tzinfo=ZONE),
+    )
+    cancel_everything(db)
+    result = dispatch(**graded_cycle(db, lake, config, people(40)), now=NOW)
+    assert result["ineligible"] == {"cooling_off": 40}
+
+
+def test_a_second_dispatch_changes_nothing_and_says_so(db, lake, config):
+    given = graded_cycle(db, lake, config, people(30))
+    dispatch(**given, now=NOW)
+    before = state(db)
+    again = dispatch(**given, now=NOW + timedelta(days=1))
+    assert (again["already_fixed"], again["treated"], again["would_differ"]) == (True, 0, 0)
+    assert state(db) == before
+
+
+def test_a_month_that_is_over_is_not_dispatched_unless_a_person_says_so(db, lake, config):
+    given = graded_cycle(db, lake, config, people(5))
+    late = datetime(2026, 12, 1, 0, 0, tzinfo=ZONE)
+    assert "is over" in dispatch(**given, now=late)["message"]
+    assert rows(db, "select count(*) from assignments") == [(0,)]
+    result = dispatch(**given, now=late, dispatch_late=True)
+    assert result["treated"] + result["held_out"] == 5
+
+
+def test_a_top_up_adds_new_high_risk_within_the_capacity_left(db, lake, config):
+    config = _with_campaign(config, _all_treated(config))
+    hire(db, contacts_per_day=1)  # three agents: capacity 9
+    given = graded_cycle(db, lake, config, people(6))
+    dispatch(**given, now=NOW)
+    with db.begin():
+        db.execute(
+            sa.text(
+                "insert into cycle_revisions select campaign, cycle, 1, as_of, config_hash, now(), null from cycles"
+            )
+        )
+        db.execute(
+            sa.text(
+                "insert into warnings select campaign, cycle, 1, 'N' || n, 'N' || n, cluster, probability, model_version,"
+                " grade, tier, 100 + n, rule_hits, rule_points, value_yuan, region_code, branch_code, tenure_months"
+                " from warnings cross join generate_series(1, 5) as n where rank = 1"
+            )
+        )
+    for table in ("scores", "factors"):
+        put_copy(lake, table, [f"N{n}" for n in range(1, 6)])
+    result = dispatch(**given, now=NOW, revision=1, top_up=True)
+    assert (result["treated"], result["not_reached"], result["top_up"]) == (3, 2, True)
+    assert rows(db, "select count(*) from tickets") == [(9,)]
+
+
+def put_copy(lake: Lake, table: str, extra: list[str]) -> None:
+    manifest = lake.manifest(table, MONTH)
+    frame = lake.scan(table, MONTH).collect()
+    added = pl.concat([frame.head(1).with_columns(subscriber_id=pl.lit(name)) for name in extra])
+    target = "scores_revised" if table == "scores" else table
+    part = lake.write_part(target, MONTH, 0, pl.concat([frame, added]), "again")
+    lake.publish(target, MONTH, [part], fingerprint="again", facts=manifest.facts)
+
+
+def test_evidence_is_the_same_bytes_whenever_it_is_made(
+    db, lake, config, role_url, database_url, execute, tmp_path
+):
+    given = graded_cycle(db, lake, config, people(20))
+    dispatch(**given, now=NOW)
+    mine = state(db)
+    assert {row[4] for row in mine} and json.loads(mine[0][3])["rules"][0]["rule"] == "arpu_falling"
+    with db.begin():
+        for table in ("dispatch_decisions", "ticket_phones", "ticket_clocks"):
+            db.execute(sa.text(f"delete from {table}"))
+    name = database_url.rpartition("/")[2]
+    execute(
+        "set session_replication_role = replica; delete from ticket_events; delete from tickets;"
+        " delete from assignments; delete from arms; update cycles set fixed_at = null, fixed_facts = null",
+        database=name,
+    )
+    dispatch(**given, now=NOW + timedelta(days=7))
+    assert state(db) == mine
+
+
+def test_the_cycle_remembers_what_fixed_it(db, lake, config):
+    dispatch(**graded_cycle(db, lake, config, people(3)), now=NOW)
+    facts = rows(db, "select fixed_facts from cycles")[0][0]
+    assert facts["config_hash"] == config.hash
+    assert facts["inputs"] == {"factors": "test", "scores": "test"}
+
+
+def test_a_cycle_reopened_with_another_as_of_is_refused(db, lake, config):
+    given = graded_cycle(db, lake, config, people(3))
+    with pytest.raises(Refused, match="was reopened with as_of"):
+        dispatch(**given | {"as_of": given["as_of"] + timedelta(days=1)}, now=NOW)
+
+
+def test_warnings_of_a_fixed_cycle_cannot_be_rewritten(db, lake, config):
+    dispatch(**graded_cycle(db, lake, config, people(3)), now=NOW)
+    with pytest.raises(sa.exc.IntegrityError, match="fixed since its first dispatch"), db.begin():
+        db.execute(sa.text("delete from warnings"))
+
+
+def test_an_unusually_large_dispatch_asks_a_person(db, lake, config):
+    given = graded_cycle(db, lake, config, people(30))
+    asked = {name: value for name, value in given.items() if name != "as_of"}
+    assert plan_size(**asked, now=NOW)["ask"] is False
+    campaign = config.campaign(CAMPAIGN)
+    small = campaign.model_copy(update={"approval": campaign.approval.model_copy(update={"tickets": 10})})
+    told = plan_size(**asked | {"config": _with_campaign(config, small)}, now=NOW)
+    assert told["ask"] is True
+    assert "more than 10 need approval" in told["why"]
+
+
+def test_a_share_warned_that_jumps_asks_a_person(db, lake, config):
+    with db.begin():
+        db.execute(sa.text("insert into configurations values ('old', '{}', now())"))
+        db.execute(
+            sa.text(
+                "insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at, fixed_at, fixed_facts,"
+                " dispatch_summary) values ('churn_warning', '2026-09', '2026-09', now(), 'old', now(), now(), '{}',"
+                """ '{"high": 10, "scored": 1000}')"""
+            )
+        )
+    given = graded_cycle(db, lake, config, people(30))
+    told = plan_size(**{name: value for name, value in given.items() if name != "as_of"}, now=NOW)
+    assert told["ask"] is True and told["share_warned_times"] == 100
+
+
+def test_two_dispatchers_at_once_make_one_set_of_tickets(db, lake, config, role_url):
+    given = graded_cycle(db, lake, config, people(50))
+    told: list[dict[str, Any]] = []
+
+    def run() -> None:
+        made = engine(role_url("churn_loop"))
+        with made.connect() as own:
+            told.append(dispatch(**given | {"db": own}, now=NOW))
+        made.dispose()
+
+    threads = [threading.Thread(target=run) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(bool(each.get("already_fixed")) for each in told) == [False, True, True]
+    assert rows(db, "select count(*), count(distinct subscriber_id) from assignments") == [(50, 50)]
+
+
+KILLED = """
+import sys, time
+from datetime import datetime
+from pathlib import Path
+import sqlalchemy as sa
+from include.config import load_config
+from include.database import engine
+from include.lake import Lake
+from include.stages import dispatch as stage
+
+url, lake, at = sys.argv[1:4]
+made = engine(url)
+
+@sa.event.listens_for(made, "before_cursor_execute")
+def pause(connection, cursor, statement, *rest):
+    if at in statement:
+        print("here", flush=True)
+        time.sleep(60)
+
+with made.connect() as db:
+    stage.dispatch(db=db, lake=Lake(Path(lake)), config=load_config(Path("include/config")), campaign="churn_warning",
+        cycle="2026-10", month="2026-10", as_of=datetime.fromisoformat("2026-11-05T06:00+08:00"),
+        now=datetime.fromisoformat("2026-11-05T06:30+08:00"))
+"""
+
+
+@pytest.mark.parametrize(
+    "at", ["insert into arms", "insert into assignments", "insert into tickets", "insert into dispatch_decisions",
+           "update cycles", "insert into ticket_clocks"],
+)  # fmt: skip
+def test_killed_anywhere_and_run_again_is_the_same_as_undisturbed(at, db, lake, config, role_url):
+    given = graded_cycle(db, lake, config, people(25))
+    words = [sys.executable, "-c", KILLED, role_url("churn_loop"), str(lake.root), at]
+    victim = subprocess.Popen(
+        words, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2], env=os.environ | {"PYTHONPATH": "."}
+    )
+    assert victim.stdout is not None
+    assert victim.stdout.readline() == b"here\n"
+    victim.send_signal(signal.SIGKILL)
+    victim.wait()
+    _wait_for_its_session_to_end(db)
+    assert rows(db, "select count(*) from assignments") == [(0,)]
+    result = dispatch(**given, now=NOW)
+    assert result["treated"] + result["held_out"] == 25
+    assert rows(db, "select count(*) from tickets") == [(result["released"],)]
+
+
+def _wait_for_its_session_to_end(db: sa.Connection) -> None:
+    for _ in range(100):
+        others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
+        if rows(db, others + " and state <> 'idle'") == [(0,)]:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the killed process's session did not end")

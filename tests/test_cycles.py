@@ -1,0 +1,79 @@
+"""Cycles: as_of is kept at the first attempt, an explicit one replaces it, a fixed cycle gets revisions."""
+
+from dataclasses import replace
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from include.cycles import open_cycle
+from include.domain.errors import BadInput, ConfigError
+from include.domain.months import ZONE, default_as_of
+
+NOW = datetime(2026, 11, 5, 6, 1, tzinfo=ZONE)
+LATER = datetime(2026, 11, 9, 6, tzinfo=ZONE)
+
+
+def opened(db, config, as_of=None, now=NOW, month="2026-10", campaign="churn_warning"):
+    return open_cycle(db=db, config=config, campaign=campaign, month=month, as_of=as_of, now=now)
+
+
+def fix(db):
+    with db.begin():
+        db.execute(sa.text("update cycles set fixed_at = now(), fixed_facts = '{}'"))
+
+
+def test_as_of_is_the_fifth_at_six_in_shanghai_whatever_the_clock_says(db, config):
+    assert (
+        opened(db, config, now=LATER).as_of
+        == default_as_of("2026-10")
+        == datetime(2026, 11, 5, 6, tzinfo=ZONE)
+    )
+
+
+def test_a_retry_finds_the_as_of_of_the_first_attempt(db, config):
+    opened(db, config, as_of=LATER)
+    assert opened(db, config, now=NOW + timedelta(days=30)).as_of == LATER
+
+
+def test_the_same_call_twice_gives_the_same_cycle(db, config):
+    assert opened(db, config) == opened(db, config)
+
+
+def test_a_fixed_cycle_gets_a_revision_and_the_same_knowledge_finds_it_again(db, config):
+    opened(db, config)
+    fix(db)
+    first, again, other = opened(db, config), opened(db, config), opened(db, config, as_of=LATER)
+    assert [cycle.revision for cycle in (first, again, other)] == [1, 1, 2]
+    assert opened(db, config, as_of=LATER).revision == 2
+
+
+def test_another_configuration_is_another_revision(db, config):
+    opened(db, config)
+    fix(db)
+    changed = replace(config, texts=config.texts | {"sla.yaml": "x"}, hash="another")
+    assert [opened(db, each).revision for each in (config, changed, config)] == [1, 2, 1]
+
+
+def test_the_configuration_is_kept_with_its_text(db, config):
+    opened(db, config)
+    with db.begin():
+        texts = db.execute(sa.text("select texts from configurations")).scalar_one()
+    assert texts == config.texts
+
+
+@pytest.mark.parametrize(
+    ("as_of", "told"),
+    [
+        (datetime(2026, 10, 31, 23, tzinfo=ZONE), "lies before the end of 2026-10"),
+        (datetime(2026, 11, 5, 6), "has no time zone"),
+    ],
+)
+def test_an_impossible_as_of_is_refused(db, config, as_of, told):
+    with pytest.raises(BadInput, match=told):
+        opened(db, config, as_of=as_of)
+
+
+def test_an_unknown_campaign_is_refused_with_the_known_ones(db, config):
+    with pytest.raises(ConfigError, match="Known: churn_warning"):
+        opened(db, config, campaign="win_back")

@@ -1,0 +1,69 @@
+"""The operations database: any URL, one upgrade at a time, least privilege, bulk loads that keep every byte."""
+
+import threading
+
+import pytest
+import sqlalchemy as sa
+
+from include.database import copy_rows, driver_url, engine, upgrade
+from include.domain.errors import BadInput, NotReady
+
+
+@pytest.mark.parametrize("scheme", ["postgres", "postgresql", "postgresql+psycopg", "postgresql+psycopg2"])
+def test_any_postgresql_url_gets_the_driver_the_project_ships(scheme):
+    assert driver_url(f"{scheme}://u:p@h:5/d").drivername == "postgresql+psycopg2"
+
+
+def test_another_database_is_refused_without_telling_the_password():
+    with pytest.raises(BadInput, match="'mysql' is not a PostgreSQL URL") as refused:
+        driver_url("mysql://user:secret@host/db")
+    assert "secret" not in str(refused.value)
+
+
+def test_an_empty_database_is_brought_up_to_date_by_several_processes_at_once(empty_database):
+    url, told = empty_database(), []
+    threads = [threading.Thread(target=lambda: told.append(upgrade(url))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert told == ["0001"] * 4
+
+
+def test_an_unreachable_server_is_one_sentence_without_the_password():
+    with pytest.raises(NotReady, match="cannot be reached") as refused:
+        upgrade("postgresql://u:secret@127.0.0.1:1/x")
+    assert "secret" not in str(refused.value)
+
+
+def test_a_database_never_brought_up_to_date_says_what_to_run(
+    empty_database, migrated_template, role_password
+):
+    url = empty_database()
+    user = url.replace("//postgres:", "//churn_loop:").replace(url.split(":")[2].split("@")[0], role_password)
+    with pytest.raises(NotReady, match="create role churn_owner"):
+        upgrade(user)
+
+
+def test_the_loop_works_with_its_own_rights_whoever_logs_in(database_url):
+    made = engine(database_url)
+    with made.connect() as db, db.begin():
+        assert db.execute(sa.text("select current_user")).scalar() == "churn_loop"
+        with pytest.raises(sa.exc.ProgrammingError, match="must be owner"):
+            db.execute(sa.text("drop table tickets"))
+    made.dispose()
+
+
+def test_the_desk_may_not_read_phone_numbers(role_url):
+    made = engine(role_url("churn_desk"), role="churn_desk")
+    with made.connect() as db, db.begin(), pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+        db.execute(sa.text("select * from ticket_phones"))
+    made.dispose()
+
+
+def test_bulk_loads_keep_every_character(db):
+    odd = ["plain", "tab\there", "line\nbreak", "back\\slash", "\\N", "回车\r", "", None]
+    with db.begin():
+        db.execute(sa.text("create temporary table odd (n int, words text) on commit drop"))
+        assert copy_rows(db, "odd", ("n", "words"), enumerate(odd)) == len(odd)
+        assert list(db.execute(sa.text("select words from odd order by n")).scalars()) == odd
