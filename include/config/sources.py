@@ -30,6 +30,7 @@ def _existing_zone(name: str) -> str:
 
 
 Zone = Annotated[str, AfterValidator(_existing_zone)]
+Share = Annotated[float, Field(ge=0, le=1)]
 
 
 class Column(Entry):
@@ -64,6 +65,7 @@ class Feed(Entry):
     until: str | None = None
     restricted: tuple[str, ...] = ()
     time_zone: Zone | None = None
+    quarantine_share: Share | None = None
     when_absent: str
     columns: dict[str, Column] = Field(min_length=1)
 
@@ -86,7 +88,7 @@ class Feed(Entry):
 class Sources(Entry):
     """The file sources.yaml; every feed of the landing contract must be declared."""
 
-    quarantine_share: Annotated[float, Field(ge=0, le=1)]
+    quarantine_share: Share
     time_zone: Zone
     feeds: dict[str, Feed]
 
@@ -101,9 +103,15 @@ class Sources(Entry):
         """The time zone of instants that a feed delivers without an offset."""
         return self.feeds[feed].time_zone or self.time_zone
 
+    def share_of(self, feed: str) -> float:
+        """The share of a file or delivery of the feed that may be broken before collection stops."""
+        own = self.feeds[feed].quarantine_share
+        return self.quarantine_share if own is None else own
+
     def hash_of(self, feed: str) -> str:
         """Changes whenever the declaration of the feed would read the same files differently."""
-        declared = self.feeds[feed].model_dump_json() + self.zone_of(feed)
+        tolerated = {"quarantine_share", "required", "when_absent"}
+        declared = self.feeds[feed].model_dump_json(exclude=tolerated) + self.zone_of(feed)
         return hashlib.sha256(declared.encode()).hexdigest()
 
 

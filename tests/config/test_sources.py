@@ -79,11 +79,20 @@ def test_a_time_zone_that_does_not_exist_is_refused(raw: Any, zone: str) -> None
 def test_the_hash_of_a_feed_changes_with_what_its_files_mean_and_with_nothing_else(raw: Any) -> None:
     before = parse(raw, "sources.yaml")
     raw["quarantine_share"] = 0.2
+    raw["feeds"]["churned"]["quarantine_share"] = 0.3
+    raw["feeds"]["churned"]["when_absent"] = "so be it"
     assert parse(raw, "sources.yaml").hash_of("churned") == before.hash_of("churned")
     raw["feeds"]["churned"]["columns"]["note"] = {"type": "text"}
     after = parse(raw, "sources.yaml")
     assert after.hash_of("churned") != before.hash_of("churned")
     assert after.hash_of("subscribers") == before.hash_of("subscribers")
+
+
+def test_a_feed_may_bear_more_broken_rows_than_the_others(raw: Any) -> None:
+    raw["feeds"]["contact_limits"]["quarantine_share"] = 0.5
+    sources = parse(raw, "sources.yaml")
+    assert sources.share_of("contact_limits") == 0.5
+    assert sources.share_of("churned") == 0.05
 
 
 def test_an_unknown_key_is_refused(raw: Any) -> None:

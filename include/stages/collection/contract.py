@@ -1,7 +1,9 @@
 """The contract of a feed applied to text rows: strict types, and for each broken row column and reason."""
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date
+from itertools import compress
 
 import polars as pl
 
@@ -29,6 +31,7 @@ _MEANT = {
     "instant": "is not an instant YYYY-MM-DDTHH:MM:SS",
     "flag": "is not true or false",
 }
+_TYPED = " (typed)"
 _TRUE = ["true", "t", "1", "yes", "y", "是"]
 _FALSE = ["false", "f", "0", "no", "n", "否"]
 # Beyond, a float no longer tells neighbouring whole numbers apart
@@ -55,22 +58,24 @@ def judged(
     """
     names = [name for name in feed.columns if name in rows.columns]
     texts = rows.with_columns(pl.col(name).str.strip_chars().replace("", None) for name in names)
-    typed = texts.with_columns(parsed(pl.col(name), feed.columns[name], zone).alias(name) for name in names)
-    problems = [
-        problem
+    both = texts.with_columns(
+        parsed(pl.col(name), feed.columns[name], zone).alias(f"{name}{_TYPED}") for name in names
+    )
+    typed = both.select(*(pl.col(f"{name}{_TYPED}").alias(name) for name in names), "line", "raw")
+    breaches = [
+        breach
         for name in names
-        if (problem := _problem(texts[name], typed[name], feed.columns[name], _window_of(name, feed, window)))
-        is not None
+        for breach in _breaches(name, feed.columns[name], _window_of(name, feed, window))
     ]
-    if not problems:
+    # One pass tells which breaches occur at all: mostly none do, and reasons need not be made for every row.
+    occurs = both.select(breach.mask.any().alias(str(nth)) for nth, breach in enumerate(breaches)).row(0)
+    occurring = list(compress(breaches, occurs))
+    if not occurring:
         return typed, pl.DataFrame(schema=BROKEN)
-    broken = [problem.name for problem in problems]
-    told = rows.select("line", "raw", *problems).select(
+    told = both.select(
         "line",
-        pl.coalesce(pl.when(pl.col(name).is_not_null()).then(pl.lit(name)) for name in broken).alias(
-            "column"
-        ),
-        pl.coalesce(broken).alias("reason"),
+        pl.coalesce(pl.when(breach.mask).then(pl.lit(breach.column)) for breach in occurring).alias("column"),
+        pl.coalesce(pl.when(breach.mask).then(pl.lit(breach.reason)) for breach in occurring).alias("reason"),
         "raw",
     )
     return typed.filter(told["reason"].is_null()), told.filter(pl.col("reason").is_not_null())
@@ -117,30 +122,32 @@ def _instant(text: pl.Expr, zone: str) -> pl.Expr:
     return pl.when(part("zone").is_null()).then(local.dt.convert_time_zone("UTC")).otherwise(aware)
 
 
-def _problem(
-    text: pl.Series, value: pl.Series, column: Column, window: tuple[date, date] | None
-) -> pl.Series | None:
-    """Per row what is wrong with the column, or null; None when nothing is wrong with any."""
+@dataclass(frozen=True)
+class _Breach:
+    """One way in which a column may break the contract."""
+
+    column: str
+    reason: str
+    mask: pl.Expr
+
+
+def _breaches(name: str, column: Column, window: tuple[date, date] | None) -> list[_Breach]:
+    text, value = pl.col(name), pl.col(f"{name}{_TYPED}")
     meant = f"is not one of {', '.join(column.of)}" if column.of else _MEANT[column.type]
-    wrong = [(text.is_not_null() & value.is_null(), meant)]
+    found = [_Breach(name, meant, text.is_not_null() & value.is_null())]
     if column.required:
-        wrong.append((text.is_null(), "is empty"))
+        found.append(_Breach(name, "is empty", text.is_null()))
     if column.min is not None or column.max is not None:
-        wrong.append((~_between(value, column), f"lies outside {_bounds(column)}"))
+        least = float("-inf") if column.min is None else column.min
+        most = float("inf") if column.max is None else column.max
+        outside = ~value.cast(pl.Float64).is_between(least, most)
+        found.append(_Breach(name, f"lies outside {_bounds(column)}", outside))
     if window is not None:
-        days = value.dt.convert_time_zone(ZONE.key).dt.date() if value.dtype == pl.Datetime else value
         first, last = window
-        outside = f"lies after {last}" if first == date.min else f"lies outside {first} to {last}"
-        wrong.append((~days.is_between(first, last), outside))
-    reasons = [pl.when(mask).then(pl.lit(reason)) for mask, reason in wrong if mask.any()]
-    return pl.select(pl.coalesce(reasons).alias(text.name)).to_series() if reasons else None
-
-
-def _between(value: pl.Series, column: Column) -> pl.Series:
-    number = value.cast(pl.Float64)
-    least = float("-inf") if column.min is None else column.min
-    most = float("inf") if column.max is None else column.max
-    return number.is_between(least, most)
+        day = value.dt.convert_time_zone(ZONE.key).dt.date() if column.type == "instant" else value
+        where = f"after {last}" if first == date.min else f"outside {first} to {last}"
+        found.append(_Breach(name, f"lies {where}", ~day.is_between(first, last)))
+    return found
 
 
 def _bounds(column: Column) -> str:

@@ -172,8 +172,12 @@ def _repeated(folder: Path, key: Sequence[str], columns: Iterable[str]) -> pl.Da
     """Rows of a key that came more than once: of identical all but the first, of conflicting all."""
     spilled = _spilled(folder, "accepted")
     present = [name for name in key if name in spilled.collect_schema().names()]
-    often = spilled.group_by(present).len().filter(pl.col("len") > 1).select(present)
-    rows = spilled.join(often, on=present, how="semi", nulls_equal=True).collect().sort("file", "line")
+    often = (
+        spilled.group_by(present).len().filter(pl.col("len") > 1).select(present).collect(engine="streaming")
+    )
+    if not often.height:
+        return pl.DataFrame(schema=QUARANTINE)
+    rows = spilled.join(often.lazy(), on=present, how="semi", nulls_equal=True).collect().sort("file", "line")
     kinds = rows.unique(list(columns)).group_by(present).len("kinds")
     told = rows.join(kinds, on=present, nulls_equal=True, maintain_order="left").with_columns(
         pl.lit(", ".join(present)).alias("column"), pl.int_range(pl.len()).over(present).alias("nth")
