@@ -1,6 +1,6 @@
 """Fixtures every test may use: a real PostgreSQL, a fresh database per test, a lake, the default config.
 
-Modules of the program are imported inside the fixtures, so that collecting a test costs nothing it does not use.
+The program's modules are imported inside the fixtures: collecting a test costs nothing it does not use.
 """
 
 import os

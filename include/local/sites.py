@@ -155,6 +155,8 @@ class Site:
             "CHURN_LANDING": str(self.memory().get("landing", self.folder / "landing")),
             "PYTHONPATH": str(ROOT),
             "PYTHONUTF8": "1",
+            # several fits share the cores: a waiting thread must not spin
+            "OMP_WAIT_POLICY": "PASSIVE",
             MARK: str(self.folder),
         }
 
