@@ -10,6 +10,7 @@ from include.domain.errors import LoopError, NotReady
 from include.domain.months import default_as_of, month_start, shift
 from include.lake import Lake
 from include.stages import collection, features
+from include.stages.factor_rows import shard_frame
 from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.lakes import AMOUNT, fill, put
 
@@ -36,7 +37,7 @@ def build(lake, db, config, run_id="test", month=ten.MONTH, as_of=None):
 def frame(lake, config, month=ten.MONTH):
     """The factors of a month without publishing them."""
     plan = features.make_plan(lake, config, month, default_as_of(month))
-    shards = [features.shard_frame(lake, config.factors, plan, shard) for shard in range(lake.shards)]
+    shards = [shard_frame(lake, config.factors, month, plan.factors, shard) for shard in range(lake.shards)]
     return pl.concat(shards).sort("subscriber_id")
 
 

@@ -1,0 +1,150 @@
+"""The rows of the factors table: who belongs to a month, their profile, usage and events, per shard."""
+
+from collections.abc import Collection, Mapping, Sequence
+from datetime import UTC, date, datetime
+
+import polars as pl
+
+from include.config.factors import IDENTITY, Factors
+from include.domain.errors import LoopError
+from include.domain.months import last_day, month_start, shift
+from include.expressions.windows import AGE, DAYS, MONTHS_BACK, FactorCompiler
+from include.lake import Lake
+
+_USE = ("data_mb", "voice_out_minutes", "voice_in_minutes")
+_PROFILE: Mapping[str, pl.DataType] = {
+    **dict.fromkeys(("customer_id", "region_code", "branch_code", "manager_code", "plan_code"), pl.String()),
+    "plan_fee_yuan": pl.Float64(),
+    "consents_to_marketing": pl.Boolean(),
+    "status": pl.String(),
+    "joined_on": pl.Date(),
+}
+
+
+def shard_frame(
+    lake: Lake, library: Factors, month: str, factors: Collection[str], shard: int
+) -> pl.DataFrame:
+    """The factors table of one shard: identity columns, then one Float64 column per available factor."""
+    compiler = FactorCompiler(library.words)
+    wanted = [factor for factor in library.factors if factor.name in factors]
+    values = [compiler.compile(factor.parsed).alias(factor.name) for factor in wanted]
+    # tenure_months is both identity and factor: one column serves as both.
+    values = [value for value in values if value.meta.output_name() not in IDENTITY]
+    identity = _identity_values(lake.scan("usage_months", month).collect_schema().names())
+    wide = _with_usage(lake, month, shard, _population(lake, month, shard), [*values, *identity])
+    for feed, aggregates in compiler.aggregates.items():
+        wide = wide.join(_aggregated(lake, month, shard, feed, aggregates), on="subscriber_id", how="left")
+    made = wide.with_columns(identity).select(*IDENTITY, *values).collect(engine="streaming")
+    if made["subscriber_id"].n_unique() != made.height:
+        raise LoopError(f"A feed of {month} holds a subscriber twice in shard {shard}. Deliver it again.")
+    return made
+
+
+def _population(lake: Lake, month: str, shard: int) -> pl.LazyFrame:
+    """Everybody in the snapshot or the usage of M who has not left by its end, with the profile of M."""
+    profile = _profile(lake, month, shard)
+    unknown = lake.scan("usage_months", month, shard).select("subscriber_id")
+    unknown = unknown.join(profile, on="subscriber_id", how="anti")
+    everybody = pl.concat([profile, unknown], how="diagonal")
+    staying = everybody.filter(pl.col("status").ne_missing("closed"))
+    for past in lake.months("churned"):
+        if past <= month:
+            left = lake.scan("churned", past, shard).filter(pl.col("churned_on") <= last_day(month))
+            staying = staying.join(left.select("subscriber_id"), on="subscriber_id", how="anti")
+    return staying
+
+
+def _profile(lake: Lake, month: str, shard: int) -> pl.LazyFrame:
+    """The snapshot of M with every identity column (null when not delivered) and the derived ones."""
+    scan = lake.scan("subscribers", month, shard)
+    there = scan.collect_schema().names()
+    absent = {name: dtype for name, dtype in _PROFILE.items() if name not in there}
+    numbers = pl.selectors.decimal().cast(pl.Float64)
+    return scan.with_columns(
+        numbers, *(pl.lit(None, dtype).alias(name) for name, dtype in absent.items())
+    ).with_columns(_tenure(last_day(month)).alias("tenure_months"), *_profile_numbers(there, month))
+
+
+def _profile_numbers(there: Sequence[str], month: str) -> list[pl.Expr]:
+    end = pl.lit(last_day(month))
+    numbers = {
+        "contract_ends_on": (pl.col("contract_ends_on") - end).dt.total_days().alias("days_to_contract_end"),
+        "birth_year": (end.dt.year() - pl.col("birth_year")).alias("age_years"),
+    }
+    return [number.cast(pl.Float64) for column, number in numbers.items() if column in there]
+
+
+def _tenure(end: date) -> pl.Expr:
+    """Calendar months from joined_on to `end`; whoever joined on the 31st completes a month on a 30th."""
+    joined = pl.col("joined_on").dt
+    whole = (end.year - joined.year()) * 12 + end.month - joined.month()
+    days = end.day - pl.min_horizontal(joined.day(), pl.lit(end.day))
+    return (whole.cast(pl.Float64) + days.cast(pl.Float64) / 31).clip(lower_bound=0.0)
+
+
+def _identity_values(delivered: Sequence[str]) -> list[pl.Expr]:
+    """Cluster, value and activity; activity is unknown where the operator delivers no kind of use."""
+    tenure = pl.col("tenure_months")
+    early = pl.when(tenure < 6).then(pl.lit("under_6")).when(tenure < 12).then(pl.lit("6_to_12"))
+    uses = [pl.col(f"{name}@0").fill_null(0.0) > 0 for name in _USE if name in delivered]
+    used = pl.any_horizontal(uses) if uses else pl.lit(None, pl.Boolean)
+    return [
+        early.otherwise(pl.lit("over_12")).alias("cluster"),
+        pl.mean_horizontal([pl.col(f"bill_yuan@{back}") for back in range(3)]).alias("value_yuan"),
+        used.alias("is_active"),
+    ]
+
+
+# ---------------------------------------------------------------- what they did
+
+
+def _with_usage(
+    lake: Lake, month: str, shard: int, rows: pl.LazyFrame, values: Sequence[pl.Expr]
+) -> pl.LazyFrame:
+    """Join one file per month: columns "bill_yuan@0" … "@5", only those that `values` read."""
+    wanted = {name for value in values for name in value.meta.root_names() if "@" in name}
+    for back in range(MONTHS_BACK):
+        past, columns = shift(month, -back), sorted(name for name in wanted if name.endswith(f"@{back}"))
+        there: list[str] = []
+        if columns and lake.has("usage_months", past):
+            scan = lake.scan("usage_months", past, shard)
+            delivered = set(scan.collect_schema().names())
+            there = [name for name in columns if name.partition("@")[0] in delivered]
+            picked = [pl.col(name.partition("@")[0]).cast(pl.Float64).alias(name) for name in there]
+            rows = rows.join(scan.select("subscriber_id", *picked), on="subscriber_id", how="left")
+        absent = [pl.lit(None, pl.Float64).alias(name) for name in columns if name not in there]
+        rows = rows.with_columns(absent)
+    return rows
+
+
+def _aggregated(lake: Lake, month: str, shard: int, feed: str, aggregates: Sequence[pl.Expr]) -> pl.LazyFrame:
+    """One row per subscriber with events in M−5 … M: what the factors count over them."""
+    months = [(back, shift(month, -back)) for back in range(MONTHS_BACK)]
+    scans = [
+        lake.scan(feed, past, shard).with_columns(pl.lit(back).alias(AGE))
+        for back, past in months
+        if lake.has(feed, past)
+    ]
+    cut = month_start(shift(month, 1)).astimezone(UTC)
+    events = pl.concat(scans, how="diagonal").filter(pl.col("occurred_at") < cut)
+    return _with_known(events, cut).group_by("subscriber_id").agg(aggregates)
+
+
+def _with_known(events: pl.LazyFrame, cut: datetime) -> pl.LazyFrame:
+    """Events as they were known at `cut`: a repair finished later is still open, its rating not given."""
+    there = events.collect_schema()
+    events = events.with_columns((pl.lit(cut) - pl.col("occurred_at")).dt.total_days().alias(DAYS))
+    end = pl.lit(cut)
+    if "resolved_at" in there:
+        known = pl.col("resolved_at") < cut
+        resolved = pl.when(known).then(pl.col("resolved_at"))
+        events = events.with_columns(_hours(resolved - pl.col("occurred_at")).alias("repair_hours"))
+        end = pl.coalesce(resolved, pl.lit(cut))
+        if "satisfaction" in there:
+            rated = pl.when(known | pl.col("resolved_at").is_null()).then(pl.col("satisfaction"))
+            events = events.with_columns(rated.alias("satisfaction"))
+    return events.with_columns(_hours(end - pl.col("occurred_at")).alias("open_hours"))
+
+
+def _hours(duration: pl.Expr) -> pl.Expr:
+    return duration.dt.total_seconds().cast(pl.Float64) / 3600
