@@ -245,7 +245,9 @@ def test_usage_without_a_profile_belongs_to_the_month_with_unknown_identity(lake
 def test_the_closed_and_those_who_left_by_the_end_of_the_month_are_no_longer_there(lake, config):
     small(lake, ids="ABCDE", status=["active", "closed", "active", "suspended", None])
     put(lake, "churned", "2026-10", [{"subscriber_id": "C", "churned_on": date(2026, 10, 31)}])
-    put(lake, "churned", "2026-11", [{"subscriber_id": "A", "churned_on": date(2026, 11, 1)}])
+    later = {"A": date(2026, 11, 1), "D": date(2026, 10, 15)}  # told of D only in a later month
+    rows = [{"subscriber_id": name, "churned_on": day} for name, day in later.items()]
+    put(lake, "churned", "2026-11", rows)
     assert frame(lake, config)["subscriber_id"].to_list() == ["A", "D", "E"]
 
 
