@@ -8,13 +8,14 @@ import secrets
 import shutil
 import signal
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator, Iterator
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 import pytest
 
 if TYPE_CHECKING:
+    from playwright.sync_api import Browser
     from sqlalchemy import Connection
 
     from include.config import Config
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
 ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "churn_template"
+CHROMIUM = "/usr/bin/chromium"
 ROLES = ("churn_owner", "churn_loop", "churn_desk")
 
 # Airflow reads its settings while it is imported, and a test module may import it during collection.
@@ -60,6 +62,30 @@ def pytest_configure() -> None:
 
 def pytest_unconfigure() -> None:
     shutil.rmtree(AIRFLOW_HOME, ignore_errors=True)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_makereport(item: pytest.Item) -> "Generator[None, pytest.TestReport, pytest.TestReport]":
+    """In CI a browser test that did not run is a failure: nobody would notice a screen that broke."""
+    report = yield
+    if report.skipped and item.get_closest_marker("browser") and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"skipped in CI: {report.longrepr}"
+    return report
+
+
+@pytest.fixture(scope="session")
+def browser() -> "Iterator[Browser]":
+    """Headless Chromium of the machine, driven by Playwright."""
+    playwright = pytest.importorskip("playwright.sync_api")
+    if not Path(CHROMIUM).exists():
+        pytest.skip(f"There is no {CHROMIUM}. Install it: apt-get install chromium fonts-noto-cjk")
+    quiet = ("--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking")
+    quiet += ("--disable-component-update", "--disable-sync")
+    with playwright.sync_playwright() as driver:
+        opened = driver.chromium.launch(executable_path=CHROMIUM, chromium_sandbox=False, args=list(quiet))
+        yield opened
+        opened.close()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """Foreground steps of a site: the databases, Airflow's bootstrap, programs of ours run to their end."""
 
 import json
+import re
 import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -103,7 +104,9 @@ def _for_foreground(site: Site) -> dict[str, str]:
 
 def _reason(log: Path, printed: Sequence[str]) -> str:
     lines = [line for line in log.read_text(errors="replace").splitlines() if line.strip()]
-    return (lines or list(printed) or ["it ended without a word"])[-1]
+    # the last exception's own line, not the notes some libraries hang below it
+    errors = [line for line in lines[-100:] if re.match(r"[A-Za-z_][\w.]*: ", line)]
+    return (errors or lines or list(printed) or ["it ended without a word"])[-1]
 
 
 def results(site: Site, name: str, words: Sequence[str]) -> Iterator[Mapping[str, Any]]:
