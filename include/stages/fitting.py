@@ -15,20 +15,22 @@ from include.stages.calibration import Calibration, Floats, fit_calibration
 from include.stages.examples import FOLDS, Examples, LabelledMonth, folds_of, read_examples
 from include.stages.models import margins, matrix, threads
 
-ROUNDS = 200
+ROUNDS = 120
 PARAMETERS: Mapping[str, Any] = {
     "objective": "binary:logistic",
     "tree_method": "hist",
     "max_depth": 4,
-    "eta": 0.05,
+    "eta": 0.08,
     "min_child_weight": 2,
     "subsample": 0.8,
     "colsample_bytree": 0.6,
     "lambda": 5,
     "seed": 20,
 }
-#: More rows than this add little and cost memory: people who stayed are sampled and weigh more.
-MAXIMUM_ROWS = 400_000
+#: People who stayed are sampled, and weigh more, beyond so many for each who left: more add time, not skill.
+STAYERS_PER_CHURNER = 15
+#: Below so many rows nobody is left out; more are never held in memory, whatever the province.
+ENOUGH_ROWS, MAXIMUM_ROWS = 40_000, 400_000
 
 _IDENTITY = ("subscriber_id", "cluster", "is_active")
 

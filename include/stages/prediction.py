@@ -11,6 +11,7 @@ import numpy as np
 import polars as pl
 from sqlalchemy import Connection
 
+from include import cycles
 from include.config import Config
 from include.database import lock
 from include.domain.errors import NotReady
@@ -63,26 +64,40 @@ def predict_shard(
 
 def publish(
     *,
+    db: Connection,
     lake: Lake,
+    campaign: str,
+    cycle: str,
     month: str,
     parts: list[dict[str, Any]],
     revision: int,
     champions: Mapping[str, Champion],
 ) -> dict[str, Any]:
-    """Make the parts of all shards the scores of the month; returns counts."""
+    """Make the parts of all shards the scores of the month; returns counts.
+
+    The scores a dispatched cycle was made from stay: a late run of revision 0 leaves them as they are.
+    """
     made = [Part(**part) for part in parts]
     missing = sorted(set(range(lake.shards)) - {part.shard for part in made})
     if missing:
         raise NotReady(
             f"Shard {missing[0]} of {month} was not scored. Run predict_shard for it, then publish."
         )
-    manifest = lake.publish(
-        table_of(revision),
-        month,
-        made,
-        fingerprint=_fingerprint(lake, month, champions),
-        facts={"champions": dict(champions), "revision": revision},
-    )
+    with db.begin():
+        # the same lock as dispatch: a cycle is not fixed while its scores are replaced
+        lock(db, "dispatch", campaign, cycle)
+        if revision == 0 and cycles.is_fixed(db, campaign, cycle):
+            return _counts(lake, month, lake.manifest("scores", month), champions) | {
+                "rows_out": 0,
+                "fixed": True,
+            }
+        manifest = lake.publish(
+            table_of(revision),
+            month,
+            made,
+            fingerprint=_fingerprint(lake, month, champions),
+            facts={"champions": dict(champions), "revision": revision},
+        )
     return _counts(lake, month, manifest, champions)
 
 
@@ -91,31 +106,37 @@ def predict(
     db: Connection,
     lake: Lake,
     config: Config,
+    campaign: str,
+    cycle: str,
     month: str,
     as_of: datetime,
     run_id: str,
     revision: int,
-    campaign: str = CAMPAIGN,
     nthread: int | None = None,
 ) -> dict[str, Any]:
     """Resolve the champions, score every shard in turn and publish."""
     chosen = champions(db=db, lake=lake, config=config, month=month, as_of=as_of, campaign=campaign)
-    with db.begin():
-        lock(db, table_of(revision), month)
-        parts = [
-            predict_shard(
-                lake=lake,
-                config=config,
-                month=month,
-                shard=shard,
-                champions=chosen,
-                run_id=run_id,
-                revision=revision,
-                nthread=nthread,
-            )
-            for shard in range(lake.shards)
-        ]
-        return publish(lake=lake, month=month, parts=parts, revision=revision, champions=chosen)
+    scoring: dict[str, Any] = {
+        "lake": lake,
+        "config": config,
+        "month": month,
+        "champions": chosen,
+        "run_id": run_id,
+    }
+    parts = [
+        predict_shard(**scoring, shard=shard, revision=revision, nthread=nthread)
+        for shard in range(lake.shards)
+    ]
+    return publish(
+        db=db,
+        lake=lake,
+        campaign=campaign,
+        cycle=cycle,
+        month=month,
+        parts=parts,
+        revision=revision,
+        champions=chosen,
+    )
 
 
 def reasons(

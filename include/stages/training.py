@@ -106,7 +106,8 @@ def _plan(lake: Lake, counted: list[Counted], minimum: int, nthread: int | None)
     older = sum(each.churners for each in counted[:-1])
     is_out_of_time = older >= minimum and counted[-1].churners >= minimum
     churners, stayers = sum(each.churners for each in counted), sum(each.stayers for each in counted)
-    room = max(fitting.MAXIMUM_ROWS - churners, churners)
+    wanted = max(fitting.STAYERS_PER_CHURNER * churners, fitting.ENOUGH_ROWS)
+    room = max(min(wanted, fitting.MAXIMUM_ROWS - churners), churners)
     return Plan(
         all_months=months,
         fit=months[:-1] if is_out_of_time else months,
@@ -120,7 +121,7 @@ def _plan(lake: Lake, counted: list[Counted], minimum: int, nthread: int | None)
 def _version(lake: Lake, campaign: str, plan: Plan, horizon: int) -> str:
     """The name of what training on these data with this recipe gives; the same tomorrow and elsewhere."""
     made_of = {
-        "recipe": [RECIPE, campaign, horizon, dict(fitting.PARAMETERS), fitting.ROUNDS, fitting.MAXIMUM_ROWS],
+        "recipe": [RECIPE, campaign, horizon, dict(fitting.PARAMETERS), fitting.ROUNDS, plan.kept_share],
         "months": [
             [each.month, labels.fingerprint(lake, each.month, horizon), each.weights.rows()]
             for each in plan.all_months

@@ -52,19 +52,33 @@ def predict(
     db: sa.Connection, lake: Lake, config: Config, month: str = "2026-09", revision: int = 0
 ) -> pl.DataFrame:
     prediction.predict(
-        db=db, lake=lake, config=config, month=month, as_of=AS_OF, run_id="run", revision=revision
+        db=db,
+        lake=lake,
+        config=config,
+        campaign="churn_warning",
+        cycle=month,
+        month=month,
+        as_of=AS_OF,
+        run_id="run",
+        revision=revision,
     )
     return lake.scan(prediction.table_of(revision), month).collect()
 
 
-def predict_with(lake: Lake, config: Config, chosen: dict[str, Any], month: str = "2026-09") -> pl.DataFrame:
+def publish(db: sa.Connection, lake: Lake, **given: Any) -> None:
+    prediction.publish(db=db, lake=lake, campaign="churn_warning", cycle=given["month"], revision=0, **given)
+
+
+def predict_with(
+    db: sa.Connection, lake: Lake, config: Config, chosen: dict[str, Any], month: str = "2026-09"
+) -> pl.DataFrame:
     parts = [
         prediction.predict_shard(
             lake=lake, config=config, month=month, shard=shard, champions=chosen, run_id="run", revision=0
         )
         for shard in range(lake.shards)
     ]
-    prediction.publish(lake=lake, month=month, parts=parts, revision=0, champions=chosen)
+    publish(db, lake, month=month, parts=parts, champions=chosen)
     return lake.scan("scores", month).sort("subscriber_id").collect()
 
 
@@ -121,7 +135,7 @@ def test_chunks_and_shards_do_not_change_a_score(
     Province(many, 0).publish("factors", "2026-09", lake.scan("factors", "2026-09").collect())
     monkeypatch.setattr(prediction, "CHUNK", 101)
     assert many.shards == 4
-    assert_frame_equal(predict_with(many, config, chosen), whole)
+    assert_frame_equal(predict_with(db, many, config, chosen), whole)
 
 
 def test_a_labelled_month_is_scored_by_models_that_did_not_know_the_answer(
@@ -135,7 +149,9 @@ def test_a_labelled_month_is_scored_by_models_that_did_not_know_the_answer(
     assert_frame_equal(
         scores.select("subscriber_id", "probability"), unseen.select("subscriber_id", "probability")
     )
-    knowing = predict_with(lake, config, {"pooled": {**chosen["pooled"], "is_out_of_fold": False}}, "2026-08")
+    knowing = predict_with(
+        db, lake, config, {"pooled": {**chosen["pooled"], "is_out_of_fold": False}}, "2026-08"
+    )
     assert (knowing["probability"] != scores["probability"]).mean() > 0.9
 
 
@@ -168,9 +184,9 @@ def test_a_factor_missing_at_scoring_is_unknown_and_an_unknown_one_is_ignored(
     people = lake.scan("factors", "2026-09").collect()
     nulls = people.with_columns(bill_fall=pl.lit(None, pl.Float64), stranger=pl.lit(7.0))
     province.publish("factors", "2026-09", nulls)
-    unknown = predict_with(lake, config, chosen)
+    unknown = predict_with(db, lake, config, chosen)
     province.publish("factors", "2026-09", people.drop("bill_fall"))
-    assert_frame_equal(predict_with(lake, config, chosen), unknown)
+    assert_frame_equal(predict_with(db, lake, config, chosen), unknown)
     assert unknown["probability"].null_count() == 0
 
 
@@ -193,7 +209,7 @@ def test_a_cluster_with_a_champion_of_its_own_is_scored_by_it(
     train(db, lake, config)
     model = champions(db, lake, config)["pooled"]
     chosen = {"pooled": {"version": "rules-12345678", "kind": "rules", "base_rate": None}, "under_6": model}
-    scores = predict_with(lake, config, chosen)
+    scores = predict_with(db, lake, config, chosen)
     own = pl.col("cluster") == "under_6"
     assert scores.filter(own)["probability"].null_count() == 0
     assert set(scores.filter(~own)["model_version"]) == {"rules-12345678"}
@@ -210,9 +226,11 @@ def test_a_revision_stands_beside_the_scores_acted_on(
     assert_frame_equal(lake.scan("scores", "2026-09").collect(), acted_on)
 
 
-def test_scores_are_not_published_while_a_shard_is_missing(lake: Lake, province: Province) -> None:
+def test_scores_are_not_published_while_a_shard_is_missing(
+    db: sa.Connection, lake: Lake, province: Province
+) -> None:
     with pytest.raises(NotReady, match="Shard 0 of 2026-09"):
-        prediction.publish(lake=lake, month="2026-09", parts=[], revision=0, champions={})
+        publish(db, lake, month="2026-09", parts=[], champions={})
 
 
 def test_reasons_are_exact_and_sum_to_the_margin(

@@ -217,6 +217,31 @@ def test_too_few_churners_leave_the_rules_in_charge(db: sa.Connection, lake: Lak
     assert rows(db, "select 1 from models") == []
 
 
+def test_factors_are_asked_for_as_each_labelled_month_could_have_known_them(
+    db: sa.Connection, lake: Lake, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    province = Province(lake, 100)
+    for month in ("2026-06", "2026-07", "2026-08"):
+        province.live_through(month)
+    asked: dict[str, datetime] = {}
+    monkeypatch.setattr(features, "build", lambda *, month, as_of, **_: asked.update({month: as_of}))
+    train(db, lake, config, "2026-08", default_as_of("2026-08"))
+    assert asked == {month: default_as_of(month) for month in ("2026-06", "2026-07")}
+
+
+def test_a_large_province_is_sampled_until_it_fits(
+    db: sa.Connection, lake: Lake, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Province(lake, 6000).live_through("2026-08")
+    monkeypatch.setattr(fitting, "ENOUGH_ROWS", 100)
+    monkeypatch.setattr(fitting, "STAYERS_PER_CHURNER", 2)
+    result = train(db, lake, config, "2026-08")
+    assert result["rows_in"] == pytest.approx(3 * result["churners"], rel=0.1)
+    assert result["rows_out"] == 6000  # judged by everybody all the same
+    assert 0.7 < result["auc_all"] < 0.9
+    assert result["brier"] < result["base_rate"] * (1 - result["base_rate"])
+
+
 # ---------------------------------------------------------------- versions and champions
 
 
@@ -277,13 +302,14 @@ def test_training_an_earlier_past_leaves_todays_champion_in_place(
 
 
 def test_a_better_challenger_takes_over_and_the_champion_retires(
-    db: sa.Connection, lake: Lake, config: Config
+    db: sa.Connection, lake: Lake, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     province = Province(lake)
-    province.live_through("2026-06")
-    old = train(db, lake, config, "2026-06", default_as_of("2026-07"))
-    for month in ("2026-07", "2026-08"):
-        province.live_through(month)
+    province.live_through("2026-07")
+    with monkeypatch.context() as blinded:
+        blinded.setattr(examples, "common_factors", lambda *_: ("noise",))
+        old = train(db, lake, config, "2026-07", default_as_of("2026-08"))
+    province.live_through("2026-08")
     new = train(db, lake, config, "2026-08")
     states = dict(rows(db, "select model_version, state from models"))
     assert states == {old["model_version"]: "retired", new["model_version"]: "champion"}
