@@ -103,9 +103,16 @@ def _training(loop: Loop, cycle: cycles.Cycle) -> Result:
 
 def _prediction(loop: Loop, cycle: cycles.Cycle) -> Result:
     return prediction.predict(
-        db=loop.db, lake=loop.lake, config=loop.config, month=loop.month, as_of=cycle.as_of, run_id=_run_id(),
+        db=loop.db,
+        lake=loop.lake,
+        config=loop.config,
+        campaign=loop.campaign,
+        cycle=cycle.cycle,
+        month=loop.month,
+        as_of=cycle.as_of,
+        run_id=_run_id(),
         revision=cycle.revision,
-    )  # fmt: skip
+    )
 
 
 def _grading(loop: Loop, cycle: cycles.Cycle) -> Result:

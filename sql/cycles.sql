@@ -5,11 +5,13 @@ values (:config_hash, cast(:texts as jsonb), :now)
 on conflict (config_hash) do nothing
 
 -- name: find_cycle
+-- What a cycle may know and whether it is fixed.
 select as_of, config_hash, fixed_at
 from cycles
 where campaign = :campaign and cycle = :cycle
 
 -- name: open_cycle
+-- The first attempt at a cycle stores its as_of and configuration.
 insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at)
 values (:campaign, :cycle, :month, :as_of, :config_hash, :now)
 
@@ -27,6 +29,7 @@ on conflict (campaign, cycle, revision)
 do update set as_of = excluded.as_of, config_hash = excluded.config_hash
 
 -- name: find_revision
+-- The re-run of a fixed cycle with this very as_of and configuration, if there was one.
 select revision
 from cycle_revisions
 where
@@ -34,15 +37,18 @@ where
     and as_of = :as_of and config_hash = :config_hash
 
 -- name: next_revision
+-- The number of the next re-run of a fixed cycle.
 select coalesce(max(revision), 0) + 1 as revision
 from cycle_revisions
 where campaign = :campaign and cycle = :cycle
 
 -- name: is_fixed
+-- Whether the cycle has been dispatched.
 select fixed_at is not null as is_fixed
 from cycles
 where campaign = :campaign and cycle = :cycle
 
 -- name: record_stage
+-- What a finished stage counted, how long it took and how much memory.
 insert into stage_runs (campaign, cycle, stage, finished_at, seconds, peak_mb, facts)
 values (:campaign, :cycle, :stage, :now, :seconds, :peak_mb, cast(:facts as jsonb))

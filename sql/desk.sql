@@ -3,17 +3,20 @@
 select set_config('app.staff_id', :staff_id, true)
 
 -- name: find_staff
+-- The active person who acts.
 select staff_id, staff_code, name, role, team
 from staff
 where staff_id = :staff_id and is_active
 
 -- name: lock_ticket
+-- The ticket as it stands, locked until the action is written; walled by what the person may see.
 select ticket_id, campaign, state, version, team, assignee_id, released_at, paused_until
 from tickets
 where ticket_id = :ticket_id
 for update
 
 -- name: last_event
+-- Who changed the ticket last, and how.
 select kind, actor, occurred_at
 from ticket_events
 where ticket_id = :ticket_id
@@ -43,14 +46,17 @@ from changed
 returning version
 
 -- name: record_attempt
+-- One attempt to contact the subscriber.
 insert into contact_attempts (ticket_id, attempted_at, channel, result, call_back_on, note, staff_id)
 values (:ticket_id, :now, :channel, :result, :call_back_on, :note, :staff_id)
 
 -- name: record_survey
+-- What the subscriber said is missing or wrong.
 insert into needs_surveys (ticket_id, recorded_at, staff_id, needs, note)
 values (:ticket_id, :now, :staff_id, :needs, :note)
 
 -- name: record_plan
+-- The offer made to the subscriber.
 insert into retention_plans (
     ticket_id, recorded_at, staff_id, strategy, offer, offer_reason, cost_yuan, valid_until, note
 )
@@ -93,6 +99,7 @@ order by round desc
 limit 1
 
 -- name: move_plan_clock
+-- A pause moves the running plan clock; a warning that lies ahead again is due again.
 update ticket_clocks
 set
     due_at = :due_at,
@@ -103,16 +110,19 @@ set
 where ticket_id = :ticket_id and clock = 'plan' and round = :round and met_at is null and voided_at is null
 
 -- name: meet_clock
+-- The running clock of that name is met now.
 update ticket_clocks
 set met_at = :now
 where ticket_id = :ticket_id and clock = :clock and met_at is null and voided_at is null
 
 -- name: void_clocks
+-- The running clocks of a cancelled ticket count no more.
 update ticket_clocks
 set voided_at = :now
 where ticket_id = :ticket_id and met_at is null and voided_at is null
 
 -- name: start_plan_clock
+-- A reopened ticket gets a new round of the plan clock.
 insert into ticket_clocks (ticket_id, clock, round, started_at, warn_at, due_at, is_provisional, explanation)
 values (
     :ticket_id, 'plan', :round, :now, :warn_at, :due_at, :is_provisional, cast(:explanation as jsonb)

@@ -60,6 +60,7 @@ from unnest(cast(:customer_keys as text []), cast(:arms as text [])) as drawn (c
 on conflict (campaign, epoch, customer_key) do nothing
 
 -- name: read_arms
+-- The arms these customers were drawn into.
 select customer_key, arm, held_out_share
 from arms
 where campaign = :campaign and epoch = :epoch and customer_key = any(cast(:customer_keys as text []))
@@ -103,6 +104,7 @@ select ticket_id, version, 'expire', 'waiting', 'expired', 'loop', :now, jsonb_b
 from expired
 
 -- name: stage_decisions
+-- The decisions of this dispatch, on their way into the tables below.
 create temporary table dispatch_stage (
     subscriber_id text primary key,
     customer_key text not null,
@@ -198,6 +200,7 @@ set
 where campaign = :campaign and cycle = :cycle
 
 -- name: count_treated
+-- Tickets the cycle has already.
 select count(*) as treated
 from tickets
 where campaign = :campaign and cycle = :cycle and not is_recalled
@@ -224,6 +227,7 @@ select
     (select count(*) from acted where subscriber_id not in (select subscriber_id from again)) as would_go
 
 -- name: keep_comparison
+-- How far a re-run differs from the fixed cycle.
 update cycle_revisions
 set comparison = cast(:comparison as jsonb)
 where campaign = :campaign and cycle = :cycle and revision = :revision

@@ -23,12 +23,14 @@ order by cycle, rank, ticket_id
 limit :room
 
 -- name: find_all_waiting
+-- Everything that waits, oldest cycle and best rank first.
 select ticket_id
 from tickets
 where state = 'waiting'
 order by cycle, rank, ticket_id
 
 -- name: count_waiting
+-- How many tickets wait in each team.
 select team, count(*) as waiting
 from tickets
 where state = 'waiting'
@@ -73,6 +75,7 @@ from unnest(cast(:ticket_ids as bigint []), cast(:days as date [])) as later (ti
 where t.ticket_id = later.ticket_id and t.expected_on <> later.expected_on
 
 -- name: find_waiting_by_team
+-- Everything that waits, by team, oldest cycle and best rank first.
 select ticket_id, team
 from tickets
 where state = 'waiting'

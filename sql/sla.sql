@@ -1,4 +1,5 @@
 -- name: last_published_day
+-- The last day of a layer that an official notice covers.
 select max(date) as last_day
 from work_days
 where layer = :layer and source <> 'provisional'
@@ -16,6 +17,7 @@ on conflict (layer, date) do update set
 where work_days.source = 'provisional' and excluded.source <> 'provisional'
 
 -- name: read_work_days
+-- The stored days of the layers in use.
 select date, is_working, name, source, layer
 from work_days
 where layer = any(cast(:layers as text [])) and date >= :since
@@ -107,6 +109,7 @@ select count(*) as clocks
 from raised
 
 -- name: beat
+-- The watcher has finished a tick.
 insert into heartbeats (name, ticked_at, facts)
 values (:name, :now, cast(:facts as jsonb))
 on conflict (name) do update set ticked_at = excluded.ticked_at, facts = excluded.facts

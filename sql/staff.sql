@@ -5,12 +5,14 @@ values (:staff_code, :airflow_username, :name, :role, :team, :contacts_per_day, 
 on conflict (staff_code) do nothing
 
 -- name: list_agents
+-- The simulated agents at work.
 select staff_id
 from staff
 where is_simulated and is_active and is_present and role = 'agent'
 order by staff_id
 
 -- name: count_unfinished
+-- How many tickets are not finished yet.
 select count(*) as tickets
 from tickets
 where state not in ('closed', 'cancelled', 'expired')

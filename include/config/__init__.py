@@ -46,10 +46,15 @@ def load_config(folder: Path) -> Config:
     def of(file: str) -> tuple[object, str]:
         return raw[file], file
 
+    known_sources = sources.parse(*of("sources.yaml"))
+    known_factors = factors.parse(*of("factors.yaml"))
+    known_rules = rules.parse(*of("rules.yaml"))
+    factors.check_metrics(known_factors, known_sources.feeds["usage_months"].columns)
+    rules.check_factors(known_rules, known_factors)
     return Config(
-        sources=sources.parse(*of("sources.yaml")),
-        factors=factors.parse(*of("factors.yaml")),
-        rules=rules.parse(*of("rules.yaml")),
+        sources=known_sources,
+        factors=known_factors,
+        rules=known_rules,
         grading=operations.parse_grading(*of("grading.yaml")),
         sla=operations.parse_sla(*of("sla.yaml")),
         teams=operations.parse_teams(*of("teams.yaml")),

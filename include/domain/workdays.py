@@ -76,7 +76,7 @@ class WorkCalendar:
     @classmethod
     def from_rows(
         cls,
-        rows: Iterable[Mapping[str, Any] | Sequence[Any]],
+        rows: Iterable[Mapping[Any, Any] | Sequence[Any]],
         layers: Sequence[str] = (NATIONAL,),
         closing: time = CLOSING,
     ) -> "WorkCalendar":

@@ -1,0 +1,265 @@
+"""The closed loop end to end without Airflow: ten subscribers from landing files to a closed ticket and back."""
+
+import csv
+import json
+import os
+import shutil
+import subprocess
+import sys
+from dataclasses import replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import pytest
+import sqlalchemy as sa
+
+from include import cycles
+from include.database import engine, upgrade
+from include.desk import work
+from include.domain.months import ZONE, default_as_of
+from include.lake import Lake
+from include.loop import STAGES, Loop, main, stages_between
+from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH, SUBSCRIBERS, write_landing
+
+OPENED = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
+OBSERVED = datetime(2026, 12, 7, 6, tzinfo=ZONE)
+
+
+@pytest.fixture
+def landing(tmp_path):
+    folder = tmp_path / "landing"
+    write_landing(folder)
+    return folder
+
+
+@pytest.fixture
+def loop(db, lake, config, landing):
+    return Loop(db, lake, config, landing, MONTH, now=OPENED)
+
+
+def run(loop, **stages):
+    return {told["stage"]: told for told in loop.run(**stages)}
+
+
+def rows(db, statement):
+    with db.begin():
+        return [tuple(row) for row in db.execute(sa.text(statement))]
+
+
+def acted_on(db):
+    """What people see: warnings, arms, evidence bytes, tickets; without the instants of the run."""
+    return [
+        rows(
+            db,
+            "select subscriber_id, grade, tier, rank, rule_hits from warnings where revision = 0 order by rank",
+        ),
+        rows(
+            db,
+            "select subscriber_id, arm, rank, evidence::text, evidence_sha256 from assignments order by rank",
+        ),
+        rows(db, "select subscriber_id, state, team, region_code from tickets order by rank"),
+        rows(db, "select subscriber_id, decision, reason from dispatch_decisions order by rank"),
+    ]
+
+
+def deliver_churn(landing, month, leavers, *, complete=True):
+    folder = landing / "churned" / f"month={month}"
+    folder.mkdir(parents=True)
+    with (folder / "part-1.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("subscriber_id", "churned_on", "reason"))
+        writer.writerows(leavers)
+    if complete:
+        (folder / "_COMPLETE").touch()
+
+
+def another_loop(loop, url, folder):
+    """The same landing into an empty lake and database."""
+    made = engine(url, poolclass=sa.NullPool)
+    return replace(loop, db=made.connect(), lake=Lake.create(folder))
+
+
+def test_ten_subscribers_walk_the_whole_loop(loop, db, landing, config):
+    told = run(loop)
+    assert list(told) == [stage for stage in STAGES if stage != "training"]
+    assert told["collection"]["rows_in"] == told["collection"]["rows_out"] > 0
+    high = {name for name, (grade, tier) in EXPECTED_GRADES.items() if (grade, tier) == ("high", "priority")}
+    assert {row[0] for row in acted_on(db)[1]} == high
+    assert told["dispatch"]["treated"] + told["dispatch"]["held_out"] == len(high)
+
+    ticket = rows(
+        db, "select ticket_id, version, subscriber_id from tickets where state = 'assigned' order by rank"
+    )[0]
+    agent = _hire(db)
+    actor = work.Actor(db, config, agent, ticket[0], ticket[1], OPENED + timedelta(hours=3))
+    for step, words in (
+        (work.claim, {}),
+        (work.record_contact, {"channel": "call", "result": "reached"}),
+        (work.record_survey, {"needs": ["price"]}),
+        (work.record_plan, {"strategy": "plan_discount"}),
+        (work.close, {"outcome": "retained"}),
+    ):
+        actor = replace(actor, version=step(actor, **words))
+
+    gone = sorted(high - {ticket[2]})[0]
+    deliver_churn(landing, "2026-11", [(gone, "2026-11-20", "port_out")])
+    back = run(replace(loop, as_of=OBSERVED, now=OBSERVED), first="collection", last="follow_up")
+    assert back["dispatch"]["already_fixed"] is True
+    observed = dict(
+        rows(db, "select subscriber_id, has_churned from outcomes join assignments using (assignment_id)")
+    )
+    assert observed == {name: name == gone for name in high}
+    assert rows(db, "select count(*) from evaluations where slice = 'grade' and slice_value = 'high'") != [
+        (0,)
+    ]
+
+
+def _hire(db):
+    with db.begin():
+        return db.execute(
+            sa.text(
+                "insert into staff (staff_code, name, role, team, contacts_per_day)"
+                " select 'A1', 'A1', 'agent', team, 4 from tickets order by rank limit 1 returning staff_id"
+            )
+        ).scalar_one()
+
+
+def test_run_twice_is_run_once(loop, db):
+    run(loop)
+    before = acted_on(db)
+    again = run(replace(loop, now=OPENED + timedelta(days=1)))
+    assert again["dispatch"]["would_differ"] == 0
+    assert acted_on(db) == before
+
+
+def test_every_stage_run_again_before_dispatch_replaces_its_own_output(loop, db):
+    run(loop, last="grading")
+    before = acted_on(db)
+    for stage in ("features", "prediction", "grading"):
+        run(loop, first=stage, last=stage)
+    assert acted_on(db) == before
+
+
+def test_replayed_after_the_churn_is_delivered_it_gives_the_same_grades_and_tickets(
+    loop, db, landing, empty_database, tmp_path
+):
+    run(loop)
+    before = acted_on(db)
+    leavers = [(name, f"2026-11-{day:02d}", "port_out") for day, name in enumerate(SUBSCRIBERS, start=6)]
+    deliver_churn(landing, "2026-11", leavers)
+    url = empty_database()
+    upgrade(url)
+    replay = another_loop(loop, url, tmp_path / "replay")
+    run(replace(replay, train=True))
+    assert acted_on(replay.db) == before
+    replay.db.close()
+
+
+def test_a_month_that_is_over_is_evaluated_but_never_dispatched(loop, db, landing):
+    deliver_churn(landing, "2026-11", [("S05", "2026-11-20", "port_out")])
+    told = run(replace(loop, as_of=OBSERVED, now=OBSERVED))
+    assert "is over" in told["dispatch"]["message"]
+    assert rows(db, "select count(*) from tickets") == [(0,)]
+    assert told["follow_up"]["labelled"] == [MONTH]
+
+
+def test_the_leaver_known_before_as_of_is_not_called(loop, db, landing):
+    deliver_churn(landing, "2026-11", [("S05", "2026-11-03", "port_out")], complete=False)
+    run(loop)
+    assert ("S05", "ineligible", "gone") in acted_on(db)[3]
+
+
+def test_a_cleared_prediction_of_a_fixed_cycle_leaves_what_was_acted_on(loop, db, lake):
+    run(loop)
+    before, scores = acted_on(db), lake.manifest("scores", MONTH)
+    run(loop, first="prediction", last="grading")
+    assert acted_on(db) == before
+    assert lake.manifest("scores", MONTH) == scores
+    assert lake.has("scores_revised", MONTH)
+
+
+def test_a_run_overtaken_by_another_dispatch_changes_nothing(loop, db, lake, config):
+    """It opened the cycle as revision 0; another run fixed it; its late stages must not touch revision 0."""
+    from include.loop import _grading, _prediction
+
+    cycle = cycles.open_cycle(
+        db=db, config=config, campaign="churn_warning", month=MONTH, as_of=None, now=OPENED
+    )
+    run(loop)
+    before, scores, grades = acted_on(db), lake.manifest("scores", MONTH), lake.manifest("grades", MONTH)
+    _prediction(loop, cycle)
+    _grading(loop, cycle)
+    assert acted_on(db) == before
+    assert (lake.manifest("scores", MONTH), lake.manifest("grades", MONTH)) == (scores, grades)
+
+
+def test_the_command_prints_one_json_object_per_stage(landing, tmp_path, empty_database, monkeypatch, capsys):
+    words = [
+        "--landing",
+        str(landing),
+        "--lake",
+        str(tmp_path / "lake"),
+        "--db",
+        empty_database(),
+        "--month",
+        MONTH,
+    ]
+    assert main([*words, "--now", OPENED.isoformat()]) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["stage"] for each in told] == stages_between(None, None)[:2] + [
+        "prediction", "grading", "dispatch", "follow_up",
+    ]  # fmt: skip
+    assert all(each["seconds"] >= 0 and each["peak_mb"] > 0 for each in told)
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (["--month", "2026-13"], "'2026-13' is not a month"),
+        (["--as-of", "2026-11-05T06:00"], "has no time zone"),
+        (["--as-of", "yesterday"], "is not an instant"),
+        (["--from", "grade"], "is not a stage"),
+        (["--from", "dispatch", "--until", "features"], "comes after"),
+        (["--landing", "nowhere"], "does not exist"),
+        (["--db", "mysql://u@h/d"], "is not a PostgreSQL URL"),
+    ],
+)
+def test_a_wrong_word_is_one_sentence_and_a_non_zero_exit(words, told, landing, tmp_path, capsys):
+    given = {
+        "--landing": str(landing),
+        "--lake": str(tmp_path / "lake"),
+        "--db": "postgresql://x",
+        "--month": MONTH,
+    }
+    given |= dict(zip(words[::2], words[1::2], strict=True))
+    assert main([word for pair in given.items() for word in pair]) == 1
+    assert told in capsys.readouterr().err
+
+
+def test_a_month_without_usage_says_what_to_deliver(landing, lake, database_url, capsys):
+    shutil.rmtree(landing / "usage_months" / f"month={MONTH}")
+    words = ["--landing", str(landing), "--lake", str(lake.root), "--db", database_url, "--month", MONTH]
+    assert main(words) == 1
+    assert f"Deliver usage_months/month={MONTH} first." in capsys.readouterr().err
+
+
+def test_two_whole_runs_at_once_leave_one_of_everything(landing, tmp_path, database_url, db):
+    root = Path(__file__).resolve().parent.parent
+    words = [
+        sys.executable,
+        "-m",
+        "include.loop",
+        "--landing",
+        str(landing),
+        "--lake",
+        str(tmp_path / "lake"),
+    ]
+    words += ["--db", database_url, "--month", MONTH, "--now", OPENED.isoformat()]
+    environment = os.environ | {"PYTHONPATH": str(root)}
+    both = [subprocess.Popen(words, cwd=root, env=environment, stdout=subprocess.PIPE) for _ in range(2)]
+    outputs = [each.communicate(timeout=120)[0] for each in both]
+    assert [each.returncode for each in both] == [0, 0], outputs
+    assert rows(db, "select count(*), count(distinct subscriber_id) from tickets") == rows(
+        db, "select count(*), count(*) from assignments where arm = 'treated'"
+    )
+    assert default_as_of(MONTH) == rows(db, "select as_of from cycles")[0][0]
