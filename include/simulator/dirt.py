@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass
 
+import numpy as np
 import polars as pl
 
-from include.simulator.draws import Draws
+from include.simulator.draws import Draws, Floats, Ints
 
 DEFECTS = ("wrong_type", "missing_value", "unknown_kind", "duplicate", "conflict", "outside_period")
 
+# Quarantined rows of one file, as a multiple of the share: one bad row in a file of ten would stop the loop
+_MOST = 2.0
 _LONG_AGO = {"occurred_at": "2001-01-01T12:00:00+08:00", "churned_on": "2001-01-01"}
 
 
@@ -61,8 +64,8 @@ def soil(
         return frame, []
     defects = _defects_of(recipe)
     address = frame.get_column("key" if "key" in frame.columns else "row").to_numpy()
-    chosen = draws.uniform(f"{feed}/dirt/{period}", month, address)
-    which = pl.Series("__defect", (chosen / share * len(defects)).clip(0, len(defects)).astype("int64"))
+    chosen = draws.uniform(f"{feed}/dirt/{period}", month, address) / share
+    which = pl.Series("__defect", _chosen_defects(chosen, defects, int(_MOST * share * len(chosen))))
     text = _as_text(frame).with_columns(which).with_row_index("__at")
     pieces = [text if recipe.adds else text.filter(pl.col("__defect") == len(defects))]
     counts = []
@@ -74,6 +77,16 @@ def soil(
             counts.append(Count(feed, period, defect, len(rows), quarantined * len(rows)))
     mixed = pl.concat(pieces).sort("__at", maintain_order=True)
     return mixed.drop("__at", "__defect"), counts
+
+
+def _chosen_defects(chosen: Floats, defects: list[str], most: int) -> Ints:
+    """Index of each row's defect, len(defects) for a good row; no short file gets more than its share."""
+    order = np.argsort(chosen)
+    which = np.minimum(chosen * len(defects), len(defects)).astype(np.int64)
+    cost = np.array([2 if defect == "conflict" else 1 for defect in defects] + [0])
+    spent = np.empty(len(chosen), dtype=np.int64)
+    spent[order] = np.cumsum(cost[which[order]])
+    return np.where(spent <= most, which, len(defects))
 
 
 def _defects_of(recipe: Recipe) -> list[str]:

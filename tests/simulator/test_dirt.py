@@ -1,10 +1,17 @@
+from datetime import datetime
+
 import polars as pl
 import pytest
 
+from include.domain.months import ZONE
 from include.simulator.dirt import DEFECTS
+from include.simulator.province import Province
 from include.simulator.walk import Order, simulate
+from include.stages import collection
 from tests.simulator.conftest import SMALL
 from tests.simulator.reading import feed, prints
+
+NOW = datetime(2026, 10, 5, 6, tzinfo=ZONE)
 
 
 @pytest.fixture(scope="module")
@@ -61,3 +68,21 @@ def test_dirty_provinces_are_repeatable_and_the_truth_is_the_same(province, dirt
     assert prints(tmp_path) == prints(dirty)
     month = "month=2026-09/part-0000.csv"
     assert prints(dirty / "truth")[month] == prints(province / "truth")[month]
+
+
+def test_collection_quarantines_exactly_the_counted_rows(db, lake, config, tmp_path):
+    simulate(Province(1500, 1, 3, "2026-09"), tmp_path, Order(dirt=0.02))
+    told = (
+        pl.read_csv(tmp_path / "truth" / "dirt.csv")
+        .group_by("feed", "period")
+        .agg(pl.col("quarantined").sum())
+    )
+    expected = {(feed, period): rows for feed, period, rows in told.iter_rows()}
+    deliveries = [(name, "2026-09") for name in ("subscribers", "usage_months", "service_events", "churned")]
+    deliveries += [("contact_limits", "2026-09-01"), ("subscriber_changes", "2026-09-02")]
+    for name, period in deliveries:
+        done = collection.collect(
+            landing=tmp_path / "landing", db=db, lake=lake, config=config, feed=name, period=period, now=NOW
+        )
+        assert done["quarantined"] == expected.get((name, period), 0), (name, period)
+    assert expected["usage_months", "2026-09"] > 10
