@@ -4,6 +4,7 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from contextlib import suppress
 from typing import Any
 
 from include.domain.errors import LoopError
@@ -39,6 +40,11 @@ class Api:
         except ApiError:
             return {}
         return {name: str((state or {}).get("status")) for name, state in told.items()}
+
+    def warm_up(self) -> None:
+        """Let the execution API build its routes now: its first answer keeps everybody else waiting."""
+        with suppress(ApiError):
+            self.send("GET", "/execution/health", patience=120)
 
     def knows_dag(self, dag: str) -> bool:
         """Whether the DAG has been read by the DAG processor."""
@@ -91,8 +97,10 @@ class Api:
         except ApiError:
             return None
 
-    def send(self, method: str, path: str, body: dict[str, Any] | None = None) -> dict[str, Any]:
-        """One request; ApiError tells what Airflow answered."""
+    def send(
+        self, method: str, path: str, body: dict[str, Any] | None = None, patience: int = 30
+    ) -> dict[str, Any]:
+        """One request, answered within `patience` seconds; ApiError tells what Airflow answered."""
         request = urllib.request.Request(  # noqa: S310 - always our own http://127.0.0.1
             self.url + path,
             method=method,
@@ -102,7 +110,7 @@ class Api:
         if self._token:
             request.add_header("Authorization", f"Bearer {self._token}")
         try:
-            with _OPENER.open(request, timeout=30) as answer:
+            with _OPENER.open(request, timeout=patience) as answer:
                 text = answer.read()
         except urllib.error.HTTPError as error:
             raise ApiError(

@@ -76,6 +76,7 @@ def wait_until_healthy(site: Site, api: Api, dags: tuple[str, ...], tell: Callab
                 f"Airflow is not healthy after {START_SECONDS} s: {api.health()} (logs: {site.logs})"
             )
         time.sleep(0.5)
+    api.warm_up()
     tell("Airflow is healthy")
     api.login("admin", site.password_of("admin"))
     while missing := [dag for dag in dags if not api.knows_dag(dag)]:

@@ -18,17 +18,9 @@ _ASKING = "awaiting_input"
 _AGAIN = "up_for_retry"
 _POLL_SECONDS = 1.0
 _LOST_SECONDS = 60
-_HIDDEN = (
-    "stage",
-    "feed",
-    "period",
-    "month",
-    "run_id",
-    "fingerprint",
-    "campaign",
-    "cycle",
-    "name",
-    "peak_mb",
+_HIDDEN = frozenset(
+    ("stage", "feed", "period", "month", "campaign", "cycle", "revision", "is_fixed", "as_of", "run_id")
+    + ("fingerprint", "name", "peak_mb", "total")
 )
 
 
@@ -160,10 +152,8 @@ def last_error(log: Path) -> str:
         lines = log.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return "its process ended without a word"
-    for line in reversed(lines):
-        if (told := _error_in(line)) is not None:
-            return told
-    return lines[-1] if lines else "its log is empty"
+    told = (_error_in(line) for line in reversed(lines))
+    return next((each for each in told if each is not None), "its process ended before telling why")
 
 
 def _error_in(line: str) -> str | None:

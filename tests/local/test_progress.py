@@ -37,7 +37,8 @@ def test_the_last_error_is_the_sentence_of_the_exception(tmp_path: Path) -> None
 
 
 @pytest.mark.parametrize(
-    ("text", "told"), [(None, "its process ended without a word"), ("", "its log is empty")]
+    ("text", "told"),
+    [(None, "its process ended without a word"), ("", "its process ended before telling why")],
 )
 def test_a_task_killed_without_a_word_is_told_as_such(tmp_path: Path, text: str | None, told: str) -> None:
     log = tmp_path / "attempt=1.log"
