@@ -18,10 +18,8 @@ _ASKING = "awaiting_input"
 _AGAIN = "up_for_retry"
 _POLL_SECONDS = 1.0
 _LOST_SECONDS = 60
-_HIDDEN = frozenset(
-    ("stage", "feed", "period", "month", "campaign", "cycle", "revision", "is_fixed", "as_of", "run_id")
-    + ("fingerprint", "name", "peak_mb", "total")
-)
+_KEYS = ("stage", "feed", "period", "month", "campaign", "cycle", "revision", "as_of", "run_id", "name")
+_HIDDEN = frozenset((*_KEYS, "fingerprint", "is_fixed", "peak_mb", "total"))
 
 
 class RunFailed(LoopError):
