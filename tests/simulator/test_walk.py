@@ -12,6 +12,7 @@ from tests.simulator.conftest import SMALL
 from tests.simulator.reading import days, feed, prints
 
 LONGER = Province(subscribers=3000, months=4, seed=11, last_month="2026-10")
+REPEATED = ("subscribers", "market_events")
 
 
 def treated_file(path: Path, offers: dict[str, str], contacted_on: str = "2026-10-06") -> Path:
@@ -166,3 +167,23 @@ def test_a_treated_row_that_cannot_be_used_is_refused_with_its_cause(tmp_path, r
     with pytest.raises(BadInput, match=cause):
         simulate(SMALL, tmp_path / "out", Order(treated=file))
     assert not (tmp_path / "out").exists()
+
+
+def test_blocks_share_the_world_outside_but_no_subscriber(monkeypatch, tmp_path):
+    monkeypatch.setattr("include.simulator.province._BLOCK", 400)
+    said = []
+    simulate(Province(1000, 2, 3, "2026-09"), tmp_path, say=said.append)
+    assert len(said) == 6
+    frame = feed(tmp_path, "subscribers", "month=2026-09")
+    assert frame["subscriber_id"].is_unique().all()
+    assert frame["msisdn"].is_unique().all()
+    assert len(frame) > 1000
+    assert [
+        len(list((tmp_path / "landing" / name / "month=2026-09").glob("part-*"))) for name in REPEATED
+    ] == [3, 1]
+    assert feed(tmp_path, "service_events", "month=2026-09")["event_id"].is_unique().all()
+    treated = treated_file(tmp_path / "treated.csv", {"S02000005": "price"})
+    simulate(Province(1000, 3, 3, "2026-10"), tmp_path, Order(treated=treated, from_month="2026-10"))
+    truth = read_truth(tmp_path, "2026-10").drop_nulls("hazard")
+    changed = truth.filter(pl.col("hazard") != pl.col("hazard_untreated"))
+    assert changed["subscriber_id"].to_list() == ["S02000005"]
