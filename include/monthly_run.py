@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from include.domain.errors import BadInput
 from include.domain.months import parse_month
-from include.orchestration import CAMPAIGN, Workplace, run_stage, workplace
+from include.orchestration import CAMPAIGN, Workplace, called, workplace
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from sqlalchemy import Connection
@@ -84,7 +84,10 @@ def collect_periods(cycle: Mapping[str, Any], feed: str, periods: Iterable[str])
     """Collect the deliveries of one feed and month, one after the other; their counts added up."""
     from include.stages import collection
 
-    done = [run_stage(collection.collect, cycle, feed=feed, period=period) for period in periods]
+    with workplace() as place:
+        done = [
+            called(place, collection.collect, cycle, {"feed": feed, "period": period}) for period in periods
+        ]
     return {"feed": feed, "deliveries": len(done), **_added(done)}
 
 

@@ -138,7 +138,7 @@ def run_stage(function: Callable[..., Any], cycle: Mapping[str, Any] | None = No
     the `Workplace`. A result with counts gets `seconds` and `peak_mb`.
     """
     with workplace() as place:
-        return _called(place, function, cycle, arguments)
+        return called(place, function, cycle, arguments)
 
 
 def write_part(function: Callable[..., Any], cycle: Mapping[str, Any], **arguments: Any) -> dict[str, Any]:
@@ -161,19 +161,20 @@ def finish_stage(
     shards = list(made or ())
     with workplace() as place:
         parts = {} if made is None else {"parts": [each["part"] for each in shards]}
-        result: dict[str, Any] = _called(place, function, cycle, {**arguments, **parts})
+        result: dict[str, Any] = called(place, function, cycle, {**arguments, **parts})
         result["seconds"] = round(sum((each["seconds"] for each in shards), result["seconds"]), 2)
         result["peak_mb"] = max((each["peak_mb"] for each in shards), default=result["peak_mb"])
         _keep(place, cycle, result)
         return result
 
 
-def _called(
+def called(
     place: Workplace,
     function: Callable[..., Any],
     cycle: Mapping[str, Any] | None,
     arguments: Mapping[str, Any],
 ) -> Any:
+    """Call `function` with what it asks for, at a `place` opened already."""
     facts = {**cycle, "as_of": datetime.fromisoformat(cycle["as_of"])} if cycle else {"campaign": CAMPAIGN}
     asked = [name for name in inspect.signature(function).parameters if name not in arguments]
     given = {name: facts[name] for name in asked if name in facts}

@@ -11,7 +11,12 @@ from include import approval
 from include.approval import DispatchApproval, next_working_evening
 from include.domain.months import ZONE
 
-LARGE = {"ask": True, "why": "Up to 3,000 tickets; more than 2,000 need approval.", "high": 9, "scored": 500_000}
+LARGE = {
+    "ask": True,
+    "why": "Up to 3,000 tickets; more than 2,000 need approval.",
+    "high": 9,
+    "scored": 500_000,
+}
 
 
 def gate() -> DispatchApproval:

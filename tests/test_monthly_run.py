@@ -80,7 +80,7 @@ def test_a_cycle_dispatched_meanwhile_is_reopened_as_a_revision(airflow_environm
     opened = monthly_run.open_cycle(PARAMS, None)
     assert monthly_run.reopen_cycle(opened)["revision"] == 0
     with db.begin():
-        db.execute(text("update cycles set fixed_at = now()"))
+        db.execute(text("update cycles set fixed_at = now(), fixed_facts = '{}'"))
     reopened = monthly_run.reopen_cycle(opened)
     assert reopened["revision"] == 1
     assert reopened["as_of"] == opened["as_of"]

@@ -97,7 +97,9 @@ def test_a_result_is_told_in_one_line(caplog):
     counts |= {"rows_in": 20_000, "rows_out": 19_996, "quarantined": 4, "missing": ["a"], "is_new": True}
     run_stage(lambda: counts)
     told = caplog.messages[-1]
-    assert told.startswith("collection usage_months 2026-10: 20,000 read, 19,996 accepted, 4 quarantined, seconds")
+    assert told.startswith(
+        "collection usage_months 2026-10: 20,000 read, 19,996 accepted, 4 quarantined, seconds"
+    )
     assert "missing" not in told
 
 

@@ -1,0 +1,77 @@
+"""The small DAGs: when they run, and one run of each on a real PostgreSQL."""
+
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from include.domain.months import ZONE
+from include.orchestration import LABELS
+
+
+def ticks(dag: Any, count: int) -> list[datetime]:
+    """The next `count` times a DAG would run, in Shanghai."""
+    from airflow.serialization.encoders import coerce_to_core_timetable
+    from airflow.timetables.base import DataInterval, TimeRestriction
+
+    timetable = coerce_to_core_timetable(dag.timetable)
+    restriction = TimeRestriction(earliest=None, latest=None, catchup=False)
+    found: list[datetime] = []
+    last = None
+    while len(found) < count:
+        info = timetable.next_dagrun_info(last_automated_data_interval=last, restriction=restriction)
+        found.append(info.run_after.astimezone(ZONE))
+        last = DataInterval.exact(info.run_after)
+    return found
+
+
+@pytest.mark.parametrize(("name", "clock"), [("release_tickets", "08:30"), ("follow_up", "07:00")])
+def test_a_daily_dag_runs_every_day_rest_days_too(parse, name, clock):
+    found = ticks(parse(name), 8)
+    assert {f"{tick:%H:%M}" for tick in found} == {clock}
+    assert [tick.date() for tick in found] == [found[0].date() + timedelta(days=n) for n in range(8)]
+
+
+def test_clocks_are_watched_every_quarter_of_an_hour_of_working_time(parse):
+    found = ticks(parse("watch_sla"), 2 * 38)
+    times = sorted({f"{tick:%H:%M}" for tick in found})
+    assert (times[0], times[-1], len(times)) == ("09:00", "18:15", 38)
+    assert {tick.minute for tick in found} == {0, 15, 30, 45}
+
+
+@pytest.mark.parametrize("name", ["release_tickets", "follow_up", "watch_sla"])
+def test_unpausing_starts_nothing_that_is_over(parse, name):
+    assert ticks(parse(name), 1)[0] > datetime.now(UTC)
+
+
+@pytest.mark.parametrize("name", ["release_tickets", "follow_up", "watch_sla", "train_models"])
+def test_one_run_at_a_time(parse, name):
+    assert parse(name).max_active_runs == 1
+
+
+def test_training_is_started_by_labels_alone(parse):
+    assert parse("train_models").timetable.asset_condition.objects == (LABELS,)
+    for name, task in (("follow_up", "announce"), ("churn_warning", "follow_up.announce")):
+        assert parse(name).get_task(task).outlets == [LABELS]
+
+
+def test_release_offers_rest_days_and_leaves_them_out_unasked(parse):
+    assert parse("release_tickets").params.dump() == {"on_rest_days": False}
+
+
+def test_release_and_watch_run_green_when_there_is_nothing_to_do(run_dag):
+    released = run_dag("release_tickets")
+    assert (released.state, released.result("release")["stage"]) == ("success", "release")
+    watched = run_dag("watch_sla")
+    assert (watched.state, watched.result("sla")["stage"]) == ("success", "sla")
+
+
+def test_follow_up_without_a_complete_month_announces_nothing(run_dag, lake):
+    run = run_dag("follow_up")
+    assert run.state == "success"
+    assert run.states == {"evaluate": "success", "announce": "skipped"}
+
+
+def test_training_without_factors_says_what_to_do(run_dag, lake, caplog):
+    assert run_dag("train_models").state == "failed"
+    assert any("Run churn_warning for a month first." in message for message in caplog.messages)
