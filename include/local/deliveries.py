@@ -12,8 +12,6 @@ from include.local.sites import Site
 from include.local.summary import summarise
 
 _USERS = (("admin", "Admin", "Administrator"), ("operator", "Op", "Operator"))
-#: A row of a subscriber snapshot takes about this many bytes as CSV; it only sets the number of shards.
-_BYTES_A_SUBSCRIBER = 150
 
 
 @dataclass(frozen=True)
@@ -49,21 +47,11 @@ def run_deliveries(site: Site, request: Request) -> str:
     """Run the loop for one month in Airflow; return the closing summary."""
     site.remember(landing=str(request.landing))
     start_databases(site)
-    make_lake(site, request)
     api = start_airflow(site, _USERS)
     told = run_dag(site, api, LOOP, request.conf())
     for dag in DAGS:
         api.unpause(dag)
     return summarise(site, request.month, told, [("admin", "everything"), ("operator", "DAGs and runs")])
-
-
-def make_lake(site: Site, request: Request) -> None:
-    """Create the lake at the first run, with shards for the size of the subscriber snapshot."""
-    from include.lake import Lake
-
-    snapshot = request.landing / "subscribers" / f"month={request.month}"
-    size = sum(file.stat().st_size for file in snapshot.glob("*") if file.is_file())
-    Lake.open_or_create(site.lake, subscribers=size // _BYTES_A_SUBSCRIBER)
 
 
 def _instant(text: str | None) -> datetime | None:

@@ -18,6 +18,8 @@ _ASKING = "awaiting_input"
 _AGAIN = "up_for_retry"
 _POLL_SECONDS = 1.0
 _LOST_SECONDS = 60
+_FIRST = ("seconds", "rows_in", "rows_out", "quarantined")
+_MOST_WORDS = 9
 _KEYS = ("stage", "feed", "period", "month", "campaign", "cycle", "revision", "as_of", "run_id", "name")
 _HIDDEN = frozenset((*_KEYS, "fingerprint", "is_fixed", "peak_mb", "total"))
 
@@ -47,8 +49,9 @@ def counts(result: Any) -> str:
         return counts(_added(results)) if results else ""
     if not isinstance(result, Mapping):
         return ""
-    told = [(name, value) for name, value in result.items() if name not in _HIDDEN and _is_short(value)]
-    return "  ".join(f"{name.replace('_', ' ')} {_text(value)}" for name, value in told[:8])
+    rest = [name for name, value in result.items() if name not in (*_FIRST, *_HIDDEN) and _is_short(value)]
+    names = [name for name in _FIRST if result.get(name) is not None] + rest
+    return "  ".join(f"{name.replace('_', ' ')} {_text(result[name])}" for name in names[:_MOST_WORDS])
 
 
 def _added(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

@@ -19,7 +19,7 @@ def test_mapped_results_are_added_up() -> None:
 
 
 def test_what_is_no_count_is_not_told() -> None:
-    assert counts({"stage": "x", "fingerprint": "abc", "notes": ["long"], "none": None}) == ""
+    assert counts({"stage": "x", "fingerprint": "abc", "notes": ["long"], "none": None, "why": ""}) == ""
     assert counts(["a/path"]) == ""
     assert counts(None) == ""
 
