@@ -98,7 +98,8 @@ def _dated(frame: pl.DataFrame, these: Happenings, seen: Presence, code: int) ->
     since, until = seen.since[place], seen.until[place]
     day = first_day(seen.month) + (these.uniform("day") * days_in(seen.month)).astype(np.int64)
     seconds = _SECONDS * day + 8 * 3600 + (these.uniform("time") * 13.5 * 3600).astype(np.int64)
-    dated = frame.with_columns(
+    # A kind that nobody has in a month has untyped, empty columns
+    dated = frame.cast({pl.Null: pl.String}).with_columns(
         pl.Series("row", these.row),
         pl.Series("key", these.key * 8 + code),
         pl.Series("occurred_at", seconds),
@@ -165,12 +166,12 @@ def _calls(these: Happenings) -> pl.DataFrame:
 
 
 def _competitor_events(these: Happenings) -> pl.DataFrame:
-    return pl.DataFrame({"category": ["promotion"] * len(these.row)}, schema={"category": pl.String})
+    return pl.DataFrame({"category": ["promotion"] * len(these.row)})
 
 
 def _mentions(these: Happenings) -> pl.DataFrame:
     choice = (these.uniform("which") * len(texts.MENTIONS)).astype(np.int64)
-    return pl.DataFrame({"text": [texts.MENTIONS[which] for which in choice]}, schema={"text": pl.String})
+    return pl.DataFrame({"text": [texts.MENTIONS[which] for which in choice]})
 
 
 def _products(these: Happenings) -> list[str]:

@@ -16,6 +16,9 @@ from include.simulator.reasons import NO_REASON, REASONS, main_reason
 from include.simulator.state import State
 from include.simulator.treatment import effects
 
+# A small block may hold nobody who left, and then a column tells nothing of its type
+_TYPES = {"hazard": pl.Float64, "hazard_untreated": pl.Float64, "left_on": pl.Date}
+
 
 @dataclass(frozen=True)
 class Truth:
@@ -98,7 +101,8 @@ def read_truth(out: Path, month: str) -> pl.DataFrame:
     folder = out / "truth" / f"month={month}"
     if not folder.is_dir():
         raise NotReady(f"No truth for {month} in {out}. Simulate that month first.")
-    return pl.concat([pl.read_csv(path, try_parse_dates=True) for path in sorted(folder.glob("part-*.csv"))])
+    parts = sorted(folder.glob("part-*.csv"))
+    return pl.concat([pl.read_csv(path, schema_overrides=_TYPES) for path in parts])
 
 
 def main_reasons(out: Path, month: str) -> dict[str, str]:

@@ -187,3 +187,10 @@ def test_blocks_share_the_world_outside_but_no_subscriber(monkeypatch, tmp_path)
     truth = read_truth(tmp_path, "2026-10").drop_nulls("hazard")
     changed = truth.filter(pl.col("hazard") != pl.col("hazard_untreated"))
     assert changed["subscriber_id"].to_list() == ["S02000005"]
+
+
+@pytest.mark.parametrize("seed", [1, 2, 3])
+def test_a_handful_of_subscribers_without_any_event_is_a_province_too(tmp_path, seed):
+    simulate(Province(10, 1, seed, "2026-09"), tmp_path, Order(dirt=0.2))
+    assert len(feed(tmp_path, "usage_months", "month=2026-09")) >= 10
+    assert feed(tmp_path, "service_events", "month=2026-09").columns[0] == "event_id"
