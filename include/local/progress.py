@@ -65,9 +65,7 @@ def _added(results: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
 
 
 def _is_short(value: Any) -> bool:
-    return value is not None and (
-        isinstance(value, int | float) or (isinstance(value, str) and len(value) < 40)
-    )
+    return isinstance(value, int | float) or (isinstance(value, str) and 0 < len(value) < 40)
 
 
 def _text(value: Any) -> str:

@@ -1,11 +1,9 @@
-from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
 from include.domain.errors import BadInput
-from include.local.deliveries import Request, make_lake
-from include.local.sites import Site
+from include.local.deliveries import Request
 
 
 def test_a_request_becomes_the_params_of_the_run(tmp_path: Path) -> None:
@@ -43,14 +41,3 @@ def test_what_cannot_be_used_is_named_in_one_line(
     with pytest.raises(BadInput, match=told) as refused:
         Request.parse(landing, month, as_of, late)
     assert "\n" not in str(refused.value)
-
-
-def test_the_lake_gets_shards_for_the_size_of_the_snapshot(tmp_path: Path) -> None:
-    from include.lake import Lake
-
-    snapshot = tmp_path / "landing" / "subscribers" / "month=2014-08"
-    snapshot.mkdir(parents=True)
-    (snapshot / "part.csv").write_text("subscriber_id,joined_on\n1,2014-01-01\n")
-    site = Site("local", tmp_path)
-    make_lake(site, Request(tmp_path / "landing", "2014-08", datetime(2014, 9, 5, tzinfo=UTC)))
-    assert Lake(site.lake).shards == 1
