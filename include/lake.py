@@ -83,12 +83,17 @@ class Lake:
     @classmethod
     def open_or_create(cls, root: str | Path, subscribers: int = 0) -> "Lake":
         """The lake in `root`, laid down first when there is none; safe when two processes start at once."""
-        if not (_folder(root) / _LAKE).exists():
+        if not cls.exists(root):
             try:
                 return cls.create(root, subscribers)
             except BadInput:
                 pass  # another process created it in between: open that one
         return cls(root)
+
+    @staticmethod
+    def exists(root: str | Path) -> bool:
+        """Whether a lake has been laid down in `root`."""
+        return (_folder(root) / _LAKE).exists()
 
     def shard_of(self, ids: pl.Series) -> pl.Series:
         """The shard (UInt32) of each subscriber_id: crc32 of its UTF-8 text modulo the shard count."""

@@ -216,7 +216,7 @@ def _run(told: argparse.Namespace) -> None:
         )
     config = load_config(settings.config_folder())
     database.upgrade(told.db)
-    lake = Lake.open_or_create(told.lake)
+    lake = collection.open_lake(told.lake, told.landing, config)
     made = database.engine(told.db)
     try:
         with made.connect() as db:

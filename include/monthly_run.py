@@ -22,13 +22,13 @@ _ROWS = ("rows_in", "rows_out", "quarantined")
 
 def open_cycle(params: Mapping[str, Any], partition_key: str | None) -> dict[str, Any]:
     """Open the cycle a run works on, or take up the one that stands; lay down the lake when there is none."""
-    from include.lake import Lake
     from include.settings import lake_root
+    from include.stages import collection
 
     with workplace() as place:
         month = month_of_run(params["month"], partition_key)
         opened = _opened(place, month, instant(params["as_of"]))
-        Lake.open_or_create(lake_root())
+        collection.open_lake(lake_root(), place.landing, place.config)
         return opened
 
 

@@ -686,3 +686,12 @@ def test_where_a_block_ends_changes_nothing(
         pieces = take(tmp_path / "any", sources, "usage_months", content)
     assert pieces.rows.equals(whole.rows)
     assert pieces.quarantined.sort("line").equals(whole.quarantined.sort("line"))
+
+
+def test_a_new_lake_is_laid_out_for_the_subscribers_delivered(tmp_path: Path, config: Config) -> None:
+    landing = tmp_path / "landing"
+    folder = landing / "subscribers" / "month=2026-10"
+    folder.mkdir(parents=True)
+    (folder / "part-1.csv").write_bytes(b"subscriber_id,joined_on\n" + b"S1,2020-01-01\n" * 600_000)
+    assert collection.open_lake(tmp_path / "lake", landing, config).shards == 2
+    assert collection.open_lake(tmp_path / "lake", tmp_path, config).shards == 2  # it stands: nothing is read

@@ -26,7 +26,14 @@ from include.stages.collection.publishing import (
 )
 from include.stages.collection.standing import report
 
-__all__ = ["collect", "plan", "report"]
+__all__ = ["collect", "open_lake", "plan", "report"]
+
+
+def open_lake(root: str | Path, landing: Path, config: Config) -> Lake:
+    """The lake in `root`; at the very first run laid down for as many subscribers as were delivered."""
+    if not Lake.exists(root):
+        Lake.open_or_create(root, deliveries.expected_subscribers(landing, config.sources))
+    return Lake(root)
 
 
 def plan(

@@ -1,5 +1,6 @@
 """What lies in the landing folder: deliveries of a feed and period, known by the content of their files."""
 
+import gzip
 import hashlib
 import re
 from collections.abc import Iterator
@@ -7,6 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+
+import polars as pl
 
 from include.config.sources import Sources
 from include.domain.errors import BadInput, NotReady
@@ -69,6 +72,20 @@ def found(landing: Path, sources: Sources) -> list[Delivery]:
         if folder.is_dir() and (period := _period_of(folder, feed, declared.periods))
     ]
     return sorted((d for d in deliveries if d.files), key=lambda d: (d.period, d.feed))
+
+
+def expected_subscribers(landing: Path, sources: Sources) -> int:
+    """About how many subscribers the newest delivered profile holds: what a new lake is laid out for."""
+    profiles = [delivery for delivery in found(landing, sources) if delivery.feed == "subscribers"]
+    return sum(map(_rows_about, profiles[-1].files)) if profiles else 0
+
+
+def _rows_about(path: Path) -> int:
+    if path.name.lower().endswith(".parquet"):
+        return int(pl.scan_parquet(path).select(pl.len()).collect().item())
+    opened = gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
+    with opened as content:
+        return sum(piece.count(b"\n") for piece in iter(lambda: content.read(1 << 20), b""))
 
 
 def named(landing: Path, sources: Sources, feed: str, period: str) -> Delivery:
