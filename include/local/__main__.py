@@ -151,8 +151,8 @@ def _choose_port(site: Site, asked: int | None) -> None:
         )
     if port != site.memory().get("ui_port") and components.are_running(site):
         components.stop(site)
+    components.require_port(site, port)
     site.remember(ui_port=port)
-    components.require_port(site)
 
 
 def _require_space() -> None:

@@ -31,8 +31,10 @@ def start_airflow(site: Site, users: Sequence[tuple[str, str, str]]) -> Api:
         bootstrap_airflow(site, users)
         site.finish("users", wanted)
         tell("Airflow's database, roles and users are ready")
-    components.start(site)
-    components.wait_until_healthy(site, api, DAGS, tell)
+    started = components.start(site)
+    components.wait_until_healthy(site, api, DAGS)
+    if started:
+        tell(f"Airflow is healthy: {site.url}")
     return api
 
 

@@ -3,7 +3,6 @@
 import hashlib
 import sys
 import time
-from collections.abc import Callable
 
 from include.domain.errors import LoopError
 from include.local.api import Api
@@ -44,29 +43,29 @@ def require_alive(site: Site) -> None:
             raise NotStarted(f"Airflow's {name} has ended: {process.last_words()} (log: {process.log})")
 
 
-def start(site: Site) -> None:
-    """Start what does not run; everything anew when its environment has changed since."""
+def start(site: Site) -> bool:
+    """Start the four unless they run with this very environment; whether anything was started."""
     environment = site.environment()
     told = hashlib.sha256(repr(sorted(_ours(environment).items())).encode()).hexdigest()
     if are_running(site) and site.memory().get("environment") == told:
-        return
+        return False
     stop(site)
-    require_port(site)
+    require_port(site, site.ui_port)
     for name, words in COMPONENTS.items():
         component(site, name).start([sys.executable, "-m", "airflow", *words], environment, site.folder)
     site.remember(environment=told)
+    return True
 
 
-def require_port(site: Site) -> None:
-    """Raise NotStarted when another program listens on the UI's port."""
-    if not component(site, "api-server").pid and not port_is_free(site.ui_port):
-        other = site.ui_port + 1
+def require_port(site: Site, port: int) -> None:
+    """Raise NotStarted when another program listens on `port`, where the UI is to answer."""
+    if not component(site, "api-server").pid and not port_is_free(port):
         raise NotStarted(
-            f"Port {site.ui_port} is in use by another program. Choose another: make run PORT={other}"
+            f"Port {port} is in use by another program. Choose another: make run PORT={port + 1}"
         )
 
 
-def wait_until_healthy(site: Site, api: Api, dags: tuple[str, ...], tell: Callable[[str], None]) -> None:
+def wait_until_healthy(site: Site, api: Api, dags: tuple[str, ...]) -> None:
     """Return once all four are healthy and every one of `dags` has been read; NotStarted otherwise."""
     deadline = time.monotonic() + START_SECONDS
     while not _is_healthy(api):
@@ -77,7 +76,6 @@ def wait_until_healthy(site: Site, api: Api, dags: tuple[str, ...], tell: Callab
             )
         time.sleep(0.5)
     api.warm_up()
-    tell("Airflow is healthy")
     api.login("admin", site.password_of("admin"))
     while missing := [dag for dag in dags if not api.knows_dag(dag)]:
         require_alive(site)

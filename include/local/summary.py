@@ -105,7 +105,7 @@ def _span(first: str, last: str) -> str:
 def _outcome_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     if not rows:
         return ["no cycle is observed yet: its next month is not complete"]
-    words = {"treated": "contacted", "held_out": "held out"}
+    words = {"treated": "with a ticket", "held_out": "held out"}
     return _table(
         ("cycle", "arm", "subscribers", "left", "share"),
         [
