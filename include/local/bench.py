@@ -1,0 +1,87 @@
+"""The benchmark: a simulated province of any size through every stage, each stage's seconds, rows/s and memory.
+
+    make bench SUBSCRIBERS=1000000
+
+The same month of usage is also converted CSV → Parquet by plain Polars, without any validation: the ratio to it
+says what validation, quarantine and reconciliation cost on this machine in this run.
+"""
+
+import argparse
+import json
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator, Mapping
+from pathlib import Path
+from typing import Any
+
+import polars as pl
+
+from include.local.postgres import Server
+from include.local.progress import tell
+from include.settings import ROOT
+
+_MONTHS = 7
+_LAST = "2026-10"
+_NOW = "2026-11-05T06:30+08:00"
+
+
+def bench(subscribers: int, folder: Path) -> Iterator[str]:
+    """Lines of the report, each as soon as it is known."""
+    province, server = folder / "province", Server(folder / "postgres")
+    started = time.monotonic()
+    size = ["--subscribers", str(subscribers), "--months", str(_MONTHS), "--last-month", _LAST]
+    _run("include.simulator", *size, "--seed", "1", "--out", str(province))
+    yield f"simulated {subscribers:,} subscribers × {_MONTHS} months in {time.monotonic() - started:.0f} s"
+    yield f"{'stage':<12}{'rows':>14}{'seconds':>10}{'rows/s':>12}{'peak MB':>9}"
+    server.start()
+    try:
+        landing, lake = str(province / "landing"), str(folder / "lake")
+        where = ["--landing", landing, "--lake", lake, "--db", server.url("postgres"), "--month", _LAST]
+        # one process a stage: peak memory is the stage's own
+        for stage in ("collection", "features", "training", "prediction", "grading", "dispatch", "follow_up"):
+            train = ["--train"] if stage == "training" else []
+            told = _run("include.loop", *where, "--now", _NOW, "--from", stage, "--until", stage, *train)
+            yield _line(json.loads(told.splitlines()[-1]))
+    finally:
+        server.stop()
+    yield _plain(province / "landing" / "usage_months" / f"month={_LAST}", folder / "plain.parquet")
+
+
+def _run(module: str, *words: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", module, *words], cwd=ROOT, stdout=subprocess.PIPE, text=True, check=True
+    )
+    return done.stdout
+
+
+def _line(told: Mapping[str, Any]) -> str:
+    rows = max(told["rows_in"], told["rows_out"])
+    a_second = rows / max(told["seconds"], 0.01)
+    return f"{told['stage']:<12}{rows:>14,}{told['seconds']:>10.1f}{a_second:>12,.0f}{told['peak_mb']:>9,}"
+
+
+def _plain(source: Path, target: Path) -> str:
+    started = time.monotonic()
+    pl.scan_csv(source / "*.csv").sink_parquet(target)
+    seconds = max(time.monotonic() - started, 0.01)
+    rows = pl.scan_parquet(target).select(pl.len()).collect().item()
+    return f"{'plain Polars':<12}{rows:>14,}{seconds:>10.1f}{rows / seconds:>12,.0f}   (CSV → Parquet of one month, no checks)"
+
+
+def main() -> int:
+    """Run the benchmark in a temporary folder and print its report."""
+    parser = argparse.ArgumentParser(prog="python -m include.local.bench")
+    parser.add_argument("--subscribers", type=int, default=1_000_000)
+    told = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="churn-bench-") as name:
+        folder = Path(name)
+        folder.chmod(0o755)  # the server's own user must reach its folder
+        for line in bench(told.subscribers, folder):
+            tell(line)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
