@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
 
+from include.config.dialects import Dialect, units_of
 from include.config.reading import Entry, validated
 
 FEEDS = (
@@ -65,6 +66,7 @@ class Feed(Entry):
     until: str | None = None
     restricted: tuple[str, ...] = ()
     time_zone: Zone | None = None
+    dialect: Dialect = Dialect()
     quarantine_share: Share | None = None
     when_absent: str
     columns: dict[str, Column] = Field(min_length=1)
@@ -78,6 +80,25 @@ class Feed(Entry):
         for name in filter(None, [self.within, self.until]):
             if self.columns[name].type not in ("date", "instant"):
                 raise ValueError(f"the column {name} must be a date or an instant")
+        return self
+
+    @model_validator(mode="after")
+    def _dialect_fits_the_columns(self) -> "Feed":
+        spoken = self.dialect
+        unknown = {*spoken.headers.values(), *spoken.codes, *spoken.units} - self.columns.keys()
+        if unknown:
+            raise ValueError(
+                f"the dialect names {', '.join(sorted(unknown))}, which 'columns' does not declare"
+            )
+        for name, unit in spoken.units.items():
+            if unit not in units_of(name) or self.columns[name].type not in ("amount", "number"):
+                raise ValueError(f"the dialect cannot deliver {name} in {unit}")
+        for name, codes in spoken.codes.items():
+            wrong = set(codes.values()) - set(self.columns[name].of)
+            if self.columns[name].type == "choice" and wrong:
+                raise ValueError(
+                    f"the dialect makes {', '.join(sorted(wrong))} of {name}, which is no choice"
+                )
         return self
 
     @property
@@ -111,6 +132,8 @@ class Sources(Entry):
     def hash_of(self, feed: str) -> str:
         """Changes whenever the declaration of the feed would read the same files differently."""
         tolerated = {"quarantine_share", "required", "when_absent"}
+        if self.feeds[feed].dialect == Dialect():
+            tolerated.add("dialect")  # months delivered before there were dialects stay known
         declared = self.feeds[feed].model_dump_json(exclude=tolerated) + self.zone_of(feed)
         return hashlib.sha256(declared.encode()).hexdigest()
 

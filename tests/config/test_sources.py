@@ -95,6 +95,33 @@ def test_a_feed_may_bear_more_broken_rows_than_the_others(raw: Any) -> None:
     assert sources.share_of("churned") == 0.05
 
 
+@pytest.mark.parametrize(
+    ("dialect", "cause"),
+    [
+        ({"encoding": "big5"}, "feeds.churned.dialect.encoding"),
+        ({"separator": "||"}, "one ASCII sign"),
+        ({"separator": '"'}, "one ASCII sign"),
+        ({"headers": {"离网日": "left_on"}}, "the dialect names left_on"),
+        ({"headers": {"A": "reason", " a": "churned_on"}}, "the same but for capitals"),
+        ({"codes": {"reason": {"01": "moved"}}}, "makes moved of reason, which is no choice"),
+        ({"date_format": "%d/%m"}, "a format has %Y, %m and %d"),
+        ({"units": {"reason": "厘"}}, "cannot deliver reason in 厘"),
+        ({"units": {"churned_on": "KB"}}, "cannot deliver churned_on in KB"),
+    ],
+)
+def test_a_dialect_that_cannot_be_meant_is_refused(raw: Any, dialect: Any, cause: str) -> None:
+    raw["feeds"]["churned"]["dialect"] = dialect
+    assert cause in refused(raw)
+
+
+def test_a_feed_in_the_contracts_own_dialect_is_known_by_its_old_hash(raw: Any) -> None:
+    """So that months collected before dialects existed are not read again."""
+    before = parse(raw, "sources.yaml").hash_of("churned")
+    assert before == "1e342c5747bf9406662786f3a9be47691bbb260a65b56d2d3bc5cf464b5d39a6"
+    raw["feeds"]["churned"]["dialect"] = {"separator": ";"}
+    assert parse(raw, "sources.yaml").hash_of("churned") != before
+
+
 def test_an_unknown_key_is_refused(raw: Any) -> None:
     raw["feeds"]["churned"]["separator"] = "|"
     assert "feeds.churned.separator" in refused(raw)

@@ -1,12 +1,13 @@
 """The contract of a feed applied to text rows: strict types, and for each broken row column and reason."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from itertools import compress
 
 import polars as pl
 
+from include.config.dialects import Dialect
 from include.config.sources import Column, Feed
 from include.domain.months import ZONE
 from include.stages.collection.records import BROKEN
@@ -49,23 +50,26 @@ def schema_of(feed: Feed, names: Sequence[str]) -> dict[str, pl.DataType]:
 
 
 def judged(
-    rows: pl.DataFrame, feed: Feed, zone: str, window: tuple[date, date]
+    rows: pl.DataFrame, feed: Feed, zone: str, window: tuple[date, date], iso: Collection[str] = ()
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Text rows as (typed rows that keep the contract, broken rows with line, column, reason, raw).
 
-    `window` is the first and last day of the delivered period. A broken row is told by the first of its
-    columns, in declared order, that breaks the contract.
+    `window` is the first and last day of the delivered period, `iso` the columns whose dates the dialect's
+    formats do not concern. A broken row is told by the first of its columns, in declared order, that breaks
+    the contract.
     """
     names = [name for name in feed.columns if name in rows.columns]
-    texts = rows.with_columns(pl.col(name).str.strip_chars().replace("", None) for name in names)
+    texts = rows.with_columns(_decoded(name, feed.dialect) for name in names)
     both = texts.with_columns(
-        parsed(pl.col(name), feed.columns[name], zone).alias(f"{name}{_TYPED}") for name in names
+        _converted(name, feed, zone, is_iso=name in iso).alias(f"{name}{_TYPED}") for name in names
     )
     typed = both.select(*(pl.col(f"{name}{_TYPED}").alias(name) for name in names), "line", "raw")
     breaches = [
         breach
         for name in names
-        for breach in _breaches(name, feed.columns[name], _window_of(name, feed, window))
+        for breach in _breaches(
+            name, feed.columns[name], _meant(name, feed, iso), _window_of(name, feed, window)
+        )
     ]
     # One pass tells which breaches occur at all: mostly none do, and reasons need not be made for every row.
     occurs = both.select(breach.mask.any().alias(str(nth)) for nth, breach in enumerate(breaches)).row(0)
@@ -79,6 +83,36 @@ def judged(
         "raw",
     )
     return typed.filter(told["reason"].is_null()), told.filter(pl.col("reason").is_not_null())
+
+
+def _decoded(name: str, dialect: Dialect) -> pl.Expr:
+    """The trimmed text of a column in the contract's codes, null for nothing."""
+    text = pl.col(name).str.strip_chars().replace("", None)
+    return text.replace(dialect.codes[name]) if name in dialect.codes else text
+
+
+def _converted(name: str, feed: Feed, zone: str, *, is_iso: bool) -> pl.Expr:
+    """A text column as its declared type in the contract's unit, by the dialect of the feed."""
+    text, column, dialect = pl.col(name), feed.columns[name], feed.dialect
+    factor, written = dialect.factor(name), None if is_iso else _format(column, dialect)
+    if written and column.type == "date":
+        return _written_alike(text, text.str.to_date(written, strict=False), written)
+    if written:
+        wall = text.str.to_datetime(written, time_unit="us", strict=False)
+        return _in_utc(_written_alike(text, wall, written), zone)
+    if factor is not None and column.type == "amount":
+        return (text.cast(pl.Decimal(20, 4), strict=False) * factor).cast(pl.Decimal(14, 4), strict=False)
+    value = parsed(text, column, zone)
+    return value if factor is None else value * float(factor)
+
+
+def _format(column: Column, dialect: Dialect) -> str | None:
+    return {"date": dialect.date_format, "instant": dialect.instant_format}.get(column.type)
+
+
+def _written_alike(text: pl.Expr, value: pl.Expr, written: str) -> pl.Expr:
+    """The value where writing it gives the text again: 2026103 is no %Y%m%d."""
+    return pl.when(value.dt.strftime(written) == text).then(value)
 
 
 def parsed(text: pl.Expr, column: Column, zone: str) -> pl.Expr:
@@ -115,11 +149,15 @@ def _instant(text: pl.Expr, zone: str) -> pl.Expr:
     second, fraction = part("second").fill_null(":00"), part("fraction").fill_null(".0")
     stem = part("day") + "T" + part("minute") + second + fraction
     wall = stem.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-    local = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
     minutes = (part("hours").cast(pl.Int64) * 60 + part("minutes").cast(pl.Int64)).fill_null(0)
     ahead = pl.when(part("sign") == "-").then(-minutes).otherwise(minutes)
     aware = (wall - pl.duration(minutes=ahead)).dt.replace_time_zone("UTC")
-    return pl.when(part("zone").is_null()).then(local.dt.convert_time_zone("UTC")).otherwise(aware)
+    return pl.when(part("zone").is_null()).then(_in_utc(wall, zone)).otherwise(aware)
+
+
+def _in_utc(wall: pl.Expr, zone: str) -> pl.Expr:
+    local = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
+    return local.dt.convert_time_zone("UTC")
 
 
 @dataclass(frozen=True)
@@ -131,9 +169,17 @@ class _Breach:
     mask: pl.Expr
 
 
-def _breaches(name: str, column: Column, window: tuple[date, date] | None) -> list[_Breach]:
+def _meant(name: str, feed: Feed, iso: Collection[str]) -> str:
+    """What is said of a text that cannot be read as the column's type."""
+    column = feed.columns[name]
+    written = None if name in iso else _format(column, feed.dialect)
+    if written:
+        return f"is not written as {written}"
+    return f"is not one of {', '.join(column.of)}" if column.of else _MEANT[column.type]
+
+
+def _breaches(name: str, column: Column, meant: str, window: tuple[date, date] | None) -> list[_Breach]:
     text, value = pl.col(name), pl.col(f"{name}{_TYPED}")
-    meant = f"is not one of {', '.join(column.of)}" if column.of else _MEANT[column.type]
     found = [_Breach(name, meant, text.is_not_null() & value.is_null())]
     if column.required:
         found.append(_Breach(name, "is empty", text.is_null()))

@@ -76,7 +76,7 @@ def spill_folder(lake: Lake) -> Iterator[Path]:
 def take_in(delivery: Delivery, sources: Sources, lake: Lake, folder: Path) -> Intake:
     """Read every file of a delivery into `folder`; BadInput for a file that cannot be read at all."""
     feed = sources.feeds[delivery.feed]
-    headers = {path: header_of(path) for path in delivery.files}
+    headers = {path: header_of(path, feed.dialect) for path in delivery.files}
     for path, header in headers.items():
         _refuse_incomplete(delivery, path, header, feed)
     delivered = {name for header in headers.values() for name in header}
@@ -135,9 +135,9 @@ class _Reading:
         """Spill one file batch by batch; return the rows it held."""
         feed, days = self.sources.feeds[self.delivery.feed], window(self.delivery.period)
         zone, name, read = self.sources.zone_of(self.delivery.feed), written(path.name), 0
-        for batch in batches(path, feed.columns):
+        for batch in batches(path, feed.columns, feed.dialect):
             read += batch.rows.height + batch.broken.height
-            typed, broken = judged(batch.rows, feed, zone, days)
+            typed, broken = judged(batch.rows, feed, zone, days, batch.iso)
             marked = typed.with_columns(
                 pl.lit(name).alias("file"), _shard(typed, self.lake), *self._absent(typed)
             )

@@ -12,6 +12,7 @@ from typing import BinaryIO, cast
 
 import polars as pl
 
+from include.config.dialects import Dialect
 from include.domain.errors import BadInput
 
 BLOCK_BYTES = 16 << 20
@@ -26,36 +27,40 @@ BROKEN = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.
 
 @dataclass(frozen=True)
 class Batch:
-    """Rows as text columns plus `line` and `raw`; `broken` lines with column, reason and raw text."""
+    """Rows as text columns plus `line` and `raw`; `broken` lines with column, reason and raw text.
+
+    `iso` names the columns that came as dates or instants, not as text in the dialect's format.
+    """
 
     rows: pl.DataFrame
     broken: pl.DataFrame
+    iso: frozenset[str] = frozenset()
 
 
-def header_of(path: Path) -> tuple[str, ...]:
-    """The column names of a file, trimmed and in lower case; BadInput when it has no usable header."""
+def header_of(path: Path, dialect: Dialect) -> tuple[str, ...]:
+    """The columns of a file under their declared names; BadInput when it has no usable header."""
     with _told_plainly(path):
         if path.name.lower().endswith(".parquet"):
             names = pl.scan_parquet(path, hive_partitioning=False, glob=False).collect_schema().names()
         else:
             with _opened(path) as stream:
-                names = _read_header(stream, path)
-    header = tuple(name.strip().lower() for name in names)
+                names = _read_header(stream, path, dialect)
+    header = tuple(dialect.named(name) for name in names)
     repeated = [name for name, times in Counter(header).items() if times > 1]
     if repeated:
         raise BadInput(f"{path.name} has the column '{repeated[0]}' twice in its header. Keep one.")
     return header
 
 
-def batches(path: Path, wanted: Collection[str]) -> Iterator[Batch]:
+def batches(path: Path, wanted: Collection[str], dialect: Dialect) -> Iterator[Batch]:
     """The rows of a file in bounded batches, only the `wanted` columns of its header."""
-    header = header_of(path)
+    header = header_of(path, dialect)
     positions = [position for position, name in enumerate(header) if name in wanted]
     with _told_plainly(path):
         if path.name.lower().endswith(".parquet"):
             yield from _parquet_batches(path, header, positions)
         else:
-            yield from _csv_batches(path, header, positions)
+            yield from _csv_batches(path, _Layout(header, tuple(positions), dialect))
 
 
 @contextmanager
@@ -79,12 +84,13 @@ def _parquet_batches(path: Path, header: tuple[str, ...], positions: list[int]) 
     schema = scanned.collect_schema()
     names = {schema.names()[position]: header[position] for position in positions}
     texts = [_as_text(name, schema[name]).alias(alias) for name, alias in names.items()]
+    iso = frozenset(alias for name, alias in names.items() if schema[name].is_temporal())
     height = scanned.select(pl.len()).collect().item()
     for offset in range(0, height, BATCH_ROWS):
         rows = scanned.slice(offset, BATCH_ROWS).select(texts).collect()
         raw = pl.concat_str([pl.col(name).fill_null("") for name in names.values()], separator=",")
         line = pl.int_range(offset + 1, offset + 1 + rows.height, dtype=pl.Int64)
-        yield Batch(rows.with_columns(line.alias("line"), raw.alias("raw")), pl.DataFrame(schema=BROKEN))
+        yield Batch(rows.with_columns(line.alias("line"), raw.alias("raw")), pl.DataFrame(schema=BROKEN), iso)
 
 
 def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
@@ -99,34 +105,51 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
 # ---------------------------------------------------------------- CSV
 
 
+@dataclass(frozen=True)
+class _Layout:
+    """What the lines of a file are read with: its header, the wanted positions in it, the dialect."""
+
+    header: tuple[str, ...]
+    positions: tuple[int, ...]
+    dialect: Dialect
+
+    @property
+    def names(self) -> list[str]:
+        return [self.header[position] for position in self.positions]
+
+
 def _opened(path: Path) -> BinaryIO:
     if path.name.lower().endswith(".gz"):
         return cast(BinaryIO, gzip.open(path, "rb"))
     return path.open("rb")
 
 
-def _read_header(stream: BinaryIO, path: Path) -> list[str]:
+def _read_header(stream: BinaryIO, path: Path, dialect: Dialect) -> list[str]:
+    encoding = dialect.encoding.upper()
     line = stream.readline(LONGEST_LINE).removeprefix(_BYTE_ORDER_MARK)
     if line.startswith((b"\xff\xfe", b"\xfe\xff")):
-        raise BadInput(f"{path.name} is UTF-16. Deliver it as UTF-8.")
+        raise BadInput(f"{path.name} is UTF-16. Deliver it as {encoding}.")
     if len(line) == LONGEST_LINE:
         raise BadInput(f"{path.name} has a header longer than {LONGEST_LINE >> 20} MB. Deliver it again.")
     if not line.strip():
         raise BadInput(f"{path.name} has no header in its first line. Deliver it with one.")
     try:
-        text = line.decode().strip("\r\n")
+        text = line.decode(dialect.encoding).removeprefix("\ufeff").strip("\r\n")
         if "\0" in text:
-            raise BadInput(f"{path.name} has a NUL byte in its header. Deliver it as UTF-8 text.")
-        return next(csv.reader([text], strict=True))
+            raise BadInput(f"{path.name} has a NUL byte in its header. Deliver it as {encoding} text.")
+        return next(csv.reader([text], strict=True, delimiter=dialect.separator))
     except UnicodeDecodeError:
-        raise BadInput(f"{path.name} has a header that is not UTF-8. Deliver it as UTF-8.") from None
+        raise BadInput(
+            f"{path.name} has a header that is not {encoding}. Deliver it so, or name its encoding in the "
+            "dialect of the feed in sources.yaml."
+        ) from None
     except csv.Error as error:
         raise BadInput(f"{path.name} has a header that is not CSV: {error}. Deliver it again.") from None
 
 
-def _csv_batches(path: Path, header: tuple[str, ...], positions: list[int]) -> Iterator[Batch]:
+def _csv_batches(path: Path, layout: _Layout) -> Iterator[Batch]:
     with _opened(path) as stream:
-        _read_header(stream, path)
+        _read_header(stream, path, layout.dialect)
         line, carried, is_last = 2, b"", False
         while not is_last:
             data = stream.read(BLOCK_BYTES)
@@ -134,68 +157,74 @@ def _csv_batches(path: Path, header: tuple[str, ...], positions: list[int]) -> I
             block = carried + data
             if is_last and block and not block.endswith(b"\n"):
                 block += b"\n"
+            # No byte of a character in any of the encodings is a line feed.
             cut = block.rfind(b"\n") + 1
             if len(block) - cut > LONGEST_LINE:
                 longest = f"{LONGEST_LINE >> 20} MB"
                 raise BadInput(f"{path.name} has a line longer than {longest}. Deliver it again.")
-            batch, rest = _parsed(block[:cut], line, header, positions, is_last)
+            batch, rest = _parsed(block[:cut], line, layout, is_last)
             line += block.count(b"\n", 0, cut) - rest.count(b"\n")
             carried = rest + block[cut:]
             yield batch
 
 
-def _parsed(
-    block: bytes, line: int, header: tuple[str, ...], positions: list[int], is_last: bool
-) -> tuple[Batch, bytes]:
+def _parsed(block: bytes, line: int, layout: _Layout, is_last: bool) -> tuple[Batch, bytes]:
     """The rows of whole lines, and the lines at the end whose last quote may still be closed."""
-    rows = _parsed_at_once(block, line, header, positions)
+    rows = _parsed_at_once(block, line, layout)
     if rows is not None:
         return Batch(rows, pl.DataFrame(schema=BROKEN)), b""
-    return _parsed_by_line(block, line, header, positions, is_last)
+    return _parsed_by_line(block, line, layout, is_last)
 
 
-def _parsed_at_once(
-    block: bytes, line: int, header: tuple[str, ...], positions: list[int]
-) -> pl.DataFrame | None:
+def _parsed_at_once(block: bytes, line: int, layout: _Layout) -> pl.DataFrame | None:
     """A block without quotes whose every line has the right number of fields; None for any other block."""
-    height = block.count(b"\n")
-    # Polars would swallow a byte order mark that stands here as text, because this is not the file's start.
-    if not height or b'"' in block or b"\0" in block or block.startswith(_BYTE_ORDER_MARK):
+    height, dialect = block.count(b"\n"), layout.dialect
+    if not height or b'"' in block or b"\0" in block:
         return None
     try:
-        raw = pl.Series("raw", block.decode().split("\n")[:-1], dtype=pl.String).str.strip_suffix("\r")
-        regular = raw.str.count_matches(",", literal=True) == len(header) - 1
+        text = block.decode(dialect.encoding)
+        # Polars would swallow a byte order mark that stands here as text: this is not the file's start.
+        if text.startswith("\ufeff"):
+            return None
+        raw = pl.Series("raw", text.split("\n")[:-1], dtype=pl.String).str.strip_suffix("\r")
+        regular = raw.str.count_matches(dialect.separator, literal=True) == len(layout.header) - 1
         if not regular.all() or (raw.str.strip_chars() == "").any():
             return None
-        rows = pl.read_csv(block, has_header=False, infer_schema=False, quote_char=None, columns=positions)
+        rows = pl.read_csv(
+            block if dialect.encoding == "utf-8" else text.encode(),
+            separator=dialect.separator,
+            has_header=False,
+            infer_schema=False,
+            quote_char=None,
+            columns=list(layout.positions),
+        )
     except (UnicodeDecodeError, pl.exceptions.PolarsError):
         return None
     if rows.height != height:
         return None
-    rows.columns = [header[position] for position in positions]
+    rows.columns = layout.names
     return rows.with_columns(raw, line=pl.int_range(line, line + height, dtype=pl.Int64))
 
 
-def _parsed_by_line(
-    block: bytes, line: int, header: tuple[str, ...], positions: list[int], is_last: bool
-) -> tuple[Batch, bytes]:
+def _parsed_by_line(block: bytes, line: int, layout: _Layout, is_last: bool) -> tuple[Batch, bytes]:
     lines = block.split(b"\n")[:-1]
+    encoding, width = layout.dialect.encoding, len(layout.header)
     rows: list[tuple[object, ...]] = []
     broken: list[tuple[int, str, str, str]] = []
     at = 0
     while at < len(lines):
-        fields, reason, taken = _record(lines[at : at + LONGEST_RECORD_LINES])
+        fields, reason, taken = _record(lines[at : at + LONGEST_RECORD_LINES], layout.dialect)
         if reason is _UNCLOSED and not is_last and at + LONGEST_RECORD_LINES > len(lines):
             break
-        raw = b"\n".join(lines[at : at + taken]).removesuffix(b"\r").decode("utf-8", "backslashreplace")
-        if fields is not None and len(fields) != len(header):
-            reason = f"has {'more' if len(fields) > len(header) else 'fewer'} fields than the header"
+        raw = b"\n".join(lines[at : at + taken]).removesuffix(b"\r").decode(encoding, "backslashreplace")
+        if fields is not None and len(fields) != width:
+            reason = f"has {'more' if len(fields) > width else 'fewer'} fields than the header"
         if reason:
             broken.append((line + at, WHOLE_ROW, reason, raw))
         elif fields:
-            rows.append((*(fields[position] for position in positions), line + at, raw))
+            rows.append((*(fields[position] for position in layout.positions), line + at, raw))
         at += taken
-    schema = {**{header[position]: pl.String for position in positions}, "line": pl.Int64, "raw": pl.String}
+    schema = {**dict.fromkeys(layout.names, pl.String), "line": pl.Int64, "raw": pl.String}
     batch = Batch(
         pl.DataFrame(rows, schema=schema, orient="row"), pl.DataFrame(broken, schema=BROKEN, orient="row")
     )
@@ -205,7 +234,7 @@ def _parsed_by_line(
 _UNCLOSED = "has a quote that is never closed"
 
 
-def _record(lines: list[bytes]) -> tuple[list[str] | None, str | None, int]:
+def _record(lines: list[bytes], dialect: Dialect) -> tuple[list[str] | None, str | None, int]:
     """Fields, or the reason there are none, and the lines taken; neither for a blank line.
 
     After an unclosed quote only its first line is given up, so that the rows behind it are not lost.
@@ -214,26 +243,27 @@ def _record(lines: list[bytes]) -> tuple[list[str] | None, str | None, int]:
     if not first.strip():
         return None, None, 1
     if b'"' not in first:
-        return *_split(first.removesuffix(b"\r")), 1
+        return *_split(first.removesuffix(b"\r"), dialect), 1
     for taken in range(1, len(lines) + 1):
         if taken > 1 and b'"' not in lines[taken - 1]:
             continue
-        fields, reason = _split(b"\n".join(lines[:taken]).removesuffix(b"\r"))
+        fields, reason = _split(b"\n".join(lines[:taken]).removesuffix(b"\r"), dialect)
         if reason is not _UNCLOSED:
             return fields, reason, taken if fields else 1
     return None, _UNCLOSED, 1
 
 
-def _split(record: bytes) -> tuple[list[str] | None, str | None]:
+def _split(record: bytes, dialect: Dialect) -> tuple[list[str] | None, str | None]:
     try:
-        text = record.decode()
+        text = record.decode(dialect.encoding)
     except UnicodeDecodeError:
-        return None, "is not UTF-8"
+        return None, f"is not {dialect.encoding.upper()}"
     if "\0" in text:
         return None, "holds a NUL byte"
     if '"' not in text:
-        return text.split(","), None
+        return text.split(dialect.separator), None
     try:
-        return next(csv.reader((part + "\n" for part in text.split("\n")), strict=True)), None
+        pieces = (part + "\n" for part in text.split("\n"))
+        return next(csv.reader(pieces, strict=True, delimiter=dialect.separator)), None
     except csv.Error as error:
         return None, _UNCLOSED if "unexpected end" in str(error) else "has a quote in the wrong place"
