@@ -1,7 +1,7 @@
 """The closed loop without Airflow: the same stages in the same order, one JSON object per stage on stdout.
 
 python -m include.loop --landing DIR --lake DIR --db URL --month YYYY-MM [--as-of ISO] [--now ISO]
-    [--train] [--dispatch-late] [--top-up] [--from STAGE] [--until STAGE]
+    [--source FEED=URL] [--train] [--dispatch-late] [--top-up] [--from STAGE] [--until STAGE]
 """
 
 import argparse
@@ -9,7 +9,8 @@ import json
 import resource
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -45,6 +46,7 @@ class Loop:
     dispatch_late: bool = False
     top_up: bool = False
     campaign: str = CAMPAIGN
+    connections: Mapping[str, Any] | None = None
 
     def run(self, first: str | None = None, last: str | None = None) -> Iterator[Result]:
         """Run the stages from `first` to `last` in order; yield each one's counts, seconds and peak memory."""
@@ -78,9 +80,14 @@ class Loop:
 
 def _collection(loop: Loop, cycle: cycles.Cycle) -> Result:
     shared: dict[str, Any] = {"db": loop.db, "lake": loop.lake, "config": loop.config}
-    planned = collection.plan(landing=loop.landing, as_of=cycle.as_of, **shared)
+    sources = loop.connections or {}
+    planned = collection.plan(
+        landing=loop.landing, as_of=cycle.as_of, month=loop.month, queried=sources.keys(), **shared
+    )
     done = [
-        collection.collect(landing=loop.landing, now=loop.instant(), **shared, **delivery)
+        collection.collect(
+            landing=loop.landing, now=loop.instant(), connections=sources, **shared, **delivery
+        )
         for delivery in planned
     ]
     reported = collection.report(month=loop.month, as_of=cycle.as_of, **shared)
@@ -185,6 +192,13 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--month", required=True, help="YYYY-MM")
     parser.add_argument("--as-of", help="instant from which on nothing is known, with its offset")
     parser.add_argument("--now", help="instant people and clocks are stamped with; default: the real time")
+    parser.add_argument(
+        "--source",
+        action="append",
+        default=[],
+        metavar="FEED=URL",
+        help="read a feed by SQL; may be repeated",
+    )
     parser.add_argument("--train", action="store_true", help="train on the months labelled at as_of first")
     parser.add_argument(
         "--dispatch-late", action="store_true", help="send tickets although the month is over"
@@ -218,15 +232,38 @@ def _run(told: argparse.Namespace) -> None:
     database.upgrade(told.db)
     lake = collection.open_lake(told.lake, told.landing, config)
     made = database.engine(told.db)
+    with ExitStack() as stack:
+        stack.callback(made.dispose)
+        sources = {feed: _opened(url, feed, stack) for feed, url in _sources(told.source, config).items()}
+        loop = Loop(
+            stack.enter_context(made.connect()), lake, config, told.landing, month, as_of, now, told.train,
+            told.dispatch_late, told.top_up, connections=sources,
+        )  # fmt: skip
+        for result in loop.run(first, last):
+            print(json.dumps(result, ensure_ascii=False, default=str), flush=True)
+
+
+def _sources(words: Sequence[str], config: Config) -> dict[str, str]:
+    """Feed → URL from FEED=URL words; BadInput for anything else."""
+    pairs = [word.partition("=") for word in words]
+    for word, (feed, _, url) in zip(words, pairs, strict=True):
+        if feed not in config.sources.feeds or not url:
+            feeds = ", ".join(config.sources.feeds)
+            raise BadInput(f"--source {word.partition('=')[0]} is not FEED=URL with a feed of {feeds}.")
+    return {feed: url for feed, _, url in pairs}
+
+
+def _opened(url: str, feed: str, stack: ExitStack) -> Any:
+    """The open DBAPI connection behind a database URL."""
     try:
-        with made.connect() as db:
-            loop = Loop(
-                db, lake, config, told.landing, month, as_of, now, told.train, told.dispatch_late, told.top_up
-            )
-            for result in loop.run(first, last):
-                print(json.dumps(result, ensure_ascii=False, default=str), flush=True)
-    finally:
-        made.dispose()
+        engine = sa.create_engine(url)
+        stack.callback(engine.dispose)
+        fairy = engine.raw_connection()
+    except sa.exc.SQLAlchemyError as error:
+        cause = str(error).splitlines()[0]
+        raise BadInput(f"The source of {feed} cannot be opened: {cause}. Look at its URL.") from None
+    stack.callback(fairy.close)
+    return fairy.driver_connection
 
 
 if __name__ == "__main__":

@@ -85,9 +85,8 @@ def collect_periods(cycle: Mapping[str, Any], feed: str, periods: Iterable[str])
     from include.stages import collection
 
     with workplace() as place:
-        done = [
-            called(place, collection.collect, cycle, {"feed": feed, "period": period}) for period in periods
-        ]
+        given = {"feed": feed, "connections": place.connections(feed)}
+        done = [called(place, collection.collect, cycle, {**given, "period": period}) for period in periods]
     return {"feed": feed, "deliveries": len(done), **_added(done)}
 
 

@@ -94,6 +94,17 @@ class Workplace:
         self._stack.callback(made.dispose)
         return self._stack.enter_context(made.connect())
 
+    def connections(self, feed: str) -> dict[str, Any]:
+        """An open DBAPI connection for the feed by its Airflow Connection; empty when it comes as files."""
+        from airflow.sdk import Connection as AirflowConnection
+
+        name = self.config.sources.connections.get(feed)
+        if name is None:
+            return {}
+        opened = AirflowConnection.get(name).get_hook().get_conn()
+        self._stack.callback(opened.close)
+        return {feed: opened}
+
     @cached_property
     def lake(self) -> "Lake":
         """The lake of `CHURN_LAKE`; NotReady when there is none."""

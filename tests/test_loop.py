@@ -263,3 +263,23 @@ def test_two_whole_runs_at_once_leave_one_of_everything(landing, tmp_path, datab
         db, "select count(*), count(*) from assignments where arm = 'treated'"
     )
     assert default_as_of(MONTH) == rows(db, "select as_of from cycles")[0][0]
+
+
+def test_a_feed_may_come_from_a_database_of_the_operator(empty_database, role_url, landing, tmp_path, capsys):
+    source = empty_database()
+    shutil.rmtree(landing / "usage_months" / f"month={MONTH}")
+    made = sa.create_engine(source)
+    with made.begin() as connection:
+        connection.execute(
+            sa.text("create table usage_months (month text, subscriber_id text, bill_yuan int)")
+        )
+        connection.execute(sa.text("insert into usage_months values (:m, 'S01', 100)"), {"m": MONTH})
+    made.dispose()
+    words = ["--landing", str(landing), "--lake", str(tmp_path / "fresh"), "--db", role_url("churn_loop")]
+    words += ["--month", MONTH, "--until", "collection"]
+    assert main([*words, "--source", f"usage_months={source}"]) == 0
+    assert Lake(tmp_path / "fresh").manifest("usage_months", MONTH).rows == 1
+    assert main([*words, "--source", "usage=x"]) == 1
+    assert "is not FEED=URL" in capsys.readouterr().err
+    assert main([*words, "--source", "usage_months=nonsense"]) == 1
+    assert "The source of usage_months cannot be opened" in capsys.readouterr().err

@@ -1,6 +1,7 @@
 """How a task calls a stage: what is given, what is opened and closed, what is logged, what is retried."""
 
 import logging
+import shutil
 from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
@@ -8,10 +9,18 @@ from typing import Any
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include import orchestration
+from include import orchestration, settings
 from include.domain.errors import BadInput, ConfigError, NotReady, Refused
 from include.domain.months import ZONE
-from include.orchestration import LABELS, announce_labels, described, run_stage, tell_failure, write_part
+from include.orchestration import (
+    LABELS,
+    announce_labels,
+    described,
+    run_stage,
+    tell_failure,
+    workplace,
+    write_part,
+)
 
 CYCLE = {
     "campaign": "churn_warning",
@@ -147,3 +156,22 @@ def test_newly_labelled_months_are_told_to_the_asset():
 def test_without_a_new_label_nothing_is_told():
     with pytest.raises(AirflowSkipException):
         announce_labels({"labelled": []}, {})
+
+
+def test_a_feed_is_read_by_its_airflow_connection_and_the_others_from_files(
+    empty_database, tmp_path, monkeypatch
+):
+    folder = tmp_path / "config"
+    shutil.copytree(settings.config_folder(), folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    sources = folder / "sources.yaml"
+    declared = sources.read_text("utf-8")
+    marked = declared.replace("  churned:  ", "  churned:\n    sql: {connection: bss}\n    #", 1)
+    assert marked != declared
+    sources.write_text(marked, "utf-8")
+    monkeypatch.setenv("CHURN_CONFIG", str(folder))
+    monkeypatch.setenv("AIRFLOW_CONN_BSS", empty_database())
+    with workplace() as place:
+        assert place.connections("usage_months") == {}
+        cursor = place.connections("churned")["churned"].cursor()
+        cursor.execute("select 1")
+        assert cursor.fetchone() == (1,)

@@ -52,6 +52,17 @@ class Column(Entry):
         return self
 
 
+class Query(Entry):
+    """A feed that stands in the operator's database: by which Airflow Connection, and how it is asked for.
+
+    A query may use :month (YYYY-MM), :first_day and :next_month (dates). Without one all columns of the
+    table of the feed's name are read where its column `month` is the month.
+    """
+
+    connection: str | None = None
+    query: str | None = None
+
+
 class Feed(Entry):
     """One feed: how it is delivered, what identifies a row, which columns it may bring.
 
@@ -67,6 +78,7 @@ class Feed(Entry):
     restricted: tuple[str, ...] = ()
     time_zone: Zone | None = None
     dialect: Dialect = Dialect()
+    sql: Query | None = None
     quarantine_share: Share | None = None
     when_absent: str
     columns: dict[str, Column] = Field(min_length=1)
@@ -129,9 +141,20 @@ class Sources(Entry):
         own = self.feeds[feed].quarantine_share
         return self.quarantine_share if own is None else own
 
+    def query_of(self, feed: str) -> str:
+        """The statement that gives a month of the feed in the operator's database."""
+        declared = self.feeds[feed].sql
+        return (declared and declared.query) or f"select * from {feed} where month = :month"
+
+    @property
+    def connections(self) -> dict[str, str]:
+        """Feed → Airflow Connection, of the feeds that are read by SQL."""
+        declared = {name: feed.sql.connection for name, feed in self.feeds.items() if feed.sql}
+        return {name: connection for name, connection in declared.items() if connection}
+
     def hash_of(self, feed: str) -> str:
         """Changes whenever the declaration of the feed would read the same files differently."""
-        tolerated = {"quarantine_share", "required", "when_absent"}
+        tolerated = {"quarantine_share", "required", "when_absent", "sql"}
         if self.feeds[feed].dialect == Dialect():
             tolerated.add("dialect")  # months delivered before there were dialects stay known
         declared = self.feeds[feed].model_dump_json(exclude=tolerated) + self.zone_of(feed)

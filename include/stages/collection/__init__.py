@@ -1,5 +1,6 @@
 """Collection: deliveries in the landing folder become months of the lake, reconciled row by row."""
 
+from collections.abc import Callable, Collection, Mapping
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ from include.database import lock
 from include.lake import Lake
 from include.queries import load
 from include.stages.collection import deliveries
-from include.stages.collection.deliveries import is_day
+from include.stages.collection.deliveries import Delivery, is_day
 from include.stages.collection.intake import refuse_above, spill_folder, take_in
 from include.stages.collection.publishing import (
     fingerprint_of,
@@ -24,6 +25,8 @@ from include.stages.collection.publishing import (
     write_parts,
     write_quarantine,
 )
+from include.stages.collection.spooling import Connection as Database
+from include.stages.collection.spooling import spooled
 from include.stages.collection.standing import report
 
 __all__ = ["collect", "open_lake", "plan", "report"]
@@ -37,39 +40,79 @@ def open_lake(root: str | Path, landing: Path, config: Config) -> Lake:
 
 
 def plan(
-    *, landing: Path, db: Connection, lake: Lake, config: Config, as_of: datetime
+    *,
+    landing: Path,
+    db: Connection,
+    lake: Lake,
+    config: Config,
+    as_of: datetime,
+    month: str | None = None,
+    queried: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """The deliveries to collect, [{"feed", "period"}]: new or changed, begun before `as_of`.
 
-    Days of a month that was delivered whole are left alone.
+    Days of a month that was delivered whole are left alone. The feeds `queried` by SQL (by default those
+    with a connection in sources.yaml) are asked for `month`, unless it was delivered as files.
     """
     with db.begin():
         stand = db.execute(load("collection")["current_deliveries"]).all()
     standing = {(row.feed, row.period): row.fingerprint for row in stand}
     found = deliveries.found(landing, config.sources)
-    whole = {(delivery.feed, delivery.period) for delivery in found} | standing.keys()
+    landed = {(delivery.feed, delivery.period) for delivery in found}
+    whole = landed | standing.keys()
     begun = [
         delivery
         for delivery in found
         if deliveries.starts_before(delivery.period, as_of)
         and not (is_day(delivery.period) and (delivery.feed, delivery.period[:7]) in whole)
     ]
-    return [
+    changed = [
         {"feed": delivery.feed, "period": delivery.period}
         for delivery in begun
         if not stands(lake, delivery, fingerprint_of(delivery, config), standing)
     ]
+    feeds = config.sources.connections if queried is None else queried
+    asked = [(feed, month) for feed in sorted(feeds) if month and deliveries.starts_before(month, as_of)]
+    return changed + [{"feed": feed, "period": month} for feed, month in asked if (feed, month) not in landed]
 
 
 def collect(
-    *, landing: Path, db: Connection, lake: Lake, config: Config, feed: str, period: str, now: datetime
+    *,
+    landing: Path,
+    db: Connection,
+    lake: Lake,
+    config: Config,
+    feed: str,
+    period: str,
+    now: datetime,
+    connections: Mapping[str, Database] | None = None,
 ) -> dict[str, Any]:
-    """Bring one delivery into the lake; the same files again change nothing.
+    """Bring one delivery into the lake; the same rows again change nothing.
 
-    The lake is published before the database records it: a run killed in between is repaired by the next.
-    Raises BadInput, with nothing published, when too many rows break the contract.
+    A feed with an open connection is read by its query, unless files of the period have landed. The lake is
+    published before the database records it: a run killed in between is repaired by the next. Raises
+    BadInput, with nothing published, when too many rows break the contract.
     """
-    delivery = deliveries.named(landing, config.sources, feed, period)
+
+    def look() -> Delivery:
+        return deliveries.named(landing, config.sources, feed, period)
+
+    if connections is None or feed not in connections or deliveries.is_landed(landing, feed, period):
+        return _collect(look(), look, db, lake, config, now)
+    with spill_folder(lake) as folder:
+        delivery = spooled(connections[feed], config.sources, feed, period, folder)
+        return _collect(delivery, lambda: delivery, db, lake, config, now)
+
+
+def _collect(
+    delivery: Delivery,
+    look_again: Callable[[], Delivery],
+    db: Connection,
+    lake: Lake,
+    config: Config,
+    now: datetime,
+) -> dict[str, Any]:
+    feed, period = delivery.feed, delivery.period
     state = delivery.state()
     fingerprint = fingerprint_of(delivery, config)
     with db.begin():
@@ -85,7 +128,7 @@ def collect(
         lock(db, "lake", feed, period[:7])
         already = known(db, lake, delivery, fingerprint)
         if already is None:
-            refuse_changed(delivery, state, deliveries.named(landing, config.sources, feed, period))
+            refuse_changed(delivery, state, look_again())
             publish(lake, delivery, fingerprint, intake, parts)
             record(db, delivery, fingerprint, intake, now)
     return already or told(delivery, intake.rows_read, intake.rows_quarantined, is_new=True)

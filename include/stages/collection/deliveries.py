@@ -23,7 +23,10 @@ _FOLDER = re.compile(r"(month|day)=(.*)")
 
 @dataclass(frozen=True)
 class Delivery:
-    """The files of one feed and period ("2026-10" or "2026-10-03") in the landing folder."""
+    """The files of one feed and period ("2026-10" or "2026-10-03") in the landing folder.
+
+    `content` is the hash of rows that a query gave instead of files.
+    """
 
     feed: str
     period: str
@@ -31,6 +34,7 @@ class Delivery:
     files: tuple[Path, ...]
     others: tuple[str, ...]
     is_complete: bool
+    content: str = ""
 
     @property
     def name(self) -> str:
@@ -44,7 +48,9 @@ class Delivery:
 
     def fingerprint(self, declared: str) -> str:
         """Names, sizes and contents of the files, the marker, and how the feed is declared."""
-        digest = hashlib.sha256(f"{declared} {self.is_complete}".encode())
+        digest = hashlib.sha256(f"{declared} {self.is_complete}{self.content}".encode())
+        if self.content:
+            return digest.hexdigest()
         for path in self.files:
             with self._told_plainly(), path.open("rb") as content:
                 hashed = hashlib.file_digest(content, "sha256").hexdigest()
@@ -100,6 +106,12 @@ def named(landing: Path, sources: Sources, feed: str, period: str) -> Delivery:
         kinds = ", ".join(READABLE)
         raise NotReady(f"No files in {feed}/{word}={period}. Deliver {kinds} files there first.")
     return delivery
+
+
+def is_landed(landing: Path, feed: str, period: str) -> bool:
+    """Whether files of the feed and period lie in the landing folder."""
+    word = "day" if is_day(period) else "month"
+    return bool(_open(landing / feed / f"{word}={period}", feed, period).files)
 
 
 def is_day(period: str) -> bool:

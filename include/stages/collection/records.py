@@ -2,6 +2,7 @@
 
 import csv
 import gzip
+import json
 import zlib
 from collections import Counter
 from collections.abc import Collection, Iterator
@@ -17,6 +18,9 @@ from include.domain.errors import BadInput
 
 BLOCK_BYTES = 16 << 20
 BATCH_ROWS = 200_000
+#: The ending of a folder that holds the rows of a query, and the file in it that tells the columns.
+SPOOL = ".sql"
+SPOOLED_HEADER = "header.json"
 LONGEST_LINE = 16 << 20
 # A quoted text may run over this many lines; beyond, its quote counts as never closed.
 LONGEST_RECORD_LINES = 100
@@ -42,6 +46,8 @@ def header_of(path: Path, dialect: Dialect) -> tuple[str, ...]:
     with _told_plainly(path):
         if path.name.lower().endswith(".parquet"):
             names = pl.scan_parquet(path, hive_partitioning=False, glob=False).collect_schema().names()
+        elif path.name.endswith(SPOOL):
+            names = json.loads((path / SPOOLED_HEADER).read_bytes())["header"]
         else:
             with _opened(path) as stream:
                 names = _read_header(stream, path, dialect)
@@ -59,6 +65,8 @@ def batches(path: Path, wanted: Collection[str], dialect: Dialect) -> Iterator[B
     with _told_plainly(path):
         if path.name.lower().endswith(".parquet"):
             yield from _parquet_batches(path, header, positions)
+        elif path.name.endswith(SPOOL):
+            yield from _spooled_batches(path, header, positions)
         else:
             yield from _csv_batches(path, _Layout(header, tuple(positions), dialect))
 
@@ -100,6 +108,21 @@ def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     if isinstance(dtype, pl.Datetime):
         return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
     return column.cast(pl.String)
+
+
+def _spooled_batches(path: Path, header: tuple[str, ...], positions: list[int]) -> Iterator[Batch]:
+    """The rows of a query, numbered from 1 in the order the database gave them."""
+    told = json.loads((path / SPOOLED_HEADER).read_bytes())
+    iso = frozenset(header[position] for position, name in enumerate(told["header"]) if name in told["iso"])
+    names, line = {str(position): header[position] for position in positions}, 1
+    for file in sorted(path.glob("*.parquet")):
+        rows = pl.read_parquet(file, columns=list(names)).rename(names)
+        raw = pl.concat_str(pl.col(list(names.values())).fill_null(""), separator=",")
+        numbers = pl.int_range(line, line + rows.height, dtype=pl.Int64)
+        yield Batch(
+            rows.with_columns(numbers.alias("line"), raw.alias("raw")), pl.DataFrame(schema=BROKEN), iso
+        )
+        line += rows.height
 
 
 # ---------------------------------------------------------------- CSV
