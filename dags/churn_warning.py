@@ -9,6 +9,8 @@ one.
   `dispatch_late` is set.
 - An unusually large dispatch waits for a person at `dispatch.approve`. Rejected, or unanswered for one
   working day: the run fails with that reason and nothing is dispatched. Clear the task to ask again.
+- A scheduled run waits at `collection.required` for the feeds it cannot do without, until the hour of
+  `sources.yaml`; then it fails once, naming feeds, regions and counts.
 - A task that fails says in one sentence what to do. Follow it, then clear the task.
 """
 
@@ -17,6 +19,7 @@ from airflow.sdk import CronPartitionTimetable, Param, chain, dag, task, task_gr
 from include import monthly_run
 from include.approval import DispatchApproval
 from include.orchestration import DEFAULTS, LABELS, announce_labels, finish_stage, run_stage, write_part
+from include.waiting import RequiredFeeds
 
 PARAMS = {
     "month": Param(
@@ -77,11 +80,14 @@ def collection(cycle):
         return monthly_run.collect_periods(cycle, feed, periods)
 
     @task(trigger_rule="none_failed")
-    def report(cycle: dict, collected: list):
+    def report(cycle: dict, required: dict, collected: list):
         """Say what stands for the month and what the operator did not deliver."""
-        return finish_stage(monthly_run.report_collection, cycle, collected=collected[:])
+        return finish_stage(monthly_run.report_collection, cycle, collected=[required, *collected[:]])
 
-    report(cycle, collect.partial(cycle=cycle).expand_kwargs(plan(cycle)))
+    required = RequiredFeeds(task_id="required", cycle_from="open_cycle")
+    planned = plan(cycle)
+    cycle >> required >> planned
+    report(cycle, required.output, collect.partial(cycle=cycle).expand_kwargs(planned))
 
 
 @task

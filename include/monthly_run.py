@@ -80,6 +80,21 @@ def by_feed_and_month(deliveries: Iterable[Mapping[str, str]]) -> list[dict[str,
     return [{"feed": feed, "periods": sorted(periods)} for (feed, _), periods in sorted(groups.items())]
 
 
+def collect_required(
+    cycle: Mapping[str, Any], seen: Mapping[str, Mapping[str, str]]
+) -> tuple[dict[str, Any], int]:
+    """Collect the feeds the month cannot do without; what came and lacks, and the hour to wait until."""
+    from include.stages import collection
+
+    with workplace() as place:
+        sources = place.config.sources
+        required = [name for name, feed in sources.feeds.items() if feed.required]
+        opened = [place.connections(name) for name in required]
+        connections = {name: connection for each in opened for name, connection in each.items()}
+        found = called(place, collection.require, cycle, {"connections": connections, "seen": seen})
+        return found, sources.completeness.wait_until_hour
+
+
 def collect_periods(cycle: Mapping[str, Any], feed: str, periods: Iterable[str]) -> dict[str, Any]:
     """Collect the deliveries of one feed and month, one after the other; their counts added up."""
     from include.stages import collection

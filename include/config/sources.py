@@ -118,11 +118,24 @@ class Feed(Entry):
         return tuple(name for name, column in self.columns.items() if column.required)
 
 
+class Completeness(Entry):
+    """When a required month feed without a manifest counts as complete, and how long a run waits for it.
+
+    `band`: by how much the rows of a region may differ from the month before; regions of fewer than
+    `least_rows` then are not judged. `wait_until_hour`: hour in Shanghai.
+    """
+
+    band: Annotated[float, Field(gt=0)] = 0.3
+    least_rows: Annotated[int, Field(ge=1)] = 50
+    wait_until_hour: Annotated[int, Field(ge=0, le=23)] = 18
+
+
 class Sources(Entry):
     """The file sources.yaml; every feed of the landing contract must be declared."""
 
     quarantine_share: Share
     time_zone: Zone
+    completeness: Completeness = Completeness()
     feeds: dict[str, Feed]
 
     @model_validator(mode="after")
@@ -144,7 +157,8 @@ class Sources(Entry):
     def query_of(self, feed: str) -> str:
         """The statement that gives a month of the feed in the operator's database."""
         declared = self.feeds[feed].sql
-        return (declared and declared.query) or f"select * from {feed} where month = :month"
+        whole = f"select * from {feed} where month = :month"  # noqa: S608  # feed is one of FEEDS
+        return (declared and declared.query) or whole
 
     @property
     def connections(self) -> dict[str, str]:

@@ -73,7 +73,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     """Set the time the DAGs work at; without a call it is MORNING."""
 
     def work_at(moment: datetime) -> None:
-        for module in ("include.orchestration", "include.approval"):
+        for module in ("include.orchestration", "include.approval", "include.waiting"):
             monkeypatch.setattr(f"{module}.right_now", lambda: moment)
 
     work_at(MORNING)

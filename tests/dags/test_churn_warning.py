@@ -182,8 +182,8 @@ def test_a_run_without_a_month_fails_at_its_first_task(run_dag):
 def test_a_missing_required_feed_stops_the_run_before_anything_is_graded(run_dag, airflow_environment, db):
     run = run_dag("churn_warning", month=MONTH)
     assert run.state == "failed"
-    assert run.states["collection.collect"] == "skipped"
-    assert run.states["collection.report"] == "failed"
+    assert run.states["collection.required"] == "failed"
+    assert run.states["collection.plan"] == run.states["collection.report"] == "upstream_failed"
     assert run.states["features.publish"] == "upstream_failed"
 
 

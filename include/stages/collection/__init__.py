@@ -9,9 +9,11 @@ from sqlalchemy import Connection
 
 from include.config import Config
 from include.database import lock
+from include.domain.errors import NotReady
 from include.lake import Lake
 from include.queries import load
 from include.stages.collection import deliveries
+from include.stages.collection.completeness import refuse_incomplete, refuse_unlisted
 from include.stages.collection.deliveries import Delivery, is_day
 from include.stages.collection.intake import refuse_above, spill_folder, take_in
 from include.stages.collection.publishing import (
@@ -29,7 +31,7 @@ from include.stages.collection.spooling import Connection as Database
 from include.stages.collection.spooling import spooled
 from include.stages.collection.standing import report
 
-__all__ = ["collect", "open_lake", "plan", "report"]
+__all__ = ["collect", "open_lake", "plan", "report", "require"]
 
 
 def open_lake(root: str | Path, landing: Path, config: Config) -> Lake:
@@ -104,6 +106,53 @@ def collect(
         return _collect(delivery, lambda: delivery, db, lake, config, now)
 
 
+def require(
+    *,
+    landing: Path,
+    db: Connection,
+    lake: Lake,
+    config: Config,
+    month: str,
+    now: datetime,
+    connections: Mapping[str, Database] | None = None,
+    seen: Mapping[str, Mapping[str, str]] | None = None,
+) -> dict[str, Any]:
+    """Collect the feeds that `month` cannot do without; `lacking` tells {feed: {"state", "why"}} of the rest.
+
+    Files that were `seen` in the same state by an earlier call, and found incomplete, are not read again.
+    """
+    done: list[dict[str, Any]] = []
+    lacking: dict[str, dict[str, str]] = {}
+    for feed in (name for name, declared in config.sources.feeds.items() if declared.required):
+        state, before = "", dict((seen or {}).get(feed, {}))
+        try:
+            if deliveries.is_landed(landing, feed, month):
+                state = repr(deliveries.named(landing, config.sources, feed, month).state())
+            if state and state == before.get("state"):
+                lacking[feed] = before
+                continue
+            if state or feed in (connections or {}):
+                done.append(
+                    collect(
+                        landing=landing,
+                        db=db,
+                        lake=lake,
+                        config=config,
+                        feed=feed,
+                        period=month,
+                        now=now,
+                        connections=connections,
+                    )
+                )
+            if not (lake.has(feed, month) and lake.manifest(feed, month).rows):
+                raise NotReady(f"No {feed} rows for {month}. Deliver {feed}/month={month} first.")
+        except NotReady as error:
+            lacking[feed] = {"state": state, "why": str(error)}
+    new = [each for each in done if each["is_new"]]
+    counts = {name: sum(each[name] for each in new) for name in ("rows_in", "rows_out", "quarantined")}
+    return {"stage": "collection", **counts, "deliveries": len(new), "lacking": lacking}
+
+
 def _collect(
     delivery: Delivery,
     look_again: Callable[[], Delivery],
@@ -119,10 +168,12 @@ def _collect(
         already = known(db, lake, delivery, fingerprint)
     if already is not None:
         return already
+    refuse_unlisted(delivery)
     with spill_folder(lake) as folder:
         intake = take_in(delivery, config.sources, lake, folder)
         quarantine = write_quarantine(lake, delivery, fingerprint, intake)
         refuse_above(intake, delivery, config.sources.share_of(feed), quarantine)
+        refuse_incomplete(delivery, intake, lake, config)
         parts = write_parts(lake, delivery, fingerprint, intake, config)
     with db.begin():
         lock(db, "lake", feed, period[:7])

@@ -16,6 +16,7 @@ from include.domain.errors import BadInput, NotReady
 from include.domain.months import first_day, last_day, month_start, parse_month
 
 COMPLETE = "_COMPLETE"
+MANIFEST = "_MANIFEST.csv"
 READABLE = (".csv", ".csv.gz", ".parquet")
 
 _FOLDER = re.compile(r"(month|day)=(.*)")
@@ -37,13 +38,18 @@ class Delivery:
     content: str = ""
 
     @property
+    def has_manifest(self) -> bool:
+        return (self.folder / MANIFEST).is_file()
+
+    @property
     def name(self) -> str:
         return f"{self.feed}/{self.folder.name}"
 
     def state(self) -> tuple[tuple[str, int, int], ...]:
         """Name, size and time of change of each file: differs when somebody writes while we read."""
+        listed = [self.folder / MANIFEST] if self.has_manifest else []
         with self._told_plainly():
-            told = [(path.name, path.stat()) for path in self.files]
+            told = [(path.name, path.stat()) for path in (*self.files, *listed)]
         return tuple((name, stat.st_size, stat.st_mtime_ns) for name, stat in told)
 
     def fingerprint(self, declared: str) -> str:
@@ -56,6 +62,8 @@ class Delivery:
                 hashed = hashlib.file_digest(content, "sha256").hexdigest()
                 size = content.tell()
             digest.update(f"\n{written(path.name)}\0{size}\0{hashed}".encode())
+        if self.has_manifest:
+            digest.update((self.folder / MANIFEST).read_bytes())
         return digest.hexdigest()
 
     @contextmanager

@@ -57,6 +57,10 @@ class Intake:
         repeated = _spilled(self.folder, "repeated")
         return spilled.join(repeated, on=["file", "line"], how="anti").select(*self.columns).sort(self.key)
 
+    def spilled(self) -> pl.LazyFrame:
+        """All typed rows that were read, repeated ones as well."""
+        return _spilled(self.folder, "accepted")
+
     def quarantined(self) -> pl.LazyFrame:
         """All rows put aside: file, line, column, reason and the raw row."""
         return pl.concat([_spilled(self.folder, "broken"), _spilled(self.folder, "repeated")])

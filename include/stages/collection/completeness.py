@@ -1,0 +1,117 @@
+"""Whether all of a delivery has come: by the operator's own list of files, or beside the month before."""
+
+import csv
+from collections.abc import Mapping
+
+import polars as pl
+
+from include.config import Config
+from include.domain.errors import BadInput, NotReady
+from include.domain.months import shift
+from include.lake import Lake
+from include.stages.collection.deliveries import MANIFEST, Delivery, is_day, written
+from include.stages.collection.intake import Intake
+
+_NAMED_AT_MOST = 20
+_EVERYWHERE = "all regions"
+
+Counts = Mapping[str, int]
+
+
+def listed(delivery: Delivery) -> Counts | None:
+    """File → rows by the delivery's _MANIFEST.csv; None without one, BadInput when it cannot be read."""
+    if not delivery.has_manifest:
+        return None
+    where = f"{delivery.name}/{MANIFEST}"
+    try:
+        with (delivery.folder / MANIFEST).open(encoding="utf-8-sig", newline="") as content:
+            rows = [
+                {str(name).strip(): value for name, value in row.items()} for row in csv.DictReader(content)
+            ]
+            return {row["file"].strip(): int(row["rows"]) for row in rows}
+    except (KeyError, ValueError, AttributeError, csv.Error, TypeError):
+        raise BadInput(f"{where} is no CSV with the columns file and rows. Deliver it again.") from None
+    except OSError as error:
+        raise NotReady(f"{where} cannot be read: {error.strerror}. Deliver it again.") from None
+
+
+def refuse_unlisted(delivery: Delivery) -> None:
+    """NotReady when the files are not those that the manifest lists; before anything is read."""
+    wanted, present = listed(delivery), {written(path.name) for path in delivery.files}
+    if wanted is None or wanted.keys() == present:
+        return
+    absent, more = sorted(wanted.keys() - present), sorted(present - wanted.keys())
+    told = [f"{_first(absent)} not delivered yet"] if absent else []
+    told += [f"{_first(more)} not listed"] if more else []
+    raise NotReady(
+        f"{delivery.name} is incomplete: {' and '.join(told)} by {MANIFEST} "
+        f"({len(present)} of {len(wanted)} files). Deliver what it lists."
+    )
+
+
+def refuse_incomplete(delivery: Delivery, intake: Intake, lake: Lake, config: Config) -> None:
+    """NotReady, naming files or regions and counts, when rows are missing or too many.
+
+    The manifest decides where there is one. Otherwise each region of a required month feed must hold about
+    as many rows as the month before; a first month has nothing to be compared with.
+    """
+    wanted = listed(delivery)
+    if wanted is not None:
+        _refuse_miscounted(delivery, intake.read, wanted)
+    elif config.sources.feeds[delivery.feed].required and not is_day(delivery.period):
+        _refuse_outside_band(delivery, intake, lake, config)
+
+
+def _refuse_miscounted(delivery: Delivery, read: Counts, wanted: Counts) -> None:
+    wrong = [
+        f"{name} has {read.get(name, 0):,} rows of {rows:,}"
+        for name, rows in wanted.items()
+        if read.get(name) != rows
+    ]
+    if wrong:
+        raise NotReady(
+            f"{delivery.name} is incomplete: {_first(wrong)} by {MANIFEST}. "
+            "Deliver the rest, or mend the list."
+        )
+
+
+def _refuse_outside_band(delivery: Delivery, intake: Intake, lake: Lake, config: Config) -> None:
+    feed, before = delivery.feed, shift(delivery.period, -1)
+    if not lake.has(feed, before) or not lake.manifest(feed, before).rows:
+        return
+    bounds = config.sources.completeness
+    profile = lake.scan("subscribers", before) if lake.has("subscribers", before) else None
+    stood, came = (_by_region(rows, profile) for rows in (lake.scan(feed, before), intake.spilled()))
+    if stood.keys() == {_EVERYWHERE} or came.keys() == {_EVERYWHERE}:
+        stood, came = ({_EVERYWHERE: sum(counts.values())} for counts in (stood, came))
+    wrong = [
+        f"{region} has {came.get(region, 0):,} rows ({rows:,} the month before)"
+        for region, rows in sorted(stood.items())
+        if rows >= bounds.least_rows and abs(came.get(region, 0) - rows) > bounds.band * rows
+    ]
+    if wrong:
+        raise NotReady(
+            f"{delivery.name} is incomplete: {_first(wrong)}; {bounds.band:.0%} more or less would pass. "
+            f"Nothing was published. Deliver the rest, or list the files in a {MANIFEST} if this is all."
+        )
+
+
+def _by_region(rows: pl.LazyFrame, profile: pl.LazyFrame | None) -> dict[str, int]:
+    """Rows by region: the row's own, else that of the profile of the month before.
+
+    Both months are counted by the same profile, so that it does not matter which feed comes first.
+    """
+    names = rows.collect_schema().names()
+    if "region_code" not in names:
+        if profile is None or "region_code" not in profile.collect_schema().names():
+            return {_EVERYWHERE: rows.select(pl.len()).collect(engine="streaming").item()}
+        rows = rows.select("subscriber_id").join(
+            profile.select("subscriber_id", "region_code"), on="subscriber_id"
+        )
+    counted = rows.drop_nulls("region_code").group_by("region_code").len().collect(engine="streaming")
+    return dict(counted.iter_rows())
+
+
+def _first(names: list[str]) -> str:
+    more = len(names) - _NAMED_AT_MOST
+    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more:,} more" if more > 0 else "")
