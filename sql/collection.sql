@@ -53,3 +53,24 @@ select
     coalesce(sum(rows_quarantined), 0)::bigint as rows_quarantined
 from deliveries
 where is_current and left(period, 7) = :month;
+
+-- name: quarantine_of_month
+-- What was put aside from the deliveries that stand for a month, the most rows first.
+select
+    deliveries.feed,
+    deliveries.period,
+    quarantine_summary.file,
+    quarantine_summary.column_name,
+    quarantine_summary.reason,
+    quarantine_summary.rows,
+    quarantine_summary.first_line
+from quarantine_summary
+inner join deliveries on quarantine_summary.delivery_id = deliveries.delivery_id
+where deliveries.is_current and left(deliveries.period, 7) = :month
+order by
+    quarantine_summary.rows desc,
+    deliveries.feed,
+    deliveries.period,
+    quarantine_summary.file,
+    quarantine_summary.column_name,
+    quarantine_summary.reason;

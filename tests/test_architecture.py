@@ -38,7 +38,7 @@ BAD = [
     ("heavy", "dags/x.py", "import polars as pl"),
     ("heavy", "plugins/x.py", "try:\n    from sqlalchemy import text\nexcept ImportError:\n    raise"),
     ("heavy", "dags/x.py", "from include.lake import Lake"),
-    ("pickle", "include/lake.py", "import pickle"),
+    ("pickle", "include/lake/__init__.py", "import pickle"),
     ("pickle", "include/stages/x.py", "def f():\n    from joblib import dump"),
     ("except", "include/loop.py", "try:\n    f()\nexcept:\n    raise"),
     ("except", "include/loop.py", "try:\n    f()\nexcept Exception:\n    pass"),

@@ -102,6 +102,10 @@ class Lake:
         hashes = [zlib.crc32((text or "").encode()) % self.shards for text in ids.to_list()]
         return pl.Series("shard", hashes, dtype=pl.UInt32)
 
+    def tables(self) -> list[str]:
+        """The tables that have a published month."""
+        return sorted({path.parent.parent.name for path in self.root.glob(f"*/month=*/{_MANIFEST}")})
+
     def months(self, table: str) -> list[str]:
         """The published months of a table, oldest first."""
         return sorted(path.parent.name[6:] for path in self.root.glob(f"{table}/month=*/{_MANIFEST}"))
@@ -168,6 +172,15 @@ class Lake:
         after = _successor(before, wanted, period)
         self._refuse_unwritten(after)
         return self._replace_manifest(before, after)
+
+    def adopt(self, manifest: Manifest) -> Manifest:
+        """Publish a month of another lake, its parts written here, under the fingerprints it is known by."""
+        self._refuse_unwritten(manifest)
+        return self._replace_manifest(None, replace(manifest, superseded={}))
+
+    def part_path(self, manifest: Manifest, part: Part) -> Path:
+        """The file of a live part."""
+        return self._month(manifest.table, manifest.month) / part.name
 
     def write_file(self, name: str, content: bytes) -> None:
         """Put a small file (a model, a card) at `name` relative to the root, in one atomic step."""

@@ -1,0 +1,123 @@
+"""Looking after a lake: what it holds, whether that is sound, the same rows in another number of shards."""
+
+import shutil
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+
+import polars as pl
+
+from include.domain.errors import BadInput
+from include.lake import SUBSCRIBERS_PER_SHARD, Lake, Manifest, Part
+
+_ID = "subscriber_id"
+
+
+def described(lake: Lake) -> pl.DataFrame:
+    """One row per published table and month: table, month, files, rows, bytes, complete."""
+    rows = [
+        {
+            "table": manifest.table,
+            "month": manifest.month,
+            "files": len(manifest.parts),
+            "rows": manifest.rows,
+            "bytes": sum(_size(lake.part_path(manifest, part)) for part in manifest.parts),
+            "complete": manifest.facts.get("complete"),
+        }
+        for manifest in manifests(lake)
+    ]
+    schema = {"table": pl.String, "month": pl.String, "files": pl.Int64, "rows": pl.Int64}
+    return pl.DataFrame(rows, schema={**schema, "bytes": pl.Int64, "complete": pl.Boolean})
+
+
+def manifests(lake: Lake) -> Iterator[Manifest]:
+    """Every published month of every table."""
+    for table in lake.tables():
+        for month in lake.months(table):
+            yield lake.manifest(table, month)
+
+
+def faults(lake: Lake) -> list[str]:
+    """What is wrong with the live files, one sentence each; nothing when readers can trust them all."""
+    return [
+        fault
+        for manifest in manifests(lake)
+        for part in manifest.parts
+        if (fault := _fault(lake, manifest, part))
+    ]
+
+
+def _fault(lake: Lake, manifest: Manifest, part: Part) -> str | None:
+    where = f"{manifest.table} of {manifest.month}, {part.name}"
+    cure = "Run the stage that makes it again, or restore the file."
+    try:
+        scanned = pl.scan_parquet(lake.part_path(manifest, part), hive_partitioning=False)
+        wanted = [name for name in scanned.collect_schema().names() if name == _ID]
+        rows = scanned.select(pl.len()).collect().item()
+        ids = scanned.select(wanted).collect().to_series() if wanted else None
+    except FileNotFoundError:
+        return f"{where} is gone. {cure}"
+    except (pl.exceptions.PolarsError, OSError):
+        return f"{where} cannot be read. {cure}"
+    if rows != part.rows:
+        return f"{where} holds {rows:,} rows instead of {part.rows:,}. {cure}"
+    if ids is not None and not ids.is_sorted():
+        return f"{where} is not sorted by {_ID}. {cure}"
+    if ids is not None and not (lake.shard_of(ids) == part.shard).all():
+        return f"{where} holds subscribers of another shard than {part.shard}. {cure}"
+    return None
+
+
+def resharded(lake: Lake, to: str | Path, shards: int) -> Lake:
+    """A new lake in the folder `to` with the same months in `shards` shards, and all else as it stands.
+
+    The old lake is only read, so that the loop may go on meanwhile; point CHURN_LAKE to the new one between
+    two runs. BadInput when `to` is not empty.
+    """
+    target = Path(to)
+    if shards < 1:
+        raise BadInput(f"A lake cannot have {shards} shards. Give 1 or more.")
+    if target.exists() and any(target.iterdir()):
+        raise BadInput(f"{target} is not empty. Give a folder that does not exist yet.")
+    made = Lake.create(target, shards * SUBSCRIBERS_PER_SHARD)
+    for manifest in manifests(lake):
+        made.adopt(_moved(lake, made, manifest))
+    _copy_the_rest(lake, made)
+    return made
+
+
+def _moved(lake: Lake, made: Lake, manifest: Manifest) -> Manifest:
+    parts: list[Part] = []
+    for period in dict.fromkeys(part.period for part in manifest.parts):
+        paths = [lake.part_path(manifest, part) for part in manifest.parts if part.period == period]
+        rows = pl.scan_parquet(paths, hive_partitioning=False)
+        has_ids = _ID in rows.collect_schema().names()
+        for shard in range(made.shards):
+            inside = rows.filter(_shard(made) == shard) if has_ids else rows if shard == 0 else rows.clear()
+            day = period if period != manifest.month else None
+            parts.append(made.write_part(manifest.table, manifest.month, shard, inside, "reshard", day))
+    if sum(part.rows for part in parts) != manifest.rows:
+        raise BadInput(
+            f"{manifest.table} of {manifest.month} would lose rows. Mend what `verify` tells first."
+        )
+    return replace(manifest, parts=tuple(parts))
+
+
+def _shard(lake: Lake) -> pl.Expr:
+    return pl.col(_ID).map_batches(lake.shard_of, return_dtype=pl.UInt32)
+
+
+def _copy_the_rest(lake: Lake, made: Lake) -> None:
+    """Models, quarantine and whatever else lies beside the tables."""
+    own = {"lake.json", *lake.tables()}
+    for path in lake.root.iterdir():
+        if path.name in own or path.name.startswith("."):
+            continue
+        if path.is_dir():
+            shutil.copytree(path, made.root / path.name)
+        else:
+            shutil.copy2(path, made.root / path.name)
+
+
+def _size(path: Path) -> int:
+    return path.stat().st_size if path.exists() else 0

@@ -1,0 +1,115 @@
+"""Describing, verifying and resharding a lake changes no row."""
+
+from pathlib import Path
+
+import polars as pl
+import pytest
+
+from include.domain.errors import BadInput
+from include.lake import Lake
+from include.lake.__main__ import main
+from include.lake.upkeep import described, faults, resharded
+
+MONTH = "2026-10"
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    """Three shards with a month table, a table by days and one without subscribers, and a model."""
+    made = Lake.create(tmp_path / "lake", subscribers=1_500_000)
+    ids = pl.Series("subscriber_id", [f"S{number}" for number in range(200)])
+    rows = pl.DataFrame({"subscriber_id": ids, "bill": range(200)})
+    shards = made.shard_of(ids)
+    parts = [made.write_part("usage_months", MONTH, n, rows.filter(shards == n), "run") for n in range(3)]
+    made.publish("usage_months", MONTH, parts, fingerprint="known", facts={"complete": True})
+    for day in ("2026-10-03", "2026-10-04"):
+        parts = [made.write_part("changes", MONTH, n, rows.filter(shards == n), "run", day) for n in range(3)]
+        made.publish("changes", MONTH, parts, fingerprint=day, period=day)
+    events = pl.DataFrame({"event_id": ["E1", "E2"]})
+    parts = [
+        made.write_part("market_events", MONTH, n, events if n == 0 else events.clear(), "run")
+        for n in range(3)
+    ]
+    made.publish("market_events", MONTH, parts)
+    made.write_file("models/v1/model.json", b"{}")
+    return made
+
+
+def rows_of(lake: Lake, table: str) -> list[tuple[object, ...]]:
+    return sorted(lake.scan(table, MONTH).collect().rows())
+
+
+@pytest.mark.parametrize("shards", [1, 2, 8])
+def test_another_number_of_shards_holds_the_same_rows(lake: Lake, tmp_path: Path, shards: int) -> None:
+    made = resharded(lake, tmp_path / "new", shards)
+    assert Lake(tmp_path / "new").shards == shards
+    for table in ("usage_months", "changes", "market_events"):
+        assert rows_of(made, table) == rows_of(lake, table)
+        old, new = lake.manifest(table, MONTH), made.manifest(table, MONTH)
+        assert (new.fingerprint, new.facts, new.periods) == (old.fingerprint, old.facts, old.periods)
+        assert {part.shard for part in new.parts} == set(range(shards))
+    assert faults(made) == []
+    assert made.read_file("models/v1/model.json") == b"{}"
+
+
+def test_a_day_can_be_replaced_in_the_new_lake(lake: Lake, tmp_path: Path) -> None:
+    made = resharded(lake, tmp_path / "new", 1)
+    part = made.write_part(
+        "changes", MONTH, 0, pl.DataFrame({"subscriber_id": ["S1"], "bill": [1]}), "r", "2026-10-03"
+    )
+    made.publish("changes", MONTH, [part], period="2026-10-03")
+    assert made.manifest("changes", MONTH).rows == 201
+
+
+def test_a_lake_is_not_written_over(lake: Lake, tmp_path: Path) -> None:
+    with pytest.raises(BadInput, match="is not empty"):
+        resharded(lake, lake.root, 2)
+    with pytest.raises(BadInput, match="cannot have 0 shards"):
+        resharded(lake, tmp_path / "new", 0)
+
+
+def test_a_sound_lake_is_described_and_has_no_faults(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    assert described(lake).select("table", "files", "rows").rows() == [
+        ("changes", 6, 400),
+        ("market_events", 3, 2),
+        ("usage_months", 3, 200),
+    ]
+    assert main(["describe", "--lake", str(lake.root)]) == 0
+    assert "usage_months            2026-10        3            200" in capsys.readouterr().out
+    assert main(["verify", "--lake", str(lake.root)]) == 0
+    assert "3 months of tables looked at, 0 files at fault." in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("harm", "told"),
+    [
+        (lambda path: path.unlink(), "is gone"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "cannot be read"),
+        (lambda path: pl.read_parquet(path)[1:].write_parquet(path), "rows instead of"),
+        (lambda path: pl.read_parquet(path).reverse().write_parquet(path), "not sorted"),
+        (lambda path: _move_all(path), "of another shard"),
+    ],
+    ids=["gone", "cut", "row lost", "unsorted", "other shard"],
+)
+def test_what_harms_a_file_is_found(lake: Lake, harm, told, capsys) -> None:  # type: ignore[no-untyped-def]
+    manifest = lake.manifest("usage_months", MONTH)
+    harm(lake.part_path(manifest, manifest.parts[1]))
+    assert main(["verify", "--lake", str(lake.root)]) == 1
+    printed = capsys.readouterr().out
+    assert told in printed
+    assert "1 files at fault" in printed
+
+
+def _move_all(path: Path) -> None:
+    frame = pl.read_parquet(path)
+    frame.with_columns(pl.lit("S0").alias("subscriber_id")).write_parquet(path)
+
+
+def test_the_command_tells_where_the_new_lake_is(
+    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    new = str(tmp_path / "new")
+    assert main(["reshard", "--lake", str(lake.root), "--to", new, "--shards", "2"]) == 0
+    assert f"{new} holds the same rows in 2 shards instead of 3." in capsys.readouterr().out
+    assert main(["reshard", "--lake", str(lake.root), "--to", new, "--shards", "2"]) == 1
+    assert capsys.readouterr().err.startswith("BadInput: ")
