@@ -36,6 +36,20 @@ def test_the_worst_stand_first_with_file_column_reason_rows_and_line(
     assert capsys.readouterr().out == "Nothing of 2026-11 is in quarantine.\n"
 
 
+def test_the_report_of_a_run_tells_the_worst(
+    tmp_path: Path, db: Connection, lake: Lake, config: Config
+) -> None:
+    operator = Operator(tmp_path / "landing", db, lake, lenient(config))
+    operator.deliver("subscribers", "subscriber_id,joined_on\nS1,2024-01-01\n")
+    operator.deliver("usage_months", usage("S1,1,1,1", "S2,x,1,1", "S3,y,1,1"))
+    for feed in ("subscribers", "usage_months"):
+        operator.collect(feed)
+    assert operator.report()["notes"][-1] == (
+        "2 rows of usage_months 2026-10 are in quarantine: bill_yuan is not an amount, "
+        "first in line 3 of part-1.csv"
+    )
+
+
 def test_what_is_missing_is_said_in_one_sentence(capsys: pytest.CaptureFixture[str]) -> None:
     assert main(["--month", MONTH]) == 1
     assert "Give --db, or set AIRFLOW_CONN_CHURN_DB" in capsys.readouterr().err

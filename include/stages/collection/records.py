@@ -79,7 +79,8 @@ def _told_plainly(path: Path) -> Iterator[None]:
         raise BadInput(f"{path.name} is cut off or no gzip file. Deliver it again.") from None
     except OSError as error:
         raise BadInput(f"{path.name} cannot be read: {error.strerror or error}. Deliver it again.") from None
-    except pl.exceptions.PolarsError as error:
+    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
+        # Polars panics, which is no Exception, on some pages of a damaged Parquet file.
         cause = " ".join(str(error).split())[:200]
         raise BadInput(f"{path.name} cannot be read as Parquet: {cause}. Deliver it again.") from None
 

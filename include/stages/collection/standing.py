@@ -14,6 +14,8 @@ from include.lake import Lake
 from include.queries import load
 
 _NAMED_AT_MOST = 20
+# How many causes of quarantine the run itself tells; `python -m include.quarantine` tells all.
+_WORST = 5
 
 
 def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime) -> dict[str, Any]:
@@ -28,6 +30,7 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
             raise NotReady(f"No {feed} rows for {month}. Deliver {feed}/month={month} first.")
     with db.begin():
         totals = db.execute(load("collection")["month_totals"], {"month": month}).one()
+        aside = db.execute(load("collection")["quarantine_of_month"], {"month": month}).fetchmany(_WORST)
     missing = [feed for feed in config.sources.feeds if not lake.has(feed, month)]
     stand = {feed: lake.manifest(feed, month).facts for feed in config.sources.feeds if feed not in missing}
     absent = {
@@ -47,8 +50,15 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
         "missing_columns": {feed: names for feed, names in absent.items() if names},
         "ignored_columns": ignored,
         "usage_without_profile": unprofiled,
-        "notes": _notes(config, month, missing, absent, ignored, unprofiled),
+        "notes": [*_notes(config, month, missing, absent, ignored, unprofiled), *map(_put_aside, aside)],
     }
+
+
+def _put_aside(row: Any) -> str:
+    return (
+        f"{row.rows:,} rows of {row.feed} {row.period} are in quarantine: {row.column_name} {row.reason}, "
+        f"first in line {row.first_line} of {row.file}"
+    )
 
 
 def _usage_without_profile(lake: Lake, month: str) -> int:
