@@ -21,7 +21,7 @@ import sqlalchemy as sa
 from include import cycles, database, settings
 from include.config import Config, load_config
 from include.domain.errors import BadInput, LoopError
-from include.domain.months import ZONE, parse_month
+from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
 from include.stages import collection, dispatch, features, follow_up, grading, prediction, training
 
@@ -162,17 +162,6 @@ def stages_between(first: str | None, last: str | None) -> list[str]:
     return names[start : end + 1]
 
 
-def instant(text: str) -> datetime:
-    """An aware instant from ISO text; BadInput without a time zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"'{text}' is not an instant. Write it as 2026-11-05T06:00+08:00.") from None
-    if moment.tzinfo is None:
-        raise BadInput(f"The instant '{text}' has no time zone. Write it as {text}+08:00.")
-    return moment
-
-
 def _run_id() -> str:
     return uuid4().hex[:12]
 
@@ -209,7 +198,8 @@ def main(words: list[str] | None = None) -> int:
 def _run(told: argparse.Namespace) -> None:
     month = parse_month(told.month)
     first, last = stages_between(told.first, told.last)[0], told.last
-    as_of, now = (instant(text) if text else None for text in (told.as_of, told.now))
+    as_of = parse_instant(told.as_of, "--as-of") if told.as_of else None
+    now = parse_instant(told.now, "--now") if told.now else None
     if not told.landing.is_dir():
         raise BadInput(
             f"The landing folder {told.landing} does not exist. Give the folder deliveries land in."

@@ -6,7 +6,7 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.domain.errors import BadInput
-from include.domain.months import parse_month
+from include.domain.months import parse_instant, parse_month
 from include.orchestration import CAMPAIGN, Workplace, called, workplace
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
@@ -27,7 +27,7 @@ def open_cycle(params: Mapping[str, Any], partition_key: str | None) -> dict[str
 
     with workplace() as place:
         month = month_of_run(params["month"], partition_key)
-        opened = _opened(place, month, instant(params["as_of"]))
+        opened = _opened(place, month, parse_instant(params["as_of"]) if params["as_of"] else None)
         collection.open_lake(lake_root(), place.landing, place.config)
         return opened
 
@@ -57,19 +57,6 @@ def month_of_run(param: str | None, partition_key: str | None) -> str:
     if not named:
         raise BadInput('This run has no month. Trigger it with the Param month, like {"month": "2026-10"}.')
     return parse_month(named)
-
-
-def instant(text: str | None) -> datetime | None:
-    """An aware instant from ISO text, None from nothing; BadInput without a time zone."""
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"as_of '{text}' is not an instant. Write it as 2026-11-05T06:00+08:00.") from None
-    if moment.tzinfo is None:
-        raise BadInput(f"as_of '{text}' has no time zone. Write it as {text}+08:00.")
-    return moment
 
 
 def by_feed_and_month(deliveries: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:

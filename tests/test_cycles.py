@@ -66,7 +66,7 @@ def test_the_configuration_is_kept_with_its_text(db, config):
     ("as_of", "told"),
     [
         (datetime(2026, 10, 31, 23, tzinfo=ZONE), "lies before the end of 2026-10"),
-        (datetime(2026, 11, 5, 6), "has no time zone"),
+        (datetime(2026, 11, 5, 6), "has no time zone"),  # noqa: DTZ001
     ],
 )
 def test_an_impossible_as_of_is_refused(db, config, as_of, told):

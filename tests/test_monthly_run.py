@@ -1,12 +1,10 @@
 """Which month and cycle a run works on, and how its deliveries become tasks."""
 
-from datetime import UTC, datetime
-
 import pytest
 
 from include import monthly_run
 from include.domain.errors import BadInput
-from include.monthly_run import by_feed_and_month, instant, month_of_run
+from include.monthly_run import by_feed_and_month, month_of_run
 
 PARAMS = {"month": "2026-10", "as_of": None}
 
@@ -29,21 +27,6 @@ def test_neither_is_refused_with_an_example():
 def test_a_partition_key_of_a_day_is_refused():
     with pytest.raises(BadInput, match="2026-10-05"):
         month_of_run(None, "2026-10-05")
-
-
-def test_an_instant_keeps_its_offset():
-    assert instant("2014-10-06T06:00+08:00") == datetime(2014, 10, 5, 22, tzinfo=UTC)
-
-
-def test_the_form_leaves_an_empty_instant_empty():
-    assert instant(None) is None
-    assert instant("") is None
-
-
-@pytest.mark.parametrize("text", ["2014-10-06T06:00", "yesterday", "2014-10-06"])
-def test_an_instant_without_a_time_zone_is_refused(text):
-    with pytest.raises(BadInput, match=text):
-        instant(text)
 
 
 def test_the_days_of_a_month_become_one_task():

@@ -125,7 +125,7 @@ def test_who_must_not_be_called_is_in_neither_arm_and_counted_by_reason(db, lake
         lake, "contact_limits", "2026-09",
         [
             {"subscriber_id": "S0004", "kind": "refused", "valid_from": date(2026, 9, 1), "valid_to": date(2026, 9, 2)},
-            {"subscriber_id": "S0005", "kind": "do_not_disturb", "valid_from": date(2026, 9, 1), "valid_to": date(2026, 9, 2)},
+            {"subscriber_id": "S0005", "kind": "red_list", "valid_from": date(2026, 9, 1), "valid_to": date(2026, 9, 2)},
             {"subscriber_id": "S0006", "kind": "red_list", "valid_from": date(2026, 9, 1), "valid_to": None},
         ],
         LIMITS,
@@ -212,8 +212,8 @@ def test_a_top_up_adds_new_high_risk_within_the_capacity_left(db, lake, config):
         )
         db.execute(
             sa.text(
-                "insert into warnings select campaign, cycle, 1, 'N' || n, 'N' || n, cluster, probability, model_version,"
-                " grade, tier, 100 + n, rule_hits, rule_points, value_yuan, region_code, branch_code, tenure_months"
+                "insert into warnings select campaign, cycle, 1, 'N' || n, 'N' || n, cluster, probability,"
+                " model_version, grade, tier, 100 + n, rule_hits, rule_points, value_yuan, region_code, branch_code, tenure_months"
                 " from warnings cross join generate_series(1, 5) as n where rank = 1"
             )
         )
