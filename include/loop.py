@@ -17,6 +17,7 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from include import cycles, database, settings
 from include.config import Config, load_config
@@ -25,9 +26,9 @@ from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
 from include.stages import collection, dispatch, features, follow_up, grading, prediction, training
 
-CAMPAIGN = "churn_warning"
-
 Result = dict[str, Any]
+
+_AGAIN = "Then run the same command again: what is done is not done twice."
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Loop:
     train: bool = False
     dispatch_late: bool = False
     top_up: bool = False
-    campaign: str = CAMPAIGN
+    campaign: str = settings.CAMPAIGN
 
     def run(self, first: str | None = None, last: str | None = None) -> Iterator[Result]:
         """Run the stages from `first` to `last` in order; yield each one's counts, seconds and peak memory."""
@@ -190,9 +191,19 @@ def main(words: list[str] | None = None) -> int:
     try:
         _run(told)
     except LoopError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+        return _told_as_failure(type(error).__name__, str(error))
+    except OperationalError as error:
+        cause = str(error.orig).strip().splitlines()[0]
+        return _told_as_failure("NotReady", f"The database failed: {cause}. {_AGAIN}")
+    except OSError as error:
+        cause = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        return _told_as_failure(type(error).__name__, f"{cause}. Mend the folder or free its disk. {_AGAIN}")
     return 0
+
+
+def _told_as_failure(kind: str, sentence: str) -> int:
+    print(f"{kind}: {' '.join(sentence.split())}", file=sys.stderr)
+    return 1
 
 
 def _run(told: argparse.Namespace) -> None:

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, Any
 
 from include.domain.errors import BadInput
 from include.domain.months import parse_instant, parse_month
-from include.orchestration import CAMPAIGN, Workplace, called, workplace
+from include.orchestration import Workplace, called, workplace
+from include.settings import CAMPAIGN
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from sqlalchemy import Connection

@@ -26,8 +26,6 @@ if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from include.config import Config
     from include.lake import Lake
 
-CAMPAIGN = "churn_warning"
-
 #: Told whenever a month becomes labelled: what really happened to its subscribers is known.
 LABELS = Asset("labels", uri="churn://labels", group="churn")
 
@@ -175,7 +173,11 @@ def called(
     arguments: Mapping[str, Any],
 ) -> Any:
     """Call `function` with what it asks for, at a `place` opened already."""
-    facts = {**cycle, "as_of": datetime.fromisoformat(cycle["as_of"])} if cycle else {"campaign": CAMPAIGN}
+    facts = (
+        {**cycle, "as_of": datetime.fromisoformat(cycle["as_of"])}
+        if cycle
+        else {"campaign": settings.CAMPAIGN}
+    )
     asked = [name for name in inspect.signature(function).parameters if name not in arguments]
     given = {name: facts[name] for name in asked if name in facts}
     opened = {name: getattr(place, name) for name in asked if name not in facts and hasattr(Workplace, name)}

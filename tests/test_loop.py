@@ -1,6 +1,7 @@
 """The closed loop end to end without Airflow: ten subscribers from landing files to a closed ticket and back."""
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -217,6 +218,39 @@ def test_a_wrong_word_is_one_sentence_and_a_non_zero_exit(words, told, landing, 
     given |= dict(zip(words[::2], words[1::2], strict=True))
     assert main([word for pair in given.items() for word in pair]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_a_lake_that_cannot_be_written_is_one_line(landing, tmp_path, database_url, capsys):
+    (tmp_path / "file").touch()
+    words = ["--landing", str(landing), "--lake", str(tmp_path / "file" / "lake"), "--db", database_url]
+    assert main([*words, "--month", MONTH]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "file") in told
+    assert told.endswith("Then run the same command again: what is done is not done twice.")
+
+
+def test_a_disk_that_fills_up_is_one_line(landing, tmp_path, database_url, capsys, monkeypatch):
+    def full(*_given, **_named):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Lake, "publish", full)
+    words = ["--landing", str(landing), "--lake", str(tmp_path / "lake"), "--db", database_url]
+    assert main([*words, "--month", MONTH]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("OSError: No space left on device. ")
+
+
+def test_a_database_that_goes_away_is_one_line(landing, tmp_path, database_url, capsys, monkeypatch):
+    def cut_off(loop, _cycle):
+        with loop.db.begin():
+            loop.db.execute(sa.text("reset role"))
+            loop.db.execute(sa.text("select pg_terminate_backend(pg_backend_pid())"))
+
+    monkeypatch.setitem(STAGES, "features", cut_off)
+    words = ["--landing", str(landing), "--lake", str(tmp_path / "lake"), "--db", database_url]
+    assert main([*words, "--month", MONTH, "--until", "features"]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("NotReady: The database failed: terminating connection")
 
 
 def test_a_month_without_usage_says_what_to_deliver(landing, lake, database_url, capsys):

@@ -15,8 +15,8 @@ from include.local.airflow import DAGS, LOOP, run_dag_once, start_airflow, start
 from include.local.progress import tell, tell_result
 from include.local.sites import Site
 from include.local.steps import once, results, run, together
-from include.local.summary import CAMPAIGN, ask, summarise
-from include.settings import ROOT
+from include.local.summary import ask, summarise
+from include.settings import CAMPAIGN, ROOT
 
 SUBSCRIBERS = 20_000
 HISTORY_MONTHS = 8

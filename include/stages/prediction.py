@@ -22,11 +22,10 @@ from include.stages.champions import POOLED, RULES, Champion
 
 #: Rows turned into a float32 matrix at a time: flat memory for any size of shard.
 CHUNK = 250_000
-CAMPAIGN = "churn_warning"
 
 
 def champions(
-    *, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime, campaign: str = CAMPAIGN
+    *, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime, campaign: str
 ) -> dict[str, Champion]:
     """Who scores `month` as known at `as_of`: cluster → champion (JSON), "pooled" for clusters not named.
 

@@ -45,7 +45,7 @@ def train(db: sa.Connection, lake: Lake, config: Config) -> dict[str, Any]:
 
 
 def champions(db: sa.Connection, lake: Lake, config: Config, month: str = "2026-09") -> dict[str, Any]:
-    return prediction.champions(db=db, lake=lake, config=config, month=month, as_of=AS_OF)
+    return prediction.champions(db=db, lake=lake, config=config, campaign=CAMPAIGN, month=month, as_of=AS_OF)
 
 
 def predict(
@@ -172,7 +172,9 @@ def test_a_champion_that_learned_from_an_older_month_does_not_score_it(
     province.live_through("2026-09")
     late = default_as_of("2026-11")
     training.train(db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-09", as_of=late, now=late)
-    chosen = prediction.champions(db=db, lake=lake, config=config, month="2026-08", as_of=late)
+    chosen = prediction.champions(
+        db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-08", as_of=late
+    )
     assert chosen["pooled"]["kind"] == "rules"
 
 
