@@ -269,6 +269,7 @@ def close_ticket(db, subscriber, customer, outcome, cycle, closed_at):
     insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at)
     select :campaign, :cycle, :cycle, :at, config_hash, :at from configurations on conflict do nothing;
     insert into arms values (:campaign, :cycle, :c, 'treated', 0.2, :at) on conflict do nothing;
+    insert into subscriber_arms values (:campaign, :cycle, :s, 'treated') on conflict do nothing;
     insert into assignments (campaign, cycle, subscriber_id, customer_key, epoch, arm,
         probability_of_assignment, rank, evidence, evidence_sha256, assigned_at)
     values (:campaign, :cycle, :s, :c, :cycle, 'treated', 0.8, 1, '{}', '', :at);
