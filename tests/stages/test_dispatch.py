@@ -26,6 +26,7 @@ from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle, put
 from tests.fixtures.work import hire
 
 NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
+SEPTEMBER = date(2026, 9, 1)
 CHANGES = {"subscriber_id": pl.String, "occurred_at": pl.Datetime("us", "UTC"), "kind": pl.String}
 LIMITS = {"subscriber_id": pl.String, "kind": pl.String, "valid_from": pl.Date, "valid_to": pl.Date}
 
@@ -125,9 +126,9 @@ def test_who_must_not_be_called_is_in_neither_arm_and_counted_by_reason(db, lake
     put(
         lake, "contact_limits", "2026-09",
         [
-            {"subscriber_id": "S0004", "kind": "refused", "valid_from": date(2026, 9, 1), "valid_to": date(2026, 9, 2)},
-            {"subscriber_id": "S0005", "kind": "red_list", "valid_from": date(2026, 9, 1), "valid_to": date(2026, 9, 2)},
-            {"subscriber_id": "S0006", "kind": "red_list", "valid_from": date(2026, 9, 1), "valid_to": None},
+            {"subscriber_id": "S0004", "kind": "refused", "valid_from": SEPTEMBER, "valid_to": SEPTEMBER},
+            {"subscriber_id": "S0005", "kind": "red_list", "valid_from": SEPTEMBER, "valid_to": SEPTEMBER},
+            {"subscriber_id": "S0006", "kind": "red_list", "valid_from": SEPTEMBER, "valid_to": None},
         ],
         LIMITS,
     )  # fmt: skip
@@ -283,7 +284,8 @@ def test_a_top_up_adds_new_high_risk_within_the_capacity_left(db, lake, config):
         db.execute(
             sa.text(
                 "insert into warnings select campaign, cycle, 1, 'N' || n, 'N' || n, cluster, probability,"
-                " model_version, grade, tier, 100 + n, rule_hits, rule_points, value_yuan, region_code, branch_code, tenure_months"
+                " model_version, grade, tier, 100 + n, rule_hits, rule_points, value_yuan, region_code, branch_code,"
+                " tenure_months"
                 " from warnings cross join generate_series(1, 5) as n where rank = 1"
             )
         )
@@ -303,9 +305,7 @@ def put_copy(lake: Lake, table: str, extra: list[str]) -> None:
     lake.publish(target, MONTH, [part], fingerprint="again", facts=manifest.facts | {"revision": 1})
 
 
-def test_evidence_is_the_same_bytes_whenever_it_is_made(
-    db, lake, config, role_url, database_url, execute, tmp_path
-):
+def test_evidence_is_the_same_bytes_whenever_it_is_made(db, lake, config, database_url, execute):
     given = graded_cycle(db, lake, config, people(20))
     dispatch(**given, now=NOW)
     mine = state(db)
@@ -316,7 +316,8 @@ def test_evidence_is_the_same_bytes_whenever_it_is_made(
     name = database_url.rpartition("/")[2]
     execute(
         "set session_replication_role = replica; delete from ticket_events; delete from tickets;"
-        " delete from assignments; delete from arms; delete from subscriber_arms; update cycles set fixed_at = null, fixed_facts = null",
+        " delete from assignments; delete from arms; delete from subscriber_arms;"
+        " update cycles set fixed_at = null, fixed_facts = null",
         database=name,
     )
     dispatch(**given, now=NOW + timedelta(days=7))
