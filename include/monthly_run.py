@@ -34,8 +34,11 @@ def open_cycle(params: Mapping[str, Any], partition_key: str | None) -> dict[str
 
 
 def reopen_cycle(cycle: Mapping[str, Any]) -> dict[str, Any]:
-    """The cycle as it stands now: a task cleared after the dispatch must not touch what people act on."""
-    with workplace() as place:
+    """The cycle as it stands now: a task cleared after the dispatch must not touch what people act on.
+
+    Its configuration stays the one the run was opened with.
+    """
+    with workplace(cycle) as place:
         return _opened(place, cycle["month"], datetime.fromisoformat(cycle["as_of"]))
 
 
@@ -72,7 +75,7 @@ def collect_periods(cycle: Mapping[str, Any], feed: str, periods: Iterable[str])
     """Collect the deliveries of one feed and month, one after the other; their counts added up."""
     from include.stages import collection
 
-    with workplace() as place:
+    with workplace(cycle) as place:
         done = [
             called(place, collection.collect, cycle, {"feed": feed, "period": period}) for period in periods
         ]

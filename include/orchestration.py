@@ -78,8 +78,9 @@ def told_plainly() -> Iterator[None]:
 class Workplace:
     """What a task may ask for, opened when first asked for and closed when its `stack` is."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, cycle: Mapping[str, Any] | None = None) -> None:
         self._stack = stack
+        self._cycle = cycle or {}
 
     @cached_property
     def db(self) -> "Connection":
@@ -101,7 +102,11 @@ class Workplace:
 
     @cached_property
     def config(self) -> "Config":
-        """The configuration of `CHURN_CONFIG`, read and validated now."""
+        """The configuration the task's cycle was opened with; without a cycle that of `CHURN_CONFIG` now."""
+        if config_hash := self._cycle.get("config_hash"):
+            from include.cycles import config_of
+
+            return config_of(self.db, config_hash)
         from include.config import load_config
 
         return load_config(settings.config_folder())
@@ -123,19 +128,22 @@ class Workplace:
 
 
 @contextmanager
-def workplace() -> Iterator[Workplace]:
-    """Open what is asked for, close it afterwards, and tell a LoopError plainly."""
+def workplace(cycle: Mapping[str, Any] | None = None) -> Iterator[Workplace]:
+    """Open what is asked for, close it afterwards, and tell a LoopError plainly.
+
+    All tasks of a `cycle` work with the configuration it was opened with: an edit meanwhile waits for the next.
+    """
     with told_plainly(), ExitStack() as stack:
-        yield Workplace(stack)
+        yield Workplace(stack, cycle)
 
 
 def run_stage(function: Callable[..., Any], cycle: Mapping[str, Any] | None = None, **arguments: Any) -> Any:
     """Call a stage function with what its parameters ask for by name; log and return its result.
 
-    `arguments` come first, then the `cycle` of `open_cycle` (campaign, cycle, month, as_of, revision), then
+    `arguments` come first, then the `cycle` of `open_cycle` (campaign, cycle, month, as_of, revision, …), then
     the `Workplace`. A result with counts gets `seconds` and `peak_mb`.
     """
-    with workplace() as place:
+    with workplace(cycle) as place:
         return called(place, function, cycle, arguments)
 
 
@@ -157,7 +165,7 @@ def finish_stage(
     `made` are the results of `write_part`: their parts are published, their seconds count as the stage's.
     """
     shards = list(made or ())
-    with workplace() as place:
+    with workplace(cycle) as place:
         parts = {} if made is None else {"parts": [each["part"] for each in shards]}
         result: dict[str, Any] = called(place, function, cycle, {**arguments, **parts})
         result["seconds"] = round(sum((each["seconds"] for each in shards), result["seconds"]), 2)

@@ -250,7 +250,7 @@ def test_a_database_that_goes_away_is_one_line(landing, tmp_path, database_url, 
     words = ["--landing", str(landing), "--lake", str(tmp_path / "lake"), "--db", database_url]
     assert main([*words, "--month", MONTH, "--until", "features"]) == 1
     (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith("NotReady: The database failed: terminating connection")
+    assert told.startswith("NotReady: The database failed: ")
 
 
 def test_a_month_without_usage_says_what_to_deliver(landing, lake, database_url, capsys):

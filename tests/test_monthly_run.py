@@ -1,10 +1,13 @@
 """Which month and cycle a run works on, and how its deliveries become tasks."""
 
+import shutil
+
 import pytest
 
-from include import monthly_run
+from include import monthly_run, settings
 from include.domain.errors import BadInput
 from include.monthly_run import by_feed_and_month, month_of_run
+from include.orchestration import run_stage
 
 PARAMS = {"month": "2026-10", "as_of": None}
 
@@ -55,6 +58,22 @@ def test_opening_lays_down_the_lake_and_opens_the_cycle_once(airflow_environment
     assert (airflow_environment / "lake" / "lake.json").exists()
     assert first == monthly_run.open_cycle(PARAMS, None)
     assert (first["as_of"], first["revision"]) == ("2026-11-05T06:00:00+08:00", 0)
+
+
+@pytest.mark.parametrize("edited", ["base_rate: 0.5\n", "not: [yaml"])
+def test_an_edit_while_a_run_waits_does_not_mix_two_configurations(
+    airflow_environment, tmp_path, monkeypatch, edited
+):
+    folder = tmp_path / "edited"
+    shutil.copytree(settings.config_folder(), folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    monkeypatch.setenv("CHURN_CONFIG", str(folder))
+    opened = monthly_run.open_cycle(PARAMS, None)
+    before = (folder / "grading.yaml").read_text("utf-8")
+    (folder / "grading.yaml").write_text(before + edited, "utf-8")
+    used = run_stage(lambda *, config: config, opened)
+    assert used.hash == opened["config_hash"]
+    assert used.texts["grading.yaml"] == before
+    assert monthly_run.reopen_cycle(opened) == opened
 
 
 def test_a_cycle_dispatched_meanwhile_is_reopened_as_a_revision(airflow_environment, db):

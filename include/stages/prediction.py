@@ -65,14 +65,16 @@ def publish(
     *,
     db: Connection,
     lake: Lake,
+    config: Config,
     campaign: str,
     cycle: str,
     month: str,
     parts: list[dict[str, Any]],
+    as_of: datetime,
     revision: int,
     champions: Mapping[str, Champion],
 ) -> dict[str, Any]:
-    """Make the parts of all shards the scores of the month; returns counts.
+    """Make the parts of all shards the scores of the month, marked with the run they came from; returns counts.
 
     The scores a dispatched cycle was made from stay: a late run of revision 0 leaves them as they are.
     """
@@ -95,7 +97,7 @@ def publish(
             month,
             made,
             fingerprint=_fingerprint(lake, month, champions),
-            facts={"champions": dict(champions), "revision": revision},
+            facts={"champions": dict(champions), **cycles.provenance(config, as_of, revision)},
         )
     return _counts(lake, month, manifest, champions)
 
@@ -129,10 +131,12 @@ def predict(
     return publish(
         db=db,
         lake=lake,
+        config=config,
         campaign=campaign,
         cycle=cycle,
         month=month,
         parts=parts,
+        as_of=as_of,
         revision=revision,
         champions=chosen,
     )
