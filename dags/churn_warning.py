@@ -207,7 +207,7 @@ def follow_up(cycle):
 
     @task(outlets=[LABELS])
     def announce(result: dict, outlet_events):
-        """Tell the asset labels which months became labelled."""
+        """Tell the asset labels which months await training."""
         announce_labels(result, outlet_events)
 
     announce(evaluate(cycle))

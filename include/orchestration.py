@@ -26,7 +26,7 @@ if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from include.config import Config
     from include.lake import Lake
 
-#: Told whenever a month becomes labelled: what really happened to its subscribers is known.
+#: Told while a labelled month awaits training: what really happened to its subscribers is known.
 LABELS = Asset("labels", uri="churn://labels", group="churn")
 
 #: No retry cures these; a person does. NotReady may cure itself while the retries wait.
@@ -232,10 +232,22 @@ def described(result: Mapping[str, Any]) -> str:
 
 
 def announce_labels(result: Mapping[str, Any], outlet_events: Any) -> None:
-    """Tell the asset `labels` which months became labelled; skipped when none did, to trigger nothing."""
-    if not result["labelled"]:
-        raise AirflowSkipException("No month became labelled.")
-    outlet_events[LABELS].extra = {"months": result["labelled"]}
+    """Tell the asset `labels` which months no training has seen; skipped when there are none.
+
+    Told again every time until a training has run: an event lost to a kill or a paused DAG comes back.
+    """
+    if not result["untaught"]:
+        raise AirflowSkipException("Every labelled month has been trained on.")
+    outlet_events[LABELS].extra = {"months": result["untaught"]}
+
+
+def train_newest() -> dict[str, Any]:
+    """Train for the newest month with factors on every label known now; kept with that month's cycle."""
+    from include.stages import training
+
+    month = newest_month()
+    key = {"campaign": settings.CAMPAIGN, "cycle": month, "month": month}
+    return finish_stage(training.train, {**key, "as_of": right_now().isoformat(), "revision": 0})
 
 
 def newest_month() -> str:

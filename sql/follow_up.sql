@@ -12,6 +12,16 @@ inner join cycle_revisions
 where cycles.campaign = :campaign and cycles.month is not null
 order by cycles.month, cycles.cycle, cycle_revisions.revision;
 
+-- name: labels_seen
+-- The label of each month as the newest training that looked at it saw it.
+select distinct on (seen.month)
+    seen.month,
+    seen.fingerprint
+from stage_runs
+cross join lateral jsonb_each_text(stage_runs.facts -> 'labels_seen') as seen (month, fingerprint)
+where stage_runs.campaign = :campaign and stage_runs.stage = 'training'
+order by seen.month, stage_runs.stage_run_id desc;
+
 -- name: assigned
 -- Whom a cycle put into an arm.
 select assignments.subscriber_id
