@@ -57,7 +57,8 @@ on conflict (assignment_id) do update
         is distinct from (excluded.month_observed, excluded.has_churned, excluded.churned_on, excluded.reason);
 
 -- name: arms
--- Per arm, and whether a person was reached before the horizon's end, how many there were and how many left.
+-- Per arm, and whether a person was reached before the horizon's end, how many there were and how many left:
+-- of customers at their first assignment of the epoch, for what follows a contact may take the arms apart.
 select
     assignments.arm,
     coalesce(reached.is_reached, false) as is_reached,
@@ -75,7 +76,15 @@ left join lateral (
         and contact_attempts.attempted_at < :horizon_ends_at
     limit 1
 ) as reached on true
-where assignments.campaign = :campaign and assignments.cycle = :cycle and not assignments.is_recalled
+where
+    assignments.campaign = :campaign and assignments.cycle = :cycle and not assignments.is_recalled
+    and not exists (
+        select 1 from assignments as earlier
+        where
+            earlier.campaign = assignments.campaign and earlier.epoch = assignments.epoch
+            and earlier.cycle < assignments.cycle and not earlier.is_recalled
+            and (earlier.customer_key = assignments.customer_key or earlier.subscriber_id = assignments.subscriber_id)
+    )
 group by assignments.arm, coalesce(reached.is_reached, false)
 order by assignments.arm, is_reached;
 

@@ -195,6 +195,31 @@ def test_arms_are_compared_as_assigned_not_as_contacted(
     assert judged["arms"]["treated"]["subscribers"] == 3
 
 
+def test_arms_are_compared_at_the_first_assignment_of_the_epoch(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    earlier = WorkedCycle(db, "2026-07")
+    earlier.assign(IDS[0], "treated")
+    with db.begin():
+        db.execute(sa.text("update tickets set state = 'cancelled', closed_at = now(), version = version + 1"))
+        db.execute(
+            sa.text(
+                "insert into ticket_events (ticket_id, version, kind, to_state, actor, occurred_at)"
+                " select ticket_id, version, 'cancel', 'cancelled', 'loop', now() from tickets"
+            )
+        )
+    worked(db)
+    run(db, lake, config)
+    with db.begin():
+        counted = db.execute(
+            sa.text(
+                "select subscribers from evaluations where cycle = '2026-08' and slice = 'arm'"
+                " and slice_value = 'treated' and metric = 'churn_rate'"
+            )
+        ).scalar_one()
+    assert counted == 2  # of the three treated one was treated in July already
+
+
 def test_warnings_are_judged_without_the_contacted_and_with_the_held_out_in_their_place(
     db: sa.Connection, lake: Lake, config: Config, province: Province
 ) -> None:
