@@ -12,6 +12,8 @@ one.
 - A scheduled run waits at `collection.required` for the feeds it cannot do without, until the hour of
   `sources.yaml`; then it fails once, naming feeds, regions and counts.
 - A task that fails says in one sentence what to do. Follow it, then clear the task.
+- A run works with the configuration it was opened with, to its end. After editing it clear `open_cycle` with
+  everything downstream.
 """
 
 from airflow.sdk import CronPartitionTimetable, Param, chain, dag, task, task_group
@@ -211,7 +213,7 @@ def follow_up(cycle):
 
     @task(outlets=[LABELS])
     def announce(result: dict, outlet_events):
-        """Tell the asset labels which months became labelled."""
+        """Tell the asset labels which months await training."""
         announce_labels(result, outlet_events)
 
     announce(evaluate(cycle))

@@ -52,6 +52,16 @@ def test_another_number_of_shards_holds_the_same_rows(lake: Lake, tmp_path: Path
     assert made.read_file("models/v1/model.json") == b"{}"
 
 
+def test_a_private_folder_stays_private(lake: Lake, tmp_path: Path) -> None:
+    lake.private_folder("contacts")
+    part = lake.write_part("contacts", MONTH, 0, pl.DataFrame({"subscriber_id": ["S1"]}), "run")
+    lake.publish("contacts", MONTH, [part])
+    lake.private_folder("quarantine")
+    made = resharded(lake, tmp_path / "new", 2)
+    modes = {name: (made.root / name).stat().st_mode & 0o777 for name in ("contacts", "quarantine", ".")}
+    assert modes == {"contacts": 0o700, "quarantine": 0o700, ".": 0o700}
+
+
 def test_a_day_can_be_replaced_in_the_new_lake(lake: Lake, tmp_path: Path) -> None:
     made = resharded(lake, tmp_path / "new", 1)
     part = made.write_part(

@@ -1,6 +1,7 @@
 """Looking after a lake: what it holds, whether that is sound, the same rows in another number of shards."""
 
 import shutil
+import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -80,6 +81,9 @@ def resharded(lake: Lake, to: str | Path, shards: int) -> Lake:
     if target.exists() and any(target.iterdir()):
         raise BadInput(f"{target} is not empty. Give a folder that does not exist yet.")
     made = Lake.create(target, shards * SUBSCRIBERS_PER_SHARD)
+    for table in lake.tables():
+        # what is for the owner alone stays so
+        (made.root / table).mkdir(mode=stat.S_IMODE((lake.root / table).stat().st_mode))
     for manifest in manifests(lake):
         made.adopt(_moved(lake, made, manifest))
     _copy_the_rest(lake, made)

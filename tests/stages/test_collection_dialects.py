@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -154,3 +154,26 @@ def test_a_block_may_end_within_a_character(
     found, aside = taken(tmp_path, config.sources, "subscribers", content, encoding="gb18030")
     assert (len(found), aside) == (40, [])
     assert found[0][2] == f"区{deliveries.TRAP}0"
+
+
+def test_a_restricted_column_is_masked_under_whatever_header(tmp_path: Path, config: Config) -> None:
+    header = "用户|手机号码|入网日期\n"
+    content = f"{header}S1|13800000001|20240101\nS2|13800000002|x\nS3|13800000003\n".encode("gbk")
+    dialect = {
+        "encoding": "gbk",
+        "separator": "|",
+        "date_format": "%Y%m%d",
+        "headers": {"用户": "subscriber_id", "手机号码": "msisdn", "入网日期": "joined_on"},
+    }
+    found = take(tmp_path, spoken(config.sources, {"subscribers": dialect}), "subscribers", content)
+    assert found.rows["msisdn"].to_list() == ["13800000001"]
+    assert found.quarantined.sort("line")["raw"].to_list() == ["S2,***,x", None]
+
+
+def test_typed_dates_of_a_feed_with_restricted_columns_need_no_format(tmp_path: Path, config: Config) -> None:
+    rows = pl.DataFrame({"subscriber_id": ["S1"], "msisdn": ["138"], "joined_on": [date(2024, 1, 1)]})
+    rows.write_parquet(tmp_path / "delivered.parquet")
+    content = (tmp_path / "delivered.parquet").read_bytes()
+    sources = spoken(config.sources, {"subscribers": {"date_format": "%Y%m%d"}})
+    found = take(tmp_path, sources, "subscribers", content, name="a.parquet")
+    assert found.rows["joined_on"].to_list() == [date(2024, 1, 1)]

@@ -101,7 +101,8 @@ def _rows_about(path: Path) -> int:
     try:
         if name.endswith(".parquet"):
             return int(pl.scan_parquet(path, glob=False).select(pl.len()).collect().item())
-        with gzip.open(path) if name.endswith(".gz") else path.open("rb") as content:
+        opener = gzip.open if name.endswith(".gz") else Path.open
+        with opener(path, "rb") as content:
             return sum(piece.count(b"\n") for piece in iter(lambda: content.read(1 << 20), b""))
     except (OSError, EOFError, zlib.error, pl.exceptions.PolarsError, pl.exceptions.PanicException):
         return 0
