@@ -10,6 +10,7 @@ from sqlalchemy import Connection
 
 from include.config import Config
 from include.database import lock
+from include.domain.assignment import HELD_OUT, TREATED
 from include.domain.months import month_start, shift
 from include.lake import Lake
 from include.queries import load
@@ -18,7 +19,6 @@ from include.stages.effect import Arm, Effect, effect_of
 from include.stages.examples import LabelledMonth
 
 LABELS = "labels"
-TREATED, HELD_OUT = "treated", "held_out"
 
 
 @dataclass(frozen=True)
