@@ -10,6 +10,8 @@ one.
 - An unusually large dispatch waits for a person at `dispatch.approve`. Rejected, or unanswered for one
   working day: the run fails with that reason and nothing is dispatched. Clear the task to ask again.
 - A task that fails says in one sentence what to do. Follow it, then clear the task.
+- A run works with the configuration it was opened with, to its end. After editing it clear `open_cycle` with
+  everything downstream.
 """
 
 from airflow.sdk import CronPartitionTimetable, Param, chain, dag, task, task_group
@@ -205,7 +207,7 @@ def follow_up(cycle):
 
     @task(outlets=[LABELS])
     def announce(result: dict, outlet_events):
-        """Tell the asset labels which months became labelled."""
+        """Tell the asset labels which months await training."""
         announce_labels(result, outlet_events)
 
     announce(evaluate(cycle))

@@ -1,8 +1,8 @@
 """### What became of the warned, every morning
 
 At 07:00 (Asia/Shanghai): joins outcomes and observed churn, labels every month that is now complete and
-evaluates it per grade, cluster and arm. A newly labelled month is told to the asset `labels`, which starts
-`train_models`.
+evaluates it per grade, cluster and arm. A labelled month no training has seen is told to the asset `labels`,
+which starts `train_models`; told every morning until one has, nothing is lost to a kill or a pause.
 """
 
 from airflow.sdk import CronTriggerTimetable, dag, task
@@ -20,7 +20,7 @@ def evaluate():
 
 @task(outlets=[LABELS])
 def announce(result: dict, outlet_events):
-    """Tell the asset labels which months became labelled."""
+    """Tell the asset labels which months await training."""
     announce_labels(result, outlet_events)
 
 

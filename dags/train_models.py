@@ -7,15 +7,13 @@ counted by events.
 
 from airflow.sdk import dag, task
 
-from include.orchestration import DEFAULTS, LABELS, newest_month, right_now, run_stage
+from include.orchestration import DEFAULTS, LABELS, train_newest
 
 
 @task
 def training():
     """Train for the newest month on every label known now."""
-    from include.stages import training
-
-    return run_stage(training.train, month=newest_month(), as_of=right_now())
+    return train_newest()
 
 
 @dag(

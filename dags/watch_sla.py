@@ -1,7 +1,8 @@
 """### Judge the clocks of open tickets, every 15 minutes of working time
 
-09:00–18:15 (Asia/Shanghai): stamps warnings and breaches of first-contact and plan deadlines, each once. The
-stage is quiet on rest days. A missed tick loses nothing: the next one notices what is due by then.
+09:00–18:15 (Asia/Shanghai), rest days too: stamps warnings and breaches of first-contact and plan deadlines,
+each once. No deadline falls on a rest day, so a tick there finds nothing new, unless ticks were missed: the
+next one, on whatever day, notices what is due by then. A missed tick loses nothing.
 """
 
 from datetime import timedelta
@@ -29,7 +30,7 @@ def sla():
     doc_md=__doc__,
 )
 def watch_sla():
-    """One task, quiet on rest days."""
+    """One task: the stage reads the stored deadlines, whatever the day."""
     sla()
 
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.config import Config
+from include.config import Config, config_from
 from include.database import lock
 from include.domain import months
-from include.domain.errors import BadInput
+from include.domain.errors import BadInput, NotReady
 from include.queries import load
 
 Q = load("cycles")
@@ -26,6 +26,7 @@ class Cycle:
     as_of: datetime
     revision: int
     is_fixed: bool
+    config_hash: str
 
     def as_json(self) -> dict[str, Any]:
         """The cycle as an XCom or a log line carries it."""
@@ -53,10 +54,27 @@ def open_cycle(
         wanted = wanted.astimezone(months.ZONE)
         values = key | {"month": month, "as_of": wanted, "config_hash": config.hash, "now": now}
         if found and found.fixed_at:
-            return Cycle(campaign, month, month, wanted, _revision(db, values), is_fixed=True)
+            return Cycle(campaign, month, month, wanted, _revision(db, values), True, config.hash)
         db.execute(Q["reopen_cycle" if found else "open_cycle"], values)
         db.execute(Q["keep_revision"], values | {"revision": 0})
-        return Cycle(campaign, month, month, wanted, revision=0, is_fixed=False)
+        return Cycle(campaign, month, month, wanted, 0, False, config.hash)
+
+
+def config_of(db: sa.Connection, config_hash: str) -> Config:
+    """The configuration a cycle was opened with, whatever the files in the folder say by now."""
+    with db.begin():
+        texts = db.execute(Q["find_configuration"], {"config_hash": config_hash}).scalar()
+    if texts is None:
+        raise NotReady(
+            f"The database has no configuration {config_hash}. Open the cycle again: clear open_cycle."
+        )
+    return config_from(texts)
+
+
+def provenance(config: Config, as_of: datetime, revision: int) -> dict[str, Any]:
+    """The facts that tie scores and grades in the lake to the run they came from; as_of in Shanghai time."""
+    instant = as_of.astimezone(months.ZONE).isoformat()
+    return {"as_of": instant, "config_hash": config.hash, "revision": revision}
 
 
 def is_fixed(db: sa.Connection, campaign: str, cycle: str) -> bool:

@@ -36,13 +36,23 @@ def driver_url(url: str) -> sa.URL:
 def engine(url: str, role: str | None = LOOP_ROLE, **options: Any) -> sa.Engine:
     """An engine whose every connection works with the rights of `role` and no more.
 
-    `role=None` keeps the rights of the login itself (revisions need them).
+    `role=None` keeps the rights of the login itself (revisions need them). Errors name the statement, never
+    its values: those are people's, and errors end in logs.
     """
+    options.setdefault("hide_parameters", True)
     options.setdefault("pool_pre_ping", True)
     made = sa.create_engine(driver_url(url), **options)
+    sa.event.listen(made, "handle_error", _without_values)
     if role is not None:
         sa.event.listen(made, "connect", lambda connection, _record: _take_role(connection, role))
     return made
+
+
+def _without_values(failed: sa.engine.ExceptionContext) -> None:
+    """Keep the first line of a server's error: the next ones quote the statement, keys and whole rows."""
+    for error in (failed.original_exception, failed.sqlalchemy_exception):
+        if error is not None and error.args:
+            error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
 
 
 def _take_role(connection: Any, role: str) -> None:

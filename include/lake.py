@@ -68,7 +68,8 @@ class Lake:
     def create(cls, root: str | Path, subscribers: int = 0) -> "Lake":
         """Lay down a lake with a shard for every 500,000 subscribers expected; BadInput when one exists."""
         folder = _folder(root)
-        folder.mkdir(parents=True, exist_ok=True)
+        # for the owner alone; a folder that stands keeps the rights its operator gave it
+        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         shards = max(1, -(-subscribers // SUBSCRIBERS_PER_SHARD))
         temporary = _write_temporary(folder / _LAKE, json.dumps({"shards": shards}).encode())
         try:
@@ -168,6 +169,12 @@ class Lake:
         after = _successor(before, wanted, period)
         self._refuse_unwritten(after)
         return self._replace_manifest(before, after)
+
+    def private_folder(self, name: str) -> Path:
+        """The folder `name` below the root, made for the owner alone when there is none."""
+        folder = self.root / name
+        folder.mkdir(mode=0o700, exist_ok=True)
+        return folder
 
     def write_file(self, name: str, content: bytes) -> None:
         """Put a small file (a model, a card) at `name` relative to the root, in one atomic step."""

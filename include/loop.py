@@ -17,17 +17,18 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
+from sqlalchemy.exc import OperationalError
 
 from include import cycles, database, settings
 from include.config import Config, load_config
 from include.domain.errors import BadInput, LoopError
-from include.domain.months import ZONE, parse_month
+from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
 from include.stages import collection, dispatch, features, follow_up, grading, prediction, training
 
-CAMPAIGN = "churn_warning"
-
 Result = dict[str, Any]
+
+_AGAIN = "Then run the same command again: what is done is not done twice."
 
 
 @dataclass(frozen=True)
@@ -44,7 +45,7 @@ class Loop:
     train: bool = False
     dispatch_late: bool = False
     top_up: bool = False
-    campaign: str = CAMPAIGN
+    campaign: str = settings.CAMPAIGN
 
     def run(self, first: str | None = None, last: str | None = None) -> Iterator[Result]:
         """Run the stages from `first` to `last` in order; yield each one's counts, seconds and peak memory."""
@@ -162,17 +163,6 @@ def stages_between(first: str | None, last: str | None) -> list[str]:
     return names[start : end + 1]
 
 
-def instant(text: str) -> datetime:
-    """An aware instant from ISO text; BadInput without a time zone."""
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"'{text}' is not an instant. Write it as 2026-11-05T06:00+08:00.") from None
-    if moment.tzinfo is None:
-        raise BadInput(f"The instant '{text}' has no time zone. Write it as {text}+08:00.")
-    return moment
-
-
 def _run_id() -> str:
     return uuid4().hex[:12]
 
@@ -201,15 +191,26 @@ def main(words: list[str] | None = None) -> int:
     try:
         _run(told)
     except LoopError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+        return _told_as_failure(type(error).__name__, str(error))
+    except OperationalError as error:
+        cause = str(error.orig).strip().splitlines()[0]
+        return _told_as_failure("NotReady", f"The database failed: {cause}. {_AGAIN}")
+    except OSError as error:
+        cause = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        return _told_as_failure(type(error).__name__, f"{cause}. Mend the folder or free its disk. {_AGAIN}")
     return 0
+
+
+def _told_as_failure(kind: str, sentence: str) -> int:
+    print(f"{kind}: {' '.join(sentence.split())}", file=sys.stderr)
+    return 1
 
 
 def _run(told: argparse.Namespace) -> None:
     month = parse_month(told.month)
     first, last = stages_between(told.first, told.last)[0], told.last
-    as_of, now = (instant(text) if text else None for text in (told.as_of, told.now))
+    as_of = parse_instant(told.as_of, "--as-of") if told.as_of else None
+    now = parse_instant(told.now, "--now") if told.now else None
     if not told.landing.is_dir():
         raise BadInput(
             f"The landing folder {told.landing} does not exist. Give the folder deliveries land in."

@@ -6,8 +6,9 @@ from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.domain.errors import BadInput
-from include.domain.months import parse_month
-from include.orchestration import CAMPAIGN, Workplace, called, workplace
+from include.domain.months import parse_instant, parse_month
+from include.orchestration import Workplace, called, workplace
+from include.settings import CAMPAIGN
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from sqlalchemy import Connection
@@ -27,14 +28,17 @@ def open_cycle(params: Mapping[str, Any], partition_key: str | None) -> dict[str
 
     with workplace() as place:
         month = month_of_run(params["month"], partition_key)
-        opened = _opened(place, month, instant(params["as_of"]))
+        opened = _opened(place, month, parse_instant(params["as_of"]) if params["as_of"] else None)
         collection.open_lake(lake_root(), place.landing, place.config)
         return opened
 
 
 def reopen_cycle(cycle: Mapping[str, Any]) -> dict[str, Any]:
-    """The cycle as it stands now: a task cleared after the dispatch must not touch what people act on."""
-    with workplace() as place:
+    """The cycle as it stands now: a task cleared after the dispatch must not touch what people act on.
+
+    Its configuration stays the one the run was opened with.
+    """
+    with workplace(cycle) as place:
         return _opened(place, cycle["month"], datetime.fromisoformat(cycle["as_of"]))
 
 
@@ -59,19 +63,6 @@ def month_of_run(param: str | None, partition_key: str | None) -> str:
     return parse_month(named)
 
 
-def instant(text: str | None) -> datetime | None:
-    """An aware instant from ISO text, None from nothing; BadInput without a time zone."""
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"as_of '{text}' is not an instant. Write it as 2026-11-05T06:00+08:00.") from None
-    if moment.tzinfo is None:
-        raise BadInput(f"as_of '{text}' has no time zone. Write it as {text}+08:00.")
-    return moment
-
-
 def by_feed_and_month(deliveries: Iterable[Mapping[str, str]]) -> list[dict[str, Any]]:
     """Group deliveries ({"feed", "period"}) by feed and month: years of days are not thousands of tasks."""
     groups: dict[tuple[str, str], list[str]] = {}
@@ -84,7 +75,7 @@ def collect_periods(cycle: Mapping[str, Any], feed: str, periods: Iterable[str])
     """Collect the deliveries of one feed and month, one after the other; their counts added up."""
     from include.stages import collection
 
-    with workplace() as place:
+    with workplace(cycle) as place:
         done = [
             called(place, collection.collect, cycle, {"feed": feed, "period": period}) for period in periods
         ]

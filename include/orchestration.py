@@ -26,9 +26,7 @@ if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from include.config import Config
     from include.lake import Lake
 
-CAMPAIGN = "churn_warning"
-
-#: Told whenever a month becomes labelled: what really happened to its subscribers is known.
+#: Told while a labelled month awaits training: what really happened to its subscribers is known.
 LABELS = Asset("labels", uri="churn://labels", group="churn")
 
 #: No retry cures these; a person does. NotReady may cure itself while the retries wait.
@@ -80,8 +78,9 @@ def told_plainly() -> Iterator[None]:
 class Workplace:
     """What a task may ask for, opened when first asked for and closed when its `stack` is."""
 
-    def __init__(self, stack: ExitStack) -> None:
+    def __init__(self, stack: ExitStack, cycle: Mapping[str, Any] | None = None) -> None:
         self._stack = stack
+        self._cycle = cycle or {}
 
     @cached_property
     def db(self) -> "Connection":
@@ -103,7 +102,11 @@ class Workplace:
 
     @cached_property
     def config(self) -> "Config":
-        """The configuration of `CHURN_CONFIG`, read and validated now."""
+        """The configuration the task's cycle was opened with; without a cycle that of `CHURN_CONFIG` now."""
+        if config_hash := self._cycle.get("config_hash"):
+            from include.cycles import config_of
+
+            return config_of(self.db, config_hash)
         from include.config import load_config
 
         return load_config(settings.config_folder())
@@ -125,19 +128,22 @@ class Workplace:
 
 
 @contextmanager
-def workplace() -> Iterator[Workplace]:
-    """Open what is asked for, close it afterwards, and tell a LoopError plainly."""
+def workplace(cycle: Mapping[str, Any] | None = None) -> Iterator[Workplace]:
+    """Open what is asked for, close it afterwards, and tell a LoopError plainly.
+
+    All tasks of a `cycle` work with the configuration it was opened with: an edit meanwhile waits for the next.
+    """
     with told_plainly(), ExitStack() as stack:
-        yield Workplace(stack)
+        yield Workplace(stack, cycle)
 
 
 def run_stage(function: Callable[..., Any], cycle: Mapping[str, Any] | None = None, **arguments: Any) -> Any:
     """Call a stage function with what its parameters ask for by name; log and return its result.
 
-    `arguments` come first, then the `cycle` of `open_cycle` (campaign, cycle, month, as_of, revision), then
+    `arguments` come first, then the `cycle` of `open_cycle` (campaign, cycle, month, as_of, revision, …), then
     the `Workplace`. A result with counts gets `seconds` and `peak_mb`.
     """
-    with workplace() as place:
+    with workplace(cycle) as place:
         return called(place, function, cycle, arguments)
 
 
@@ -159,7 +165,7 @@ def finish_stage(
     `made` are the results of `write_part`: their parts are published, their seconds count as the stage's.
     """
     shards = list(made or ())
-    with workplace() as place:
+    with workplace(cycle) as place:
         parts = {} if made is None else {"parts": [each["part"] for each in shards]}
         result: dict[str, Any] = called(place, function, cycle, {**arguments, **parts})
         result["seconds"] = round(sum((each["seconds"] for each in shards), result["seconds"]), 2)
@@ -175,7 +181,11 @@ def called(
     arguments: Mapping[str, Any],
 ) -> Any:
     """Call `function` with what it asks for, at a `place` opened already."""
-    facts = {**cycle, "as_of": datetime.fromisoformat(cycle["as_of"])} if cycle else {"campaign": CAMPAIGN}
+    facts = (
+        {**cycle, "as_of": datetime.fromisoformat(cycle["as_of"])}
+        if cycle
+        else {"campaign": settings.CAMPAIGN}
+    )
     asked = [name for name in inspect.signature(function).parameters if name not in arguments]
     given = {name: facts[name] for name in asked if name in facts}
     opened = {name: getattr(place, name) for name in asked if name not in facts and hasattr(Workplace, name)}
@@ -222,10 +232,22 @@ def described(result: Mapping[str, Any]) -> str:
 
 
 def announce_labels(result: Mapping[str, Any], outlet_events: Any) -> None:
-    """Tell the asset `labels` which months became labelled; skipped when none did, to trigger nothing."""
-    if not result["labelled"]:
-        raise AirflowSkipException("No month became labelled.")
-    outlet_events[LABELS].extra = {"months": result["labelled"]}
+    """Tell the asset `labels` which months no training has seen; skipped when there are none.
+
+    Told again every time until a training has run: an event lost to a kill or a paused DAG comes back.
+    """
+    if not result["untaught"]:
+        raise AirflowSkipException("Every labelled month has been trained on.")
+    outlet_events[LABELS].extra = {"months": result["untaught"]}
+
+
+def train_newest() -> dict[str, Any]:
+    """Train for the newest month with factors on every label known now; kept with that month's cycle."""
+    from include.stages import training
+
+    month = newest_month()
+    key = {"campaign": settings.CAMPAIGN, "cycle": month, "month": month}
+    return finish_stage(training.train, {**key, "as_of": right_now().isoformat(), "revision": 0})
 
 
 def newest_month() -> str:

@@ -4,6 +4,12 @@ insert into configurations (config_hash, texts, first_used_at)
 values (:config_hash, cast(:texts as jsonb), :now)
 on conflict (config_hash) do nothing
 
+-- name: find_configuration
+-- The files of a configuration, by name.
+select texts
+from configurations
+where config_hash = :config_hash
+
 -- name: find_cycle
 -- What a cycle may know and whether it is fixed.
 select as_of, config_hash, fixed_at

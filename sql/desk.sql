@@ -65,15 +65,32 @@ values (
 )
 
 -- name: read_work
--- What has been recorded on a ticket, as far as closing and clocks ask for it.
+-- What has been recorded in the running round of a ticket, as far as closing and clocks ask for it.
 select
-    (select min(recorded_at) from needs_surveys where ticket_id = :ticket_id) as survey_at,
-    (select min(recorded_at) from retention_plans where ticket_id = :ticket_id) as plan_at,
+    (
+        select min(recorded_at) from needs_surveys
+        where ticket_id = :ticket_id and recorded_at >= :since
+    ) as survey_at,
+    (
+        select min(recorded_at) from retention_plans
+        where ticket_id = :ticket_id and recorded_at >= :since
+    ) as plan_at,
     array(
         select attempted_at from contact_attempts
-        where ticket_id = :ticket_id
+        where ticket_id = :ticket_id and attempted_at >= :since
         order by attempted_at
     ) as attempts
+
+-- name: find_unfinished_ticket
+-- Another ticket of the same customer or number that is still being worked.
+select other.ticket_id
+from tickets as one
+inner join tickets as other
+    on
+        one.campaign = other.campaign and one.ticket_id <> other.ticket_id
+        and (one.customer_key = other.customer_key or one.subscriber_id = other.subscriber_id)
+where one.ticket_id = :ticket_id and other.state not in ('closed', 'cancelled', 'expired')
+limit 1
 
 -- name: read_pauses
 -- Every pause of the running plan clock: the days promised and when it really ended.
@@ -110,15 +127,21 @@ set
 where ticket_id = :ticket_id and clock = 'plan' and round = :round and met_at is null and voided_at is null
 
 -- name: meet_clock
--- The running clock of that name is met now.
+-- Work after the deadline ends the clock, but the breach stands, noticed now if no tick was faster.
 update ticket_clocks
-set met_at = :now
+set
+    met_at = :now,
+    breached_at = case when due_at < :now then due_at end,
+    noticed_at = case when due_at < :now then coalesce(noticed_at, :now) end
 where ticket_id = :ticket_id and clock = :clock and met_at is null and voided_at is null
 
 -- name: void_clocks
--- The running clocks of a cancelled ticket count no more.
+-- A clock that had run out before is breached all the same.
 update ticket_clocks
-set voided_at = :now
+set
+    voided_at = :now,
+    breached_at = case when due_at < :now then due_at end,
+    noticed_at = case when due_at < :now then coalesce(noticed_at, :now) end
 where ticket_id = :ticket_id and met_at is null and voided_at is null
 
 -- name: start_plan_clock

@@ -23,10 +23,10 @@ select
     w.branch_code,
     w.tenure_months,
     (
-        select t.ticket_id
+        select min(t.ticket_id)
         from tickets as t
         where
-            t.campaign = w.campaign and t.customer_key = w.customer_key
+            t.campaign = w.campaign and (t.customer_key = w.customer_key or t.subscriber_id = w.subscriber_id)
             and t.state not in ('closed', 'cancelled', 'expired')
     ) as unfinished_ticket_id,
     exists(
@@ -34,8 +34,8 @@ select
         from assignments as a
         inner join cycles as c on a.campaign = c.campaign and a.cycle = c.cycle
         where
-            a.campaign = w.campaign and a.customer_key = w.customer_key and not a.is_recalled
-            and a.cycle <> w.cycle
+            a.campaign = w.campaign and not a.is_recalled and a.cycle <> w.cycle
+            and (a.customer_key = w.customer_key or a.subscriber_id = w.subscriber_id)
             and c.as_of > cast(:as_of as timestamptz) - make_interval(days => :cooling_off_days)
             and c.as_of <= cast(:as_of as timestamptz) + make_interval(days => :cooling_off_days)
     ) as is_cooling_off,
@@ -43,9 +43,14 @@ select
         select 1
         from assignments as a
         where
-            a.campaign = w.campaign and a.cycle = w.cycle
-            and a.customer_key = w.customer_key and not a.is_recalled
-    ) as is_assigned
+            a.campaign = w.campaign and a.cycle = w.cycle and not a.is_recalled
+            and (a.customer_key = w.customer_key or a.subscriber_id = w.subscriber_id)
+    ) as is_assigned,
+    (
+        select s.arm
+        from subscriber_arms as s
+        where s.campaign = w.campaign and s.epoch = :epoch and s.subscriber_id = w.subscriber_id
+    ) as own_arm
 from warnings as w
 where
     w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
@@ -64,6 +69,14 @@ on conflict (campaign, epoch, customer_key) do nothing
 select customer_key, arm, held_out_share
 from arms
 where campaign = :campaign and epoch = :epoch and customer_key = any(cast(:customer_keys as text []))
+
+-- name: keep_subscriber_arms
+-- What a subscriber was assigned to holds for the epoch, whichever customer the number belongs to later.
+insert into subscriber_arms (campaign, epoch, subscriber_id, arm)
+select :campaign, :epoch, subscriber_id, decision
+from dispatch_stage
+where decision in ('treated', 'held_out')
+on conflict (campaign, epoch, subscriber_id) do nothing
 
 -- name: count_warned
 -- How many subscribers a revision warned of, by grade and tier.
@@ -84,10 +97,10 @@ order by c.cycle desc
 limit 1
 
 -- name: read_capacity
--- First contacts a working day each team can make with who is here; no row at all means no limit was set.
+-- First contacts a working day each team can make; no row at all means that no limit was ever set.
 select team, sum(contacts_per_day) as per_day
 from staff
-where is_active and is_present and role = 'agent'
+where is_active and role = 'agent'
 group by team
 
 -- name: expire_waiting

@@ -12,6 +12,16 @@ inner join cycle_revisions
 where cycles.campaign = :campaign and cycles.month is not null
 order by cycles.month, cycles.cycle, cycle_revisions.revision;
 
+-- name: labels_seen
+-- The label of each month as the newest training that looked at it saw it.
+select distinct on (seen.month)
+    seen.month,
+    seen.fingerprint
+from stage_runs
+cross join lateral jsonb_each_text(stage_runs.facts -> 'labels_seen') as seen (month, fingerprint)
+where stage_runs.campaign = :campaign and stage_runs.stage = 'training'
+order by seen.month, stage_runs.stage_run_id desc;
+
 -- name: assigned
 -- Whom a cycle put into an arm.
 select assignments.subscriber_id
@@ -47,7 +57,8 @@ on conflict (assignment_id) do update
         is distinct from (excluded.month_observed, excluded.has_churned, excluded.churned_on, excluded.reason);
 
 -- name: arms
--- Per arm, and whether a person was reached before the horizon's end, how many there were and how many left.
+-- Per arm, and whether a person was reached before the horizon's end, how many there were and how many left:
+-- of customers at their first assignment of the epoch, for what follows a contact may take the arms apart.
 select
     assignments.arm,
     coalesce(reached.is_reached, false) as is_reached,
@@ -65,7 +76,15 @@ left join lateral (
         and contact_attempts.attempted_at < :horizon_ends_at
     limit 1
 ) as reached on true
-where assignments.campaign = :campaign and assignments.cycle = :cycle and not assignments.is_recalled
+where
+    assignments.campaign = :campaign and assignments.cycle = :cycle and not assignments.is_recalled
+    and not exists (
+        select 1 from assignments as earlier
+        where
+            earlier.campaign = assignments.campaign and earlier.epoch = assignments.epoch
+            and earlier.cycle < assignments.cycle and not earlier.is_recalled
+            and (earlier.customer_key = assignments.customer_key or earlier.subscriber_id = assignments.subscriber_id)
+    )
 group by assignments.arm, coalesce(reached.is_reached, false)
 order by assignments.arm, is_reached;
 

@@ -66,9 +66,48 @@ order by array_position(array['manager', 'lead', 'agent'], role), team, staff_co
 -- The statement that lets a role log in, with its words quoted by the server.
 select format('alter role %I login password %L', cast(:role as text), cast(:password as text)) as statement
 
--- name: database_exists
--- Whether the server has a database of this name.
-select exists(select 1 from pg_database where datname = :name) as stands
+-- name: make_statements
+-- The statements that make the role and the databases which are missing, in this order.
+with steps (step, statement, is_done) as (
+    values
+    (1, 'create role airflow', exists (select 1 from pg_roles where rolname = 'airflow')),
+    (
+        2,
+        'create database airflow owner airflow template template0',
+        exists (select 1 from pg_database where datname = 'airflow')
+    ),
+    (3, 'alter database airflow owner to airflow', false),
+    (4, 'create database churn template template0', exists (select 1 from pg_database where datname = 'churn'))
+)
+
+select statement
+from steps
+where not is_done
+order by step
+
+-- name: take_over_statements
+-- The statements that give Airflow's role the tables an earlier installation made as the superuser.
+select format('alter table %I.%I owner to airflow', pg_namespace.nspname, pg_class.relname) as statement
+from pg_class
+inner join pg_namespace on pg_class.relnamespace = pg_namespace.oid
+where
+    pg_namespace.nspname = 'public'
+    and (
+        pg_class.relkind in ('r', 'p', 'v')
+        or (
+            pg_class.relkind = 'S'
+            and not exists (select 1 from pg_depend where objid = pg_class.oid and deptype in ('a', 'i'))
+        )
+    )
+    and pg_get_userbyid(pg_class.relowner) <> 'airflow'
+
+-- name: close_databases
+-- Nobody but their owners gets into the databases.
+revoke connect on database airflow, churn from public
+
+-- name: open_churn
+-- The logins of stages and desk get into the operations database.
+grant connect on database churn to churn_loop, churn_desk
 
 -- name: list_treated
 -- Whom staff reached in a cycle, when first, and the reason behind the offer they made: the simulator's input.

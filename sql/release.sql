@@ -1,16 +1,16 @@
 -- name: read_callers
--- Everybody who can call today, with the contacts left after what was released to them today already.
+-- Every agent, with the contacts left after what was released to them today already; none for the absent.
 select
     s.staff_id,
     s.team,
-    s.contacts_per_day,
-    greatest(0, s.contacts_per_day - count(t.ticket_id)) as room
+    case when s.is_present then s.contacts_per_day else 0 end as contacts_per_day,
+    case when s.is_present then greatest(0, s.contacts_per_day - count(t.ticket_id)) else 0 end as room
 from staff as s
 left join tickets as t
     on
         s.staff_id = t.assignee_id
         and t.released_at >= :day_starts_at and t.released_at < :day_ends_at
-where s.is_active and s.is_present and s.role = 'agent'
+where s.is_active and s.role = 'agent'
 group by s.staff_id
 order by s.staff_id
 

@@ -96,7 +96,8 @@ told as (
     select
         format('breach/%s/%s/%s/%s', ticket_id, clock, round, escalated_to),
         'clock_breached',
-        escalated_to,
+        -- a ticket nobody has taken is the lead's from the start
+        case when escalated_to = 'assignee' and assignee_id is null then 'lead' else escalated_to end,
         case when escalated_to = 'assignee' then assignee_id end,
         ticket_id,
         jsonb_build_object('clock', clock, 'due_at', due_at),

@@ -206,6 +206,18 @@ def test_the_image_holds_the_program_and_nothing_else():
     assert "\nUSER churn\n" in (ROOT / "Dockerfile").read_text("utf-8")
 
 
+def test_git_holds_a_file_of_everything_the_image_copies():
+    """Docker fails on a COPY whose source is missing, and git keeps no empty folder."""
+    if not (ROOT / ".git").exists():
+        pytest.skip("not a git checkout: what is tracked cannot be told")
+    copied = re.findall(r"^COPY (\S+?)/? /", (ROOT / "Dockerfile").read_text("utf-8"), re.MULTILINE)
+    for source in copied:
+        tracked = subprocess.run(
+            ["git", "ls-files", "--", source], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split()
+        assert [name for name in tracked if (ROOT / name).exists()], f"{source} is not in git"
+
+
 def test_the_filled_in_env_file_never_reaches_git():
     assert ".env" in (ROOT / ".gitignore").read_text("utf-8").splitlines()
 

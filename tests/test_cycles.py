@@ -6,8 +6,8 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from include.cycles import open_cycle
-from include.domain.errors import BadInput, ConfigError
+from include.cycles import config_of, open_cycle
+from include.domain.errors import BadInput, ConfigError, NotReady
 from include.domain.months import ZONE, default_as_of
 
 NOW = datetime(2026, 11, 5, 6, 1, tzinfo=ZONE)
@@ -62,11 +62,22 @@ def test_the_configuration_is_kept_with_its_text(db, config):
     assert texts == config.texts
 
 
+def test_the_kept_configuration_is_the_one_the_cycle_was_opened_with(db, config):
+    kept = config_of(db, opened(db, config).config_hash)
+    assert kept == config
+    assert list(kept.campaigns) == list(config.campaigns)
+
+
+def test_a_configuration_never_kept_is_one_sentence(db):
+    with pytest.raises(NotReady, match="no configuration f00d"):
+        config_of(db, "f00d")
+
+
 @pytest.mark.parametrize(
     ("as_of", "told"),
     [
         (datetime(2026, 10, 31, 23, tzinfo=ZONE), "lies before the end of 2026-10"),
-        (datetime(2026, 11, 5, 6), "has no time zone"),
+        (datetime(2026, 11, 5, 6), "has no time zone"),  # noqa: DTZ001
     ],
 )
 def test_an_impossible_as_of_is_refused(db, config, as_of, told):

@@ -61,6 +61,12 @@ def test_the_desk_may_not_read_phone_numbers(role_url):
     made.dispose()
 
 
+def test_an_error_never_carries_the_values_of_the_statement(db):
+    with pytest.raises(sa.exc.DBAPIError) as failed, db.begin():
+        db.execute(sa.text("select cast(:msisdn as text) from nowhere"), {"msisdn": "13800138000"})
+    assert "13800138000" not in str(failed.value)
+
+
 def test_bulk_loads_keep_every_character(db):
     odd = ["plain", "tab\there", "line\nbreak", "back\\slash", "\\N", "回车\r", "", None]
     with db.begin():

@@ -250,3 +250,24 @@ def test_every_table_and_column_of_the_database_is_described(db):
 def test_every_decision_is_listed():
     records = {path.name for path in (ROOT / "docs" / "adr").glob("0*.md")}
     assert set(re.findall(r"\((0[^)]+\.md)\)", read("docs/adr/README.md"))) == records
+
+
+def test_the_operations_guide_tells_how_long_retries_outlast():
+    from include.orchestration import DEFAULTS
+
+    factor, first = DEFAULTS["retry_exponential_backoff"], DEFAULTS["retry_delay"].total_seconds()
+    delays = [first * factor**n for n in range(DEFAULTS["retries"])]
+    guide = read("docs/operations-guide.md")
+    told = f"after {delays[0]:.0f}, {delays[1]:.0f} and {delays[2]:.0f} seconds"
+    assert told in guide
+    # Airflow stretches each by a jitter of up to its own length
+    assert f"{sum(delays) // 60:.0f} to {2 * sum(delays) // 60:.0f} minutes" in guide
+
+
+@pytest.mark.parametrize("page", READMES)
+def test_the_readme_says_that_the_summary_prints_passwords(page):
+    from include.local import summary
+
+    assert "password" in Path(summary.__file__).read_text("utf-8")
+    told = {"README.md": "the summary prints those of the users", "README.zh-CN.md": "汇总会打印各用户的密码"}
+    assert told[page] in read(page)

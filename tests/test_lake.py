@@ -1,6 +1,7 @@
 """The lake: what is published is whole, what is not published is not seen."""
 
 import os
+import stat
 import subprocess
 import sys
 import threading
@@ -171,6 +172,13 @@ def test_opening_needs_a_lake_and_creating_needs_none(tmp_path: Path) -> None:
         Lake.create(tmp_path)
     assert Lake.open_or_create(tmp_path, subscribers=10).shards == 3
     assert [path.name for path in tmp_path.iterdir()] == ["lake.json"]
+
+
+def test_a_new_lake_is_for_its_owner_alone_and_a_folder_that_stands_keeps_its_rights(tmp_path: Path) -> None:
+    assert stat.S_IMODE(Lake.create(tmp_path / "new").root.stat().st_mode) == 0o700
+    (tmp_path / "shared").mkdir()
+    (tmp_path / "shared").chmod(0o750)
+    assert stat.S_IMODE(Lake.create(tmp_path / "shared").root.stat().st_mode) == 0o750
 
 
 def test_an_address_of_an_object_store_is_refused_with_a_sentence() -> None:

@@ -1,6 +1,7 @@
 """The closed loop end to end without Airflow: ten subscribers from landing files to a closed ticket and back."""
 
 import csv
+import errno
 import json
 import os
 import shutil
@@ -18,7 +19,8 @@ from include.database import engine, upgrade
 from include.desk import work
 from include.domain.months import ZONE, default_as_of
 from include.lake import Lake
-from include.loop import STAGES, Loop, main, stages_between
+from include.loop import STAGES, Loop, main
+from tests.fixtures.acted_on import acted_on
 from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH, SUBSCRIBERS, write_landing
 
 OPENED = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
@@ -44,22 +46,6 @@ def run(loop, **stages):
 def rows(db, statement):
     with db.begin():
         return [tuple(row) for row in db.execute(sa.text(statement))]
-
-
-def acted_on(db):
-    """What people see: warnings, arms, evidence bytes, tickets; without the instants of the run."""
-    return [
-        rows(
-            db,
-            "select subscriber_id, grade, tier, rank, rule_hits from warnings where revision = 0 order by rank",
-        ),
-        rows(
-            db,
-            "select subscriber_id, arm, rank, evidence::text, evidence_sha256 from assignments order by rank",
-        ),
-        rows(db, "select subscriber_id, state, team, region_code from tickets order by rank"),
-        rows(db, "select subscriber_id, decision, reason from dispatch_decisions order by rank"),
-    ]
 
 
 def deliver_churn(landing, month, leavers, *, complete=True):
@@ -101,7 +87,7 @@ def test_ten_subscribers_walk_the_whole_loop(loop, db, landing, config):
     ):
         actor = replace(actor, version=step(actor, **words))
 
-    gone = sorted(high - {ticket[2]})[0]
+    gone = min(high - {ticket[2]})
     deliver_churn(landing, "2026-11", [(gone, "2026-11-20", "port_out")])
     back = run(replace(loop, as_of=OBSERVED, now=OBSERVED), first="collection", last="follow_up")
     assert back["dispatch"]["already_fixed"] is True
@@ -206,9 +192,7 @@ def test_the_command_prints_one_json_object_per_stage(landing, tmp_path, empty_d
     ]
     assert main([*words, "--now", OPENED.isoformat()]) == 0
     told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
-    assert [each["stage"] for each in told] == stages_between(None, None)[:2] + [
-        "prediction", "grading", "dispatch", "follow_up",
-    ]  # fmt: skip
+    assert [each["stage"] for each in told] == [stage for stage in STAGES if stage != "training"]
     assert all(each["seconds"] >= 0 and each["peak_mb"] > 0 for each in told)
 
 
@@ -234,6 +218,39 @@ def test_a_wrong_word_is_one_sentence_and_a_non_zero_exit(words, told, landing, 
     given |= dict(zip(words[::2], words[1::2], strict=True))
     assert main([word for pair in given.items() for word in pair]) == 1
     assert told in capsys.readouterr().err
+
+
+def test_a_lake_that_cannot_be_written_is_one_line(landing, tmp_path, database_url, capsys):
+    (tmp_path / "file").touch()
+    words = ["--landing", str(landing), "--lake", str(tmp_path / "file" / "lake"), "--db", database_url]
+    assert main([*words, "--month", MONTH]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert str(tmp_path / "file") in told
+    assert told.endswith("Then run the same command again: what is done is not done twice.")
+
+
+def test_a_disk_that_fills_up_is_one_line(landing, tmp_path, database_url, capsys, monkeypatch):
+    def full(*_given, **_named):
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(Lake, "publish", full)
+    words = ["--landing", str(landing), "--lake", str(tmp_path / "lake"), "--db", database_url]
+    assert main([*words, "--month", MONTH]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("OSError: No space left on device. ")
+
+
+def test_a_database_that_goes_away_is_one_line(landing, tmp_path, database_url, capsys, monkeypatch):
+    def cut_off(loop, _cycle):
+        with loop.db.begin():
+            loop.db.execute(sa.text("reset role"))
+            loop.db.execute(sa.text("select pg_terminate_backend(pg_backend_pid())"))
+
+    monkeypatch.setitem(STAGES, "features", cut_off)
+    words = ["--landing", str(landing), "--lake", str(tmp_path / "lake"), "--db", database_url]
+    assert main([*words, "--month", MONTH, "--until", "features"]) == 1
+    (told,) = capsys.readouterr().err.splitlines()
+    assert told.startswith("NotReady: The database failed: ")
 
 
 def test_a_month_without_usage_says_what_to_deliver(landing, lake, database_url, capsys):

@@ -1,12 +1,13 @@
 """Which month and cycle a run works on, and how its deliveries become tasks."""
 
-from datetime import UTC, datetime
+import shutil
 
 import pytest
 
-from include import monthly_run
+from include import monthly_run, settings
 from include.domain.errors import BadInput
-from include.monthly_run import by_feed_and_month, instant, month_of_run
+from include.monthly_run import by_feed_and_month, month_of_run
+from include.orchestration import run_stage
 
 PARAMS = {"month": "2026-10", "as_of": None}
 
@@ -29,21 +30,6 @@ def test_neither_is_refused_with_an_example():
 def test_a_partition_key_of_a_day_is_refused():
     with pytest.raises(BadInput, match="2026-10-05"):
         month_of_run(None, "2026-10-05")
-
-
-def test_an_instant_keeps_its_offset():
-    assert instant("2014-10-06T06:00+08:00") == datetime(2014, 10, 5, 22, tzinfo=UTC)
-
-
-def test_the_form_leaves_an_empty_instant_empty():
-    assert instant(None) is None
-    assert instant("") is None
-
-
-@pytest.mark.parametrize("text", ["2014-10-06T06:00", "yesterday", "2014-10-06"])
-def test_an_instant_without_a_time_zone_is_refused(text):
-    with pytest.raises(BadInput, match=text):
-        instant(text)
 
 
 def test_the_days_of_a_month_become_one_task():
@@ -72,6 +58,22 @@ def test_opening_lays_down_the_lake_and_opens_the_cycle_once(airflow_environment
     assert (airflow_environment / "lake" / "lake.json").exists()
     assert first == monthly_run.open_cycle(PARAMS, None)
     assert (first["as_of"], first["revision"]) == ("2026-11-05T06:00:00+08:00", 0)
+
+
+@pytest.mark.parametrize("edited", ["base_rate: 0.5\n", "not: [yaml"])
+def test_an_edit_while_a_run_waits_does_not_mix_two_configurations(
+    airflow_environment, tmp_path, monkeypatch, edited
+):
+    folder = tmp_path / "edited"
+    shutil.copytree(settings.config_folder(), folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    monkeypatch.setenv("CHURN_CONFIG", str(folder))
+    opened = monthly_run.open_cycle(PARAMS, None)
+    before = (folder / "grading.yaml").read_text("utf-8")
+    (folder / "grading.yaml").write_text(before + edited, "utf-8")
+    used = run_stage(lambda *, config: config, opened)
+    assert used.hash == opened["config_hash"]
+    assert used.texts["grading.yaml"] == before
+    assert monthly_run.reopen_cycle(opened) == opened
 
 
 def test_a_cycle_dispatched_meanwhile_is_reopened_as_a_revision(airflow_environment, db):

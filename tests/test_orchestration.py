@@ -138,12 +138,12 @@ def test_a_failure_is_one_line_with_place_run_and_cause(caplog):
     assert caplog.messages[-1] == expected
 
 
-def test_newly_labelled_months_are_told_to_the_asset():
+def test_months_awaiting_training_are_told_to_the_asset_whoever_labelled_them():
     events = {LABELS: SimpleNamespace(extra=None)}
-    announce_labels({"labelled": ["2026-09"]}, events)
+    announce_labels({"labelled": [], "untaught": ["2026-09"]}, events)
     assert events[LABELS].extra == {"months": ["2026-09"]}
 
 
-def test_without_a_new_label_nothing_is_told():
+def test_a_month_training_has_seen_is_not_told_again():
     with pytest.raises(AirflowSkipException):
-        announce_labels({"labelled": []}, {})
+        announce_labels({"labelled": ["2026-09"], "untaught": []}, {})

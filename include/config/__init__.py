@@ -1,9 +1,10 @@
-"""The configuration analysts edit: read and validated once, at the start of a cycle."""
+"""The configuration analysts edit: read and validated once, at the start of a cycle, whose text then serves."""
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
 from include.config import factors, operations, rules, sources
 from include.config.reading import read_text, read_yaml
@@ -41,6 +42,11 @@ def load_config(folder: Path) -> Config:
     texts = {f"{name}.yaml": read_text(folder / f"{name}.yaml") for name in _FILES}
     campaign_files = sorted((folder / "campaigns").glob("*.yaml"))
     texts |= {f"campaigns/{path.name}": read_text(path) for path in campaign_files}
+    return config_from(texts)
+
+
+def config_from(texts: Mapping[str, str]) -> Config:
+    """Validate the files of a configuration (name in its folder → text), as `Config.texts` keeps them."""
     raw = {file: read_yaml(text, file) for file, text in texts.items()}
 
     def of(file: str) -> tuple[object, str]:
@@ -60,12 +66,14 @@ def load_config(folder: Path) -> Config:
         teams=operations.parse_teams(*of("teams.yaml")),
         strategies=operations.parse_strategies(*of("strategies.yaml")),
         campaigns={
-            path.stem: operations.parse_campaign(*of(f"campaigns/{path.name}")) for path in campaign_files
+            PurePosixPath(file).stem: operations.parse_campaign(*of(file))
+            for file in sorted(texts)
+            if file.startswith("campaigns/")
         },
-        texts=texts,
+        texts=dict(texts),
         hash=_hash(texts),
     )
 
 
-def _hash(texts: dict[str, str]) -> str:
-    return hashlib.sha256(json.dumps(texts, sort_keys=True).encode()).hexdigest()[:16]
+def _hash(texts: Mapping[str, str]) -> str:
+    return hashlib.sha256(json.dumps(dict(texts), sort_keys=True).encode()).hexdigest()[:16]

@@ -42,7 +42,6 @@ class Sla(Entry):
     max_pause_days: Count
     unreachable_attempts: Count
     unreachable_days: Count
-    escalation_days: Count
     layers: tuple[str, ...]
 
     @model_validator(mode="after")

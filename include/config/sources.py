@@ -56,6 +56,7 @@ class Feed(Entry):
 
     `within` names the column whose Shanghai date must lie inside the delivered month or day, `until` one
     that must not lie after it. `restricted` columns go to the lake table `contacts` instead.
+    A file with at most `quarantine_rows` broken rows is borne, whatever their share.
     """
 
     periods: tuple[Period, ...] = Field(min_length=1)
@@ -66,6 +67,7 @@ class Feed(Entry):
     restricted: tuple[str, ...] = ()
     time_zone: Zone | None = None
     quarantine_share: Share | None = None
+    quarantine_rows: Annotated[int, Field(ge=0)] = 0
     when_absent: str
     columns: dict[str, Column] = Field(min_length=1)
 
@@ -110,7 +112,7 @@ class Sources(Entry):
 
     def hash_of(self, feed: str) -> str:
         """Changes whenever the declaration of the feed would read the same files differently."""
-        tolerated = {"quarantine_share", "required", "when_absent"}
+        tolerated = {"quarantine_share", "quarantine_rows", "required", "when_absent"}
         declared = self.feeds[feed].model_dump_json(exclude=tolerated) + self.zone_of(feed)
         return hashlib.sha256(declared.encode()).hexdigest()
 

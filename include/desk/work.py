@@ -126,6 +126,11 @@ def pause(actor: Actor, *, call_back_on: date) -> int:
     """Rest the plan clock from today to the promised call-back, exclusive."""
     with _working(actor, "pause") as work:
         calendar = read_calendar(actor.db, actor.config, actor.now)
+        clock = work.run("find_plan_clock").one()
+        if clock.met_at is None and clock.due_at < actor.now:
+            raise Refused(
+                f"The plan was due at {_told(clock.due_at)}; a pause cannot undo that. Work the ticket."
+            )
         earlier = _pauses(work)
         start, until = sla.plan_pause(
             actor.now, call_back_on, calendar, earlier,
@@ -147,10 +152,10 @@ def resume(actor: Actor) -> int:
 def close(actor: Actor, *, outcome: str) -> int:
     """Close with an outcome; Refused while survey, plan or attempts it needs are missing."""
     with _working(actor, "close") as work:
-        done = work.run("read_work").one()
+        done = _done(work)
         rules = actor.config.sla
         calendar = read_calendar(actor.db, actor.config, actor.now)
-        ended = outcomes.check_close(
+        outcomes.check_close(
             outcome,
             has_survey=done.survey_at is not None,
             has_plan=done.plan_at is not None,
@@ -158,8 +163,7 @@ def close(actor: Actor, *, outcome: str) -> int:
                 done.attempts, calendar, rules.unreachable_attempts, rules.unreachable_days
             ),
         )
-        if not ended.needs_plan:
-            work.run("meet_clock", clock="plan")
+        work.run("meet_clock", clock="plan")
         work.changes |= {"outcome": outcome, "closed_at": actor.now}
         work.details = {"outcome": outcome}
     return work.version
@@ -177,6 +181,9 @@ def cancel(actor: Actor, *, reason: str) -> int:
 def reopen(actor: Actor, *, reason: str) -> int:
     """Open a closed ticket again with a new plan clock; the verdict of the old one stays."""
     with _working(actor, "reopen") as work:
+        other = work.run("find_unfinished_ticket").scalar()
+        if other is not None:
+            raise Refused(f"The customer already has ticket {other} in work. Go on with that one.")
         calendar = read_calendar(actor.db, actor.config, actor.now)
         old = work.run("find_plan_clock").one()
         work.run("start_plan_clock", round=old.round + 1, **plan_clock(calendar, actor.config, actor.now))
@@ -228,20 +235,28 @@ def _write(work: _Work, me: sa.Row[Any]) -> None:
 def _end_pause(work: _Work) -> None:
     """Give the days a pause cut short did not use back to the clock; its own event is not written yet."""
     *earlier, last = _pauses(work)
-    _move_plan_clock(work, [*earlier, sla.end_pause(last, work.actor.now)])
+    _move_plan_clock(work, [*earlier, _cut_short(work, last, work.actor.now)])
 
 
 def _stale(actor: Actor, ticket: sa.Row[Any]) -> str:
     last = actor.db.execute(Q["last_event"], {"ticket_id": actor.ticket_id}).one()
-    when = last.occurred_at.astimezone(ZONE)
     return (
-        f"Ticket {actor.ticket_id} was changed meanwhile: '{last.kind}' by {last.actor} at {when:%Y-%m-%d %H:%M}. "
+        f"Ticket {actor.ticket_id} was changed meanwhile: '{last.kind}' by {last.actor} at {_told(last.occurred_at)}. "
         f"You saw version {actor.version}, it stands at {ticket.version}. Look at it again, then repeat."
     )
 
 
+def _told(instant: datetime) -> str:
+    return f"{instant.astimezone(ZONE):%Y-%m-%d %H:%M}"
+
+
+def _done(work: _Work) -> sa.Row[Any]:
+    """What was recorded since the running plan clock began: a reopened ticket starts over."""
+    return work.run("read_work", since=work.run("find_plan_clock").one().started_at).one()
+
+
 def _meet_plan_when_complete(work: _Work) -> None:
-    done = work.run("read_work").one()
+    done = _done(work)
     if done.survey_at and done.plan_at:
         work.run("meet_clock", clock="plan")
 
@@ -252,9 +267,16 @@ def _pauses(work: _Work) -> list[sla.Pause]:
     return [
         (row.paused_from, row.paused_until)
         if row.ended_at is None
-        else sla.end_pause((row.paused_from, row.paused_until), row.ended_at)
+        else _cut_short(work, (row.paused_from, row.paused_until), row.ended_at)
         for row in work.run("read_pauses", started_at=clock.started_at)
     ]
+
+
+def _cut_short(work: _Work, pause: sla.Pause, ended_at: datetime) -> sla.Pause:
+    """A pause ended early; after closing time its day is over and still rests."""
+    local = ended_at.astimezone(ZONE)
+    is_over = local.time() >= work.actor.config.sla.closes
+    return sla.end_pause(pause, local + timedelta(days=1) if is_over else local)
 
 
 def _move_plan_clock(work: _Work, pauses: Sequence[sla.Pause]) -> None:

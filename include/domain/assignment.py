@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date
 from decimal import Decimal
 
@@ -58,6 +58,21 @@ def walk(candidates: Sequence[Candidate], arms: Mapping[str, str], capacity: int
         treated += decision.decision == TREATED
         decisions.append(decision)
     return decisions
+
+
+def without_mixed_arms(
+    candidates: Sequence[Candidate], arms: Mapping[str, str], own_arms: Mapping[str, str]
+) -> list[Candidate]:
+    """Bar customers one of whose numbers was in the other arm of the epoch, before it came to them."""
+    mixed = {
+        each.customer_key
+        for each in candidates
+        if own_arms.get(each.subscriber_id, arms.get(each.customer_key)) != arms.get(each.customer_key)
+    }
+    return [
+        replace(each, barred="mixed_arms") if each.customer_key in mixed and not each.barred else each
+        for each in candidates
+    ]
 
 
 def _decide(candidate: Candidate, arms: Mapping[str, str], seen: dict[str, str], is_full: bool) -> Decision:

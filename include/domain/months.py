@@ -54,3 +54,14 @@ def is_past_grace(month: str, as_of: datetime) -> bool:
     """Whether `as_of` is past the 5th of the following month, when a feed counts as complete unmarked."""
     fifth = first_day(shift(month, 1)).replace(day=_AS_OF_DAY)
     return as_of.astimezone(ZONE).date() > fifth
+
+
+def parse_instant(text: str, name: str = "as_of") -> datetime:
+    """An aware instant from ISO text; BadInput, told with `name`, when it is none or has no time zone."""
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{name} '{text}' is not an instant. Write it as 2026-11-05T06:00+08:00.") from None
+    if moment.tzinfo is None:
+        raise BadInput(f"{name} '{text}' has no time zone. Write it as {text}+08:00.")
+    return moment

@@ -135,7 +135,7 @@ def _all_or_nothing(site: Site) -> Iterator[None]:
     except RunFailed:
         raise
     except BaseException:
-        if not was_up:
+        if not was_up and _is_up(site):
             tell("ending what was started ...")
             _stop_site(site)
         raise

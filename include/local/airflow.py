@@ -6,8 +6,8 @@ from typing import Any
 from include.local import components
 from include.local.api import Api
 from include.local.progress import follow, tell
-from include.local.sites import Site
-from include.local.steps import bootstrap_airflow, make_databases, once
+from include.local.sites import ROLES, Site
+from include.local.steps import bootstrap_airflow, is_behind, make_databases, once
 
 LOOP = "churn_warning"
 DAGS = (LOOP, "release_tickets", "watch_sla", "follow_up", "train_models")
@@ -15,11 +15,13 @@ DAGS = (LOOP, "release_tickets", "watch_sla", "follow_up", "train_models")
 
 def start_databases(site: Site) -> None:
     """PostgreSQL with both databases, the operations database at its newest revision."""
-    if site.server.is_ready() and "databases" in site.finished():
+    if site.server.is_ready() and site.finished().get("databases") == [*ROLES] and not is_behind(site):
         return
+    # Airflow's processes hold code that knows the old revision only
+    components.stop(site)
     site.server.start()
     make_databases(site)
-    site.finish("databases", True)
+    site.finish("databases", [*ROLES])
     tell(f"PostgreSQL is ready on port {site.server.port}")
 
 

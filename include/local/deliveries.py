@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from include.domain.errors import BadInput
-from include.domain.months import parse_month
+from include.domain.months import parse_instant, parse_month
 from include.local.airflow import DAGS, LOOP, run_dag, start_airflow, start_databases
 from include.local.sites import Site
 from include.local.summary import summarise
@@ -35,7 +35,12 @@ class Request:
             raise BadInput(f"LANDING={landing} is not a folder. It must hold <feed>/month=YYYY-MM/ folders.")
         if not month:
             raise BadInput(f"MONTH is missing. Say: make run LANDING={landing} MONTH=YYYY-MM")
-        return cls(folder, parse_month(month), _instant(as_of), _is_yes(dispatch_late))
+        return cls(
+            folder,
+            parse_month(month),
+            parse_instant(as_of, "AS_OF") if as_of else None,
+            _is_yes(dispatch_late),
+        )
 
     def conf(self) -> dict[str, Any]:
         """The Params of the DAG run."""
@@ -52,18 +57,6 @@ def run_deliveries(site: Site, request: Request) -> str:
     for dag in DAGS:
         api.unpause(dag)
     return summarise(site, request.month, told, [("admin", "everything"), ("operator", "DAGs and runs")])
-
-
-def _instant(text: str | None) -> datetime | None:
-    if not text:
-        return None
-    try:
-        moment = datetime.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"AS_OF={text} is not an instant. Write it as 2026-11-05T06:00+08:00.") from None
-    if moment.tzinfo is None:
-        raise BadInput(f"AS_OF={text} has no time zone. Write it as {text}+08:00.")
-    return moment
 
 
 def _is_yes(text: str) -> bool:

@@ -1,6 +1,7 @@
 """Ports and background processes of this machine: start, recognise again, watch, end without leftovers."""
 
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -13,6 +14,7 @@ from pathlib import Path
 HOST = "127.0.0.1"
 #: Every process we start, and so every child of it, carries this variable: that is how `stop` knows its own.
 MARK = "CHURN_SITE"
+_ERROR = re.compile(r"\[(error|critical)\s*\]|\w*(Error|Exception): |Errno")
 
 
 def free_port() -> int:
@@ -99,6 +101,8 @@ class Background:
         """Start it in a session of its own, so that Ctrl-C and a closed terminal do not reach it."""
         self.folder.mkdir(parents=True, exist_ok=True)
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        if self.log.exists():  # what it says now must not be mixed with what it said last time
+            self.log.replace(self.log.with_suffix(".log.before"))
         with self.log.open("ab") as log:
             process = subprocess.Popen(
                 command,
@@ -112,14 +116,13 @@ class Background:
         (self.folder / f"{self.name}.pid").write_text(f"{process.pid} {_started(process.pid)}")
 
     def last_words(self) -> str:
-        """The last line of its output that tells of an error, else the last line."""
+        """The last line of its output that tells of an error."""
         try:
             lines = self.log.read_text(errors="replace").splitlines()[-200:]
         except FileNotFoundError:
-            return "it left no output"
-        told = [line.strip() for line in lines if line.strip()]
-        errors = [line for line in told if "error" in line.lower() or "errno" in line.lower()]
-        return (errors or told or ["it left no output"])[-1]
+            lines = []
+        errors = [line.strip() for line in lines if _ERROR.search(line)]
+        return errors[-1] if errors else "it told no error; perhaps it was killed"
 
 
 def marked(mark: Path) -> set[int]:

@@ -14,7 +14,8 @@ from include.local.processes import HOST, MARK
 from include.settings import ROOT
 
 RUN = ROOT / ".run"
-ROLES = ("churn_owner", "churn_loop", "churn_desk")
+#: the logins: Airflow's own, and ours with the rights of stages and desk; nobody works as the superuser
+ROLES = ("airflow", "churn_loop", "churn_desk")
 DEFAULT_UI_PORT = 8080
 #: steps of one command run side by side in threads
 _WRITING = threading.RLock()
@@ -106,7 +107,7 @@ class Site:
                 "api": secrets.token_urlsafe(48),
                 "fernet": base64.urlsafe_b64encode(secrets.token_bytes(32)).decode(),
             },
-            "roles": {role: secrets.token_urlsafe(24) for role in ROLES},
+            "roles": {},
             "users": {},
         }
         self._keep_secrets(made)
@@ -114,12 +115,19 @@ class Site:
 
     def password_of(self, username: str) -> str:
         """The password of an Airflow user, generated at first need."""
+        return self._password("users", username, length=9)
+
+    def role_password(self, role: str) -> str:
+        """The password of a login of the databases, generated at first need."""
+        return self._password("roles", role, length=24)
+
+    def _password(self, kind: str, name: str, length: int) -> str:
         with _WRITING:
             known = self.secrets()
-            if username not in known["users"]:
-                known["users"][username] = secrets.token_urlsafe(9)
+            if name not in known[kind]:
+                known[kind][name] = secrets.token_urlsafe(length)
                 self._keep_secrets(known)
-        return str(known["users"][username])
+        return str(known[kind][name])
 
     def _keep_secrets(self, known: dict[str, Any]) -> None:
         temporary = self.folder / "secrets.json.new"
@@ -129,8 +137,9 @@ class Site:
         temporary.replace(self.secrets_file)
 
     def database_url(self, role: str) -> str:
-        """The operations database as one of the three roles."""
-        return self.server.url("churn", user=role, password=self.secrets()["roles"][role])
+        """The database a role works in, as that role: `airflow` in its own, the others in `churn`."""
+        database = "airflow" if role == "airflow" else "churn"
+        return self.server.url(database, user=role, password=self.role_password(role))
 
     def bare_database_url(self, role: str) -> str:
         """`database_url` for a command line, where everybody sees it; PGPASSWORD goes with it."""
@@ -139,7 +148,7 @@ class Site:
     def environment(self) -> dict[str, str]:
         """What every process of this site gets on top of the caller's environment."""
         keys = self.secrets()["keys"]
-        metadata = self.server.url("airflow").replace("postgresql://", "postgresql+psycopg2://", 1)
+        metadata = self.database_url("airflow").replace("postgresql://", "postgresql+psycopg2://", 1)
         around = {name: os.environ.get(name, "") for name in ("NO_PROXY", "no_proxy")}
         return {
             **os.environ,

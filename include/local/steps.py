@@ -6,14 +6,18 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include.domain.errors import LoopError
 from include.local.processes import MARK, end, marked
 from include.local.progress import tell
 from include.local.sites import ROLES, Site, work_mark
 from include.settings import ROOT
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection, TextClause
 
 
 class StepFailed(LoopError):
@@ -40,23 +44,50 @@ def together(site: Site, *works: Callable[[], Any]) -> None:
 
 
 def make_databases(site: Site) -> None:
-    """Create `airflow` and `churn` where missing, bring `churn` up to date, let its roles log in."""
-    import sqlalchemy as sa
-
-    from include.database import engine, upgrade
+    """Create `airflow` and `churn` where missing, bring `churn` up to date, give each login its own."""
+    from include.database import upgrade
     from include.queries import load
 
     queries = load("local")
-    server = engine(site.server.url("postgres"), role=None, isolation_level="AUTOCOMMIT")
-    with server.connect() as db:
-        for name in ("airflow", "churn"):
-            if not db.scalar(queries["database_exists"], {"name": name}):
-                db.execute(sa.text(f"create database {name} template template0"))
+    with _superuser(site, "postgres") as db:
+        _carry_out(db, queries["make_statements"])
         upgrade(site.server.url("churn"))
         for role in ROLES:
-            values = {"role": role, "password": site.secrets()["roles"][role]}
-            db.exec_driver_sql(str(db.scalar(queries["login_statement"], values)).replace("%", "%%"))
-    server.dispose()
+            _carry_out(db, queries["login_statement"], role=role, password=site.role_password(role))
+        db.execute(queries["close_databases"])
+        db.execute(queries["open_churn"])
+    with _superuser(site, "airflow") as db:
+        _carry_out(db, queries["take_over_statements"])
+
+
+def is_behind(site: Site) -> bool:
+    """Whether `churn` lacks revisions of this checkout, as after a `git pull`."""
+    from include.database import engine, is_current
+
+    made = engine(site.server.url("churn"), role=None)
+    try:
+        with made.connect() as db:
+            return not is_current(db)
+    finally:
+        made.dispose()
+
+
+@contextmanager
+def _superuser(site: Site, database: str) -> "Iterator[Connection]":
+    from include.database import engine
+
+    made = engine(site.server.url(database), role=None, isolation_level="AUTOCOMMIT")
+    try:
+        with made.connect() as db:
+            yield db
+    finally:
+        made.dispose()
+
+
+def _carry_out(db: "Connection", asked: "TextClause", **values: str) -> None:
+    """Run the statements a query answers with."""
+    for statement in db.scalars(asked, values).all():
+        db.exec_driver_sql(str(statement).replace("%", "%%"))
 
 
 def bootstrap_airflow(site: Site, users: Sequence[tuple[str, str, str]]) -> None:
@@ -99,7 +130,7 @@ def stream(site: Site, name: str, words: Sequence[str], text: str = "") -> Itera
 
 
 def _for_foreground(site: Site) -> dict[str, str]:
-    return {MARK: str(work_mark(site)), "PGPASSWORD": site.secrets()["roles"]["churn_loop"]}
+    return {MARK: str(work_mark(site)), "PGPASSWORD": site.role_password("churn_loop")}
 
 
 def _reason(log: Path, printed: Sequence[str]) -> str:

@@ -7,8 +7,8 @@ from include.database import engine
 from include.domain.months import ZONE
 from include.local.sites import Site
 from include.queries import load
+from include.settings import CAMPAIGN
 
-CAMPAIGN = "churn_warning"
 _COUNTS = ("rows_in", "rows_out", "quarantined")
 
 

@@ -31,31 +31,31 @@ _STAGED = (
 _EXPECTED_HORIZON_DAYS = 60
 
 
-def is_late(month: str, now: datetime, horizon: int = 1) -> bool:
-    """Whether the months a warning is about have ended: tickets sent now would be cold."""
-    return now >= months.month_start(months.shift(month, horizon + 1))
+def is_late(month: str, now: datetime) -> bool:
+    """Whether the month after `month` has ended: tickets sent now would be cold."""
+    return now >= months.month_start(months.shift(month, 2))
 
 
 def plan_size(
     *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, now: datetime,
-    dispatch_late: bool = False,
+    revision: int = 0, dispatch_late: bool = False, top_up: bool = False,
 ) -> dict[str, Any]:  # fmt: skip
     """How large a dispatch would be, against the cycle before, and whether to ask a person first, and why.
 
-    `ask` is false when nothing can be dispatched: the month is over, or the cycle is fixed.
+    `ask` is false when nothing can be dispatched: the month is over, or the cycle is fixed and not topped up.
     """
     rules = config.campaign(campaign)
     key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
-        fixed = db.execute(Q["find_cycle"], key).one().fixed_at is not None
-        counts = _warned(db, key, revision=0)
+        is_fixed = db.execute(Q["find_cycle"], key).one().fixed_at is not None
+        counts = _warned(db, key, revision)
         before = db.execute(Q["count_warned_before"], key).one_or_none()
-        capacity = _capacity(db, rules.capacity_days)
-    high = counts.get("high", 0)
-    scored = lake.manifest("scores", month).rows
-    tickets = min(counts.get("high/priority", 0), capacity if capacity is not None else scored)
+        left = _capacity_left(db, key, rules.capacity_days)
+    high, priority = counts.get("high", 0), counts.get("high/priority", 0)
+    scored = lake.manifest(_scores(revision), month).rows
+    tickets = priority if left is None else min(priority, left)
     times = _times(high, scored, before)
-    may_dispatch = not fixed and (dispatch_late or not is_late(month, now, rules.horizon_months))
+    may_dispatch = (top_up or not is_fixed) and (dispatch_late or not is_late(month, now))
     why = _unusual(tickets, times, rules.approval)
     return {
         "stage": "dispatch",
@@ -67,6 +67,16 @@ def plan_size(
         "ask": bool(may_dispatch and why),
         "why": why,
     }
+
+
+def _require_own_grades(lake: Lake, month: str, as_of: datetime, revision: int) -> None:
+    """The grades that stand must be those of this as_of and revision, or evidence and cycle would disagree."""
+    facts = lake.manifest("grades_revised" if revision else "grades", month).facts
+    if datetime.fromisoformat(facts["as_of"]) != as_of or facts["revision"] != revision:
+        raise Refused(
+            f"The grades of {month} were made as of {facts['as_of']} (revision {facts['revision']}), not as of "
+            f"{as_of.isoformat()} (revision {revision}). Run prediction and grading for this as_of first."
+        )
 
 
 def _unusual(tickets: int, times: float | None, limits: Approval) -> str:
@@ -99,7 +109,7 @@ def dispatch(
             )
         if found.fixed_at is not None and not top_up:
             return _compared(db, config, key, revision, now)
-        if is_late(month, now, config.campaign(campaign).horizon_months) and not dispatch_late:
+        if is_late(month, now) and not dispatch_late:
             return _nothing(
                 f"{month} is over: its subscribers have long decided. Set dispatch_late to send anyway."
             )
@@ -107,6 +117,7 @@ def dispatch(
             raise Refused(
                 f"Cycle {cycle} was reopened with as_of {found.as_of.isoformat()}. Run that one instead."
             )
+        _require_own_grades(lake, month, as_of, revision)
         return _Dispatch(db, lake, config, key, month, as_of, now, revision).run(
             is_top_up=found.fixed_at is not None
         )
@@ -130,9 +141,7 @@ class _Dispatch:
             self.db.execute(Q["expire_waiting"], self.key | {"now": self.now})
         rows = self._candidates()
         capacity = _capacity(self.db, self.campaign.capacity_days)
-        done = self.db.execute(Q["count_treated"], self.key).scalar_one()
-        left = None if capacity is None else max(0, capacity - done)
-        decisions = self._decide(rows, left)
+        decisions = self._decide(rows, _capacity_left(self.db, self.key, self.campaign.capacity_days))
         self._write(decisions, {row["subscriber_id"]: row for row in rows})
         summary = self._summary(decisions, capacity, is_top_up)
         self._fix(summary)
@@ -143,8 +152,13 @@ class _Dispatch:
         return summary
 
     def _candidates(self) -> list[dict[str, Any]]:
-        cooling = {"cooling_off_days": self.campaign.cooling_off_days, "as_of": self.as_of}
-        found = self.db.execute(Q["find_candidates"], self.key | cooling | {"revision": self.revision})
+        values = {
+            "revision": self.revision,
+            "epoch": self.epoch,
+            "as_of": self.as_of,
+            "cooling_off_days": self.campaign.cooling_off_days,
+        }
+        found = self.db.execute(Q["find_candidates"], self.key | values)
         return [dict(row) for row in found.mappings()]
 
     def _decide(self, rows: Sequence[Mapping[str, Any]], capacity: int | None) -> list[Decision]:
@@ -156,14 +170,20 @@ class _Dispatch:
             )
             for row in rows if not row["is_assigned"]
         ]  # fmt: skip
-        self._draw_arms(candidates)
-        return assignment.walk(candidates, {key: row.arm for key, row in self.arms.items()}, capacity)
+        own_arms = {row["subscriber_id"]: row["own_arm"] for row in rows if row["own_arm"]}
+        self._draw_arms(candidates, own_arms)
+        arms = {key: row.arm for key, row in self.arms.items()}
+        return assignment.walk(assignment.without_mixed_arms(candidates, arms, own_arms), arms, capacity)
 
-    def _draw_arms(self, candidates: Sequence[Candidate]) -> None:
-        keys = sorted({candidate.customer_key for candidate in candidates if not candidate.barred})
+    def _draw_arms(self, candidates: Sequence[Candidate], own_arms: Mapping[str, str]) -> None:
+        """Draw an arm per customer; one that a number of the customer already has this epoch goes first."""
+        callable_ = [candidate for candidate in candidates if not candidate.barred]
+        standing = {each.customer_key: own_arms.get(each.subscriber_id) for each in reversed(callable_)}
+        keys = sorted(standing)
         hold_out = self.campaign.hold_out
         drawn = [
-            assignment.arm_of(key, self.key["campaign"], self.epoch, hold_out.salt, hold_out.share)
+            standing[key]
+            or assignment.arm_of(key, self.key["campaign"], self.epoch, hold_out.salt, hold_out.share)
             for key in keys
         ]
         values = {"campaign": self.key["campaign"], "epoch": self.epoch, "customer_keys": keys}
@@ -183,7 +203,7 @@ class _Dispatch:
         )
         copy_rows(self.db, "dispatch_stage", _STAGED, staged)
         values = self.key | {"epoch": self.epoch, "now": self.now}
-        for statement in ("write_assignments", "write_tickets", "write_decisions"):
+        for statement in ("keep_subscriber_arms", "write_assignments", "write_tickets", "write_decisions"):
             self.db.execute(Q[statement], values)
 
     def _chance(self, candidate: Candidate) -> float:
@@ -312,6 +332,13 @@ def _capacity(db: sa.Connection, days: int) -> int | None:
     """First contacts the teams can make in a cycle; None when nobody has set any."""
     rows = db.execute(Q["read_capacity"]).all()
     return days * sum(row.per_day for row in rows) if rows else None
+
+
+def _capacity_left(db: sa.Connection, key: Mapping[str, str], days: int) -> int | None:
+    """What of the capacity the cycle's tickets have not used yet; None when there is no limit."""
+    capacity = _capacity(db, days)
+    done = db.execute(Q["count_treated"], key).scalar_one()
+    return None if capacity is None else max(0, capacity - int(done))
 
 
 def _warned(db: sa.Connection, key: Mapping[str, str], revision: int) -> dict[str, int]:

@@ -6,6 +6,7 @@ import polars as pl
 
 from include.domain.months import ZONE, month_of
 from include.lake import Lake
+from include.stages.returns import still_gone
 
 
 def barred(lake: Lake, month: str, as_of: datetime, subscribers: list[str]) -> dict[str, str]:
@@ -20,7 +21,7 @@ def barred(lake: Lake, month: str, as_of: datetime, subscribers: list[str]) -> d
         _limited(lake, as_of),
         _changed(lake, as_of, "port_out_applied", "port_out_applied"),
         _changed(lake, as_of, "left", "gone"),
-        _churned(lake, as_of),
+        _churned(lake, month, as_of),
     ):
         if frame is not None:
             rows = frame.join(wanted, on="subscriber_id", how="semi").collect(engine="streaming")
@@ -38,11 +39,12 @@ def _because(frame: pl.LazyFrame, reason: pl.Expr) -> pl.LazyFrame:
     return frame.select("subscriber_id", reason.alias("reason")).unique("subscriber_id", keep="first")
 
 
-def _churned(lake: Lake, as_of: datetime) -> pl.LazyFrame | None:
+def _churned(lake: Lake, month: str, as_of: datetime) -> pl.LazyFrame | None:
     rows = _until(lake, "churned", as_of)
     if rows is None:
         return None
-    return _because(rows.filter(pl.col("churned_on") < as_of.astimezone(ZONE).date()), pl.lit("gone"))
+    left = rows.filter(pl.col("churned_on") < as_of.astimezone(ZONE).date())
+    return _because(still_gone(left, lake, month, as_of), pl.lit("gone"))
 
 
 def _changed(lake: Lake, as_of: datetime, kind: str, reason: str) -> pl.LazyFrame | None:

@@ -10,6 +10,7 @@ from include.domain.errors import LoopError
 from include.domain.months import last_day, month_start, shift
 from include.expressions.windows import AGE, DAYS, MONTHS_BACK, FactorCompiler
 from include.lake import Lake
+from include.stages.returns import still_gone
 
 _USE = ("data_mb", "voice_out_minutes", "voice_in_minutes")
 _PROFILE: Mapping[str, pl.DataType] = {
@@ -41,17 +42,19 @@ def shard_frame(
 
 
 def _population(lake: Lake, month: str, shard: int) -> pl.LazyFrame:
-    """Everybody in the snapshot or the usage of M who has not left by its end, with the profile of M."""
+    """Everybody in the snapshot or the usage of M who is not gone at its end, with the profile of M."""
     profile = _profile(lake, month, shard)
     unknown = lake.scan("usage_months", month, shard).select("subscriber_id")
     unknown = unknown.join(profile, on="subscriber_id", how="anti")
     everybody = pl.concat([profile, unknown], how="diagonal")
     staying = everybody.filter(pl.col("status").ne_missing("closed"))
-    for past in lake.months("churned"):
-        if past <= month:
-            left = lake.scan("churned", past, shard).filter(pl.col("churned_on") <= last_day(month))
-            staying = staying.join(left.select("subscriber_id"), on="subscriber_id", how="anti")
-    return staying
+    left = [lake.scan("churned", past, shard) for past in lake.months("churned") if past <= month]
+    if not left:
+        return staying
+    known = pl.concat([each.select("subscriber_id", "churned_on") for each in left])
+    known = known.filter(pl.col("churned_on") <= last_day(month))
+    gone = still_gone(known, lake, month, month_start(shift(month, 1)), shard)
+    return staying.join(gone.select("subscriber_id"), on="subscriber_id", how="anti")
 
 
 def _profile(lake: Lake, month: str, shard: int) -> pl.LazyFrame:
@@ -90,7 +93,8 @@ def _identity_values(delivered: Sequence[str]) -> list[pl.Expr]:
     used = pl.any_horizontal(uses) if uses else pl.lit(None, pl.Boolean)
     return [
         early.otherwise(pl.lit("over_12")).alias("cluster"),
-        pl.mean_horizontal([pl.col(f"bill_yuan@{back}") for back in range(3)]).alias("value_yuan"),
+        # four decimals, like the bills: a mean of exactly 30 must not miss a limit of 30 by a float's error
+        pl.mean_horizontal([pl.col(f"bill_yuan@{back}") for back in range(3)]).round(4).alias("value_yuan"),
         used.alias("is_active"),
     ]
 

@@ -24,7 +24,7 @@ from include.stages.factor_rows import shard_frame
 
 TABLE = "factors"
 # Raised when the same inputs would give other values than before.
-_ENGINE = 1
+_ENGINE = 2
 _EVENT_FEEDS = ("service_events", "subscriber_changes")
 _DERIVED = {
     "tenure_months": "joined_on",
@@ -149,7 +149,13 @@ def _inputs(lake: Lake, month: str) -> list[Manifest]:
     window = [shift(month, -back) for back in range(MONTHS_BACK)]
     wanted = [("subscribers", month)]
     wanted += [(feed, past) for feed in ("usage_months", *_EVENT_FEEDS) for past in window]
-    wanted += [("churned", past) for past in lake.months("churned") if past <= month]
+    # whoever ever left, or came back, decides who belongs to the month
+    wanted += [
+        (feed, past)
+        for feed in ("churned", "subscriber_changes")
+        for past in lake.months(feed)
+        if past <= month and (feed, past) not in wanted
+    ]
     return [lake.manifest(feed, past) for feed, past in wanted if lake.has(feed, past)]
 
 

@@ -13,7 +13,7 @@ from include.database import lock
 from include.domain.months import month_start, shift
 from include.lake import Lake
 from include.queries import load
-from include.stages import examples, labels, quality
+from include.stages import examples, labels, quality, training
 from include.stages.effect import Arm, Effect, effect_of
 from include.stages.examples import LabelledMonth
 
@@ -38,7 +38,8 @@ def follow_up(
     """Label every month with factors whose churn is complete at `as_of`; evaluate its cycles and revisions.
 
     Replaces what it wrote before, so that running it again changes nothing. `labelled` names the months
-    whose label is new or changed; `months` holds the figures of every cycle and revision judged.
+    whose label is new or changed; `untaught` those no training has seen yet, until one has, so that no kill
+    and no earlier run loses them; `months` holds the figures of every cycle and revision judged.
     """
     horizon = config.campaign(campaign).horizon_months
     known = [month for month in lake.months("factors") if labels.is_labelled(lake, month, horizon, as_of)]
@@ -58,8 +59,23 @@ def follow_up(
         "rows_out": sum(each.pop("figures") for each in judged),
         "quarantined": 0,
         "labelled": labelled,
+        "untaught": _untaught(db, lake, campaign, known, horizon, as_of),
         "months": judged,
     }
+
+
+def _untaught(
+    db: Connection, lake: Lake, campaign: str, known: list[str], horizon: int, as_of: datetime
+) -> list[str]:
+    """The months of `known` training would look at whose label no recorded training has seen as it stands."""
+    if not known:
+        return []
+    taught = training.months_looked_at(lake, known[-1], horizon, as_of)
+    with db.begin():
+        rows = db.execute(load("follow_up")["labels_seen"], {"campaign": campaign})
+        seen = {row.month: row.fingerprint for row in rows}
+    wanted = [month for month in known if month in taught]
+    return [month for month in wanted if seen.get(month) != labels.fingerprint(lake, month, horizon)]
 
 
 def _write_labels(db: Connection, lake: Lake, month: str, horizon: int) -> bool:

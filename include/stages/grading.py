@@ -19,6 +19,7 @@ from include.config.rules import Rule
 from include.database import copy_rows, lock
 from include.domain.errors import NotReady
 from include.domain.grading import GRADES, HIGH, INDEPENDENT_HITS, LOW, MID, TIERS, Limits, high_places
+from include.domain.months import ZONE
 from include.lake import Lake, Manifest
 from include.queries import load
 
@@ -51,9 +52,10 @@ def grade(
 ) -> dict[str, Any]:  # fmt: skip
     """Grade every scored subscriber of the month into the lake, and high and mid into `warnings`.
 
-    Replaces what the same revision held before; a cycle that is already dispatched stays as it is.
+    Replaces what the same revision held before; a cycle that is already dispatched stays as it is. NotReady
+    when the scores that stand were made for another as_of or revision.
     """
-    scores = lake.manifest("scores_revised" if revision else "scores", month)
+    scores = _own_scores(lake, month, as_of, revision)
     factors = lake.manifest("factors", month)
     rules = active_rules(config, month, factors)
     limits = limits_of(config, scores)
@@ -67,15 +69,31 @@ def grade(
         lock(db, "dispatch", campaign, cycle)
         if revision == 0 and cycles.is_fixed(db, campaign, cycle):
             return summary | {"rows_out": 0, "fixed": True}
+        if _own_scores(lake, month, as_of, revision).fingerprint != scores.fingerprint:
+            raise NotReady(f"The scores of {month} were replaced while they were graded. Run grading again.")
         described = [
             scores.fingerprint,
             factors.fingerprint,
             config.texts["rules.yaml"],
             config.texts["grading.yaml"],
         ]
-        _publish(db, lake, month, revision, graded, [*described, refused], summary)
+        facts = {**summary, **cycles.provenance(config, as_of, revision)}
+        _publish(db, lake, month, graded, [*described, refused], facts)
         _replace_warnings(db, graded, key | {"revision": revision})
     return summary
+
+
+def _own_scores(lake: Lake, month: str, as_of: datetime, revision: int) -> Manifest:
+    """The scores that stand, made for this very as_of and revision; NotReady when they are another run's."""
+    scores = lake.manifest("scores_revised" if revision else "scores", month)
+    instant = as_of.astimezone(ZONE).isoformat()
+    made = (scores.facts.get("as_of", "an instant not kept"), scores.facts.get("revision"))
+    if made != (instant, revision):
+        raise NotReady(
+            f"The scores of {month} were made as of {made[0]} (revision {made[1]}), not as of {instant} "
+            f"(revision {revision}); run prediction for this as_of first."
+        )
+    return scores
 
 
 def active_rules(config: Config, month: str, factors: Manifest) -> ActiveRules:
@@ -205,10 +223,10 @@ def _counts(column: pl.Series, words: Sequence[str]) -> dict[str, int]:
 
 
 def _publish(
-    db: sa.Connection, lake: Lake, month: str, revision: int, graded: pl.DataFrame, inputs: Sequence[Any],
-    summary: Mapping[str, Any],
+    db: sa.Connection, lake: Lake, month: str, graded: pl.DataFrame, inputs: Sequence[Any],
+    facts: Mapping[str, Any],
 ) -> None:  # fmt: skip
-    table = "grades_revised" if revision else "grades"
+    table = "grades_revised" if facts["revision"] else "grades"
     fingerprint = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
     lock(db, table, month)
     parts = [
@@ -221,7 +239,6 @@ def _publish(
         )
         for shard in range(lake.shards)
     ]
-    facts = {**summary, "revision": revision}
     lake.publish(table, month, parts, fingerprint=fingerprint, facts=facts)
 
 

@@ -22,11 +22,10 @@ from include.stages.champions import POOLED, RULES, Champion
 
 #: Rows turned into a float32 matrix at a time: flat memory for any size of shard.
 CHUNK = 250_000
-CAMPAIGN = "churn_warning"
 
 
 def champions(
-    *, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime, campaign: str = CAMPAIGN
+    *, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime, campaign: str
 ) -> dict[str, Champion]:
     """Who scores `month` as known at `as_of`: cluster → champion (JSON), "pooled" for clusters not named.
 
@@ -66,14 +65,16 @@ def publish(
     *,
     db: Connection,
     lake: Lake,
+    config: Config,
     campaign: str,
     cycle: str,
     month: str,
     parts: list[dict[str, Any]],
+    as_of: datetime,
     revision: int,
     champions: Mapping[str, Champion],
 ) -> dict[str, Any]:
-    """Make the parts of all shards the scores of the month; returns counts.
+    """Make the parts of all shards the scores of the month, marked with the run they came from; returns counts.
 
     The scores a dispatched cycle was made from stay: a late run of revision 0 leaves them as they are.
     """
@@ -96,7 +97,7 @@ def publish(
             month,
             made,
             fingerprint=_fingerprint(lake, month, champions),
-            facts={"champions": dict(champions), "revision": revision},
+            facts={"champions": dict(champions), **cycles.provenance(config, as_of, revision)},
         )
     return _counts(lake, month, manifest, champions)
 
@@ -130,10 +131,12 @@ def predict(
     return publish(
         db=db,
         lake=lake,
+        config=config,
         campaign=campaign,
         cycle=cycle,
         month=month,
         parts=parts,
+        as_of=as_of,
         revision=revision,
         champions=chosen,
     )

@@ -223,6 +223,17 @@ create table arms (
 comment on table arms is
 'one row per customer, campaign and epoch: the arm drawn once; assignments refer to it, so no customer can be in both';
 
+create table subscriber_arms (
+    campaign text not null,
+    epoch text not null,
+    subscriber_id text not null,
+    arm text not null check (arm in ('treated', 'held_out')),
+    primary key (campaign, epoch, subscriber_id),
+    unique (campaign, epoch, subscriber_id, arm)
+);
+comment on table subscriber_arms is
+'one row per assigned subscriber, campaign and epoch: the arm stays though the customer behind the number changes';
+
 create table assignments (
     assignment_id bigint generated always as identity primary key,
     campaign text not null,
@@ -239,6 +250,7 @@ create table assignments (
     is_recalled boolean not null default false,
     foreign key (campaign, cycle) references cycles,
     foreign key (campaign, epoch, customer_key, arm) references arms (campaign, epoch, customer_key, arm),
+    foreign key (campaign, epoch, subscriber_id, arm) references subscriber_arms (campaign, epoch, subscriber_id, arm),
     unique (assignment_id, arm)
 );
 create unique index assignments_once on assignments (campaign, cycle, subscriber_id) where not is_recalled;
@@ -282,6 +294,8 @@ create table tickets (
 );
 create unique index tickets_once on tickets (campaign, cycle, subscriber_id) where not is_recalled;
 create unique index tickets_one_unfinished on tickets (campaign, customer_key)
+where state not in ('closed', 'cancelled', 'expired');
+create unique index tickets_one_unfinished_number on tickets (campaign, subscriber_id)
 where state not in ('closed', 'cancelled', 'expired');
 create index tickets_waiting on tickets (team, rank) where state = 'waiting';
 create index tickets_by_assignee on tickets (assignee_id, state);
@@ -494,7 +508,9 @@ needs_surveys, retention_plans, outcomes, evaluations
 to churn_desk;
 grant update (state, version, assignee_id, paused_until, outcome, closed_at) on tickets to churn_desk;
 grant insert on ticket_events, ticket_clocks, contact_attempts, needs_surveys, retention_plans, audit_log to churn_desk;
-grant update (warn_at, due_at, is_provisional, explanation, warned_at, met_at, voided_at) on ticket_clocks to churn_desk;
+grant update (
+    warn_at, due_at, is_provisional, explanation, warned_at, met_at, voided_at, breached_at, noticed_at
+) on ticket_clocks to churn_desk;
 
 create function desk_staff_id() returns bigint language sql stable
 return nullif(current_setting('app.staff_id', true), '')::bigint;

@@ -1,7 +1,7 @@
 """Running a DAG of the project in this process, with its own databases, lake, landing folder and clock."""
 
+import contextlib
 import threading
-import time
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
@@ -103,29 +103,33 @@ def ten_delivered(airflow_environment: Path) -> Path:
 
 
 @pytest.fixture
-def answer(airflow_home: Path) -> Iterator[Callable[[str | None], list[str]]]:
-    """Answer the next question a run asks, from beside it, as the UI would; None lets its time run out."""
+def answer(airflow_home: Path) -> Iterator[Callable[[str], list[str]]]:
+    """Answer the next question a run asks, from beside it, as the UI would; what was asked fills the list."""
+    over = threading.Event()
     threads: list[threading.Thread] = []
 
-    def prepare(option: str | None) -> list[str]:
+    def prepare(option: str) -> list[str]:
         asked: list[str] = []
-        threads.append(threading.Thread(target=_answer, args=(option, asked), daemon=True))
+        threads.append(threading.Thread(target=_answer, args=(option, asked, over), daemon=True))
         threads[-1].start()
         return asked
 
     yield prepare
+    over.set()
     for thread in threads:
         thread.join(timeout=5)
 
 
-def _answer(option: str | None, asked: list[str]) -> None:
-    for _ in range(600):
-        time.sleep(0.1)
-        if _answered(option, asked):
-            return
+def _answer(option: str, asked: list[str], over: threading.Event) -> None:
+    from sqlalchemy.exc import OperationalError
+
+    while not over.wait(0.2):
+        with contextlib.suppress(OperationalError):  # SQLite is locked: the run is writing
+            if _answered(option, asked):
+                return
 
 
-def _answered(option: str | None, asked: list[str]) -> bool:
+def _answered(option: str, asked: list[str]) -> bool:
     from airflow._shared.timezones.timezone import utcnow
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.trigger import handle_event_submit
@@ -140,11 +144,10 @@ def _answered(option: str | None, asked: list[str]) -> bool:
         if task is None:
             return False
         detail = task.hitl_detail
-        asked.extend((detail.subject, detail.body, str(task.trigger_timeout)))
-        event: dict[str, Any] = {"error": "too late", "error_type": "timeout"}
-        if option:
-            detail.chosen_options, detail.params_input, detail.responded_at = [option], {}, utcnow()
-            detail.responded_by = {"id": "7", "name": "Li Na"}
-            event = detail.as_resume_event_payload(timedout=False)
-        handle_event_submit(TriggerEvent(event), task_instance=task, session=session)
+        detail.chosen_options, detail.params_input, detail.responded_at = [option], {}, utcnow()
+        detail.responded_by = {"id": "7", "name": "Li Na"}
+        event = TriggerEvent(detail.as_resume_event_payload(timedout=False))
+        handle_event_submit(event, task_instance=task, session=session)
+        session.flush()
+        asked.extend((detail.subject, detail.body))
     return True

@@ -154,6 +154,7 @@ def test_a_month_long_over_is_graded_but_dispatched_only_when_a_person_says_so(
     assert {name for (name,) in rows(db, "select subscriber_id from assignments")} == PRIORITY
 
 
+@pytest.mark.timeout(300)  # a question nobody answers would keep the run waiting
 def test_a_rejected_dispatch_fails_the_run_and_the_next_one_is_asked_about_again(
     run_dag, asks, db, answer, clock
 ):

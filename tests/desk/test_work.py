@@ -204,6 +204,68 @@ def test_reopening_starts_a_new_plan_clock_and_keeps_the_old_verdict(db, agent, 
     assert clock(db, agent.ticket_id, round_=2).due_at == datetime(2026, 11, 13, 18, tzinfo=ZONE)
 
 
+LATE = datetime(2026, 11, 12, 8, 30, tzinfo=ZONE)
+
+
+def test_work_after_the_deadline_does_not_undo_the_breach_though_no_tick_saw_it(db, agent):
+    worked_through(replace(agent, now=LATE))
+    plan = clock(db, agent.ticket_id)
+    assert (plan.met_at, plan.breached_at, plan.noticed_at) == (
+        LATE,
+        datetime(2026, 11, 11, 18, tzinfo=ZONE),
+        LATE,
+    )
+    assert clock(db, agent.ticket_id, "first_contact").breached_at == datetime(2026, 11, 9, 18, tzinfo=ZONE)
+
+
+def test_cancelling_after_the_deadline_does_not_undo_the_breach(db, agent, people):
+    work.cancel(replace(agent, staff_id=people.lead, now=LATE), reason="gone")
+    plan = clock(db, agent.ticket_id)
+    assert (plan.voided_at, plan.breached_at) == (LATE, datetime(2026, 11, 11, 18, tzinfo=ZONE))
+
+
+def test_an_overdue_plan_cannot_be_paused_away(db, agent):
+    late = replace(agent, now=LATE)
+    late = replace(late, version=work.record_contact(late, channel="call", result="reached"))
+    with pytest.raises(Refused, match="The plan was due at 2026-11-11 18:00; a pause cannot undo that"):
+        work.pause(late, call_back_on=date(2026, 11, 16))
+
+
+def test_a_pause_ended_after_closing_time_keeps_its_day_of_rest(db, agent):
+    wednesday = datetime(2026, 11, 11, 10, tzinfo=ZONE)
+    agent = replace(agent, now=wednesday)
+    agent = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    paused = replace(agent, version=work.pause(agent, call_back_on=date(2026, 11, 16)))
+    work.resume(replace(paused, now=wednesday.replace(hour=19)))
+    # Wednesday rested whole: the third working day is Thursday, and nothing is breached at once
+    assert clock(db, agent.ticket_id).due_at == datetime(2026, 11, 12, 18, tzinfo=ZONE)
+
+
+def reopened(agent: Actor, people: People) -> Actor:
+    done = worked_through(agent)
+    closed = replace(done, version=work.close(done, outcome="declined"), staff_id=people.lead)
+    version = work.reopen(replace(closed, now=MONDAY + timedelta(days=1)), reason="called back")
+    return replace(done, version=version, now=MONDAY + timedelta(days=1, hours=1))
+
+
+def test_a_reopened_ticket_starts_over_with_survey_and_plan(db, agent, people):
+    again = reopened(agent, people)
+    with pytest.raises(Refused, match="needs a needs survey"):
+        work.close(again, outcome="retained")
+    again = replace(again, version=work.record_survey(again, needs=["price"]))
+    assert clock(db, agent.ticket_id, round_=2).met_at is None
+    work.record_plan(again, strategy="plan_discount")
+    assert clock(db, agent.ticket_id, round_=2).met_at == again.now
+
+
+def test_a_closed_ticket_stays_closed_while_the_customer_has_another_one(db, agent, people):
+    done = worked_through(agent)
+    closed = replace(done, version=work.close(done, outcome="declined"), staff_id=people.lead)
+    fill_cycle(db, 1, cycle="2026-11")
+    with pytest.raises(Refused, match="already has ticket"):
+        work.reopen(closed, reason="called back")
+
+
 def test_the_neighbouring_ticket_is_untouched(db, agent, tickets):
     before = snapshot(db, tickets[1])
     work.close(worked_through(agent), outcome="retained")

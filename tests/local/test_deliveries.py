@@ -30,7 +30,7 @@ def test_by_default_nothing_is_dispatched_late_and_as_of_is_left_to_the_loop(tmp
         (".", None, None, "", "MONTH is missing"),
         (".", "2014-13", None, "", "'2014-13' is not a month"),
         (".", "2014-8", None, "", "'2014-8' is not a month"),
-        (".", "2014-08", "yesterday", "", "AS_OF=yesterday is not an instant"),
+        (".", "2014-08", "yesterday", "", "AS_OF 'yesterday' is not an instant"),
         (".", "2014-08", "2014-10-06T06:00", "", "has no time zone"),
         (".", "2014-08", None, "perhaps", "DISPATCH_LATE=perhaps"),
     ],

@@ -78,9 +78,16 @@ def test_a_process_that_ignores_the_request_is_killed(process: Background) -> No
 
 
 def test_last_words_prefer_the_error(process: Background) -> None:
-    process.log.write_text("starting\nOSError: [Errno 28] No space left on device\nbye\n")
+    process.log.write_text("# Errors  Last Run\nOSError: [Errno 28] No space left on device\nbye\n")
     assert process.last_words() == "OSError: [Errno 28] No space left on device"
 
 
 def test_last_words_of_a_silent_process_say_so(process: Background) -> None:
-    assert process.last_words() == "it left no output"
+    assert process.last_words() == "it told no error; perhaps it was killed"
+
+
+def test_a_restart_begins_its_output_anew_and_keeps_the_old(process: Background) -> None:
+    process.log.write_text("OSError: of last time\n")
+    start(process, SLEEP)
+    assert "last time" not in process.log.read_text()
+    assert "last time" in process.log.with_suffix(".log.before").read_text()

@@ -1,3 +1,4 @@
+import json
 import stat
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -54,6 +55,17 @@ def test_steps_finished_side_by_side_are_all_remembered(site: Site) -> None:
     assert len(site.finished()) == 40
 
 
+def test_a_login_that_came_later_gets_a_password_at_first_need(started: Site) -> None:
+    kept = started.secrets()
+    kept["roles"] = {"churn_owner": "old"}
+    started.secrets_file.write_text(json.dumps(kept))
+    assert started.role_password("airflow") == started.role_password("airflow") != "old"
+
+
+def test_no_process_gets_the_password_of_the_superuser(started: Site) -> None:
+    assert not [name for name, text in started.environment().items() if ":super@" in text]
+
+
 def test_every_process_gets_the_same_keys_and_its_own_databases(started: Site) -> None:
     environment = started.environment()
     keys = started.secrets()["keys"]
@@ -61,7 +73,7 @@ def test_every_process_gets_the_same_keys_and_its_own_databases(started: Site) -
     assert environment["AIRFLOW__CORE__FERNET_KEY"] == keys["fernet"]
     assert environment["AIRFLOW_CONN_CHURN_DB"].startswith("postgresql://churn_loop:")
     assert environment["AIRFLOW_CONN_CHURN_DESK_DB"].startswith("postgresql://churn_desk:")
-    assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].startswith("postgresql+psycopg2://postgres:")
+    assert environment["AIRFLOW__DATABASE__SQL_ALCHEMY_CONN"].startswith("postgresql+psycopg2://airflow:")
     assert environment["AIRFLOW__API__HOST"] == "127.0.0.1"
 
 

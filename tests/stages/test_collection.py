@@ -2,6 +2,7 @@
 
 import gzip
 import shutil
+import stat
 import threading
 from collections.abc import Callable
 from contextlib import suppress
@@ -279,6 +280,56 @@ def test_each_broken_row_is_told_with_file_line_column_and_reason(operator: Oper
     assert summary[0] == ("bill_yuan", "is not an amount", 2, 3)
     assert sum(row[2] for row in summary) == 6
     assert operator.rows("select rows_read, rows_accepted, rows_quarantined from deliveries") == [(7, 1, 6)]
+
+
+def test_a_phone_number_never_lies_in_the_quarantine(operator: Operator) -> None:
+    lines = [
+        "subscriber_id,msisdn,joined_on,plan_fee_yuan,phone2",
+        "S1,13800000001,2020-01-01,58,13900000001",
+        "S2,13800000002,yesterday,58,13900000002",
+        '"S3",13800000003,2020-01-01,"fifty, about",13900000003',
+        "S4,,someday,58,13900000004",
+        "S5,13800000005,2020-01-01",
+        "S6,13800000006,2020-01-01,58,13900000006",
+        "S6,13800000007,2020-01-01,58,13900000007",
+    ]
+    operator.deliver("subscribers", "\n".join(lines))
+    operator.collect("subscribers")
+    aside = operator.quarantined("subscribers")
+    assert [(line, column, raw) for _, line, column, _, raw in aside] == [
+        (3, "joined_on", "S2,***,yesterday,58"),
+        (4, "plan_fee_yuan", "S3,***,2020-01-01,fifty, about"),
+        (5, "joined_on", "S4,,someday,58"),
+        (6, "(row)", None),
+        (7, "subscriber_id", "S6,***,2020-01-01,58"),
+        (8, "subscriber_id", "S6,***,2020-01-01,58"),
+    ]
+    numbers = operator.lake.scan("contacts", MONTH).collect()
+    assert numbers.rows() == [("S1", "13800000001")]
+
+
+def test_numbers_and_quarantine_are_for_the_owner_alone(operator: Operator) -> None:
+    operator.deliver("subscribers", "subscriber_id,joined_on,msisdn\nS1,2020-01-01,1\nS2,never,2\n")
+    operator.collect("subscribers")
+    for name in ("contacts", "quarantine"):
+        assert stat.S_IMODE((operator.lake.root / name).stat().st_mode) == 0o700
+
+
+def test_a_days_file_bears_a_few_broken_rows_and_a_months_file_does_not(
+    operator: Operator, config: Config
+) -> None:
+    operator.config = config
+    header = "event_id,subscriber_id,occurred_at,kind\n"
+    good = [f"E{n},S{n},2026-10-03T10:00:00,complaint\n" for n in range(3)]
+    bad = [f"B{n},S{n},2026-10-03T10:00:00,praise\n" for n in range(4)]
+    operator.deliver("service_events", header + "".join(good + bad[:3]), period="2026-10-03")
+    assert operator.collect("service_events", "2026-10-03")["quarantined"] == 3
+    operator.deliver("service_events", header + "".join(good + bad), period="2026-10-03")
+    with pytest.raises(BadInput, match="4 of 7 rows"):
+        operator.collect("service_events", "2026-10-03")
+    operator.deliver("usage_months", usage("S1,1,0,0", "S2,two,0,0"))
+    with pytest.raises(BadInput, match="1 of 2 rows"):
+        operator.collect("usage_months")
 
 
 def test_lines_that_are_no_row_are_put_aside_and_their_neighbours_kept(operator: Operator) -> None:

@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
+from include.cycles import open_cycle
 from include.database import engine
 from include.domain.errors import Refused
 from include.domain.months import ZONE
@@ -25,6 +26,7 @@ from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle, put
 from tests.fixtures.work import hire
 
 NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
+SEPTEMBER = date(2026, 9, 1)
 CHANGES = {"subscriber_id": pl.String, "occurred_at": pl.Datetime("us", "UTC"), "kind": pl.String}
 LIMITS = {"subscriber_id": pl.String, "kind": pl.String, "valid_from": pl.Date, "valid_to": pl.Date}
 
@@ -124,9 +126,9 @@ def test_who_must_not_be_called_is_in_neither_arm_and_counted_by_reason(db, lake
     put(
         lake, "contact_limits", "2026-09",
         [
-            {"subscriber_id": "S0004", "kind": "refused", "valid_from": date(2026, 9, 1), "valid_to": date(2026, 9, 2)},
-            {"subscriber_id": "S0005", "kind": "do_not_disturb", "valid_from": date(2026, 9, 1), "valid_to": date(2026, 9, 2)},
-            {"subscriber_id": "S0006", "kind": "red_list", "valid_from": date(2026, 9, 1), "valid_to": None},
+            {"subscriber_id": "S0004", "kind": "refused", "valid_from": SEPTEMBER, "valid_to": SEPTEMBER},
+            {"subscriber_id": "S0005", "kind": "red_list", "valid_from": SEPTEMBER, "valid_to": SEPTEMBER},
+            {"subscriber_id": "S0006", "kind": "red_list", "valid_from": SEPTEMBER, "valid_to": None},
         ],
         LIMITS,
     )  # fmt: skip
@@ -157,6 +159,75 @@ def test_one_customer_gets_one_ticket_and_the_other_number_is_linked_to_it(db, l
 def _all_treated(config: Config) -> Any:
     campaign = config.campaign(CAMPAIGN)
     return campaign.model_copy(update={"hold_out": campaign.hold_out.model_copy(update={"share": 0.0})})
+
+
+def test_a_number_keeps_its_arm_when_its_customer_becomes_known_or_changes(db, lake, config):
+    config = _with_campaign(config, config.campaign(CAMPAIGN).model_copy(update={"cooling_off_days": 0}))
+    july = graded_cycle(db, lake, config, people(60), month="2026-07")
+    dispatch(**july, now=datetime(2026, 8, 5, 7, tzinfo=ZONE))
+    cancel_everything(db)
+    known = [Warned(f"S{number:04d}", customer_id=f"C{number:04d}") for number in range(1, 61)]
+    dispatch(**graded_cycle(db, lake, config, known), now=NOW)
+    both = "select subscriber_id from assignments group by subscriber_id having count(distinct arm) > 1"
+    assert rows(db, both) == []
+    assert rows(db, "select count(*) from assignments where cycle = '2026-10'") == [(60,)]
+
+
+def test_a_customer_whose_numbers_were_in_both_arms_is_in_neither(db, lake, config):
+    config = _with_campaign(config, config.campaign(CAMPAIGN).model_copy(update={"cooling_off_days": 0}))
+    july = graded_cycle(db, lake, config, people(60), month="2026-07")
+    dispatch(**july, now=datetime(2026, 8, 5, 7, tzinfo=ZONE))
+    cancel_everything(db)
+    pair = [
+        rows(db, f"select min(subscriber_id) from assignments where arm = '{arm}'")[0][0]
+        for arm in ("treated", "held_out")
+    ]
+    joined = [Warned(name, customer_id="C1") for name in pair]
+    result = dispatch(**graded_cycle(db, lake, config, joined), now=NOW)
+    assert result["ineligible"] == {"mixed_arms": 2}
+
+
+def test_an_unfinished_ticket_is_found_by_its_number_too(db, lake, config):
+    config = _with_campaign(config, _all_treated(config).model_copy(update={"cooling_off_days": 0}))
+    dispatch(
+        **graded_cycle(db, lake, config, people(1), month="2026-09"),
+        now=datetime(2026, 10, 8, 7, tzinfo=ZONE),
+    )
+    result = dispatch(**graded_cycle(db, lake, config, [Warned("S0001", customer_id="C1")]), now=NOW)
+    assert result["ineligible"] == {"unfinished_ticket": 1}
+
+
+def test_grades_of_another_as_of_are_not_dispatched(db, lake, config):
+    given = graded_cycle(db, lake, config, people(3))
+    other = given["as_of"] + timedelta(days=1)
+    open_cycle(db=db, config=config, campaign=CAMPAIGN, month=MONTH, as_of=other, now=NOW)
+    with pytest.raises(Refused, match="Run prediction and grading for this as_of first"):
+        dispatch(**given | {"as_of": other}, now=NOW)
+    assert rows(db, "select fixed_at from cycles") == [(None,)]
+
+
+def test_agents_all_absent_today_are_still_the_capacity_of_the_cycle(db, lake, config):
+    hire(db, contacts_per_day=1)
+    with db.begin():
+        db.execute(sa.text("update staff set is_present = false"))
+    result = dispatch(**graded_cycle(db, lake, config, people(30)), now=NOW)
+    assert (result["capacity"], result["treated"]) == (9, 9)
+    assert rows(db, "select distinct state from tickets") == [("waiting",)]
+
+
+def test_the_arms_are_alike_in_what_was_known_before(db, lake, config):
+    warned = [
+        Warned(f"S{number:04d}", value_yuan=30 + number % 70, tenure_months=number % 97)
+        for number in range(1, 2001)
+    ]
+    dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    means = rows(
+        db,
+        "select avg(w.value_yuan), avg(w.tenure_months), avg(w.rank) from assignments as a"
+        " join warnings as w using (campaign, cycle, subscriber_id) group by a.arm order by a.arm",
+    )
+    for held_out, treated in zip(*means, strict=True):
+        assert abs(float(held_out) - float(treated)) < 0.12 * float(treated)
 
 
 def test_an_unfinished_ticket_suppresses_a_second_one_and_is_linked(db, lake, config):
@@ -212,12 +283,13 @@ def test_a_top_up_adds_new_high_risk_within_the_capacity_left(db, lake, config):
         )
         db.execute(
             sa.text(
-                "insert into warnings select campaign, cycle, 1, 'N' || n, 'N' || n, cluster, probability, model_version,"
-                " grade, tier, 100 + n, rule_hits, rule_points, value_yuan, region_code, branch_code, tenure_months"
+                "insert into warnings select campaign, cycle, 1, 'N' || n, 'N' || n, cluster, probability,"
+                " model_version, grade, tier, 100 + n, rule_hits, rule_points, value_yuan, region_code, branch_code,"
+                " tenure_months"
                 " from warnings cross join generate_series(1, 5) as n where rank = 1"
             )
         )
-    for table in ("scores", "factors"):
+    for table in ("scores", "grades", "factors"):
         put_copy(lake, table, [f"N{n}" for n in range(1, 6)])
     result = dispatch(**given, now=NOW, revision=1, top_up=True)
     assert (result["treated"], result["not_reached"], result["top_up"]) == (3, 2, True)
@@ -228,14 +300,12 @@ def put_copy(lake: Lake, table: str, extra: list[str]) -> None:
     manifest = lake.manifest(table, MONTH)
     frame = lake.scan(table, MONTH).collect()
     added = pl.concat([frame.head(1).with_columns(subscriber_id=pl.lit(name)) for name in extra])
-    target = "scores_revised" if table == "scores" else table
+    target = table if table == "factors" else f"{table}_revised"
     part = lake.write_part(target, MONTH, 0, pl.concat([frame, added]), "again")
-    lake.publish(target, MONTH, [part], fingerprint="again", facts=manifest.facts)
+    lake.publish(target, MONTH, [part], fingerprint="again", facts=manifest.facts | {"revision": 1})
 
 
-def test_evidence_is_the_same_bytes_whenever_it_is_made(
-    db, lake, config, role_url, database_url, execute, tmp_path
-):
+def test_evidence_is_the_same_bytes_whenever_it_is_made(db, lake, config, database_url, execute):
     given = graded_cycle(db, lake, config, people(20))
     dispatch(**given, now=NOW)
     mine = state(db)
@@ -246,7 +316,8 @@ def test_evidence_is_the_same_bytes_whenever_it_is_made(
     name = database_url.rpartition("/")[2]
     execute(
         "set session_replication_role = replica; delete from ticket_events; delete from tickets;"
-        " delete from assignments; delete from arms; update cycles set fixed_at = null, fixed_facts = null",
+        " delete from assignments; delete from arms; delete from subscriber_arms;"
+        " update cycles set fixed_at = null, fixed_facts = null",
         database=name,
     )
     dispatch(**given, now=NOW + timedelta(days=7))
@@ -281,6 +352,17 @@ def test_an_unusually_large_dispatch_asks_a_person(db, lake, config):
     told = plan_size(**asked | {"config": _with_campaign(config, small)}, now=NOW)
     assert told["ask"] is True
     assert "more than 10 need approval" in told["why"]
+
+
+def test_a_top_up_asks_like_a_first_dispatch(db, lake, config):
+    given = graded_cycle(db, lake, config, people(30))
+    dispatch(**given, now=NOW)
+    campaign = config.campaign(CAMPAIGN)
+    small = campaign.model_copy(update={"approval": campaign.approval.model_copy(update={"tickets": 10})})
+    asked = {name: value for name, value in given.items() if name != "as_of"}
+    asked["config"] = _with_campaign(config, small)
+    assert plan_size(**asked, now=NOW)["ask"] is False
+    assert plan_size(**asked, now=NOW, top_up=True)["ask"] is True
 
 
 def test_a_share_warned_that_jumps_asks_a_person(db, lake, config):

@@ -251,6 +251,46 @@ def test_the_closed_and_those_who_left_by_the_end_of_the_month_are_no_longer_the
     assert frame(lake, config)["subscriber_id"].to_list() == ["A", "D", "E"]
 
 
+def changes(lake, month, *rows):
+    put(
+        lake, "subscriber_changes", month,
+        [{"subscriber_id": name, "kind": kind, "occurred_at": at} for name, kind, at in rows],
+        occurred_at=pl.Datetime("us", "UTC"),
+    )  # fmt: skip
+
+
+def test_who_left_and_came_back_by_the_end_of_the_month_belongs_to_it(lake, config):
+    left = {"A": date(2026, 3, 5), "B": date(2026, 3, 5), "C": date(2026, 3, 5), "D": date(2026, 9, 7)}
+    put(lake, "churned", "2026-03", [{"subscriber_id": name, "churned_on": left[name]} for name in "ABC"])
+    put(lake, "churned", "2026-09", [{"subscriber_id": "D", "churned_on": left["D"]}])
+    small(lake, ids="ABCDE", joined_on=[date(2026, 6, 1), *[date(2020, 1, 31)] * 4])
+    # A has joined anew; B returned, C only in November; D returned, but left for the second time
+    changes(
+        lake, "2026-04",
+        ("B", "returned", datetime(2026, 4, 2, tzinfo=UTC)), ("D", "returned", datetime(2026, 4, 2, tzinfo=UTC)),
+    )  # fmt: skip
+    changes(lake, "2026-11", ("C", "returned", datetime(2026, 11, 1, tzinfo=UTC)))
+    assert frame(lake, config)["subscriber_id"].to_list() == ["A", "B", "E"]
+
+
+def test_a_return_told_for_a_month_long_past_makes_the_factors_anew(lake, db, config):
+    small(lake)
+    put(lake, "churned", "2026-03", [{"subscriber_id": "A", "churned_on": date(2026, 3, 5)}])
+    assert build(lake, db, config)["rows_out"] == 1
+    changes(lake, "2026-03", ("A", "returned", datetime(2026, 3, 9, tzinfo=UTC)))
+    assert build(lake, db, config)["rows_out"] == 2
+
+
+def test_a_mean_bill_of_exactly_thirty_is_thirty(lake, config):
+    """The mean of these three as floats is a little less."""
+    bills = {"2026-10": 10.14, "2026-09": 11.54, "2026-08": 68.32}
+    small(lake)
+    for month, bill in bills.items():
+        put(lake, "usage_months", month, usage(["A"], [bill]))
+    assert pl.select(pl.mean_horizontal(*map(pl.lit, bills.values()))).item() < 30
+    assert values(frame(lake, config), "value_yuan")["A"] == 30.0
+
+
 @pytest.mark.parametrize(
     ("joined", "tenure"),
     [

@@ -7,16 +7,23 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from include import cycles
 from include.config import Config
 from include.domain.months import default_as_of, month_start
 from include.lake import Lake
-from include.stages import follow_up
+from include.stages import features, follow_up, training
 from tests.stages.province import Province
 from tests.stages.worked_cycle import CAMPAIGN, WorkedCycle
 
 IDS = [f"S{number:07d}" for number in range(10)]
 LEAVERS = [IDS[0], IDS[1], IDS[4], IDS[9]]
 AS_OF = default_as_of("2026-09") + timedelta(days=1)
+
+
+@pytest.fixture(autouse=True)
+def published(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The province publishes its factors itself."""
+    monkeypatch.setattr(features, "build", lambda **_: {})
 
 
 @pytest.fixture
@@ -26,6 +33,8 @@ def province(lake: Lake) -> Province:
     people = made.factors()
     made.publish("factors", "2026-08", people, facts={"factors": []})
     made.publish("grades", "2026-08", grades(people), facts={"revision": 0})
+    for feed in ("subscribers", "usage_months"):
+        made.publish(feed, "2026-08", people.select("subscriber_id"))
     made.leave("2026-09", LEAVERS)
     return made
 
@@ -105,6 +114,29 @@ def test_only_a_new_or_changed_label_is_announced(
     assert lake.scan("labels", "2026-08").collect()["has_churned"].sum() == 5
 
 
+def test_a_label_waits_for_training_until_one_has_seen_it(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    assert [run(db, lake, config)["untaught"] for _ in range(2)] == [["2026-08"]] * 2
+    see_labels(db, lake, config)
+    assert run(db, lake, config)["untaught"] == []
+    province.leave("2026-09", [*LEAVERS, IDS[8]])
+    assert run(db, lake, config)["untaught"] == ["2026-08"]
+    see_labels(db, lake, config)
+    province.leave("2026-09", LEAVERS)
+    assert run(db, lake, config)["untaught"] == ["2026-08"]
+
+
+def see_labels(db: sa.Connection, lake: Lake, config: Config) -> None:
+    """A training at AS_OF (ten subscribers are too few to fit), recorded as every edge records it."""
+    given = {"db": db, "lake": lake, "config": config, "campaign": CAMPAIGN, "month": "2026-08"}
+    seen = training.train(**given, as_of=AS_OF, now=AS_OF)
+    assert seen["trained"] is False
+    cycles.record_stage(
+        db=db, campaign=CAMPAIGN, cycle="2026-08", facts=seen, seconds=1, peak_mb=1, now=AS_OF
+    )
+
+
 def test_every_assignment_gets_its_outcome(
     db: sa.Connection, lake: Lake, config: Config, province: Province
 ) -> None:
@@ -161,6 +193,31 @@ def test_arms_are_compared_as_assigned_not_as_contacted(
     assert found["contact", "reached", "churned"] == (0.0, 1)
     assert found["contact", "not_reached", "churned"] == (2.0, 2)
     assert judged["arms"]["treated"]["subscribers"] == 3
+
+
+def test_arms_are_compared_at_the_first_assignment_of_the_epoch(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    earlier = WorkedCycle(db, "2026-07")
+    earlier.assign(IDS[0], "treated")
+    with db.begin():
+        db.execute(sa.text("update tickets set state = 'cancelled', closed_at = now(), version = version + 1"))
+        db.execute(
+            sa.text(
+                "insert into ticket_events (ticket_id, version, kind, to_state, actor, occurred_at)"
+                " select ticket_id, version, 'cancel', 'cancelled', 'loop', now() from tickets"
+            )
+        )
+    worked(db)
+    run(db, lake, config)
+    with db.begin():
+        counted = db.execute(
+            sa.text(
+                "select subscribers from evaluations where cycle = '2026-08' and slice = 'arm'"
+                " and slice_value = 'treated' and metric = 'churn_rate'"
+            )
+        ).scalar_one()
+    assert counted == 2  # of the three treated one was treated in July already
 
 
 def test_warnings_are_judged_without_the_contacted_and_with_the_held_out_in_their_place(

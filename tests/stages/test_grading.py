@@ -3,6 +3,7 @@
 import random
 from datetime import datetime, timedelta
 from decimal import Decimal
+from typing import Any
 
 import polars as pl
 import pytest
@@ -34,7 +35,9 @@ def factored(lake, tmp_path, db, config):
     return lake
 
 
-def score(lake: Lake, probabilities: dict[str, float] | None = None, table: str = "scores") -> None:
+def score(
+    lake: Lake, probabilities: dict[str, float] | None = None, table: str = "scores", **facts: Any
+) -> None:
     found = probabilities or {}
     rows = [
         {
@@ -46,6 +49,14 @@ def score(lake: Lake, probabilities: dict[str, float] | None = None, table: str 
         for name in ten.SUBSCRIBERS
     ]
     put(lake, table, ten.MONTH, rows, probability=pl.Float64)
+    own(lake, table, **{"revision": int(table != "scores"), **facts})
+
+
+def own(lake: Lake, table: str = "scores", **facts: Any) -> None:
+    """Mark the scores that stand as made for the run that grades them, save for `facts`."""
+    scores = lake.manifest(table, ten.MONTH)
+    told = {"as_of": AS_OF.isoformat(), "revision": 0, **facts}
+    lake.publish(table, ten.MONTH, scores.parts, fingerprint=scores.fingerprint, facts=told)
 
 
 def run(lake, db, config, revision=0):
@@ -107,13 +118,40 @@ def test_a_probability_grades_relative_to_the_base_rate(factored, db, config):
 
 
 def test_the_base_rate_is_the_pooled_champions_when_there_is_one(factored, db, config):
-    score(factored, dict.fromkeys(ten.SUBSCRIBERS, 0.2))
-    scores = factored.manifest("scores", ten.MONTH)
-    facts = {"champions": {"pooled": {"version": "m1", "base_rate": 0.08}}}
-    factored.publish("scores", ten.MONTH, scores.parts, fingerprint="2", facts=facts)
+    champion = {"pooled": {"version": "m1", "base_rate": 0.08}}
+    score(factored, dict.fromkeys(ten.SUBSCRIBERS, 0.2), champions=champion)
     result = run(factored, db, config)
     assert result["base_rate"] == 0.08
     assert graded(factored)["S08"]["grade"] == "low"
+
+
+def test_grades_say_which_run_they_came_from(factored, db, config):
+    score(factored)
+    run(factored, db, config)
+    facts = factored.manifest("grades", ten.MONTH).facts
+    told = {name: facts[name] for name in ("as_of", "config_hash", "revision")}
+    assert told == {"as_of": "2026-11-05T06:00:00+08:00", "config_hash": config.hash, "revision": 0}
+
+
+@pytest.mark.parametrize("facts", [{"as_of": "2026-11-09T06:00:00+08:00"}, {"revision": 1}])
+def test_scores_of_another_run_are_refused(factored, db, config, facts):
+    score(factored, **facts)
+    with pytest.raises(NotReady, match="run prediction for this as_of first"):
+        run(factored, db, config)
+    assert warnings(db) == []
+
+
+def test_scores_replaced_while_they_are_graded_are_refused(factored, db, config, monkeypatch):
+    score(factored)
+    summary = grading._summary
+
+    def overtaken(*given):
+        score(factored, dict.fromkeys(ten.SUBSCRIBERS, 0.5))
+        return summary(*given)
+
+    monkeypatch.setattr(grading, "_summary", overtaken)
+    with pytest.raises(NotReady, match="were replaced while they were graded"):
+        run(factored, db, config)
 
 
 def test_high_and_mid_are_written_to_the_database_with_their_customer(factored, db, config):
@@ -269,6 +307,7 @@ def close_ticket(db, subscriber, customer, outcome, cycle, closed_at):
     insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at)
     select :campaign, :cycle, :cycle, :at, config_hash, :at from configurations on conflict do nothing;
     insert into arms values (:campaign, :cycle, :c, 'treated', 0.2, :at) on conflict do nothing;
+    insert into subscriber_arms values (:campaign, :cycle, :s, 'treated') on conflict do nothing;
     insert into assignments (campaign, cycle, subscriber_id, customer_key, epoch, arm,
         probability_of_assignment, rank, evidence, evidence_sha256, assigned_at)
     values (:campaign, :cycle, :s, :c, :cycle, 'treated', 0.8, 1, '{}', '', :at);
@@ -342,5 +381,6 @@ def test_the_rules_for_all_agree_with_the_rules_for_one(seed):
 def test_scores_of_people_without_factors_stop_the_stage(factored, db, config):
     rows = [{"subscriber_id": "X1", "probability": 0.5, "model_version": "m1", "cluster": "over_12"}]
     put(factored, "scores", ten.MONTH, rows)
+    own(factored)
     with pytest.raises(NotReady, match="do not fit"):
         run(factored, db, config)

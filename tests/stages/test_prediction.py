@@ -45,7 +45,7 @@ def train(db: sa.Connection, lake: Lake, config: Config) -> dict[str, Any]:
 
 
 def champions(db: sa.Connection, lake: Lake, config: Config, month: str = "2026-09") -> dict[str, Any]:
-    return prediction.champions(db=db, lake=lake, config=config, month=month, as_of=AS_OF)
+    return prediction.champions(db=db, lake=lake, config=config, campaign=CAMPAIGN, month=month, as_of=AS_OF)
 
 
 def predict(
@@ -65,8 +65,17 @@ def predict(
     return lake.scan(prediction.table_of(revision), month).collect()
 
 
-def publish(db: sa.Connection, lake: Lake, **given: Any) -> None:
-    prediction.publish(db=db, lake=lake, campaign="churn_warning", cycle=given["month"], revision=0, **given)
+def publish(db: sa.Connection, lake: Lake, config: Config, **given: Any) -> None:
+    prediction.publish(
+        db=db,
+        lake=lake,
+        config=config,
+        campaign=CAMPAIGN,
+        cycle=given["month"],
+        as_of=AS_OF,
+        revision=0,
+        **given,
+    )
 
 
 def predict_with(
@@ -78,7 +87,7 @@ def predict_with(
         )
         for shard in range(lake.shards)
     ]
-    publish(db, lake, month=month, parts=parts, champions=chosen)
+    publish(db, lake, config, month=month, parts=parts, champions=chosen)
     return lake.scan("scores", month).sort("subscriber_id").collect()
 
 
@@ -172,7 +181,9 @@ def test_a_champion_that_learned_from_an_older_month_does_not_score_it(
     province.live_through("2026-09")
     late = default_as_of("2026-11")
     training.train(db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-09", as_of=late, now=late)
-    chosen = prediction.champions(db=db, lake=lake, config=config, month="2026-08", as_of=late)
+    chosen = prediction.champions(
+        db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-08", as_of=late
+    )
     assert chosen["pooled"]["kind"] == "rules"
 
 
@@ -226,11 +237,21 @@ def test_a_revision_stands_beside_the_scores_acted_on(
     assert_frame_equal(lake.scan("scores", "2026-09").collect(), acted_on)
 
 
+@pytest.mark.parametrize("revision", [0, 3])
+def test_scores_say_which_run_they_came_from(
+    db: sa.Connection, lake: Lake, config: Config, province: Province, revision: int
+) -> None:
+    predict(db, lake, config, revision=revision)
+    facts = lake.manifest(prediction.table_of(revision), "2026-09").facts
+    told = {name: facts[name] for name in ("as_of", "config_hash", "revision")}
+    assert told == {"as_of": AS_OF.isoformat(), "config_hash": config.hash, "revision": revision}
+
+
 def test_scores_are_not_published_while_a_shard_is_missing(
-    db: sa.Connection, lake: Lake, province: Province
+    db: sa.Connection, lake: Lake, config: Config, province: Province
 ) -> None:
     with pytest.raises(NotReady, match="Shard 0 of 2026-09"):
-        publish(db, lake, month="2026-09", parts=[], champions={})
+        publish(db, lake, config, month="2026-09", parts=[], champions={})
 
 
 def test_reasons_are_exact_and_sum_to_the_margin(

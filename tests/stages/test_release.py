@@ -86,6 +86,15 @@ def test_absent_staff_gets_nothing(db, config):
     assert set(column(db, "select assignee_id from tickets where state = 'assigned'")) == {people.colleague}
 
 
+def test_on_a_day_everybody_is_away_nothing_is_released(db, config):
+    hire(db)
+    fill_cycle(db, 3)
+    with db.begin():
+        db.execute(sa.text("update staff set is_present = false"))
+    assert release(db=db, config=config, now=FRIDAY)["released"] == 0
+    assert column(db, "select distinct state from tickets") == ["waiting"]
+
+
 def test_every_waiting_ticket_knows_the_day_it_is_expected(db, config):
     hire(db, contacts_per_day=2)
     fill_cycle(db, 10)

@@ -80,6 +80,13 @@ def test_twice_the_same_tick_is_once(db, config, tickets):
     assert notices(db) == [("clock_breached", "assignee", ticket) for ticket in tickets]
 
 
+def test_a_breach_of_a_ticket_nobody_has_is_the_leads_at_once(db, config):
+    fill_cycle(db, 1)
+    release(db=db, config=config, now=FRIDAY)
+    sla.watch(db=db, config=config, now=MONDAY_18 + TICK)
+    assert {(kind, audience) for kind, audience, _ in notices(db)} == {("clock_breached", "lead")}
+
+
 def test_a_breach_climbs_from_assignee_to_lead_to_branch_manager(db, config, tickets):
     for days in (0, 1, 2, 3):
         sla.watch(db=db, config=config, now=MONDAY_18 + TICK + timedelta(days=days))

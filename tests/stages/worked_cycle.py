@@ -38,6 +38,11 @@ class WorkedCycle:
             who=subscriber,
             arm=arm,
         )
+        self._run(
+            "insert into subscriber_arms values (:campaign, '2026H2', :who, :arm) on conflict do nothing",
+            who=subscriber,
+            arm=arm,
+        )
         assignment = self._run(
             "insert into assignments (campaign, cycle, subscriber_id, customer_key, epoch, arm,"
             " probability_of_assignment, rank, evidence, evidence_sha256, assigned_at)"

@@ -79,7 +79,10 @@ def collect(
     with spill_folder(lake) as folder:
         intake = take_in(delivery, config.sources, lake, folder)
         quarantine = write_quarantine(lake, delivery, fingerprint, intake)
-        refuse_above(intake, delivery, config.sources.share_of(feed), quarantine)
+        sources = config.sources
+        refuse_above(
+            intake, delivery, sources.share_of(feed), quarantine, sources.feeds[feed].quarantine_rows
+        )
         parts = write_parts(lake, delivery, fingerprint, intake, config)
     with db.begin():
         lock(db, "lake", feed, period[:7])

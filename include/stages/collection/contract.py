@@ -16,7 +16,7 @@ TYPES: dict[str, pl.DataType] = {
     "choice": pl.String(),
     "integer": pl.Int64(),
     "number": pl.Float64(),
-    # PostgreSQL rounds further decimals of a numeric(14, 4) alike
+    # further decimals are rounded half to even (PostgreSQL's numeric would round half away from zero)
     "amount": pl.Decimal(14, 4),
     "date": pl.Date(),
     "instant": pl.Datetime("us", "UTC"),

@@ -83,8 +83,8 @@ def expected_subscribers(landing: Path, sources: Sources) -> int:
 def _rows_about(path: Path) -> int:
     if path.name.lower().endswith(".parquet"):
         return int(pl.scan_parquet(path).select(pl.len()).collect().item())
-    opened = gzip.open(path) if path.name.lower().endswith(".gz") else path.open("rb")
-    with opened as content:
+    opener = gzip.open if path.name.lower().endswith(".gz") else Path.open
+    with opener(path, "rb") as content:
         return sum(piece.count(b"\n") for piece in iter(lambda: content.read(1 << 20), b""))
 
 

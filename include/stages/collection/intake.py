@@ -14,7 +14,7 @@ from include.domain.errors import BadInput
 from include.lake import Lake
 from include.stages.collection.contract import judged, schema_of
 from include.stages.collection.deliveries import Delivery, window, written
-from include.stages.collection.records import WHOLE_ROW, batches, header_of
+from include.stages.collection.records import WHOLE_ROW, Batch, batches, header_of
 
 QUARANTINE = {
     "file": pl.String,
@@ -23,6 +23,7 @@ QUARANTINE = {
     "reason": pl.String,
     "raw": pl.String,
 }
+_MASK = "***"
 _SPILL = ".spill-"
 _ABANDONED_SECONDS = 86_400
 
@@ -58,7 +59,7 @@ class Intake:
         return spilled.join(repeated, on=["file", "line"], how="anti").select(*self.columns).sort(self.key)
 
     def quarantined(self) -> pl.LazyFrame:
-        """All rows put aside: file, line, column, reason and the raw row."""
+        """All rows put aside: file, line, column, reason and the raw row, its restricted columns masked."""
         return pl.concat([_spilled(self.folder, "broken"), _spilled(self.folder, "repeated")])
 
 
@@ -93,10 +94,15 @@ def take_in(delivery: Delivery, sources: Sources, lake: Lake, folder: Path) -> I
     return Intake(folder, key, columns, ignored, read, accepted, _summary(folder))
 
 
-def refuse_above(intake: Intake, delivery: Delivery, share: float, quarantine: Path) -> None:
-    """BadInput naming the worst file and column when a file or the whole delivery is too broken."""
+def refuse_above(
+    intake: Intake, delivery: Delivery, share: float, quarantine: Path, rows_borne: int = 0
+) -> None:
+    """BadInput naming the worst file and column when a file or the whole delivery is too broken.
+
+    A file with `rows_borne` broken rows or fewer is borne whatever their share.
+    """
     bad = dict(intake.summary.group_by("file").agg(pl.col("rows").sum()).iter_rows())
-    shares = {name: bad.get(name, 0) / read for name, read in intake.read.items() if read}
+    shares = {name: rows / intake.read[name] for name, rows in bad.items() if rows > rows_borne}
     worst = max(shares, key=lambda name: shares[name], default=None)
     # The share of the delivery lies between those of its files: above the limit only if the worst is.
     if worst is None or shares[worst] <= share:
@@ -135,7 +141,7 @@ class _Reading:
         """Spill one file batch by batch; return the rows it held."""
         feed, days = self.sources.feeds[self.delivery.feed], window(self.delivery.period)
         zone, name, read = self.sources.zone_of(self.delivery.feed), written(path.name), 0
-        for batch in batches(path, feed.columns):
+        for batch in (_masked(batch, feed) for batch in batches(path, feed.columns)):
             read += batch.rows.height + batch.broken.height
             typed, broken = judged(batch.rows, feed, zone, days)
             marked = typed.with_columns(
@@ -149,6 +155,20 @@ class _Reading:
     def _absent(self, typed: pl.DataFrame) -> list[pl.Expr]:
         absent = {name: dtype for name, dtype in self.columns.items() if name not in typed.columns}
         return [pl.lit(None, dtype).alias(name) for name, dtype in absent.items()]
+
+
+def _masked(batch: Batch, feed: Feed) -> Batch:
+    """The batch with nothing restricted in its raw rows; where a line has no columns, with no raw line."""
+    if not feed.restricted:
+        return batch
+    # made anew from the declared columns: an undeclared one may hold the number, too
+    names = [name for name in batch.rows.columns if name in feed.columns]
+    shown = {name: pl.lit(_MASK) if name in feed.restricted else pl.col(name) for name in names}
+    texts = [pl.when(pl.col(name) != "").then(text).fill_null("") for name, text in shown.items()]
+    return Batch(
+        batch.rows.with_columns(pl.concat_str(texts, separator=",").alias("raw")),
+        batch.broken.with_columns(pl.lit(None, pl.String).alias("raw")),
+    )
 
 
 def _shard(rows: pl.DataFrame, lake: Lake) -> pl.Series:

@@ -19,6 +19,7 @@ Result = dict[str, Any]
 Standing = dict[tuple[str, str], str]
 
 CONTACTS = "contacts"
+QUARANTINE = "quarantine"
 
 
 def fingerprint_of(delivery: Delivery, config: Config) -> str:
@@ -69,6 +70,8 @@ def write_parts(
     """Parts by lake table, one per shard; restricted columns go to `contacts` alone."""
     restricted = config.sources.feeds[delivery.feed].restricted
     tables: dict[str, list[Part]] = {CONTACTS: [], delivery.feed: []} if restricted else {delivery.feed: []}
+    if restricted:
+        lake.private_folder(CONTACTS)
     for shard in range(lake.shards):
         rows = intake.accepted(shard).collect()
         frames = {delivery.feed: rows.drop(restricted, strict=False)}
@@ -149,9 +152,10 @@ def _run_id(fingerprint: str) -> str:
 
 def write_quarantine(lake: Lake, delivery: Delivery, fingerprint: str, intake: Intake) -> Path:
     """The rows put aside, in quarantine/<feed>/period=…/ of the lake; no file when there are none."""
-    folder = lake.root / "quarantine" / delivery.feed / f"period={delivery.period}"
+    folder = lake.root / QUARANTINE / delivery.feed / f"period={delivery.period}"
     target = folder / f"{fingerprint[:16]}.parquet"
     if intake.rows_quarantined:
+        lake.private_folder(QUARANTINE)
         folder.mkdir(parents=True, exist_ok=True)
         # The spill folder lies on the same disk, so that the move is one atomic step.
         spilled = intake.folder / "quarantine.parquet"

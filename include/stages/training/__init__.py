@@ -55,23 +55,26 @@ def train(
     """Train on the months up to `month` labelled at `as_of`; again with the same data changes nothing.
 
     Without a labelled month, or with too few churners, nothing is trained and the result says why.
+    `labels_seen` names the labels looked at, by which follow_up knows what to announce.
     """
     rules = config.campaign(campaign)
-    known = labels.labelled_months(lake, month, rules.horizon_months, as_of)[-WINDOW_MONTHS:]
+    known = months_looked_at(lake, month, rules.horizon_months, as_of)
     if not known:
         return _untrained(f"No month up to {month} has its churn complete at {as_of:%Y-%m-%d %H:%M}.")
     _build_factors(db, lake, config, [shift(known[-1], -1), *known])
+    seen = {"labels_seen": {each: labels.fingerprint(lake, each, rules.horizon_months) for each in known}}
     counted = [_counted(db, lake, campaign, each, rules.horizon_months, as_of) for each in known]
     churners = sum(each.churners for each in counted)
     if churners < rules.training.minimum_churners:
         minimum = rules.training.minimum_churners
-        return _untrained(
-            f"{churners} churners in {known[0]} to {known[-1]} are too few: {minimum} are needed."
+        return (
+            _untrained(f"{churners} churners in {known[0]} to {known[-1]} are too few: {minimum} are needed.")
+            | seen
         )
     learning = Learning(db, lake, campaign, rules.training.minimum_churners, rules.horizon_months, as_of, now)
     pooled = _learned(learning, counted, POOLED, nthread)
     enough = rules.training.minimum_cluster_churners
-    return {**pooled, "clusters": _by_cluster(learning, counted, enough, nthread)}
+    return {**pooled, "clusters": _by_cluster(learning, counted, enough, nthread)} | seen
 
 
 @dataclass(frozen=True)
@@ -108,6 +111,11 @@ def _learned(learning: Learning, counted: list[Counted], cluster: str, nthread: 
     plan = _plan(learning.lake, counted, learning.minimum_churners, cluster, nthread)
     version = _version(learning, plan)
     return _stored(learning, version, plan) or _trained(learning, plan, version)
+
+
+def months_looked_at(lake: Lake, month: str, horizon: int, as_of: datetime) -> list[str]:
+    """The newest labelled months up to `month`, oldest first: those a training at `as_of` learns from."""
+    return labels.labelled_months(lake, month, horizon, as_of)[-WINDOW_MONTHS:]
 
 
 def _untrained(reason: str) -> dict[str, Any]:

@@ -1,0 +1,66 @@
+"""Who must not be called: gone, unless they came back, by what was known before as_of."""
+
+from datetime import UTC, date, datetime
+
+import polars as pl
+
+from include.domain.months import default_as_of
+from include.lake import Lake
+from include.stages.eligibility import barred
+from tests.fixtures.lakes import put
+
+MONTH = "2026-10"
+AS_OF = default_as_of(MONTH)  # 5 November, 06:00 in Shanghai
+
+
+def gone(lake: Lake, joined_on: date = date(2020, 1, 31)) -> dict[str, str]:
+    """Why A is barred, whose profile says `joined_on`."""
+    put(lake, "factors", MONTH, [{"subscriber_id": "A", "consents_to_marketing": True}])
+    put(lake, "subscribers", MONTH, [{"subscriber_id": "A", "joined_on": joined_on}])
+    return barred(lake, MONTH, AS_OF, ["A"])
+
+
+def left(lake: Lake, on: date) -> None:
+    put(lake, "churned", on.strftime("%Y-%m"), [{"subscriber_id": "A", "churned_on": on}])
+
+
+def changed(lake: Lake, kind: str, at: datetime) -> None:
+    rows = [{"subscriber_id": "A", "kind": kind, "occurred_at": at}]
+    put(lake, "subscriber_changes", at.strftime("%Y-%m"), rows, occurred_at=pl.Datetime("us", "UTC"))
+
+
+def test_who_left_before_as_of_is_gone_and_who_leaves_later_is_not_yet(lake: Lake) -> None:
+    left(lake, date(2026, 11, 5))
+    assert gone(lake) == {}
+    left(lake, date(2026, 11, 4))
+    assert gone(lake) == {"A": "gone"}
+
+
+def test_who_returned_after_leaving_may_be_called_again(lake: Lake) -> None:
+    left(lake, date(2026, 3, 5))
+    changed(lake, "returned", datetime(2026, 4, 2, tzinfo=UTC))
+    assert gone(lake) == {}
+
+
+def test_who_left_again_after_returning_is_gone(lake: Lake) -> None:
+    changed(lake, "returned", datetime(2026, 4, 2, tzinfo=UTC))
+    left(lake, date(2026, 10, 5))
+    assert gone(lake) == {"A": "gone"}
+
+
+def test_a_profile_that_joined_after_the_leaving_is_not_gone(lake: Lake) -> None:
+    left(lake, date(2026, 3, 5))
+    assert gone(lake, joined_on=date(2026, 6, 1)) == {}
+    assert gone(lake, joined_on=date(2020, 6, 1)) == {"A": "gone"}
+
+
+def test_a_return_on_or_after_as_of_is_not_known(lake: Lake) -> None:
+    left(lake, date(2026, 3, 5))
+    changed(lake, "returned", AS_OF)
+    assert gone(lake) == {"A": "gone"}
+
+
+def test_without_a_profile_of_the_month_the_leaving_stands(lake: Lake) -> None:
+    left(lake, date(2026, 3, 5))
+    put(lake, "factors", MONTH, [{"subscriber_id": "A", "consents_to_marketing": True}])
+    assert barred(lake, MONTH, AS_OF, ["A"]) == {"A": "gone"}
