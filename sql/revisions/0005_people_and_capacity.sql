@@ -1,0 +1,4 @@
+-- Branches, rosters, capacity per team, recall and hand-over.
+set local role churn_owner;
+
+reset role;

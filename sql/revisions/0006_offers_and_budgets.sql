@@ -1,0 +1,4 @@
+-- Offers, budget pots, outreach lists.
+set local role churn_owner;
+
+reset role;

@@ -1,0 +1,10 @@
+"""Drift and ranking of factors."""
+
+from include.database import run_revision
+
+revision = "0007"
+down_revision = "0006"
+
+
+def upgrade() -> None:
+    run_revision("0007_drift")
