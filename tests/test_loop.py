@@ -16,7 +16,8 @@ import sqlalchemy as sa
 
 from include import cycles
 from include.database import engine, upgrade
-from include.desk import work
+from include.desk import contacts, plans, work
+from include.desk.acting import Actor
 from include.domain.months import ZONE, default_as_of
 from include.lake import Lake
 from include.loop import STAGES, Loop, main
@@ -77,12 +78,12 @@ def test_ten_subscribers_walk_the_whole_loop(loop, db, landing, config):
         db, "select ticket_id, version, subscriber_id from tickets where state = 'assigned' order by rank"
     )[0]
     agent = _hire(db)
-    actor = work.Actor(db, config, agent, ticket[0], ticket[1], OPENED + timedelta(hours=3))
+    actor = Actor(db, config, agent, ticket[0], ticket[1], OPENED + timedelta(hours=3))
     for step, words in (
         (work.claim, {}),
-        (work.record_contact, {"channel": "call", "result": "reached"}),
-        (work.record_survey, {"needs": ["price"]}),
-        (work.record_plan, {"strategy": "plan_discount"}),
+        (contacts.record_contact, {"channel": "call", "result": "reached"}),
+        (contacts.record_survey, {"needs": ["price"]}),
+        (plans.record_plan, {"strategy": "plan_discount"}),
         (work.close, {"outcome": "retained"}),
     ):
         actor = replace(actor, version=step(actor, **words))

@@ -23,7 +23,8 @@ import sqlalchemy as sa
 from include import settings
 from include.config import Config, load_config
 from include.database import engine
-from include.desk import work
+from include.desk import contacts, plans, work
+from include.desk.acting import Actor
 from include.domain.errors import LoopError
 from include.domain.months import ZONE
 from include.queries import load
@@ -90,34 +91,34 @@ class Shift:
             return list(self.db.execute(Q["list_queue"], {"staff_id": staff_id, "today": morning.date()}))
 
     def _work(self, staff_id: int, ticket: sa.Row[Any], at: datetime) -> None:
-        actor = work.Actor(self.db, self.config, staff_id, ticket.ticket_id, ticket.version, at)
+        actor = Actor(self.db, self.config, staff_id, ticket.ticket_id, ticket.version, at)
         self.done["attempts"] += 1
         drawn = self.dice.random()
         if drawn < _REFUSED:
             self._close(
-                actor, work.record_contact(actor, channel="call", result="refused"), "refused_contact"
+                actor, contacts.record_contact(actor, channel="call", result="refused"), "refused_contact"
             )
         elif drawn < _REFUSED + _REACHED:
             self._talk(actor, ticket.subscriber_id)
         else:
-            version = work.record_contact(actor, channel="call", result="no_answer")
+            version = contacts.record_contact(actor, channel="call", result="no_answer")
             if ticket.attempts >= 2 and ticket.attempt_days >= 1 and ticket.tried_today == 0:
                 self._close(actor, version, "unreachable")
 
-    def _talk(self, actor: work.Actor, subscriber_id: str) -> None:
+    def _talk(self, actor: Actor, subscriber_id: str) -> None:
         if self.dice.random() < _CALL_BACK:
             back = actor.now.astimezone(ZONE).date() + timedelta(days=1)
-            version = work.record_contact(actor, channel="call", result="call_back", call_back_on=back)
+            version = contacts.record_contact(actor, channel="call", result="call_back", call_back_on=back)
             work.pause(_seen(actor, version), call_back_on=back)
             self.done["call_backs"] += 1
             return
-        actor = _seen(actor, work.record_contact(actor, channel="call", result="reached"))
+        actor = _seen(actor, contacts.record_contact(actor, channel="call", result="reached"))
         need = self._need(subscriber_id)
         if need is None:
             self._close(actor, actor.version, "no_intention")
             return
-        actor = _seen(actor, work.record_survey(actor, needs=[need]))
-        version = work.record_plan(actor, strategy=_strategy_for(self.config, need))
+        actor = _seen(actor, contacts.record_survey(actor, needs=[need]))
+        version = plans.record_plan(actor, strategy=_strategy_for(self.config, need))
         drawn = self.dice.random()
         outcome = (
             "retained"
@@ -135,7 +136,7 @@ class Shift:
             return None if self.dice.random() < _NO_REASON_SEEN else str(self.dice.choice(REASONS))
         return own if self.dice.random() < _TOLD_RIGHT else str(self.dice.choice(REASONS))
 
-    def _close(self, actor: work.Actor, version: int, outcome: str) -> None:
+    def _close(self, actor: Actor, version: int, outcome: str) -> None:
         work.close(_seen(actor, version), outcome=outcome)
         self.done[outcome] += 1
 
@@ -176,8 +177,8 @@ def read_reasons(truth: Path, month: str) -> dict[str, str]:
     return dict(frame.drop_nulls().iter_rows())
 
 
-def _seen(actor: work.Actor, version: int) -> work.Actor:
-    return work.Actor(actor.db, actor.config, actor.staff_id, actor.ticket_id, version, actor.now)
+def _seen(actor: Actor, version: int) -> Actor:
+    return Actor(actor.db, actor.config, actor.staff_id, actor.ticket_id, version, actor.now)
 
 
 def _strategy_for(config: Config, need: str) -> str:

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database import DESK_ROLE, engine
-from include.desk import work
-from include.desk.work import Actor
+from include.desk import contacts, plans, work
+from include.desk.acting import Actor
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
 from include.stages.release import release
@@ -61,9 +61,9 @@ def clock(db: sa.Connection, ticket_id: int, name: str = "plan", round_: int = 1
 
 def worked_through(agent: Actor) -> Actor:
     """Contact, survey and plan recorded; the actor as it then sees the ticket."""
-    agent = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
-    agent = replace(agent, version=work.record_survey(agent, needs=["price"]))
-    return replace(agent, version=work.record_plan(agent, strategy="plan_discount"))
+    agent = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
+    agent = replace(agent, version=contacts.record_survey(agent, needs=["price"]))
+    return replace(agent, version=plans.record_plan(agent, strategy="plan_discount"))
 
 
 def test_a_worked_ticket_is_closed_with_an_event_for_every_step(db, agent):
@@ -87,45 +87,47 @@ def test_a_worked_ticket_is_closed_with_an_event_for_every_step(db, agent):
 
 
 def test_the_first_attempt_meets_the_contact_clock_reached_or_not(db, agent):
-    work.record_contact(agent, channel="call", result="no_answer")
+    contacts.record_contact(agent, channel="call", result="no_answer")
     assert clock(db, agent.ticket_id, "first_contact").met_at == MONDAY
     assert clock(db, agent.ticket_id).met_at is None
 
 
 def test_survey_and_plan_together_meet_the_plan_clock(db, agent):
-    agent = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
-    agent = replace(agent, version=work.record_survey(agent, needs=["network", "other"]))
+    agent = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
+    agent = replace(agent, version=contacts.record_survey(agent, needs=["network", "other"]))
     assert clock(db, agent.ticket_id).met_at is None
-    work.record_plan(agent, strategy="network_cure")
+    plans.record_plan(agent, strategy="network_cure")
     assert clock(db, agent.ticket_id).met_at == MONDAY
 
 
 def test_retained_needs_survey_and_plan(agent):
-    contacted = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
     with pytest.raises(Refused, match="needs a needs survey"):
         work.close(contacted, outcome="retained")
 
 
 def test_an_outcome_without_plan_meets_the_plan_clock(db, agent):
-    contacted = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
     work.close(contacted, outcome="no_intention")
     assert clock(db, agent.ticket_id).met_at == MONDAY
 
 
 def test_unreachable_needs_three_attempts_on_two_working_days(agent):
     for _ in range(3):
-        agent = replace(agent, version=work.record_contact(agent, channel="call", result="no_answer"))
+        agent = replace(agent, version=contacts.record_contact(agent, channel="call", result="no_answer"))
     with pytest.raises(Refused, match="more working days"):
         work.close(agent, outcome="unreachable")
     tomorrow = replace(agent, now=MONDAY + timedelta(days=1))
-    tomorrow = replace(tomorrow, version=work.record_contact(tomorrow, channel="call", result="no_answer"))
+    tomorrow = replace(
+        tomorrow, version=contacts.record_contact(tomorrow, channel="call", result="no_answer")
+    )
     work.close(tomorrow, outcome="unreachable")
 
 
 def test_a_pause_moves_the_plan_deadline_by_its_working_days(db, agent):
     contacted = replace(
         agent,
-        version=work.record_contact(
+        version=contacts.record_contact(
             agent, channel="call", result="call_back", call_back_on=date(2026, 11, 12)
         ),
     )
@@ -135,7 +137,7 @@ def test_a_pause_moves_the_plan_deadline_by_its_working_days(db, agent):
 
 
 def test_a_pause_cut_short_gives_its_days_back(db, agent):
-    contacted = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
     paused = replace(contacted, version=work.pause(contacted, call_back_on=date(2026, 11, 12)))
     work.resume(replace(paused, now=MONDAY + timedelta(days=1)))
     # only Monday rested: Tue 10, Wed 11, Thu 12 count
@@ -143,14 +145,14 @@ def test_a_pause_cut_short_gives_its_days_back(db, agent):
 
 
 def test_a_contact_ends_the_pause(db, agent):
-    contacted = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
     paused = replace(contacted, version=work.pause(contacted, call_back_on=date(2026, 11, 12)))
-    work.record_contact(replace(paused, now=MONDAY + timedelta(days=1)), channel="call", result="reached")
+    contacts.record_contact(replace(paused, now=MONDAY + timedelta(days=1)), channel="call", result="reached")
     assert clock(db, agent.ticket_id).due_at == datetime(2026, 11, 12, 18, tzinfo=ZONE)
 
 
 def test_a_long_pause_is_refused_without_the_lead_and_changes_nothing(db, agent):
-    contacted = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
     before = snapshot(db, agent.ticket_id)
     with pytest.raises(Refused, match="without the team lead"):
         work.pause(contacted, call_back_on=date(2026, 11, 18))
@@ -158,17 +160,19 @@ def test_a_long_pause_is_refused_without_the_lead_and_changes_nothing(db, agent)
 
 
 def test_a_stale_version_is_refused_with_what_happened(agent):
-    work.record_contact(agent, channel="call", result="reached")
+    contacts.record_contact(agent, channel="call", result="reached")
     with pytest.raises(
         Refused, match=r"changed meanwhile: 'contact' by agent .*You saw version 2, it stands at 3"
     ):
-        work.record_contact(agent, channel="call", result="reached")
+        contacts.record_contact(agent, channel="call", result="reached")
 
 
 @pytest.mark.parametrize("who", ["colleague", "stranger"])
 def test_somebody_elses_ticket_cannot_be_seen_or_worked(agent, people, who):
     with pytest.raises(Refused, match="not yours to work"):
-        work.record_contact(replace(agent, staff_id=getattr(people, who)), channel="call", result="reached")
+        contacts.record_contact(
+            replace(agent, staff_id=getattr(people, who)), channel="call", result="reached"
+        )
 
 
 def test_without_identity_the_desk_sees_no_row(desk, tickets):
@@ -226,7 +230,7 @@ def test_cancelling_after_the_deadline_does_not_undo_the_breach(db, agent, peopl
 
 def test_an_overdue_plan_cannot_be_paused_away(db, agent):
     late = replace(agent, now=LATE)
-    late = replace(late, version=work.record_contact(late, channel="call", result="reached"))
+    late = replace(late, version=contacts.record_contact(late, channel="call", result="reached"))
     with pytest.raises(Refused, match="The plan was due at 2026-11-11 18:00; a pause cannot undo that"):
         work.pause(late, call_back_on=date(2026, 11, 16))
 
@@ -234,7 +238,7 @@ def test_an_overdue_plan_cannot_be_paused_away(db, agent):
 def test_a_pause_ended_after_closing_time_keeps_its_day_of_rest(db, agent):
     wednesday = datetime(2026, 11, 11, 10, tzinfo=ZONE)
     agent = replace(agent, now=wednesday)
-    agent = replace(agent, version=work.record_contact(agent, channel="call", result="reached"))
+    agent = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
     paused = replace(agent, version=work.pause(agent, call_back_on=date(2026, 11, 16)))
     work.resume(replace(paused, now=wednesday.replace(hour=19)))
     # Wednesday rested whole: the third working day is Thursday, and nothing is breached at once
@@ -252,9 +256,9 @@ def test_a_reopened_ticket_starts_over_with_survey_and_plan(db, agent, people):
     again = reopened(agent, people)
     with pytest.raises(Refused, match="needs a needs survey"):
         work.close(again, outcome="retained")
-    again = replace(again, version=work.record_survey(again, needs=["price"]))
+    again = replace(again, version=contacts.record_survey(again, needs=["price"]))
     assert clock(db, agent.ticket_id, round_=2).met_at is None
-    work.record_plan(again, strategy="plan_discount")
+    plans.record_plan(again, strategy="plan_discount")
     assert clock(db, agent.ticket_id, round_=2).met_at == again.now
 
 
@@ -279,7 +283,7 @@ def test_an_illegal_step_is_refused_in_a_sentence(agent):
 
 def test_a_call_back_needs_its_date(agent):
     with pytest.raises(BadInput, match="give a date with 'call_back' alone"):
-        work.record_contact(agent, channel="call", result="call_back")
+        contacts.record_contact(agent, channel="call", result="call_back")
 
 
 def test_history_cannot_be_rewritten_by_any_role(db, tickets):

@@ -7,7 +7,8 @@ import pytest
 import sqlalchemy as sa
 
 from include.database import engine
-from include.desk import work
+from include.desk import contacts, work
+from include.desk.acting import Actor
 from include.domain.months import ZONE
 from include.stages import sla
 from include.stages.release import release
@@ -111,8 +112,8 @@ def test_a_met_clock_never_breaches(db, config, people, tickets):
         row = db.execute(
             sa.text("select version, assignee_id from tickets where ticket_id = :id"), {"id": tickets[0]}
         ).one()
-    actor = work.Actor(db, config, row.assignee_id, tickets[0], row.version, MONDAY_15)
-    work.record_contact(actor, channel="call", result="no_answer")
+    actor = Actor(db, config, row.assignee_id, tickets[0], row.version, MONDAY_15)
+    contacts.record_contact(actor, channel="call", result="no_answer")
     sla.watch(db=db, config=config, now=MONDAY_18 + TICK)
     first, second = clocks(db, "first_contact")
     assert (first.breached_at, second.breached_at) == (None, MONDAY_18)
@@ -123,10 +124,12 @@ def test_a_paused_clock_goes_by_its_moved_deadline(db, config, people, tickets):
         row = db.execute(
             sa.text("select version, assignee_id from tickets where ticket_id = :id"), {"id": tickets[0]}
         ).one()
-    actor = work.Actor(db, config, row.assignee_id, tickets[0], row.version, MONDAY_15)
-    version = work.record_contact(actor, channel="call", result="call_back", call_back_on=date(2026, 11, 12))
+    actor = Actor(db, config, row.assignee_id, tickets[0], row.version, MONDAY_15)
+    version = contacts.record_contact(
+        actor, channel="call", result="call_back", call_back_on=date(2026, 11, 12)
+    )
     work.pause(
-        work.Actor(db, config, row.assignee_id, tickets[0], version, MONDAY_15),
+        Actor(db, config, row.assignee_id, tickets[0], version, MONDAY_15),
         call_back_on=date(2026, 11, 12),
     )
     sla.watch(db=db, config=config, now=WEDNESDAY_18 + TICK)
