@@ -1,0 +1,130 @@
+"""Dispatch: from high-priority warnings to arms, assignments and tickets, in one transaction, once a cycle."""
+
+import json
+from collections.abc import Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.config import Config
+from include.database import lock
+from include.domain.assignment import Decision
+from include.domain.errors import NotReady, Refused
+from include.lake import Lake
+from include.stages.dispatch.decision import candidates, decide
+from include.stages.dispatch.run import Q, Run, scores_table
+from include.stages.dispatch.size import capacity, capacity_left, is_late, plan_size, warned
+from include.stages.dispatch.writing import fix, write
+from include.stages.release import release_within
+
+__all__ = ["dispatch", "is_late", "plan_size"]
+
+
+def dispatch(
+    *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, as_of: datetime,
+    now: datetime, revision: int = 0, dispatch_late: bool = False, top_up: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Dispatch a cycle once; again, only compare, or with `top_up` fill what capacity is left.
+
+    Everything is written in one transaction under the lock of (campaign, cycle): killed at any point,
+    nothing has happened; run twice, the second finds the cycle fixed.
+    """
+    key = {"campaign": campaign, "cycle": cycle}
+    with db.begin():
+        lock(db, "dispatch", campaign, cycle)
+        found = db.execute(Q["find_cycle"], key).one_or_none()
+        if found is None:
+            raise NotReady(
+                f"Cycle {cycle} of {campaign} was never opened. Run the loop from its first stage."
+            )
+        if found.fixed_at is not None and not top_up:
+            return _compared(db, config, key, revision, now)
+        if is_late(month, now) and not dispatch_late:
+            return _nothing(
+                f"{month} is over: its subscribers have long decided. Set dispatch_late to send anyway."
+            )
+        if found.fixed_at is None and found.as_of != as_of:
+            raise Refused(
+                f"Cycle {cycle} was reopened with as_of {found.as_of.isoformat()}. Run that one instead."
+            )
+        _require_own_grades(lake, month, as_of, revision)
+        run = Run(db, lake, config, key, month, as_of, now, revision)
+        return _dispatched(run, is_top_up=found.fixed_at is not None)
+
+
+def _dispatched(run: Run, *, is_top_up: bool) -> dict[str, Any]:
+    if not is_top_up:
+        run.db.execute(Q["expire_waiting"], run.key | {"now": run.now})
+    rows = candidates(run)
+    whole = capacity(run.db, run.campaign.capacity_days)
+    decisions = decide(run, rows, capacity_left(run.db, run.key, run.campaign.capacity_days))
+    write(run, decisions, {row["subscriber_id"]: row for row in rows})
+    summary = _summary(run, decisions, whole, is_top_up)
+    fix(run, summary)
+    if whole is None:
+        told = release_within(run.db, run.config, run.now, is_unlimited=True)
+        summary["released"] = told["released"]
+    return summary
+
+
+def _require_own_grades(lake: Lake, month: str, as_of: datetime, revision: int) -> None:
+    """The grades that stand must be those of this as_of and revision, or evidence and cycle would disagree."""
+    facts = lake.manifest("grades_revised" if revision else "grades", month).facts
+    if datetime.fromisoformat(facts["as_of"]) != as_of or facts["revision"] != revision:
+        raise Refused(
+            f"The grades of {month} were made as of {facts['as_of']} (revision {facts['revision']}), not as of "
+            f"{as_of.isoformat()} (revision {revision}). Run prediction and grading for this as_of first."
+        )
+
+
+def _summary(run: Run, decisions: Sequence[Decision], whole: int | None, is_top_up: bool) -> dict[str, Any]:
+    counts = _counted(each.decision for each in decisions)
+    return {
+        "stage": "dispatch",
+        "rows_in": len(decisions),
+        "rows_out": counts.get("treated", 0),
+        "treated": counts.get("treated", 0),
+        "held_out": counts.get("held_out", 0),
+        "not_reached": counts.get("not_reached", 0),
+        "ineligible": _counted(each.reason for each in decisions if each.reason),
+        "capacity": whole,
+        "top_up": is_top_up,
+        "high": warned(run.db, run.key, run.revision).get("high", 0),
+        "scored": run.lake.manifest(scores_table(run.revision), run.month).rows,
+    }
+
+
+def _compared(
+    db: sa.Connection, config: Config, key: dict[str, str], revision: int, now: datetime
+) -> dict[str, Any]:
+    values = key | {"revision": revision}
+    found = db.execute(Q["compare_revision"], values).one()
+    comparison = {"would_come": found.would_come, "would_go": found.would_go} if revision else {}
+    if revision:
+        db.execute(Q["keep_comparison"], values | {"comparison": json.dumps(comparison)})
+    differ = sum(comparison.values())
+    told = {
+        "stage": "dispatch",
+        "rows_in": found.high_priority,
+        "rows_out": 0,
+        "treated": 0,
+        "already_fixed": True,
+        "would_differ": differ,
+        "message": f"Cycle {key['cycle']} is already fixed, {differ} would differ; nothing new is dispatched.",
+        **comparison,
+    }
+    if capacity(db, 1) is None:  # without a limit nothing may stay waiting, whoever was killed before
+        told["released"] = release_within(db, config, now, is_unlimited=True)["released"]
+    return told
+
+
+def _nothing(message: str) -> dict[str, Any]:
+    return {"stage": "dispatch", "rows_in": 0, "rows_out": 0, "treated": 0, "message": message}
+
+
+def _counted(words: Iterable[Any]) -> dict[str, int]:
+    counts: dict[str, int] = {}
+    for word in words:
+        counts[word] = counts.get(word, 0) + 1
+    return dict(sorted(counts.items()))

@@ -1,0 +1,90 @@
+"""How large a dispatch would be, against capacity and the cycle before, and whether a person must agree."""
+
+from collections.abc import Mapping
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.config import Config
+from include.config.operations import Approval
+from include.domain import months
+from include.lake import Lake
+from include.stages.dispatch.run import Q, scores_table
+
+
+def is_late(month: str, now: datetime) -> bool:
+    """Whether the month after `month` has ended: tickets sent now would be cold."""
+    return now >= months.month_start(months.shift(month, 2))
+
+
+def plan_size(
+    *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, now: datetime,
+    revision: int = 0, dispatch_late: bool = False, top_up: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """How large a dispatch would be, against the cycle before, and whether to ask a person first, and why.
+
+    `ask` is false when nothing can be dispatched: the month is over, or the cycle is fixed and not topped up.
+    """
+    rules = config.campaign(campaign)
+    key = {"campaign": campaign, "cycle": cycle}
+    with db.begin():
+        is_fixed = db.execute(Q["find_cycle"], key).one().fixed_at is not None
+        counts = warned(db, key, revision)
+        before = db.execute(Q["count_warned_before"], key).one_or_none()
+        left = capacity_left(db, key, rules.capacity_days)
+    high, priority = counts.get("high", 0), counts.get("high/priority", 0)
+    scored = lake.manifest(scores_table(revision), month).rows
+    tickets = priority if left is None else min(priority, left)
+    times = _times(high, scored, before)
+    may_dispatch = (top_up or not is_fixed) and (dispatch_late or not is_late(month, now))
+    why = _unusual(tickets, times, rules.approval)
+    return {
+        "stage": "dispatch",
+        "high": high,
+        "scored": scored,
+        "tickets_at_most": tickets,
+        "share_warned_times": times,
+        "before": before.cycle if before else None,
+        "ask": bool(may_dispatch and why),
+        "why": why,
+    }
+
+
+def capacity(db: sa.Connection, days: int) -> int | None:
+    """First contacts the teams can make in a cycle; None when nobody has set any."""
+    rows = db.execute(Q["read_capacity"]).all()
+    return days * sum(row.per_day for row in rows) if rows else None
+
+
+def capacity_left(db: sa.Connection, key: Mapping[str, str], days: int) -> int | None:
+    """What of the capacity the cycle's tickets have not used yet; None when there is no limit."""
+    whole = capacity(db, days)
+    done = db.execute(Q["count_treated"], key).scalar_one()
+    return None if whole is None else max(0, whole - int(done))
+
+
+def warned(db: sa.Connection, key: Mapping[str, str], revision: int) -> dict[str, int]:
+    """Warnings of a revision by grade (`high`) and by grade and tier (`high/priority`)."""
+    counts: dict[str, int] = {}
+    for row in db.execute(Q["count_warned"], {**key, "revision": revision}):
+        counts[row.grade] = counts.get(row.grade, 0) + row.subscribers
+        counts[f"{row.grade}/{row.tier}"] = row.subscribers
+    return counts
+
+
+def _times(high: int, scored: int, before: Any) -> float | None:
+    if before is None or not before.high or not scored:
+        return None
+    return float(round((high / scored) / (before.high / before.scored), 3))
+
+
+def _unusual(tickets: int, times: float | None, limits: Approval) -> str:
+    told = []
+    if tickets > limits.tickets:
+        told.append(f"Up to {tickets:,} tickets; more than {limits.tickets:,} need approval.")
+    if times is not None and times > limits.share_warned_times:
+        told.append(
+            f"The share warned is {times:g} times that of the cycle before; the limit is {limits.share_warned_times:g}."
+        )
+    return " ".join(told)

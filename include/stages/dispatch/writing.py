@@ -1,0 +1,83 @@
+"""What a dispatch writes: staged decisions, assignments with their evidence, tickets, the fixed cycle."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from include.database import copy_rows
+from include.domain import assignment
+from include.domain.assignment import Candidate, Decision
+from include.stages import prediction
+from include.stages.dispatch.routing import routes
+from include.stages.dispatch.run import Q, Row, Run, scores_table
+from include.stages.evidence import evidence_of, sha256_of
+
+_STAGED = (
+    "subscriber_id", "customer_key", "rank", "decision", "reason", "linked_ticket_id", "linked_subscriber_id",
+    "probability_of_assignment", "evidence", "evidence_sha256", "team", "branch_code", "region_code", "grade",
+    "tier", "value_yuan", "expected_on", "msisdn",
+)  # fmt: skip
+
+
+def write(run: Run, decisions: Sequence[Decision], rows: Mapping[str, dict[str, Any]]) -> None:
+    """Write arms, assignments, tickets and decisions by way of one staging table."""
+    assigned = [each for each in decisions if each.decision in (assignment.TREATED, assignment.HELD_OUT)]
+    extras = _evidence(run, [rows[each.candidate.subscriber_id] for each in assigned])
+    for subscriber, facts in routes(run, assigned, rows).items():
+        extras[subscriber] |= facts
+    run.db.execute(Q["stage_decisions"])
+    staged = (_staged(run, each, rows[each.candidate.subscriber_id], extras) for each in decisions)
+    copy_rows(run.db, "dispatch_stage", _STAGED, staged)
+    values = run.key | {"epoch": run.epoch, "now": run.now}
+    for statement in ("keep_subscriber_arms", "write_assignments", "write_tickets", "write_decisions"):
+        run.db.execute(Q[statement], values)
+
+
+def fix(run: Run, summary: dict[str, Any]) -> None:
+    """Mark the cycle as fixed by its first dispatch, with what fixed it; keep the summary."""
+    manifests = {name: run.lake.manifest(name, run.month) for name in ("factors", "scores")}
+    facts = {
+        "as_of": run.as_of.isoformat(),
+        "config_hash": run.config.hash,
+        "inputs": {name: manifest.fingerprint for name, manifest in manifests.items()},
+        "champions": manifests["scores"].facts.get("champions"),
+    }
+    values = {"now": run.now, "facts": json.dumps(facts), "summary": json.dumps(summary)}
+    run.db.execute(Q["fix_cycle"], run.key | values)
+
+
+def _chance(run: Run, candidate: Candidate) -> float:
+    """The probability with which the customer got the arm, by the share in force when it was drawn."""
+    drawn = run.arms[candidate.customer_key]
+    return float(drawn.held_out_share if drawn.arm == assignment.HELD_OUT else 1 - drawn.held_out_share)
+
+
+def _evidence(run: Run, rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+    champions = run.lake.manifest(scores_table(run.revision), run.month).facts["champions"]
+    reasons = prediction.reasons(
+        lake=run.lake, config=run.config, month=run.month, champions=champions,
+        subscriber_ids=[row["subscriber_id"] for row in rows], revision=run.revision,
+    )  # fmt: skip
+    found = evidence_of(
+        lake=run.lake, config=run.config, month=run.month, as_of=run.as_of, warnings=rows, reasons=reasons
+    )
+    return {
+        subscriber: {"evidence": text, "evidence_sha256": sha256_of(text)}
+        for subscriber, text in found.items()
+    }
+
+
+def _staged(run: Run, each: Decision, row: Row, extras: Mapping[str, Row]) -> list[Any]:
+    subscriber = each.candidate.subscriber_id
+    values: dict[str, Any] = (
+        dict(row)
+        | dict(extras.get(subscriber, {}))
+        | {
+            "decision": each.decision,
+            "reason": each.reason,
+            "linked_ticket_id": row["unfinished_ticket_id"] if each.reason == "unfinished_ticket" else None,
+            "linked_subscriber_id": each.linked,
+            "probability_of_assignment": _chance(run, each.candidate) if subscriber in extras else None,
+        }
+    )
+    return [values.get(name) for name in _STAGED]
