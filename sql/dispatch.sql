@@ -265,3 +265,79 @@ select
 update cycle_revisions
 set comparison = cast(:comparison as jsonb)
 where campaign = :campaign and cycle = :cycle and revision = :revision
+
+-- name: find_recalled
+-- What a recall takes back: unfinished tickets of the selection nobody was contacted on, and its held-out.
+select
+    a.assignment_id,
+    a.arm,
+    t.ticket_id,
+    t.state,
+    exists(select 1 from contact_attempts as c where c.ticket_id = t.ticket_id) as is_contacted
+from assignments as a
+left join tickets as t on a.assignment_id = t.assignment_id
+left join dispatch_decisions as d
+    on a.campaign = d.campaign and a.cycle = d.cycle and a.subscriber_id = d.subscriber_id
+where
+    a.campaign = :campaign and a.cycle = :cycle and not a.is_recalled
+    and (cast(:team as text) is null or coalesce(d.team, t.team) = :team)
+    and (cast(:region as text) is null or coalesce(t.region_code, a.evidence -> 'subscriber' ->> 'region_code') = :region)
+    and (
+        cast(:rule as text) is null
+        or a.evidence @> jsonb_build_object('rules', jsonb_build_array(jsonb_build_object('rule', cast(:rule as text))))
+    )
+order by t.ticket_id
+for update of a
+
+-- name: lock_recalled
+-- The tickets to take back, locked in the order of their number.
+select ticket_id
+from tickets
+where ticket_id = any(cast(:ticket_ids as bigint []))
+order by ticket_id
+for update
+
+-- name: recall_tickets
+-- Take tickets back: state, event and clocks in one statement; a clock that had run out is breached all the same.
+with recalled as (
+    update tickets
+    set state = 'cancelled', is_recalled = true, version = version + 1, closed_at = :now, paused_until = null
+    from (select ticket_id, state from tickets where ticket_id = any(cast(:ticket_ids as bigint []))) as seen
+    where tickets.ticket_id = seen.ticket_id and tickets.state = any(cast(:states as text []))
+    returning tickets.ticket_id, tickets.version, seen.state as from_state
+),
+
+told as (
+    insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor, occurred_at, details)
+    select
+        ticket_id, version, 'recall', from_state, 'cancelled', :actor, :now,
+        jsonb_build_object('because', cast(:because as text))
+    from recalled
+),
+
+voided as (
+    update ticket_clocks
+    set
+        voided_at = :now,
+        breached_at = case when due_at < :now then due_at end,
+        noticed_at = case when due_at < :now then coalesce(noticed_at, :now) end
+    where
+        ticket_id in (select ticket_id from recalled)
+        and met_at is null and voided_at is null
+    returning ticket_id
+)
+
+select
+    (select count(*) from recalled) as tickets,
+    (select count(*) from voided) as clocks
+
+-- name: recall_assignments
+-- Free the places of what was recalled; the arms of its customers stay.
+update assignments
+set is_recalled = true, recalled_at = :now
+where assignment_id = any(cast(:assignment_ids as bigint [])) and not is_recalled
+
+-- name: keep_recall
+-- A recall is asked about later: who took back what, on whose word.
+insert into audit_log (happened_at, actor, action, subject, details)
+values (:now, :actor, 'recall', :subject, cast(:details as jsonb))

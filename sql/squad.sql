@@ -45,7 +45,7 @@ changed as (
 told as (
     insert into ticket_events (ticket_id, version, kind, from_state, to_state, staff_id, actor, occurred_at, details)
     select
-        ticket_id, version, 'reassign', state, state, :staff_id, :actor, :now,
+        ticket_id, version, 'reassign', changed.state, changed.state, :staff_id, :actor, :now,
         cast(:details as jsonb) || jsonb_build_object('from', from_id, 'to', to_id)
     from changed
 )
@@ -80,7 +80,7 @@ select
     s.name,
     s.skills,
     s.contacts_per_day,
-    s.branch_code is not distinct from cast(:branch_code as text) as is_near,
+    coalesce(s.branch_code, '') = coalesce(cast(:branch_code as text), '') as is_near,
     s.is_present and not is_away(s.staff_id, :day) as is_here,
     (
         select count(*) from tickets as t

@@ -62,8 +62,9 @@ def _evidence(run: Run, rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, A
         subscriber_ids=[row["subscriber_id"] for row in rows], revision=run.revision,
     )  # fmt: skip
     found = evidence_of(
-        lake=run.lake, config=run.config, month=run.month, as_of=run.as_of, warnings=rows, reasons=reasons
-    )
+        lake=run.lake, config=run.config, month=run.month, as_of=run.as_of, warnings=rows, reasons=reasons,
+        campaign=run.key["campaign"],
+    )  # fmt: skip
     return {
         subscriber: {"evidence": text, "evidence_sha256": sha256_of(text)}
         for subscriber, text in found.items()
