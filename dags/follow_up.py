@@ -24,6 +24,14 @@ def announce(result: dict, outlet_events):
     announce_labels(result, outlet_events)
 
 
+@task(retries=1)
+def heartbeats():
+    """Alarm when the watcher of the clocks has fallen silent."""
+    from include.notices import telling
+
+    return run_stage(telling.check)
+
+
 @dag(
     schedule=CronTriggerTimetable("0 7 * * *", timezone="Asia/Shanghai"),
     catchup=False,
@@ -34,8 +42,9 @@ def announce(result: dict, outlet_events):
     doc_md=__doc__,
 )
 def follow_up():
-    """Evaluate, then announce what became labelled."""
+    """Evaluate, then announce what became labelled; beside it, is the watcher of the clocks alive?"""
     announce(evaluate())
+    heartbeats()
 
 
 follow_up()

@@ -22,6 +22,14 @@ def release(params: dict):
     return run_stage(release.release, on_rest_days=params["on_rest_days"])
 
 
+@task(retries=1)
+def heartbeats():
+    """Alarm when the watcher of the clocks has fallen silent."""
+    from include.notices import telling
+
+    return run_stage(telling.check)
+
+
 @dag(
     schedule=CronTriggerTimetable("30 8 * * *", timezone="Asia/Shanghai"),
     catchup=False,
@@ -33,8 +41,9 @@ def release(params: dict):
     doc_md=__doc__,
 )
 def release_tickets():
-    """One task: the stage decides whether the morning is a working one."""
+    """The stage decides whether the morning is a working one; beside it, is the watcher alive?"""
     release()
+    heartbeats()
 
 
 release_tickets()

@@ -51,6 +51,7 @@ for _name in (
     "CHURN_LAKE",
     "CHURN_LANDING",
     "CHURN_CONFIG",
+    "CHURN_NOTICES",
 ):
     os.environ.pop(_name, None)  # a test never reaches the databases or files of whoever runs it
 
@@ -222,4 +223,5 @@ def airflow_environment(
     monkeypatch.setenv("CHURN_LAKE", str(tmp_path / "lake"))
     monkeypatch.setenv("CHURN_LANDING", str(tmp_path / "landing"))
     monkeypatch.setenv("CHURN_CONFIG", str(ROOT / "include" / "config"))
+    monkeypatch.setenv("CHURN_NOTICES", str(tmp_path / "notices"))
     return tmp_path
