@@ -43,9 +43,12 @@ order by notice_id
 -- name: find_for_staff
 -- What people at work now are to be told: the person meant, else the lead, else a manager of the branch.
 with pending as (
-    select n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details, t.team, branch_line(t.branch_code) as line
+    select
+        n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details,
+        coalesce(t.team, s.team) as team, branch_line(coalesce(t.branch_code, s.branch_code)) as line
     from notices as n
-    inner join tickets as t on n.ticket_id = t.ticket_id
+    left join tickets as t on n.ticket_id = t.ticket_id
+    left join staff as s on n.staff_id = s.staff_id
     where
         n.gathered_at is null and n.audience <> 'operations'
         and (
