@@ -6,12 +6,12 @@ python -m include.quarantine --month YYYY-MM [--db URL]
 import argparse
 import os
 import sys
-import unicodedata
 from collections.abc import Sequence
 
 import sqlalchemy as sa
 
 from include import database
+from include.command import in_columns
 from include.domain.errors import BadInput, LoopError
 from include.domain.months import parse_month
 from include.queries import load
@@ -31,22 +31,11 @@ def put_aside(db: sa.Connection, month: str) -> list[tuple[str, ...]]:
 
 def table(rows: Sequence[Sequence[str]]) -> str:
     """Rows in columns as wide as their widest cell; Chinese characters take two places."""
-    every = [_HEADER, *rows]
-    widths = [max(_width(row[at]) for row in every) for at in range(len(_HEADER))]
-    return "\n".join(
-        "  ".join(
-            cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True)
-        ).rstrip()
-        for row in every
-    )
+    return in_columns([_HEADER, *rows])
 
 
 def _line(first: int | None) -> str:
     return "" if first is None else f"{first:,}"
-
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
 
 
 def main(words: list[str] | None = None) -> int:
