@@ -3,8 +3,9 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -12,6 +13,8 @@ import polars as pl
 from include.config import Config
 from include.domain.months import shift
 from include.lake import Lake
+from include.settings import CAMPAIGN
+from include.stages.facts import choosing
 
 HISTORY = 6
 _SERIES = ("bill_yuan", "data_mb", "voice_out_minutes")
@@ -35,6 +38,7 @@ def evidence_of(
     as_of: datetime,
     warnings: Sequence[Mapping[str, Any]],
     reasons: Mapping[str, list[dict[str, Any]]],
+    campaign: str = CAMPAIGN,
 ) -> dict[str, str]:
     """Canonical JSON evidence by subscriber_id for the rows of `warnings` (as dispatch reads them).
 
@@ -44,6 +48,7 @@ def evidence_of(
     profiles = _by_subscriber(lake.scan("factors", month), wanted)
     named = lake.manifest("factors", month).facts["factors"]
     series = _series(lake, month, wanted)
+    chosen = choosing(lake, config, month, campaign, wanted)
     found = {}
     for row in warnings:
         subscriber = row["subscriber_id"]
@@ -58,7 +63,8 @@ def evidence_of(
                 "reasons": [_named_reason(reason, config) for reason in reasons.get(subscriber, [])],
                 "factors": {name: profile[name] for name in named if profile.get(name) is not None},
                 "history": {"months": _months(month), **series.get(subscriber, {})},
-            }
+            },
+            partial(chosen, subscriber),
         )
     return found
 
@@ -110,7 +116,10 @@ def _by_subscriber(rows: pl.LazyFrame, wanted: list[str]) -> dict[str, dict[str,
     return {row["subscriber_id"]: row for row in frame.iter_rows(named=True)}
 
 
-def _canonical(evidence: dict[str, Any]) -> str:
+def _canonical(evidence: dict[str, Any], *parts: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
+    """`evidence` and what each of `parts` adds to it, as JSON with sorted names."""
+    for part in parts:
+        evidence = evidence | part(evidence)
     return json.dumps(_plain(evidence), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
