@@ -39,6 +39,17 @@ select
             and c.as_of > cast(:as_of as timestamptz) - make_interval(days => :cooling_off_days)
             and c.as_of <= cast(:as_of as timestamptz) + make_interval(days => :cooling_off_days)
     ) as is_cooling_off,
+    (
+        select min(l.kind)
+        from standing_limits as l
+        where
+            l.source = 'desk' and l.recorded_at < :as_of
+            and (l.subscriber_id = w.subscriber_id or l.customer_key = w.customer_key)
+            and (
+                l.valid_to is null or l.kind = 'refused'
+                or l.valid_to >= cast(cast(:as_of as timestamptz) at time zone 'Asia/Shanghai' as date)
+            )
+    ) as desk_limit,
     exists(
         select 1
         from assignments as a

@@ -15,18 +15,22 @@ group by s.staff_id
 order by s.staff_id
 
 -- name: find_waiting
--- Waiting tickets of a team, best rank first within the oldest cycle.
+-- Waiting tickets of a team that may be worked, best rank first within the oldest cycle.
 select ticket_id
 from tickets
-where state = 'waiting' and team = :team
+where
+    state = 'waiting' and team = :team and frozen_at is null
+    and standing_limit(subscriber_id, customer_key, :today) is null
 order by cycle, rank, ticket_id
 limit :room
 
 -- name: find_all_waiting
--- Everything that waits, oldest cycle and best rank first.
+-- Everything that waits and may be worked, oldest cycle and best rank first.
 select ticket_id
 from tickets
-where state = 'waiting'
+where
+    state = 'waiting' and frozen_at is null
+    and standing_limit(subscriber_id, customer_key, :today) is null
 order by cycle, rank, ticket_id
 
 -- name: count_waiting
@@ -48,7 +52,7 @@ released as (
     update tickets as t
     set state = 'assigned', version = t.version + 1, assignee_id = given.staff_id, released_at = :now
     from given
-    where t.ticket_id = given.ticket_id and t.state = 'waiting'
+    where t.ticket_id = given.ticket_id and t.state = 'waiting' and t.frozen_at is null
     returning t.ticket_id, t.version, t.assignee_id
 ),
 
@@ -75,8 +79,8 @@ from unnest(cast(:ticket_ids as bigint []), cast(:days as date [])) as later (ti
 where t.ticket_id = later.ticket_id and t.expected_on <> later.expected_on
 
 -- name: find_waiting_by_team
--- Everything that waits, by team, oldest cycle and best rank first.
+-- Everything that waits and is not frozen, by team, oldest cycle and best rank first.
 select ticket_id, team
 from tickets
-where state = 'waiting'
+where state = 'waiting' and frozen_at is null
 order by team, cycle, rank, ticket_id

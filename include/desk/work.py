@@ -18,7 +18,7 @@ from include.domain import outcome as outcomes
 from include.domain import sla
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
-from include.domain.ticket import next_state
+from include.domain.ticket import next_state, refuse_frozen
 from include.queries import load
 from include.stages.sla import plan_clock, read_calendar
 
@@ -207,6 +207,7 @@ def _working(actor: Actor, action: str) -> Iterator[_Work]:
             )
         if ticket.version != actor.version:
             raise Refused(_stale(actor, ticket))
+        refuse_frozen(action, ticket.frozen_because)
         work = _Work(actor, ticket, me.role, action, next_state(ticket.state, action, me.role))
         yield work
         _write(work, me)

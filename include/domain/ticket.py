@@ -39,7 +39,16 @@ ACTIONS: Mapping[str, Action] = {
     "resume": _action("in_progress", ("paused",), _PEOPLE | {LOOP}, "resumed"),
     "close": _action("closed", ("in_progress", "paused"), _PEOPLE, "closed"),
     "cancel": _action("cancelled", UNFINISHED, frozenset({LOOP, LEAD}), "cancelled"),
+    # a paused ticket is resumed first: the promised call-back may not happen any more
+    "freeze": _action(None, ("waiting", "assigned", "in_progress"), frozenset({LOOP}), "frozen"),
+    "unfreeze": _action(None, ("waiting", "assigned", "in_progress"), frozenset({LOOP}), "unfrozen"),
     "reopen": _action("in_progress", ("closed",), frozenset({LEAD}), "reopened"),
+}
+
+#: What may still happen while a ticket is frozen: nothing that reaches the subscriber.
+WHILE_FROZEN = frozenset({"unfreeze", "expire", "reassign", "cancel"})
+_FROZEN_FOR: Mapping[str, str] = {
+    "port_out_applied": "the subscriber has applied to port out, and nobody may press or offer anything since",
 }
 
 
@@ -51,6 +60,16 @@ def next_state(state: str, action: str, by: str) -> str:
     if state not in rule.since:
         raise Refused(f"A ticket in state '{state}' cannot be {rule.told}; it must be {_listed(rule.since)}.")
     return rule.to or state
+
+
+def refuse_frozen(action: str, because: str | None) -> None:
+    """Refused, with why, when the ticket is frozen `because` of something and `action` would go on with it."""
+    if because is None or action in WHILE_FROZEN:
+        return
+    raise Refused(
+        f"The ticket is frozen and cannot be {ACTIONS[action].told}: {_FROZEN_FOR.get(because, because)}. "
+        "It goes on by itself when the subscriber stays, and is cancelled when the subscriber leaves."
+    )
 
 
 def _listed(words: frozenset[str]) -> str:

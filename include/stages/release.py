@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Sequence
-from datetime import datetime, time, timedelta
+from datetime import date, datetime, time, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -47,7 +47,8 @@ def release_within(
     present = [] if is_unlimited else _present(db, now)
     if present and not on_rest_days and not calendar.is_working(now):
         return _told(db, 0, "today is a rest day; tickets wait for the next working morning")
-    pairs = _shared_out(db, present) if present else _everything(db)
+    today = now.astimezone(ZONE).date()
+    pairs = _shared_out(db, present, today) if present else _everything(db, today)
     if pairs:
         clocks = clocks_from(calendar, config, now.astimezone(ZONE))
         values = {"ticket_ids": [pair[0] for pair in pairs], "staff_ids": [pair[1] for pair in pairs]}
@@ -67,15 +68,15 @@ def _present(db: sa.Connection, now: datetime) -> Sequence[sa.Row[Any]]:
     ).all()
 
 
-def _everything(db: sa.Connection) -> list[tuple[int, int]]:
-    return [(row.ticket_id, _NOBODY) for row in db.execute(Q["find_all_waiting"])]
+def _everything(db: sa.Connection, today: date) -> list[tuple[int, int]]:
+    return [(row.ticket_id, _NOBODY) for row in db.execute(Q["find_all_waiting"], {"today": today})]
 
 
-def _shared_out(db: sa.Connection, present: Sequence[sa.Row[Any]]) -> list[tuple[int, int]]:
+def _shared_out(db: sa.Connection, present: Sequence[sa.Row[Any]], today: date) -> list[tuple[int, int]]:
     pairs: list[tuple[int, int]] = []
     for team in sorted({row.team for row in present}):
         callers = [Caller(row.staff_id, row.room) for row in present if row.team == team]
-        values = {"team": team, "room": sum(caller.room for caller in callers)}
+        values = {"team": team, "room": sum(caller.room for caller in callers), "today": today}
         tickets = [row.ticket_id for row in db.execute(Q["find_waiting"], values)]
         pairs += share_out(tickets, callers)
     return pairs

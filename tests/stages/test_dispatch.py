@@ -145,6 +145,27 @@ def test_who_must_not_be_called_is_in_neither_arm_and_counted_by_reason(db, lake
     assert rows(db, "select subscriber_id from assignments order by 1") == [("S0003",), ("S0005",)]
 
 
+def test_who_told_the_desk_before_as_of_not_to_call_is_left_alone_with_all_numbers(db, lake, config):
+    agent = hire(db, contacts_per_day=1000).agent
+    warned = [Warned("S1", "C1"), Warned("S2", "C2"), Warned("S3", "C3"), Warned("S4")]
+    cycle = graded_cycle(db, lake, config, warned)
+    for who, customer, days in (("S9", "C1", 1), ("S2", "C2", -1), ("S3", "C3", 40)):
+        with db.begin():
+            db.execute(
+                sa.text(
+                    "insert into standing_limits (subscriber_id, customer_key, kind, valid_from, valid_to, source,"
+                    " staff_id, recorded_at)"
+                    " values (:who, :customer, 'do_not_disturb', :day, :until, 'desk', :staff, :at)"
+                ),
+                {
+                    "who": who, "customer": customer, "staff": agent, "at": cycle["as_of"] - timedelta(days=days),
+                    "day": SEPTEMBER, "until": None if days < 40 else date(2026, 10, 1),
+                },
+            )  # fmt: skip
+    assert dispatch(**cycle, now=NOW)["ineligible"] == {"do_not_disturb": 1}
+    assert rows(db, "select subscriber_id from dispatch_decisions where decision = 'ineligible'") == [("S1",)]
+
+
 def test_one_customer_gets_one_ticket_and_the_other_number_is_linked_to_it(db, lake, config):
     warned = [Warned("S0001", customer_id="C1"), Warned("S0002", customer_id="C1"), Warned("S0003")]
     config = _with_campaign(config, _all_treated(config))
