@@ -145,3 +145,18 @@ def test_the_command_tells_where_the_new_lake_is(lake: Lake, capsys: pytest.Capt
     assert f"{new(lake)} holds the same rows in 2 shards instead of 3." in capsys.readouterr().out
     assert main(words) == 1
     assert capsys.readouterr().err.startswith("BadInput: ")
+
+
+def test_a_folder_that_may_not_be_read_is_told_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    Lake.create(tmp_path / "lake")
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    for command in ("describe", "verify"):
+        assert main([command, "--lake", str(tmp_path / "lake")]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("PermissionError: Permission denied: ")
+        assert len(told.splitlines()) == 1

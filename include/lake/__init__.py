@@ -97,7 +97,8 @@ class Lake:
         """The shard (UInt32) of each subscriber_id: crc32 of its UTF-8 text modulo the shard count."""
         if self.shards == 1:
             return pl.zeros(len(ids), pl.UInt32, eager=True).alias("shard")
-        hashes = [zlib.crc32((text or "").encode()) % self.shards for text in ids.to_list()]
+        crc32, shards = zlib.crc32, self.shards
+        hashes = [crc32(text) % shards for text in ids.cast(pl.Binary).fill_null(b"").to_list()]
         return pl.Series("shard", hashes, dtype=pl.UInt32)
 
     def tables(self) -> list[str]:

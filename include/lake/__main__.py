@@ -21,7 +21,10 @@ def main(words: list[str] | None = None) -> int:
         return int(COMMANDS[told.command](Lake(told.lake), told))
     except LoopError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        cause = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        print(f"{type(error).__name__}: {cause}. Mend the folder, or name another.", file=sys.stderr)
+    return 1
 
 
 def describe(lake: Lake, told: argparse.Namespace) -> int:
