@@ -176,6 +176,13 @@ def dispatch(cycle):
     """Draw the arms and write assignments and tickets, once a cycle."""
 
     @task
+    def limits(cycle: dict):
+        """Who is gone, porting out or refuses by now: their unfinished tickets first."""
+        from include.stages import limits
+
+        return run_stage(limits.process, cycle)
+
+    @task
     def plan_size(cycle: dict, params: dict):
         """How large the dispatch would be, and whether a person must agree first."""
         from include.stages import dispatch
@@ -197,7 +204,7 @@ def dispatch(cycle):
         choices = {name: params[name] for name in ("dispatch_late", "top_up")}
         return finish_stage(dispatch.dispatch, cycle, **choices)
 
-    plan_size(cycle) >> approve >> assign(cycle)
+    limits(cycle) >> plan_size(cycle) >> approve >> assign(cycle)
 
 
 @task_group

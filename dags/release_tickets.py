@@ -1,5 +1,10 @@
 """### Hand out tickets, every working morning
 
+First the day feeds `subscriber_changes` and `contact_limits` that have landed are collected and processed, rest
+days too: unfinished tickets of subscribers who are gone or refuse are cancelled, those of port-out applicants
+frozen, in every campaign. While a delivery of these feeds cannot be read, nothing is released: mend it, or
+decide to go on without the file, then clear the task `collection`.
+
 At 08:30 (Asia/Shanghai) each team gets the waiting tickets it can first-contact today, best rank first. Their
 clocks start at release. On a rest day the stage releases nothing, unless the Param `on_rest_days` is set.
 Running it twice in a morning releases nothing more than the day's capacity.
@@ -7,11 +12,24 @@ Running it twice in a morning releases nothing more than the day's capacity.
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
+from include import morning
 from include.orchestration import DEFAULTS, run_stage
 
 ON_REST_DAYS = Param(
     False, type="boolean", title="On rest days 休息日也放单", description="Release on a rest day, too."
 )
+
+
+@task
+def collection():
+    """Collect what has landed of the day feeds."""
+    return morning.collect_days()
+
+
+@task(trigger_rule="all_done")
+def limits():
+    """Cancel, freeze and unfreeze tickets by what is known now; also when a delivery could not be read."""
+    return morning.process_limits()
 
 
 @task
@@ -41,8 +59,10 @@ def heartbeats():
     doc_md=__doc__,
 )
 def release_tickets():
-    """The stage decides whether the morning is a working one; beside it, is the watcher alive?"""
-    release()
+    """Day feeds in, tickets brought up to them, then released on working mornings; beside it, is the watcher alive?"""
+    collected, limited = collection(), limits()
+    collected >> limited
+    [collected, limited] >> release()
     heartbeats()
 
 

@@ -25,7 +25,7 @@ from include.config import Config, load_config
 from include.domain.errors import BadInput, LoopError
 from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
-from include.stages import collection, dispatch, features, follow_up, grading, prediction, training
+from include.stages import collection, dispatch, features, follow_up, grading, limits, prediction, training
 
 Result = dict[str, Any]
 
@@ -130,6 +130,10 @@ def _grading(loop: Loop, cycle: cycles.Cycle) -> Result:
     )  # fmt: skip
 
 
+def _limits(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return limits.process(db=loop.db, lake=loop.lake, config=loop.config, now=loop.instant())
+
+
 def _dispatch(loop: Loop, cycle: cycles.Cycle) -> Result:
     return dispatch.dispatch(
         db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
@@ -151,6 +155,7 @@ STAGES: dict[str, Callable[[Loop, cycles.Cycle], Result]] = {
     "training": _training,
     "prediction": _prediction,
     "grading": _grading,
+    "limits": _limits,
     "dispatch": _dispatch,
     "follow_up": _follow_up,
 }

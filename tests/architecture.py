@@ -14,6 +14,7 @@ STAGES = (
     "training",
     "prediction",
     "grading",
+    "limits",
     "dispatch",
     "release",
     "sla",

@@ -193,6 +193,25 @@ def lake(tmp_path: Path) -> "Lake":
 
 
 @pytest.fixture(scope="session")
+def object_store() -> Iterator[dict[str, str]]:
+    """A running S3 server of this test session: the environment variables a client finds it by."""
+    from tests.fixtures.object_store import running
+
+    with running() as told:
+        yield told
+
+
+@pytest.fixture(params=["folder", "object store"])
+def lake_root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where a lake may be laid down: once a folder, once a place in an object store."""
+    if request.param == "folder":
+        return str(tmp_path / "lake")
+    for name, value in request.getfixturevalue("object_store").items():
+        monkeypatch.setenv(name, value)
+    return f"s3://lakes/{secrets.token_hex(6)}/lake"
+
+
+@pytest.fixture(scope="session")
 def config() -> "Config":
     """The default configuration of the project."""
     from include.config import load_config

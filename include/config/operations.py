@@ -6,7 +6,7 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from include.config.reading import Entry, validated
-from include.config.retention import RetentionWork
+from include.config.work import RetentionWork
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]

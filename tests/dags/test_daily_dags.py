@@ -1,12 +1,14 @@
 """The small DAGs: when they run, and one run of each on a real PostgreSQL."""
 
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from include.domain.months import ZONE
 from include.orchestration import LABELS
+from tests.fixtures.work import fill_cycle, hire
 
 
 def ticks(dag: Any, count: int) -> list[datetime]:
@@ -63,14 +65,55 @@ def test_release_offers_rest_days_and_leaves_them_out_unasked(parse):
 def test_release_and_watch_run_green_when_there_is_nothing_to_do(run_dag):
     released = run_dag("release_tickets")
     assert (released.state, released.result("release")["stage"]) == ("success", "release")
+    assert "There is no lake yet" in released.result("limits")["message"]
     watched = run_dag("watch_sla")
     assert (watched.state, watched.result("sla")["stage"]) == ("success", "sla")
+
+
+def deliver(root: Path, feed: str, *rows: str) -> None:
+    folder = root / "landing" / feed / "day=2026-11-04"
+    folder.mkdir(parents=True)
+    (folder / "part-1.csv").write_text("\n".join(rows), "utf-8")
+
+
+def test_the_morning_brings_day_feeds_to_the_tickets_before_it_hands_them_out(
+    run_dag, lake, airflow_environment, db
+):
+    fill_cycle(db, 3)
+    hire(db)
+    deliver(
+        airflow_environment, "subscriber_changes", "subscriber_id,occurred_at,kind",
+        "S0001,2026-11-04T09:00:00+08:00,left", "S0002,2026-11-04T09:00:00+08:00,port_out_applied",
+    )  # fmt: skip
+    run = run_dag("release_tickets")
+    assert (run.state, run.result("collection")["rows_in"]) == ("success", 2)
+    told = run.result("limits")
+    assert (told["cancelled"], told["frozen"], run.result("release")["released"]) == (1, 1, 1)
+
+
+def test_a_day_feed_nobody_can_read_holds_the_release_but_not_what_else_is_known(
+    run_dag, lake, airflow_environment, db, caplog
+):
+    fill_cycle(db, 2)
+    hire(db)
+    deliver(airflow_environment, "contact_limits", "subscriber_id,kind", "S0002,refused")
+    deliver(
+        airflow_environment, "subscriber_changes", "subscriber_id,occurred_at,kind",
+        "S0001,2026-11-04T09:00:00+08:00,left",
+    )  # fmt: skip
+    run = run_dag("release_tickets")
+    assert run.states == {"collection": "failed", "limits": "success", "release": "upstream_failed"}
+    assert run.result("limits")["cancelled"] == 1
+    assert any(
+        "has no column valid_from" in told and "nothing is released" in told for told in caplog.messages
+    )
 
 
 def test_follow_up_without_a_complete_month_announces_nothing(run_dag, lake):
     run = run_dag("follow_up")
     assert run.state == "success"
-    assert run.states == {"evaluate": "success", "announce": "skipped", "heartbeats": "success"}
+    states = {"evaluate": "success", "announce": "skipped", "retain": "success", "heartbeats": "success"}
+    assert run.states == states
 
 
 def test_training_without_factors_says_what_to_do(run_dag, lake, caplog):

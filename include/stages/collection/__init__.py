@@ -50,16 +50,18 @@ def plan(
     as_of: datetime,
     month: str | None = None,
     queried: Collection[str] | None = None,
+    feeds: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """The deliveries to collect, [{"feed", "period"}]: new or changed, begun before `as_of`.
 
     Days of a month that was delivered whole are left alone. The feeds `queried` by SQL (by default those
-    with a connection in sources.yaml) are asked for `month`, unless it was delivered as files.
+    with a connection in sources.yaml) are asked for `month`, unless it was delivered as files. Only `feeds`
+    are looked at, by default all.
     """
     with db.begin():
         stand = db.execute(load("collection")["current_deliveries"]).all()
     standing = {(row.feed, row.period): row.fingerprint for row in stand}
-    found = deliveries.found(landing, config.sources)
+    found = deliveries.found(landing, config.sources, feeds)
     landed = {(delivery.feed, delivery.period) for delivery in found}
     whole = landed | standing.keys()
     begun = [
@@ -73,8 +75,8 @@ def plan(
         for delivery in begun
         if not stands(lake, delivery, fingerprint_of(delivery, config), standing)
     ]
-    feeds = config.sources.connections if queried is None else queried
-    asked = [(feed, month) for feed in sorted(feeds) if month and deliveries.starts_before(month, as_of)]
+    by_query = config.sources.connections if queried is None else queried
+    asked = [(feed, month) for feed in sorted(by_query) if month and deliveries.starts_before(month, as_of)]
     return changed + [{"feed": feed, "period": month} for feed, month in asked if (feed, month) not in landed]
 
 

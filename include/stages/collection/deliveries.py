@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -76,13 +76,17 @@ class Delivery:
             raise NotReady(f"A file of {self.name} cannot be read: {cause}. Deliver it again.") from None
 
 
-def found(landing: Path, sources: Sources) -> list[Delivery]:
-    """Every delivery with a readable file, in order of period and feed; BadInput for a misnamed folder."""
+def found(landing: Path, sources: Sources, feeds: Collection[str] | None = None) -> list[Delivery]:
+    """Every delivery (of `feeds` alone, when given) with a readable file, in order of period and feed.
+
+    BadInput for a misnamed folder.
+    """
     if not landing.is_dir():
         raise NotReady(f"There is no landing folder {landing}. Make it, or name another.")
     deliveries = [
         _open(folder, feed, period)
         for feed, declared in sources.feeds.items()
+        if feeds is None or feed in feeds
         for folder in sorted((landing / feed).glob("*=*"))
         if folder.is_dir() and (period := _period_of(folder, feed, declared.periods))
     ]

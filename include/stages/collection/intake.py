@@ -4,8 +4,6 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import rmtree
-from tempfile import TemporaryDirectory
 
 import polars as pl
 
@@ -24,7 +22,8 @@ QUARANTINE = {
     "raw": pl.String,
 }
 _MASK = "***"
-_SPILL = ".spill-"
+#: How the folders of rows under way are called.
+SPILL = ".churn-spill-"
 _ABANDONED_SECONDS = 86_400
 
 
@@ -69,12 +68,9 @@ class Intake:
 
 @contextmanager
 def spill_folder(lake: Lake) -> Iterator[Path]:
-    """A folder beside the tables for rows under way; also clears those of collectors that died a day ago."""
-    with TemporaryDirectory(prefix=_SPILL, dir=lake.root, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        for other in lake.root.glob(f"{_SPILL}*"):
-            if folder.stat().st_mtime - other.stat().st_mtime > _ABANDONED_SECONDS:
-                rmtree(other, ignore_errors=True)
+    """A private local folder for rows under way; also clears those of collectors that died a day ago."""
+    with lake.store.spool(SPILL) as folder:
+        lake.store.drop_spools(SPILL, _ABANDONED_SECONDS)
         yield folder
 
 
@@ -99,7 +95,7 @@ def take_in(delivery: Delivery, sources: Sources, lake: Lake, folder: Path) -> I
 
 
 def refuse_above(
-    intake: Intake, delivery: Delivery, share: float, quarantine: Path, rows_borne: int = 0
+    intake: Intake, delivery: Delivery, share: float, quarantine: str, rows_borne: int = 0
 ) -> None:
     """BadInput naming the worst file and column when a file or the whole delivery is too broken.
 
