@@ -119,7 +119,7 @@ begin
     select
         format('budget:%s:%s', pot_id, limit_yuan), 'budget_nearly_spent', 'branch_manager',
         jsonb_build_object(
-            'pot_id', pot_id, 'campaign', campaign, 'branch_code', branch_code, 'starts_on', starts_on,
+            'pot_id', pot_id, 'campaign', campaign, 'branch_code', coalesce(branch_code, ''), 'starts_on', starts_on,
             'ends_on', ends_on, 'limit_yuan', limit_yuan, 'reserved_yuan', reserved_yuan,
             'committed_yuan', committed_yuan
         ),
@@ -145,7 +145,10 @@ create function budget_of(of_ticket bigint, on_day date) returns table (
     from tickets as t
     inner join budget_pots as p
         on t.campaign = p.campaign and on_day between p.starts_on and p.ends_on
-        and (p.branch_code is null or p.branch_code = t.branch_code)
+        and (
+            p.branch_code is null or p.branch_code = t.branch_code
+            or p.branch_code = any(branch_line(t.branch_code))
+        )
     where t.ticket_id = of_ticket
     order by p.pot_id
 $$;
