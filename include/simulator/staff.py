@@ -28,6 +28,7 @@ from include.desk.acting import Actor
 from include.domain.errors import LoopError
 from include.domain.months import ZONE
 from include.queries import load
+from include.simulator.branches import lay_out
 from include.simulator.talks import Talks
 from include.stages import release, sla
 from include.stages.calendar import fill_calendar
@@ -148,6 +149,7 @@ def hire(db: sa.Connection) -> int:
     with db.begin():
         for person in PEOPLE:
             db.execute(Q["hire"], dict(zip(names, person, strict=True)))
+        lay_out(db)
     return len(PEOPLE)
 
 

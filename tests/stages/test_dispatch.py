@@ -1,15 +1,9 @@
 """Dispatch: eligibility, arms, the walk by rank, frozen evidence, once a cycle whatever happens."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -482,59 +476,3 @@ def test_two_dispatchers_at_once_make_one_set_of_tickets(db, lake, config, role_
         thread.join()
     assert sorted(bool(each.get("already_fixed")) for each in told) == [False, True, True]
     assert rows(db, "select count(*), count(distinct subscriber_id) from assignments") == [(50, 50)]
-
-
-KILLED = """
-import sys, time
-from datetime import datetime
-from pathlib import Path
-import sqlalchemy as sa
-from include.config import load_config
-from include.database import engine
-from include.lake import Lake
-from include.stages import dispatch as stage
-
-url, lake, at = sys.argv[1:4]
-made = engine(url)
-
-@sa.event.listens_for(made, "before_cursor_execute")
-def pause(connection, cursor, statement, *rest):
-    if at in statement:
-        print("here", flush=True)
-        time.sleep(60)
-
-with made.connect() as db:
-    stage.dispatch(db=db, lake=Lake(Path(lake)), config=load_config(Path("include/config")), campaign="churn_warning",
-        cycle="2026-10", month="2026-10", as_of=datetime.fromisoformat("2026-11-05T06:00+08:00"),
-        now=datetime.fromisoformat("2026-11-05T06:30+08:00"))
-"""
-
-
-@pytest.mark.parametrize(
-    "at", ["insert into arms", "insert into assignments", "insert into tickets", "insert into dispatch_decisions",
-           "update cycles", "insert into ticket_clocks"],
-)  # fmt: skip
-def test_killed_anywhere_and_run_again_is_the_same_as_undisturbed(at, db, lake, config, role_url):
-    given = graded_cycle(db, lake, config, people(25))
-    words = [sys.executable, "-c", KILLED, role_url("churn_loop"), str(lake.root), at]
-    victim = subprocess.Popen(
-        words, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2], env=os.environ | {"PYTHONPATH": "."}
-    )
-    assert victim.stdout is not None
-    assert victim.stdout.readline() == b"here\n"
-    victim.send_signal(signal.SIGKILL)
-    victim.wait()
-    _wait_for_its_session_to_end(db)
-    assert rows(db, "select count(*) from assignments") == [(0,)]
-    result = dispatch(**given, now=NOW)
-    assert result["treated"] + result["held_out"] == 25
-    assert rows(db, "select count(*) from tickets") == [(result["released"],)]
-
-
-def _wait_for_its_session_to_end(db: sa.Connection) -> None:
-    for _ in range(100):
-        others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-        if rows(db, others + " and state <> 'idle'") == [(0,)]:
-            return
-        time.sleep(0.1)
-    raise AssertionError("the killed process's session did not end")
