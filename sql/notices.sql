@@ -45,7 +45,8 @@ order by notice_id
 with pending as (
     select
         n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details,
-        coalesce(t.team, s.team) as team, branch_line(coalesce(t.branch_code, s.branch_code)) as line
+        coalesce(t.team, s.team) as team,
+        branch_line(coalesce(t.branch_code, s.branch_code, n.details ->> 'branch_code')) as line
     from notices as n
     left join tickets as t on n.ticket_id = t.ticket_id
     left join staff as s on n.staff_id = s.staff_id
