@@ -73,11 +73,11 @@ order by secondary.rank, secondary.subscriber_id
 select
     i.subscriber_id, i.rank, i.grade, i.strategy, i.offer, i.channel, c.month,
     case
-        when exists(
+        when exists (
             select 1 from refusals as r
             where r.customer_key = i.customer_key or r.subscriber_id = i.subscriber_id
         ) then 'refused'
-        when exists(
+        when exists (
             select 1 from tickets as t
             where
                 (t.customer_key = i.customer_key or t.subscriber_id = i.subscriber_id)

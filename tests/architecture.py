@@ -15,6 +15,7 @@ STAGES = (
     "prediction",
     "grading",
     "dispatch",
+    "outreach",
     "release",
     "sla",
     "follow_up",
