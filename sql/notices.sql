@@ -10,11 +10,18 @@ returning notice_id
 select name, ticked_at
 from heartbeats
 
--- name: has_released_tickets
--- Whether any clock was ever started.
-select 1 as one
-from ticket_clocks
-limit 1
+-- name: await_heartbeats
+-- A watcher nobody has seen yet is awaited from now on.
+insert into heartbeats (name, ticked_at, facts)
+select name, :now, '{"awaited": true}'
+from unnest(cast(:names as text [])) as watcher (name)
+on conflict (name) do nothing
+
+-- name: count_dead_messages
+-- Messages given up.
+select count(*) as dead
+from messages
+where dead_at is not null
 
 -- name: put_aside_untold
 -- Kinds that nobody is to be told of are only kept.
