@@ -9,7 +9,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from include.config import Config
-from include.config.strategies import Outreach
+from include.config.reach import Outreach
 from include.database import copy_rows, lock
 from include.domain import assignment
 from include.domain.errors import NotReady
