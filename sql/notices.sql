@@ -29,6 +29,19 @@ update notices
 set gathered_at = :now
 where gathered_at is null and kind = any(cast(:kinds as text []))
 
+-- name: put_aside_settled
+-- A warning of a clock that was met or voided before anybody was told is told to nobody.
+update notices as n
+set gathered_at = :now
+where
+    n.gathered_at is null and n.kind = 'clock_warned'
+    and not exists (
+        select from ticket_clocks as c
+        where
+            c.ticket_id = n.ticket_id and c.clock = n.details ->> 'clock'
+            and c.met_at is null and c.voided_at is null
+    )
+
 -- name: find_posts
 -- The teams and branches somebody works in.
 select distinct team, branch_code
@@ -66,7 +79,7 @@ with pending as (
 ),
 
 here as (
-    select s.staff_id, s.role, s.team, s.branch_code, s.email
+    select s.staff_id, s.name, s.role, s.team, s.branch_code, s.email
     from staff as s
     where s.is_active and s.is_present and not is_away(s.staff_id, :today)
 ),
@@ -94,7 +107,7 @@ posts as (
     from jsonb_to_recordset(cast(:posts as jsonb)) as given (team text, branch_code text, is_worked boolean)
 )
 
-select h.staff_id as recipient, h.email, p.notice_id, p.kind, p.ticket_id, p.details
+select h.staff_id as recipient, h.name, h.email, p.notice_id, p.kind, p.ticket_id, p.details
 from nearest as n
 inner join pending as p on n.notice_id = p.notice_id
 inner join here as h on n.staff_id = h.staff_id
