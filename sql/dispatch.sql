@@ -164,6 +164,12 @@ where campaign = :campaign and cycle < :cycle and fixed_at is not null
 order by cycle desc
 limit 1
 
+-- name: read_cut
+-- Who stays out of reach in a dispatched cycle and what one more agent would be worth, in words.
+select dispatch_summary -> 'cut' ->> 'en' as en, dispatch_summary -> 'cut' ->> 'zh' as zh
+from cycles
+where campaign = :campaign and cycle = :cycle and dispatch_summary -> 'cut' is not null
+
 -- name: expire_waiting
 -- What an earlier cycle never released is stale once the next one dispatches.
 with expired as (

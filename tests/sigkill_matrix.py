@@ -1,10 +1,11 @@
 """Kill each process at every named point, run it again, and compare with a run nobody disturbed.
 
-python -m tests.sigkill_matrix
+python -m tests.sigkill_matrix [--process dispatch|release|watch|deliver]
 
 Exit status 1 when something was lost, doubled, left half done, or a point was not reached.
 """
 
+import argparse
 import json
 import multiprocessing
 import secrets
@@ -274,8 +275,11 @@ def _execute(server: Server, statement: str) -> None:
 
 def main() -> int:
     """Print the matrix; 1 when anything went wrong."""
+    parser = argparse.ArgumentParser(prog="python -m tests.sigkill_matrix", description=__doc__)
+    parser.add_argument("--process", choices=sorted({point.process for point in POINTS}))
+    wanted = parser.parse_args().process
     with own_server() as databases:
-        verdicts = list(judge(databases, POINTS))
+        verdicts = list(judge(databases, [each for each in POINTS if wanted in (None, each.process)]))
     print(table(verdicts))
     return 0 if all(each.is_right for each in verdicts) else 1
 

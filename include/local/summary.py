@@ -29,7 +29,7 @@ def summarise(site: Site, month: str, results: Iterable[Any], people: Sequence[t
     parts = [
         ("Stages", stage_lines(results)),
         (f"Grades of {month}", _grade_lines(ask(site, "count_grades", **cycle))),
-        ("Dispatch", _decision_lines(ask(site, "count_decisions", **cycle))),
+        ("Dispatch", _decision_lines(ask(site, "count_decisions", **cycle)) + _cut_lines(site, cycle)),
         ("Tickets", _ticket_lines(ask(site, "count_tickets", **cycle))),
         ("Retention work", _work_lines(site)),
         ("Follow-up", _outcome_lines(ask(site, "count_outcomes", campaign=CAMPAIGN))),
@@ -76,6 +76,11 @@ def _decision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     }
     named = [(words.get(row["decision"], row["reason"]), row["subscribers"]) for row in rows]
     return _table(("priority warnings", "subscribers"), named)
+
+
+def _cut_lines(site: Site, cycle: Mapping[str, str]) -> list[str]:
+    """Who stays out of reach, and what one more agent would be worth."""
+    return [row[words] for row in ask(site, "read_cut", "dispatch", **cycle) for words in ("en", "zh")]
 
 
 def _ticket_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -16,7 +16,7 @@ from include.database import engine
 from include.domain.errors import Refused
 from include.domain.months import ZONE
 from include.lake import Lake
-from include.stages.dispatch import dispatch, plan_size
+from include.stages.dispatch import champions_before, dispatch, plan_size
 from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle, put
 from tests.fixtures.work import hire
 
@@ -476,3 +476,54 @@ def test_two_dispatchers_at_once_make_one_set_of_tickets(db, lake, config, role_
         thread.join()
     assert sorted(bool(each.get("already_fixed")) for each in told) == [False, True, True]
     assert rows(db, "select count(*), count(distinct subscriber_id) from assignments") == [(50, 50)]
+
+
+MODEL = {"version": "m-1", "kind": "xgboost", "base_rate": 0.02, "sha256": "x", "trained_for": "2026-08"}
+BY_RULES = {"version": "rules-1", "kind": "rules", "base_rate": None}
+
+
+@pytest.mark.parametrize(
+    ("champions", "version"),
+    [
+        ({"pooled": MODEL | {"is_out_of_fold": True}}, "m-1"),
+        ({"pooled": BY_RULES, "over_12": MODEL}, "rules-1"),
+        ({"pooled": BY_RULES}, None),  # the rules are no model to go back to
+        ({"pooled": MODEL | {"trained_for": "2026-10"}}, None),  # it knows the answers of the month
+    ],
+)
+def test_the_last_champion_is_the_model_of_the_cycle_dispatched_before(db, champions, version):
+    with db.begin():
+        db.execute(sa.text("insert into configurations values ('old', '{}', now())"))
+        db.execute(
+            sa.text(
+                "insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at, fixed_at, fixed_facts)"
+                " values ('churn_warning', '2026-09', '2026-09', now(), 'old', now(), now(),"
+                " jsonb_build_object('champions', cast(:champions as jsonb)))"
+            ),
+            {"champions": json.dumps(champions)},
+        )
+        found = champions_before(db, {"campaign": CAMPAIGN, "cycle": MONTH}, MONTH)
+    assert (found and found["pooled"]["version"]) == version
+    assert not any(each["is_out_of_fold"] for each in (found or {}).values())
+
+
+def test_the_figures_of_the_question_are_split_against_the_cycle_before(db, lake, config):
+    config = _with_campaign(config, config.campaign(CAMPAIGN).model_copy(update={"cooling_off_days": 0}))
+    july = graded_cycle(db, lake, config, people(20), month="2026-07")
+    dispatch(**july, now=datetime(2026, 8, 5, 7, tzinfo=ZONE))
+    given = graded_cycle(db, lake, config, people(30))
+    campaign = config.campaign(CAMPAIGN)
+    small = campaign.model_copy(update={"approval": campaign.approval.model_copy(update={"tickets": 10})})
+    asked = {name: value for name, value in given.items() if name != "as_of"}
+    told = plan_size(**asked | {"config": _with_campaign(config, small)}, now=NOW)
+    assert told["before"] == "2026-07"
+    assert told["figures"]["cluster"] == [("over_12", 30, 20)]
+    assert told["figures"]["rule"] == [("arpu_falling", 30, 20)]
+    assert (told["may_rescore"], told["last_champion"]) == (True, [])
+
+
+def test_no_more_than_was_approved_goes_out_and_the_arms_stay_comparable(db, lake, config):
+    result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW, most=20)
+    assert result["treated"] == 20
+    last = rows(db, "select max(rank) from assignments where arm = 'treated'")[0][0]
+    assert rows(db, "select count(*) from assignments where rank > :last", last=last) == [(0,)]
