@@ -1,5 +1,6 @@
 """The outreach list: once a cycle, suppressed where it must be, with channel, offer and its own hold-out."""
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import date, timedelta
 
@@ -9,6 +10,7 @@ import sqlalchemy as sa
 
 from include import cycles
 from include.config import Config
+from include.database import engine
 from include.domain.assignment import arm_of
 from include.domain.errors import NotReady
 from include.stages.outreach import outreach
@@ -65,6 +67,22 @@ def test_a_second_run_a_revision_and_a_later_one_change_nothing(db, lake, everyb
     again = outreach(**cycle | {"now": MONDAY + timedelta(days=400)})
     assert decided(db) == before
     assert again == first | {"message": "The list of cycle 2026-10 stands already; nothing is added."}
+
+
+def test_two_at_once_make_one_list(db, lake, everybody, role_url):
+    cycle = secondary_cycle(db, lake, everybody, [Warned(f"S{n}") for n in range(20)])
+    made = engine(role_url("churn_loop"))
+
+    def run(_: int) -> dict:
+        with made.connect() as own:
+            return outreach(**cycle | {"db": own})
+
+    with ThreadPoolExecutor(4) as pool:
+        told = list(pool.map(run, range(4)))
+    made.dispose()
+    assert [each["listed"] for each in told] == [20] * 4
+    assert sum("message" not in each for each in told) == 1
+    assert len(decided(db)) == 20
 
 
 def test_a_cycle_that_was_not_dispatched_writes_to_nobody(db, lake, everybody):
