@@ -140,11 +140,16 @@ def test_a_finished_stage_is_kept_with_the_cost_of_its_parts(monkeypatch):
     assert kept == [result]
 
 
-def test_a_failure_is_one_line_with_place_run_and_cause(caplog):
+def test_a_failure_is_one_line_with_place_run_and_cause_and_an_alarm(caplog, monkeypatch):
+    alarms: list[tuple[str, str, dict[str, str]]] = []
+    monkeypatch.setattr(orchestration, "alarm", lambda *given: alarms.append(given))
     ti = SimpleNamespace(dag_id="churn_warning", task_id="features.compute", map_index=3, run_id="manual__1")
     tell_failure({"ti": ti, "exception": NotReady("No usage rows\nfor 2026-10.")})
     expected = "FAILED churn_warning features.compute [3], run manual__1: No usage rows for 2026-10."
     assert caplog.messages[-1] == expected
+    where = "churn_warning features.compute [3], run manual__1"
+    details = {"where": where, "why": "No usage rows for 2026-10.", "link": ""}
+    assert alarms == [("stage_failed", where, details)]
 
 
 def test_months_awaiting_training_are_told_to_the_asset_whoever_labelled_them():
