@@ -9,16 +9,20 @@ from include.local.sites import Site
 from include.queries import load
 from include.settings import CAMPAIGN
 
+Q = load("local")
+
 _COUNTS = ("rows_in", "rows_out", "quarantined")
 _RATES = ("reached", "willing", "completed")
 
 
-def ask(site: Site, query: str, file: str = "local", **values: Any) -> list[Mapping[str, Any]]:
-    """Rows of one of the queries in sql/local.sql, or in another file, with the rights of the stages."""
+def ask(
+    site: Site, query: str, statements: Mapping[str, Any] = Q, /, **values: Any
+) -> list[Mapping[str, Any]]:
+    """Rows of one of the queries in sql/local.sql, or in other `statements`, with the rights of the stages."""
     made = engine(site.database_url("churn_loop"))
     try:
         with made.connect() as db, db.begin():
-            return [dict(row) for row in db.execute(load(file)[query], values).mappings()]
+            return [dict(row) for row in db.execute(statements[query], values).mappings()]
     finally:
         made.dispose()
 
@@ -80,7 +84,7 @@ def _decision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _cut_lines(site: Site, cycle: Mapping[str, str]) -> list[str]:
     """Who stays out of reach, and what one more agent would be worth."""
-    return [row[words] for row in ask(site, "read_cut", "dispatch", **cycle) for words in ("en", "zh")]
+    return [row[words] for row in ask(site, "read_cut", load("dispatch"), **cycle) for words in ("en", "zh")]
 
 
 def _ticket_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -110,8 +114,8 @@ def _span(first: str, last: str) -> str:
 
 
 def _work_lines(site: Site) -> list[str]:
-    rates = ask(site, "count_rates", "rates", campaign=CAMPAIGN)
-    return rate_lines(rates, ask(site, "count_inbound", "rates", campaign=CAMPAIGN))
+    rates = ask(site, "count_rates", load("rates"), campaign=CAMPAIGN)
+    return rate_lines(rates, ask(site, "count_inbound", load("rates"), campaign=CAMPAIGN))
 
 
 def rate_lines(rates: Sequence[Mapping[str, Any]], inbound: Sequence[Mapping[str, Any]]) -> list[str]:
