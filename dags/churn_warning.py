@@ -1,14 +1,16 @@
 """### The closed warning loop, once a month
 
-collection → features → (training) → prediction → grading → dispatch → follow_up, for one month **M**: the
-partition key of a scheduled run (06:00 on the 5th of M+1, Asia/Shanghai) or the Param `month` of a manual
-one.
+collection → features → (training) → prediction → grading → dispatch → outreach → follow_up, for one month
+**M**: the partition key of a scheduled run (06:00 on the 5th of M+1, Asia/Shanghai) or the Param `month` of a
+manual one.
 
 - Safe to clear, retry, backfill and run twice at any place: the same month gives the same tickets, once.
 - A month whose following month is over is graded and evaluated but **never dispatched**, unless
   `dispatch_late` is set.
-- An unusually large dispatch waits for a person at `dispatch.approve`. Rejected, or unanswered for one
-  working day: the run fails with that reason and nothing is dispatched. Clear the task to ask again.
+- An unusually large dispatch waits for a person at `dispatch.approve`, who sees it against the month before and
+  may let all of it go out, the best ranked alone, or have the month scored again by last month's model or by the
+  rules. Rejected, or unanswered for one working day: the run fails with that reason and nothing is dispatched.
+  Clear the task to ask again.
 - A scheduled run waits at `collection.required` for the feeds it cannot do without, until the hour of
   `sources.yaml`; then it fails once, naming feeds, regions and counts.
 - A task that fails says in one sentence what to do. Follow it, then clear the task.
@@ -19,7 +21,7 @@ one.
 from airflow.sdk import CronPartitionTimetable, Param, chain, dag, task, task_group
 
 from include import monthly_run
-from include.approval import DispatchApproval
+from include.approval import FORM, DispatchApproval
 from include.orchestration import DEFAULTS, LABELS, announce_labels, finish_stage, run_stage, write_part
 from include.waiting import RequiredFeeds
 
@@ -187,24 +189,43 @@ def dispatch(cycle):
         """How large the dispatch would be, and whether a person must agree first."""
         from include.stages import dispatch
 
-        return run_stage(dispatch.plan_size, cycle, dispatch_late=params["dispatch_late"])
+        choices = {name: params[name] for name in ("dispatch_late", "top_up")}
+        return run_stage(dispatch.plan_size, cycle, **choices)
 
     approve = DispatchApproval(
         task_id="approve",
         asks_for="dispatch.plan_size",
         subject="Dispatch {{ ti.xcom_pull('open_cycle')['month'] }}? 批准派单吗？",
+        params=FORM,
         execution_timeout=None,
     )
 
+    @task
+    def rescore(cycle: dict, approved: dict):
+        """Score and grade the month again by last cycle's model or the rules, when that was chosen."""
+        return monthly_run.rescore(cycle, approved["choice"])
+
     @task(trigger_rule="none_failed")
-    def assign(cycle: dict, params: dict):
+    def assign(cycle: dict, size: dict, params: dict, ti=None):
         """Eligibility, arms, walk by rank, evidence and tickets in one transaction."""
         from include.stages import dispatch
 
         choices = {name: params[name] for name in ("dispatch_late", "top_up")}
-        return finish_stage(dispatch.dispatch, cycle, **choices)
+        approved = ti.xcom_pull(task_ids="dispatch.approve")
+        # unasked, no more than need no asking: people may have been hired meanwhile
+        most = approved["most"] if approved else size["tickets_unasked"]
+        return finish_stage(dispatch.dispatch, cycle, most=most, **choices)
 
-    limits(cycle) >> plan_size(cycle) >> approve >> assign(cycle)
+    size = plan_size(cycle)
+    limits(cycle) >> size >> approve >> rescore(cycle, approve.output) >> assign(cycle, size)
+
+
+@task(trigger_rule="none_failed")
+def outreach(cycle: dict, params: dict):
+    """List the secondary tier of a dispatched cycle for SMS and app, once."""
+    from include.stages import outreach
+
+    return finish_stage(outreach.outreach, cycle, dispatch_late=params["dispatch_late"])
 
 
 @task_group
@@ -241,7 +262,7 @@ def churn_warning():
     opened = open_cycle()
     reopened = reopen_cycle(opened)
     before = [stage(opened) for stage in (collection, features, training)]
-    after = [stage(reopened) for stage in (prediction, grading, dispatch, follow_up)]
+    after = [stage(reopened) for stage in (prediction, grading, dispatch, outreach, follow_up)]
     chain(opened, *before, reopened, *after)
 
 

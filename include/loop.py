@@ -25,7 +25,17 @@ from include.config import Config, load_config
 from include.domain.errors import BadInput, LoopError
 from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
-from include.stages import collection, dispatch, features, follow_up, grading, limits, prediction, training
+from include.stages import (
+    collection,
+    dispatch,
+    features,
+    follow_up,
+    grading,
+    limits,
+    outreach,
+    prediction,
+    training,
+)
 
 Result = dict[str, Any]
 
@@ -142,6 +152,13 @@ def _dispatch(loop: Loop, cycle: cycles.Cycle) -> Result:
     )  # fmt: skip
 
 
+def _outreach(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return outreach.outreach(
+        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
+        month=loop.month, now=loop.instant(), dispatch_late=loop.dispatch_late,
+    )  # fmt: skip
+
+
 def _follow_up(loop: Loop, cycle: cycles.Cycle) -> Result:
     return follow_up.follow_up(
         db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, as_of=cycle.as_of,
@@ -157,6 +174,7 @@ STAGES: dict[str, Callable[[Loop, cycles.Cycle], Result]] = {
     "grading": _grading,
     "limits": _limits,
     "dispatch": _dispatch,
+    "outreach": _outreach,
     "follow_up": _follow_up,
 }
 

@@ -5,9 +5,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowSkipException
+
 from include.domain.errors import BadInput
 from include.domain.months import parse_instant, parse_month
-from include.orchestration import Workplace, called, workplace
+from include.orchestration import Workplace, called, finish_stage, run_stage, workplace, write_part
 from include.settings import CAMPAIGN
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
@@ -123,3 +125,35 @@ def shards() -> list[int]:
     """The shard numbers of the lake, one mapped task each."""
     with workplace() as place:
         return list(range(place.lake.shards))
+
+
+def rescore(cycle: Mapping[str, Any], choice: str) -> dict[str, Any]:
+    """Score and grade a month not dispatched yet again, by `last_champion` or `rules_only`; what else skips.
+
+    Through the same stages as before; the champion of the register stays what it is for the next month.
+    """
+    from include.stages import grading, prediction
+
+    if choice not in ("last_champion", "rules_only"):
+        raise AirflowSkipException("The scores stay as they are.")
+    chosen = run_stage(_other_champions, cycle, choice=choice)
+    made = [write_part(prediction.predict_shard, cycle, champions=chosen, shard=each) for each in shards()]
+    finish_stage(prediction.publish, cycle, made, champions=chosen)
+    return finish_stage(grading.grade, cycle)
+
+
+def _other_champions(
+    *, db: "Connection", config: "Config", campaign: str, cycle: str, month: str, choice: str
+) -> dict[str, Any]:
+    from include.stages.champions import POOLED, rules_champion
+    from include.stages.dispatch import champions_before
+
+    if choice == "rules_only":
+        return {POOLED: rules_champion(config.texts["rules.yaml"])}
+    with db.begin():
+        last = champions_before(db, {"campaign": campaign, "cycle": cycle}, month)
+    if last is None:
+        raise BadInput(
+            f"No cycle before {cycle} was scored by a model. Clear dispatch.approve, choose another."
+        )
+    return last

@@ -80,15 +80,6 @@ values (:ticket_id, :now, :channel, :result, :call_back_at, :note, :staff_id)
 insert into needs_surveys (ticket_id, recorded_at, staff_id, needs, note)
 values (:ticket_id, :now, :staff_id, :needs, :note)
 
--- name: record_plan
--- The offer made to the subscriber.
-insert into retention_plans (
-    ticket_id, recorded_at, staff_id, strategy, offer, offer_reason, cost_yuan, valid_until, note
-)
-values (
-    :ticket_id, :now, :staff_id, :strategy, :offer, :offer_reason, :cost_yuan, :valid_until, :note
-)
-
 -- name: read_work
 -- When survey and plan were first recorded in the running round of a ticket.
 select

@@ -51,6 +51,12 @@ on conflict (staff_code) do update set
     contacts_per_day = excluded.contacts_per_day,
     is_active = true
 
+-- name: place_simulated
+-- Simulated people without a branch belong to the head office, which serves every branch below it.
+update staff
+set branch_code = :branch_code
+where is_simulated and branch_code is null
+
 -- name: clear_weeks
 -- The roster of a person's week is replaced as a whole.
 delete from shifts as w

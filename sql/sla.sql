@@ -111,6 +111,11 @@ told as (
 select count(*) as tasks
 from overdue
 
+-- name: forget_beat
+-- A simulated watcher was here; the real one is awaited anew.
+delete from heartbeats
+where name = :name
+
 -- name: beat
 -- The watcher has finished a tick.
 insert into heartbeats (name, ticked_at, facts)

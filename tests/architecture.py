@@ -16,6 +16,7 @@ STAGES = (
     "grading",
     "limits",
     "dispatch",
+    "outreach",
     "release",
     "sla",
     "follow_up",

@@ -1,7 +1,6 @@
 """strategies.yaml: phases, segments, exclusions, reasons, authority, offers, strategies and the outreach list."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import time
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -9,7 +8,8 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from include.config.factors import PROFILE, Label, Text
-from include.config.operations import Count, HoldOut, Share, Yuan
+from include.config.operations import Count, Share, Yuan
+from include.config.reach import Outreach
 from include.config.reading import Entry, validated
 from include.config.rules import Rules
 from include.domain.errors import ConfigError
@@ -110,26 +110,6 @@ class Strategy(Label):
     phases: Annotated[tuple[str, ...], Field(min_length=1)]
     segments: tuple[str, ...] = ()
     offers: Annotated[tuple[str, ...], Field(min_length=1)]
-
-
-class QuietHours(Entry):
-    """The hours of every day, Asia/Shanghai, in which nothing is sent; they may span midnight."""
-
-    begins: Annotated[time, Field(alias="from")]
-    ends: Annotated[time, Field(alias="until")]
-
-
-class Outreach(Entry):
-    """The automatic list of the secondary tier."""
-
-    phases: Annotated[tuple[str, ...], Field(min_length=1)]
-    channels: Annotated[tuple[Literal["app", "sms"], ...], Field(min_length=1)]
-    at_most: Count
-    offer_at_most_yuan: Yuan
-    hold_out: HoldOut
-    cooling_off_days: Annotated[int, Field(ge=0)]
-    needs_consent: bool
-    quiet_hours: QuietHours
 
 
 class Budgets(Entry):

@@ -19,6 +19,8 @@ from include.domain.months import ZONE
 from include.notices.delivering import Message, NotDelivered, Send
 
 _SECONDS = 10.0
+# what the robots take in one text, in bytes
+_LONGEST = {"wecom": 2048, "dingtalk": 18_000, "feishu": 18_000}
 
 
 @dataclass(frozen=True)
@@ -159,11 +161,19 @@ def _url(server: Endpoint) -> str:
     return f"{scheme}://{host}{slash}{path}{more}"
 
 
+def _text(message: Message, style: str) -> str:
+    """Subject and body, cut where the robot would refuse a longer text."""
+    whole, longest = f"{message.subject}\n{message.body}", _LONGEST[style]
+    if len(whole.encode()) <= longest:
+        return whole
+    return whole.encode()[: longest - len("…".encode())].decode(errors="ignore") + "…"
+
+
 _Made = tuple[dict[str, str], dict[str, Any]]
 
 
 def _dingtalk(message: Message, secret: str | None, now: datetime) -> _Made:
-    body = {"msgtype": "text", "text": {"content": f"{message.subject}\n{message.body}"}}
+    body = {"msgtype": "text", "text": {"content": _text(message, "dingtalk")}}
     if not secret:
         return {}, body
     stamp = str(int(now.timestamp() * 1000))
@@ -172,11 +182,11 @@ def _dingtalk(message: Message, secret: str | None, now: datetime) -> _Made:
 
 
 def _wecom(message: Message, secret: str | None, now: datetime) -> _Made:
-    return {}, {"msgtype": "text", "text": {"content": f"{message.subject}\n{message.body}"}}
+    return {}, {"msgtype": "text", "text": {"content": _text(message, "wecom")}}
 
 
 def _feishu(message: Message, secret: str | None, now: datetime) -> _Made:
-    body: dict[str, Any] = {"msg_type": "text", "content": {"text": f"{message.subject}\n{message.body}"}}
+    body: dict[str, Any] = {"msg_type": "text", "content": {"text": _text(message, "feishu")}}
     if not secret:
         return {}, body
     stamp = str(int(now.timestamp()))

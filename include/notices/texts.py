@@ -24,7 +24,8 @@ def digest(
     """Subject and body of one digest of rows with `kind`, `ticket_id` and `details`, in these languages."""
     subject: Text = notices.subjects["staff" if channel == "staff" else "operations"]
     told = [{**row, "facts": facts(row["ticket_id"], row["details"])} for row in rows]
-    subjects = [getattr(subject, language).format(count=len(rows)) for language in languages]
+    named = {"count": len(rows), "name": rows[0].get("name", "")}
+    subjects = [getattr(subject, language).format(**named) for language in languages]
     bodies = [_lines(notices, told, language) for language in languages]
     return masked(" / ".join(subjects)), masked("\n\n".join("\n".join(lines) for lines in bodies))
 

@@ -28,6 +28,7 @@ from include.desk.acting import Actor
 from include.domain.errors import LoopError
 from include.domain.months import ZONE
 from include.queries import load
+from include.simulator.branches import lay_out
 from include.simulator.talks import Talks
 from include.stages import release, sla
 from include.stages.calendar import fill_calendar
@@ -148,6 +149,7 @@ def hire(db: sa.Connection) -> int:
     with db.begin():
         for person in PEOPLE:
             db.execute(Q["hire"], dict(zip(names, person, strict=True)))
+        lay_out(db)
     return len(PEOPLE)
 
 
@@ -171,6 +173,8 @@ def work_cycle(shift: Shift, start: datetime, until: datetime) -> Iterator[dict[
             shift.day(datetime.combine(day, time(8, 30), ZONE))
             yield {"stage": "staff", "day": day.isoformat(), **_grown(shift.done, before)}
         day += timedelta(days=1)
+    with shift.db.begin():  # of simulated time: the real watcher is not silent since then
+        shift.db.execute(sla.Q["forget_beat"], {"name": "watch_sla"})
     yield {
         "stage": "staff",
         "total": True,

@@ -13,7 +13,6 @@ import polars as pl
 from include.config import Config
 from include.domain.months import shift
 from include.lake import Lake
-from include.settings import CAMPAIGN
 from include.stages.facts import choosing
 
 HISTORY = 6
@@ -38,7 +37,7 @@ def evidence_of(
     as_of: datetime,
     warnings: Sequence[Mapping[str, Any]],
     reasons: Mapping[str, list[dict[str, Any]]],
-    campaign: str = CAMPAIGN,
+    campaign: str,
 ) -> dict[str, str]:
     """Canonical JSON evidence by subscriber_id for the rows of `warnings` (as dispatch reads them).
 

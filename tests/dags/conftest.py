@@ -103,14 +103,14 @@ def ten_delivered(airflow_environment: Path) -> Path:
 
 
 @pytest.fixture
-def answer(airflow_home: Path) -> Iterator[Callable[[str], list[str]]]:
+def answer(airflow_home: Path) -> Iterator[Callable[..., list[str]]]:
     """Answer the next question a run asks, from beside it, as the UI would; what was asked fills the list."""
     over = threading.Event()
     threads: list[threading.Thread] = []
 
-    def prepare(option: str) -> list[str]:
+    def prepare(option: str, **params: Any) -> list[str]:
         asked: list[str] = []
-        threads.append(threading.Thread(target=_answer, args=(option, asked, over), daemon=True))
+        threads.append(threading.Thread(target=_answer, args=(option, params, asked, over), daemon=True))
         threads[-1].start()
         return asked
 
@@ -120,16 +120,16 @@ def answer(airflow_home: Path) -> Iterator[Callable[[str], list[str]]]:
         thread.join(timeout=5)
 
 
-def _answer(option: str, asked: list[str], over: threading.Event) -> None:
+def _answer(option: str, params: dict[str, Any], asked: list[str], over: threading.Event) -> None:
     from sqlalchemy.exc import OperationalError
 
     while not over.wait(0.2):
         with contextlib.suppress(OperationalError):  # SQLite is locked: the run is writing
-            if _answered(option, asked):
+            if _answered(option, params, asked):
                 return
 
 
-def _answered(option: str, asked: list[str]) -> bool:
+def _answered(option: str, params: dict[str, Any], asked: list[str]) -> bool:
     from airflow._shared.timezones.timezone import utcnow
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.trigger import handle_event_submit
@@ -144,7 +144,7 @@ def _answered(option: str, asked: list[str]) -> bool:
         if task is None:
             return False
         detail = task.hitl_detail
-        detail.chosen_options, detail.params_input, detail.responded_at = [option], {}, utcnow()
+        detail.chosen_options, detail.params_input, detail.responded_at = [option], params, utcnow()
         detail.responded_by = {"id": "7", "name": "Li Na"}
         event = TriggerEvent(detail.as_resume_event_payload(timedout=False))
         handle_event_submit(event, task_instance=task, session=session)

@@ -9,12 +9,13 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
+from include import approval
 from include.domain.months import ZONE
 from tests.conftest import ROOT
 from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH
 
 PRIORITY = {name for name, (_, tier) in EXPECTED_GRADES.items() if tier == "priority"}
-STAGES = ["collection", "features", "training", "prediction", "grading", "dispatch", "follow_up"]
+STAGES = ["collection", "features", "training", "prediction", "grading", "dispatch", "outreach", "follow_up"]
 
 
 @pytest.fixture
@@ -118,7 +119,7 @@ def test_ten_subscribers_pass_from_landing_files_to_tickets_and_again_changes_no
     run = run_dag("churn_warning")
     assert run.state == "success"
     skipped = {task for task, state in run.states.items() if state != "success"}
-    assert skipped == {"training", "dispatch.approve", "follow_up.announce"}
+    assert skipped == {"training", "dispatch.approve", "dispatch.rescore", "follow_up.announce"}
     assert rows(db, "select cycle, month from cycles") == [(MONTH, MONTH)]
     graded = rows(db, "select subscriber_id, grade, tier from warnings where revision = 0")
     warned = {name: expected for name, expected in EXPECTED_GRADES.items() if expected[0] != "low"}
@@ -159,7 +160,7 @@ def test_a_rejected_dispatch_fails_the_run_and_the_next_one_is_asked_about_again
     run_dag, asks, db, answer, clock
 ):
     clock(datetime.now(ZONE))
-    asked = answer("Reject")
+    asked = answer(approval.REJECT)
     run = run_dag("churn_warning", month=MONTH, dispatch_late=True)
     assert MONTH in asked[0]
     assert "Up to 3 tickets" in asked[1]
@@ -169,8 +170,32 @@ def test_a_rejected_dispatch_fails_the_run_and_the_next_one_is_asked_about_again
     assert run.states["dispatch.assign"] == run.states["follow_up.evaluate"] == "upstream_failed"
     assert dispatched(db) == [[], [], []]
 
-    answer("Approve")
+    answer(approval.ALL)
     assert run_dag("churn_warning", month=MONTH, dispatch_late=True).state == "success"
+    assert {name for (name,) in rows(db, "select subscriber_id from assignments")} == PRIORITY
+
+
+@pytest.mark.timeout(300)
+def test_the_best_ranked_alone_go_out_when_that_was_approved(run_dag, asks, db, answer, clock):
+    clock(datetime.now(ZONE))
+    answer(approval.TOP, tickets=1)
+    run = run_dag("churn_warning", month=MONTH, dispatch_late=True)
+    assert (run.state, run.states["dispatch.rescore"]) == ("success", "skipped")
+    assert rows(db, "select count(*) from tickets") == [(1,)]
+    last = "select max(rank) from dispatch_decisions where decision = 'treated'"
+    assert rows(db, f"select count(*) from assignments where rank > ({last})") == [(0,)]
+
+
+@pytest.mark.timeout(300)
+def test_the_rules_alone_grade_the_month_again_before_it_is_fixed(run_dag, asks, db, answer, clock):
+    clock(datetime.now(ZONE))
+    asked = answer(approval.RULES)
+    run = run_dag("churn_warning", month=MONTH, dispatch_late=True)
+    assert (run.state, run.states["dispatch.rescore"]) == ("success", "success")
+    assert approval.LAST not in asked[1]  # no cycle before was scored by a model
+    assert run.result("dispatch.rescore")["stage"] == "grading"
+    kinds = "select fixed_facts -> 'champions' -> 'pooled' ->> 'kind' from cycles"
+    assert rows(db, kinds) == [("rules",)]
     assert {name for (name,) in rows(db, "select subscriber_id from assignments")} == PRIORITY
 
 

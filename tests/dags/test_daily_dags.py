@@ -1,5 +1,6 @@
 """The small DAGs: when they run, and one run of each on a real PostgreSQL."""
 
+import json
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -119,3 +120,31 @@ def test_follow_up_without_a_complete_month_announces_nothing(run_dag, lake):
 def test_training_without_factors_says_what_to_do(run_dag, lake, caplog):
     assert run_dag("train_models").state == "failed"
     assert any("Run churn_warning for a month first." in message for message in caplog.messages)
+
+
+def test_the_watcher_tells_its_notices_after_each_tick_also_when_it_failed(run_dag, parse):
+    dag = parse("watch_sla")
+    assert dag.get_task("sla").downstream_task_ids == {"notices"}
+    assert dag.get_task("notices").trigger_rule == "all_done"
+    assert run_dag("watch_sla").result("notices")["stage"] == "notices"
+
+
+@pytest.mark.parametrize("name", ["release_tickets", "follow_up"])
+def test_another_dag_looks_whether_the_watcher_is_alive(run_dag, lake, name):
+    run = run_dag(name)
+    assert run.result("heartbeats")["stage"] == "heartbeats"
+
+
+def test_a_failed_stage_pages_operations_with_where_why_and_a_link(run_dag, airflow_environment, lake):
+    assert run_dag("train_models").state == "failed"
+    (file,) = (airflow_environment / "notices").glob("*.jsonl")
+    told = json.loads(file.read_text("utf-8").splitlines()[0])
+    assert (told["channel"], told["severity"]) == ("operations", "page")
+    assert "Task train_models training" in told["body"]
+    assert "Run churn_warning for a month first." in told["body"]
+
+
+def test_operations_that_cannot_be_told_do_not_hide_the_failure(run_dag, lake, monkeypatch, caplog):
+    monkeypatch.setenv("CHURN_CONFIG", "/nowhere")
+    assert run_dag("train_models").state == "failed"
+    assert any("Operations could not be told of stage_failed" in message for message in caplog.messages)

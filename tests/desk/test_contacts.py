@@ -11,7 +11,7 @@ from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
 from include.domain.workdays import WorkCalendar
 from include.queries import load
-from tests.fixtures.desk import MONDAY, worked_through
+from tests.fixtures.desk import MONDAY, hold_out, worked_through
 
 TASKS = load("tasks")
 DESK = load("desk")
@@ -29,19 +29,6 @@ def inbound(world, db, subscriber, **words):
         now=MONDAY,
         **told,
     )
-
-
-def hold_out(world, subscriber):
-    """An assignment to the control group, without a ticket."""
-    with world.admin.begin():
-        for statement in (
-            "insert into arms values (:campaign, '2026-10', :s, 'held_out', 0.2, :now)",
-            "insert into subscriber_arms values (:campaign, '2026-10', :s, 'held_out')",
-            "insert into assignments (campaign, cycle, subscriber_id, customer_key, epoch, arm,"
-            " probability_of_assignment, rank, evidence, evidence_sha256, assigned_at)"
-            " values (:campaign, '2026-10', :s, :s, '2026-10', 'held_out', 0.2, 99, '{}', 'x', :now)",
-        ):
-            world.admin.execute(sa.text(statement), {"campaign": CAMPAIGN, "s": subscriber, "now": MONDAY})
 
 
 # ---------------------------------------------------------------- do not call
@@ -135,7 +122,7 @@ def test_saying_it_twice_is_one_refusal(world):
 
 
 def test_a_held_out_customer_who_calls_is_noted_and_the_desk_does_not_learn_the_arm(world):
-    hold_out(world, "H1")
+    hold_out(world.admin, "H1")
     with world.undone() as db:
         known, unknown = inbound(world, db, "H1", needs=["price"]), inbound(world, db, "H2")
         assert unknown == known + 1

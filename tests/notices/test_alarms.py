@@ -63,14 +63,12 @@ def test_a_watcher_at_work_raises_no_alarm_and_a_silent_one_does(db, config, not
     assert len(channels["operations"].sent) == 1
 
 
-def test_a_watcher_that_never_ran_is_silent_once_there_is_work(db, notices):
+def test_a_watcher_never_seen_is_awaited_from_the_first_look_on(db, notices, channels):
     with db.begin():
         assert silent_watchers(db, notices, MONDAY) == {}
-
-
-def test_a_watcher_that_never_ran_although_tickets_are_out_is_an_alarm(db, notices, tickets, channels):
-    assert check(db=db, notices=notices, channels=channels, now=MONDAY)["rows_out"] == 2
-    assert "last seen never" in channels["operations"].sent[0].body
+    assert check(db=db, notices=notices, channels=channels, now=MONDAY)["rows_out"] == 0
+    assert check(db=db, notices=notices, channels=channels, now=MONDAY + DAY)["rows_out"] == 2
+    assert "last seen 2026-11-09 10:00" in channels["operations"].sent[0].body
 
 
 def test_an_alarm_is_kept_when_it_cannot_be_delivered(db, notices, channels):

@@ -129,6 +129,17 @@ def test_a_plain_webhook_gets_every_part():
     assert body["to"] == "wang.fang@example.cn"
 
 
+def test_a_text_too_long_for_a_robot_is_cut_at_a_whole_sign():
+    server = Webhook(answer={"errcode": 0})
+    with running(server) as port:
+        to_webhook(
+            Endpoint(f"http://127.0.0.1:{port}/x"), "wecom", replace(MESSAGE, body="单" * 3000), MONDAY
+        )
+    content = server.posts[0][2]["text"]["content"]
+    assert 2040 < len(content.encode()) <= 2048
+    assert content.endswith("单…")
+
+
 def test_robots_with_a_secret_get_a_signature():
     server = Webhook(answer={"code": 0})
     with running(server) as port:

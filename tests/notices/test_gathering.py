@@ -137,6 +137,19 @@ def test_a_long_digest_is_cut_and_says_so(db, config, notices, people, tickets, 
     assert "另有 3 条" in told()[0].body
 
 
+def test_a_warning_of_a_clock_met_meanwhile_is_told_to_nobody(
+    db, config, notices, people, tickets, write, told
+):
+    for ticket in tickets[:2]:
+        write("clock_warned", "assignee", people.agent, ticket, **warned(ticket))
+    change(
+        db, "update ticket_clocks set met_at = due_at where ticket_id = :t and clock = 'plan'", t=tickets[0]
+    )
+    gather(db, config, notices, MONDAY)
+    assert [row.notices for row in told()] == [1]
+    assert (told()[0].subject.split("：")[0], ungathered(db)) == ("agent", 0)
+
+
 # ------------------------------------------------------------ operations
 
 

@@ -44,7 +44,7 @@ _FILL = (
     "insert into tickets (assignment_id, campaign, cycle, subscriber_id, customer_key, state, version, team, grade,"
     " tier, rank, dispatched_at, expected_on, released_at, assignee_id) select n, 'churn_warning', '2026-10', 'S' || n,"
     " 'S' || n, 'in_progress', 1, (array['vip', 'mid_high', 'new_subscriber'])[1 + n % 3], 'high', 'priority', n,"
-    " :today, '2026-11-06', :today, 1 + n % :agents from generate_series(1, :tickets) as n",
+    " :today, '2026-11-06', :today, 1 + (n / 50) % :agents from generate_series(1, :tickets) as n",
     "insert into ticket_events (ticket_id, version, kind, to_state, actor, occurred_at)"
     " select ticket_id, 1, 'contact', 'in_progress', 'bench', :today from tickets",
     # one in fifty warns, one in fifty breaches, the others' plans lie ahead
@@ -143,7 +143,7 @@ class Notice(Base):
 def loop(made: sa.Engine, sample: int, now: datetime) -> int:
     """Look at every open ticket of the sample in turn; how many rows were written."""
     written = 0
-    with Session(made) as session:
+    with Session(made, expire_on_commit=False) as session:
         for ticket in session.scalars(sa.select(Ticket).where(Ticket.ticket_id <= sample)).all():
             running = sa.select(Clock).where(Clock.ticket_id == ticket.ticket_id, Clock.met_at.is_(None))
             for clock in session.scalars(running):
