@@ -38,6 +38,9 @@ MAY_READ_CLOCK = (
     "plugins/",
     "include/loop.py",
     "include/orchestration.py",
+    "include/erase.py",
+    "include/quarantine.py",
+    "include/retention.py",
     "include/local/",
 )
 STAGES_MAY_IMPORT = (
