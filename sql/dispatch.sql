@@ -43,13 +43,14 @@ select
         select min(l.kind)
         from standing_limits as l
         where
-            l.source = 'desk' and l.recorded_at < :as_of
+            (l.source = 'feed' or l.recorded_at < :as_of)
+            and l.valid_from < cast(cast(:as_of as timestamptz) at time zone 'Asia/Shanghai' as date)
             and (l.subscriber_id = w.subscriber_id or l.customer_key = w.customer_key)
             and (
                 l.valid_to is null or l.kind = 'refused'
                 or l.valid_to >= cast(cast(:as_of as timestamptz) at time zone 'Asia/Shanghai' as date)
             )
-    ) as desk_limit,
+    ) as standing_limit,
     exists(
         select 1
         from assignments as a

@@ -319,8 +319,8 @@ def _staged(
 
 
 def _barred_by_tickets(row: Mapping[str, Any]) -> str | None:
-    if row["desk_limit"] is not None:  # what the feeds know is barred already
-        return str(row["desk_limit"])
+    if row["standing_limit"] is not None:  # told the desk, or by a feed whose month has left the lake
+        return str(row["standing_limit"])
     if row["unfinished_ticket_id"] is not None:
         return "unfinished_ticket"
     return "cooling_off" if row["is_cooling_off"] else None

@@ -12,6 +12,7 @@ from include.domain.errors import BadInput
 from include.lake import Lake
 from include.stages.collection.contract import judged, schema_of
 from include.stages.collection.deliveries import Delivery, window, written
+from include.stages.collection.gaps import FileAtFault, at_fault
 from include.stages.collection.records import WHOLE_ROW, Batch, batches, header_of
 
 QUARANTINE = {
@@ -77,9 +78,7 @@ def spill_folder(lake: Lake) -> Iterator[Path]:
 def take_in(delivery: Delivery, sources: Sources, lake: Lake, folder: Path) -> Intake:
     """Read every file of a delivery into `folder`; BadInput for a file that cannot be read at all."""
     feed = sources.feeds[delivery.feed]
-    headers = {path: header_of(path, feed.dialect) for path in delivery.files}
-    for path, header in headers.items():
-        _refuse_incomplete(delivery, path, header, feed)
+    headers = {path: _header(delivery, path, feed) for path in delivery.files}
     delivered = {name for header in headers.values() for name in header}
     columns = schema_of(feed, sorted(delivered))
     _spill(folder, "accepted", 0, pl.DataFrame(schema={**columns, **_MARKS}))
@@ -110,14 +109,23 @@ def refuse_above(
     causes = intake.summary.filter(pl.col("file") == worst).sort("rows", descending=True)
     column, reason, rows = causes.select("column", "reason", "rows").row(0)
     what = "whole rows" if column == WHOLE_ROW else f"column {column}"
-    raise BadInput(
+    sentence = (
         f"{delivery.name}: {bad[worst]:,} of {intake.read[worst]:,} rows of {worst} break the contract "
         f"({shares[worst]:.1%}, at most {share:.1%} may), most by {what}, which {reason} in {rows:,}. "
         f"Nothing was published. See {quarantine}, mend the file and deliver it again."
     )
+    raise FileAtFault(sentence, worst)
 
 
 _MARKS = {"file": pl.String, "line": pl.Int64, "raw": pl.String, "shard": pl.UInt32}
+
+
+def _header(delivery: Delivery, path: Path, feed: Feed) -> Sequence[str]:
+    """The columns of a file; FileAtFault when it cannot be read, or lacks one that is required."""
+    with at_fault(path):
+        header = header_of(path, feed.dialect)
+        _refuse_incomplete(delivery, path, header, feed)
+    return header
 
 
 def _refuse_incomplete(delivery: Delivery, path: Path, header: Sequence[str], feed: Feed) -> None:
@@ -139,6 +147,10 @@ class _Reading:
 
     def read(self, number: int, path: Path) -> int:
         """Spill one file batch by batch; return the rows it held."""
+        with at_fault(path):
+            return self._read(number, path)
+
+    def _read(self, number: int, path: Path) -> int:
         feed, days = self.sources.feeds[self.delivery.feed], window(self.delivery.period)
         zone, name, read = self.sources.zone_of(self.delivery.feed), written(path.name), 0
         for batch in (_masked(batch, feed) for batch in batches(path, feed.columns, feed.dialect)):
