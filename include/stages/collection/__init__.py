@@ -16,6 +16,7 @@ from include.queries import load
 from include.stages.collection import deliveries, gaps
 from include.stages.collection.completeness import refuse_incomplete, refuse_unlisted
 from include.stages.collection.deliveries import Delivery, is_day
+from include.stages.collection.erased import kept_out
 from include.stages.collection.intake import refuse_above, spill_folder, take_in
 from include.stages.collection.publishing import (
     fingerprint_of,
@@ -55,7 +56,7 @@ def plan(
 ) -> list[dict[str, Any]]:
     """The deliveries to collect, [{"feed", "period"}]: new or changed, begun before `as_of`.
 
-    Days of a month that was delivered whole are left alone. The
+    Days of a month that was delivered whole are left alone, and so is what retention.yaml no longer keeps. The
     feeds `queried` by SQL (by default those with a connection in sources.yaml) are asked for `month`, or for the
     days before `as_of`, unless they were delivered as files. Only `feeds` are looked at, by default all.
     """
@@ -70,6 +71,7 @@ def plan(
         delivery
         for delivery in found
         if deliveries.starts_before(delivery.period, as_of)
+        and delivery.period[:7] >= config.retention.oldest_month(delivery.feed, as_of)
         and not (is_day(delivery.period) and (delivery.feed, delivery.period[:7]) in whole)
     ]
     changed = [
@@ -197,11 +199,12 @@ def _collect(
     fingerprint = fingerprint_of(delivery, config)
     with db.begin():
         already = known(db, lake, delivery, fingerprint)
+        erased = kept_out(db, period)
     if already is not None:
         return already
     refuse_unlisted(delivery)
     with spill_folder(lake) as folder:
-        intake = take_in(delivery, config.sources, lake, folder)
+        intake = take_in(delivery, config.sources, lake, folder, erased)
         quarantine = write_quarantine(lake, delivery, fingerprint, intake)
         sources = config.sources
         refuse_above(

@@ -1,6 +1,6 @@
 """One delivery read in bounded memory: its rows spilled as Parquet, broken and repeated ones told apart."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -10,6 +10,7 @@ import polars as pl
 from include.config.sources import Feed, Sources
 from include.domain.errors import BadInput
 from include.lake import Lake
+from include.stages.collection import erased
 from include.stages.collection.contract import judged, schema_of
 from include.stages.collection.deliveries import Delivery, window, written
 from include.stages.collection.gaps import FileAtFault, at_fault
@@ -54,13 +55,13 @@ class Intake:
 
     def accepted(self, shard: int) -> pl.LazyFrame:
         """The rows of a shard that enter the lake, in the same order at every attempt."""
-        spilled = _spilled(self.folder, "accepted").filter(pl.col("shard") == shard)
+        spilled = _spilled(self.folder, _accepted(shard))
         repeated = _spilled(self.folder, "repeated")
         return spilled.join(repeated, on=["file", "line"], how="anti").select(*self.columns).sort(self.key)
 
     def spilled(self) -> pl.LazyFrame:
         """All typed rows that were read, repeated ones as well."""
-        return _spilled(self.folder, "accepted")
+        return _spilled(self.folder, _accepted())
 
     def quarantined(self) -> pl.LazyFrame:
         """All rows put aside: file, line, column, reason and the raw row, its restricted columns masked."""
@@ -75,21 +76,31 @@ def spill_folder(lake: Lake) -> Iterator[Path]:
         yield folder
 
 
-def take_in(delivery: Delivery, sources: Sources, lake: Lake, folder: Path) -> Intake:
-    """Read every file of a delivery into `folder`; BadInput for a file that cannot be read at all."""
+def take_in(
+    delivery: Delivery,
+    sources: Sources,
+    lake: Lake,
+    folder: Path,
+    kept_out: erased.KeptOut = erased.NOBODY,
+) -> Intake:
+    """Read every file of a delivery into `folder`; BadInput for a file that cannot be read at all.
+
+    Rows of the erased that are `kept_out` are put aside without their text.
+    """
     feed = sources.feeds[delivery.feed]
     headers = {path: _header(delivery, path, feed) for path in delivery.files}
     delivered = {name for header in headers.values() for name in header}
     columns = schema_of(feed, sorted(delivered))
-    _spill(folder, "accepted", 0, pl.DataFrame(schema={**columns, **_MARKS}))
-    _spill(folder, "broken", 0, pl.DataFrame(schema=QUARANTINE))
-    reading = _Reading(delivery, sources, lake, folder, columns)
+    for shard in range(lake.shards):
+        _spill(folder, _accepted(shard), 0, 0, pl.DataFrame(schema={**columns, **_MARKS}))
+    _spill(folder, "broken", 0, 0, pl.DataFrame(schema=QUARANTINE))
+    reading = _Reading(delivery, sources, lake, folder, columns, kept_out)
     read = {written(path.name): reading.read(n, path) for n, path in enumerate(delivery.files, start=1)}
-    repeated = _repeated(folder, feed.key, list(columns))
-    _spill(folder, "repeated", 0, repeated)
+    repeated = reading.with_raw(_repeated(folder, feed.key, list(columns), lake.shards))
+    _spill(folder, "repeated", 0, 0, repeated)
     ignored = tuple(sorted(delivered - feed.columns.keys()))
     key = tuple(name for name in ("subscriber_id", *feed.key) if name in columns)
-    accepted = _spilled(folder, "accepted").select(pl.len()).collect().item() - repeated.height
+    accepted = _spilled(folder, _accepted()).select(pl.len()).collect().item() - repeated.height
     return Intake(folder, key, columns, ignored, read, accepted, _summary(folder))
 
 
@@ -100,13 +111,15 @@ def refuse_above(
 
     A file with `rows_borne` broken rows or fewer is borne whatever their share.
     """
-    bad = dict(intake.summary.group_by("file").agg(pl.col("rows").sum()).iter_rows())
+    # the operator did nothing wrong in delivering somebody who was erased here
+    broken = intake.summary.filter(pl.col("reason") != erased.REASON)
+    bad = dict(broken.group_by("file").agg(pl.col("rows").sum()).iter_rows())
     shares = {name: rows / intake.read[name] for name, rows in bad.items() if rows > rows_borne}
     worst = max(shares, key=lambda name: shares[name], default=None)
     # The share of the delivery lies between those of its files: above the limit only if the worst is.
     if worst is None or shares[worst] <= share:
         return
-    causes = intake.summary.filter(pl.col("file") == worst).sort("rows", descending=True)
+    causes = broken.filter(pl.col("file") == worst).sort("rows", descending=True)
     column, reason, rows = causes.select("column", "reason", "rows").row(0)
     what = "whole rows" if column == WHOLE_ROW else f"column {column}"
     sentence = (
@@ -117,7 +130,12 @@ def refuse_above(
     raise FileAtFault(sentence, worst)
 
 
-_MARKS = {"file": pl.String, "line": pl.Int64, "raw": pl.String, "shard": pl.UInt32}
+_MARKS = {"file": pl.String, "line": pl.Int64}
+
+
+def _accepted(shard: int | None = None) -> str:
+    """The kind of spill that holds the typed rows of a shard, or of all."""
+    return "accepted-" if shard is None else f"accepted-{shard:04d}"
 
 
 def _header(delivery: Delivery, path: Path, feed: Feed) -> Sequence[str]:
@@ -144,6 +162,7 @@ class _Reading:
     lake: Lake
     folder: Path
     columns: dict[str, pl.DataType]
+    kept_out: erased.KeptOut
 
     def read(self, number: int, path: Path) -> int:
         """Spill one file batch by batch; return the rows it held."""
@@ -153,16 +172,37 @@ class _Reading:
     def _read(self, number: int, path: Path) -> int:
         feed, days = self.sources.feeds[self.delivery.feed], window(self.delivery.period)
         zone, name, read = self.sources.zone_of(self.delivery.feed), written(path.name), 0
-        for batch in (_masked(batch, feed) for batch in batches(path, feed.columns, feed.dialect)):
+        for nth, batch in enumerate(self._batches(path, feed)):
             read += batch.rows.height + batch.broken.height
-            typed, broken = judged(batch.rows, feed, zone, days, batch.iso)
-            marked = typed.with_columns(
-                pl.lit(name).alias("file"), _shard(typed, self.lake), *self._absent(typed)
-            )
-            _spill(self.folder, "accepted", number, marked.select(*self.columns, *_MARKS))
-            told = pl.concat([broken, batch.broken]).with_columns(pl.lit(name).alias("file"))
-            _spill(self.folder, "broken", number, told.select(*QUARANTINE))
+            rows, erased_rows = erased.parted(batch.rows, self.kept_out)
+            typed, broken = judged(rows, feed, zone, days, batch.iso, is_trimmed=batch.is_trimmed)
+            marked = typed.with_columns(pl.lit(name).alias("file"), *self._absent(typed))
+            self._spill_by_shard(marked.select(*self.columns, *_MARKS), number, nth)
+            told = pl.concat([broken, batch.broken, erased_rows]).with_columns(pl.lit(name).alias("file"))
+            _spill(self.folder, "broken", number, nth, told.select(*QUARANTINE))
         return read
+
+    def with_raw(self, aside: pl.DataFrame) -> pl.DataFrame:
+        """Rows told by file and line with what stood there: read once more, so that no other row keeps it."""
+        raws = [pl.DataFrame(schema={"file": pl.String, "line": pl.Int64, "raw": pl.String})]
+        feed = self.sources.feeds[self.delivery.feed]
+        for path in self.delivery.files:
+            lines = aside.filter(pl.col("file") == written(path.name))["line"].implode()
+            for batch in self._batches(path, feed) if lines.explode().drop_nulls().len() else ():
+                found = batch.rows.filter(pl.col("line").is_in(lines)).select("line", "raw")
+                raws.append(found.select(pl.lit(written(path.name)).alias("file"), "line", "raw"))
+        return aside.drop("raw").join(pl.concat(raws), on=["file", "line"], how="left").select(*QUARANTINE)
+
+    def _batches(self, path: Path, feed: Feed) -> Iterator[Batch]:
+        return (_masked(batch, feed) for batch in batches(path, feed.columns, feed.dialect))
+
+    def _spill_by_shard(self, rows: pl.DataFrame, number: int, nth: int) -> None:
+        if self.lake.shards == 1 or "subscriber_id" not in rows.columns:
+            _spill(self.folder, _accepted(0), number, nth, rows)
+            return
+        shards = self.lake.shard_of(rows["subscriber_id"]).alias("shard")
+        for part in rows.with_columns(shards).partition_by("shard", maintain_order=True):
+            _spill(self.folder, _accepted(part["shard"][0]), number, nth, part.drop("shard"))
 
     def _absent(self, typed: pl.DataFrame) -> list[pl.Expr]:
         absent = {name: dtype for name, dtype in self.columns.items() if name not in typed.columns}
@@ -184,27 +224,33 @@ def _masked(batch: Batch, feed: Feed) -> Batch:
     )
 
 
-def _shard(rows: pl.DataFrame, lake: Lake) -> pl.Series:
-    if "subscriber_id" in rows.columns:
-        return lake.shard_of(rows["subscriber_id"]).alias("shard")
-    return pl.zeros(rows.height, pl.UInt32, eager=True).alias("shard")
-
-
-def _spill(folder: Path, kind: str, number: int, rows: pl.DataFrame) -> None:
-    """Append rows to a kind of spill; order of names is order of files and lines."""
+def _spill(folder: Path, kind: str, number: int, nth: int, rows: pl.DataFrame) -> None:
+    """Append the nth batch of a file to a kind of spill; order of names is order of files and lines."""
     if rows.height or not number:
-        nth = len(list(folder.glob(f"{kind}-*")))
-        rows.write_parquet(folder / f"{kind}-{nth:06d}.parquet", compression="lz4")
+        rows.write_parquet(folder / f"{kind}-{number:06d}-{nth:06d}.parquet", compression="lz4")
 
 
 def _spilled(folder: Path, kind: str) -> pl.LazyFrame:
-    return pl.scan_parquet(sorted(folder.glob(f"{kind}-*.parquet")), hive_partitioning=False)
+    return pl.scan_parquet(sorted(folder.glob(f"{kind}*.parquet")), hive_partitioning=False)
 
 
-def _repeated(folder: Path, key: Sequence[str], columns: Iterable[str]) -> pl.DataFrame:
-    """Rows of a key that came more than once: of identical all but the first, of conflicting all."""
-    spilled = _spilled(folder, "accepted")
-    present = [name for name in key if name in spilled.collect_schema().names()]
+def _repeated(folder: Path, key: Sequence[str], columns: Sequence[str], shards: int) -> pl.DataFrame:
+    """Rows of a key that came more than once, without raw: of identical all but the first, of conflicting all.
+
+    Looked for shard by shard, or in as many parts by the key where it names no subscriber: memory is that of one.
+    """
+    every = _spilled(folder, _accepted())
+    present = [name for name in key if name in columns]
+    if "subscriber_id" in present:
+        parts = [_spilled(folder, _accepted(shard)) for shard in range(shards)]
+    else:
+        part_of = pl.struct(present).hash(seed=1) % shards
+        parts = [every.filter(part_of == nth) for nth in range(shards)] if shards > 1 else [every]
+    found = [_repeated_in(part, present, columns) for part in parts]
+    return pl.concat(found).sort("file", "line")
+
+
+def _repeated_in(spilled: pl.LazyFrame, present: list[str], columns: Sequence[str]) -> pl.DataFrame:
     often = (
         spilled.group_by(present).len().filter(pl.col("len") > 1).select(present).collect(engine="streaming")
     )
@@ -217,8 +263,8 @@ def _repeated(folder: Path, key: Sequence[str], columns: Iterable[str]) -> pl.Da
     )
     conflicts = pl.col("kinds") > 1
     reason = pl.when(conflicts).then(pl.lit("conflicts with another row")).otherwise(pl.lit("repeats a row"))
-    aside = told.with_columns(reason.alias("reason")).filter(conflicts | (pl.col("nth") > 0))
-    return aside.select(*QUARANTINE)
+    aside = told.with_columns(reason.alias("reason"), pl.lit(None, pl.String).alias("raw"))
+    return aside.filter(conflicts | (pl.col("nth") > 0)).select(*QUARANTINE)
 
 
 def _summary(folder: Path) -> pl.DataFrame:
