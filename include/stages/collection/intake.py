@@ -15,14 +15,8 @@ from include.stages.collection.contract import judged, schema_of
 from include.stages.collection.deliveries import Delivery, window, written
 from include.stages.collection.gaps import FileAtFault, at_fault
 from include.stages.collection.records import WHOLE_ROW, Batch, batches, header_of
+from include.stages.collection.spill import QUARANTINE, accepted_kind, repeated_rows, spill, spilled
 
-QUARANTINE = {
-    "file": pl.String,
-    "line": pl.Int64,
-    "column": pl.String,
-    "reason": pl.String,
-    "raw": pl.String,
-}
 _MASK = "***"
 #: How the folders of rows under way are called.
 SPILL = ".churn-spill-"
@@ -55,17 +49,16 @@ class Intake:
 
     def accepted(self, shard: int) -> pl.LazyFrame:
         """The rows of a shard that enter the lake, in the same order at every attempt."""
-        spilled = _spilled(self.folder, _accepted(shard))
-        repeated = _spilled(self.folder, "repeated")
-        return spilled.join(repeated, on=["file", "line"], how="anti").select(*self.columns).sort(self.key)
+        rows, repeated = spilled(self.folder, accepted_kind(shard)), spilled(self.folder, "repeated")
+        return rows.join(repeated, on=["file", "line"], how="anti").select(*self.columns).sort(self.key)
 
     def spilled(self) -> pl.LazyFrame:
         """All typed rows that were read, repeated ones as well."""
-        return _spilled(self.folder, _accepted())
+        return spilled(self.folder, accepted_kind())
 
     def quarantined(self) -> pl.LazyFrame:
         """All rows put aside: file, line, column, reason and the raw row, its restricted columns masked."""
-        return pl.concat([_spilled(self.folder, "broken"), _spilled(self.folder, "repeated")])
+        return pl.concat([spilled(self.folder, "broken"), spilled(self.folder, "repeated")])
 
 
 @contextmanager
@@ -92,15 +85,15 @@ def take_in(
     delivered = {name for header in headers.values() for name in header}
     columns = schema_of(feed, sorted(delivered))
     for shard in range(lake.shards):
-        _spill(folder, _accepted(shard), 0, 0, pl.DataFrame(schema={**columns, **_MARKS}))
-    _spill(folder, "broken", 0, 0, pl.DataFrame(schema=QUARANTINE))
+        spill(folder, accepted_kind(shard), 0, 0, pl.DataFrame(schema={**columns, **_MARKS}))
+    spill(folder, "broken", 0, 0, pl.DataFrame(schema=QUARANTINE))
     reading = _Reading(delivery, sources, lake, folder, columns, kept_out)
     read = {written(path.name): reading.read(n, path) for n, path in enumerate(delivery.files, start=1)}
-    repeated = reading.with_raw(_repeated(folder, feed.key, list(columns), lake.shards))
-    _spill(folder, "repeated", 0, 0, repeated)
+    repeated = reading.with_raw(repeated_rows(folder, feed.key, list(columns), lake.shards))
+    spill(folder, "repeated", 0, 0, repeated)
     ignored = tuple(sorted(delivered - feed.columns.keys()))
     key = tuple(name for name in ("subscriber_id", *feed.key) if name in columns)
-    accepted = _spilled(folder, _accepted()).select(pl.len()).collect().item() - repeated.height
+    accepted = spilled(folder, accepted_kind()).select(pl.len()).collect().item() - repeated.height
     return Intake(folder, key, columns, ignored, read, accepted, _summary(folder))
 
 
@@ -131,11 +124,6 @@ def refuse_above(
 
 
 _MARKS = {"file": pl.String, "line": pl.Int64}
-
-
-def _accepted(shard: int | None = None) -> str:
-    """The kind of spill that holds the typed rows of a shard, or of all."""
-    return "accepted-" if shard is None else f"accepted-{shard:04d}"
 
 
 def _header(delivery: Delivery, path: Path, feed: Feed) -> Sequence[str]:
@@ -179,7 +167,7 @@ class _Reading:
             marked = typed.with_columns(pl.lit(name).alias("file"), *self._absent(typed))
             self._spill_by_shard(marked.select(*self.columns, *_MARKS), number, nth)
             told = pl.concat([broken, batch.broken, erased_rows]).with_columns(pl.lit(name).alias("file"))
-            _spill(self.folder, "broken", number, nth, told.select(*QUARANTINE))
+            spill(self.folder, "broken", number, nth, told.select(*QUARANTINE))
         return read
 
     def with_raw(self, aside: pl.DataFrame) -> pl.DataFrame:
@@ -198,11 +186,11 @@ class _Reading:
 
     def _spill_by_shard(self, rows: pl.DataFrame, number: int, nth: int) -> None:
         if self.lake.shards == 1 or "subscriber_id" not in rows.columns:
-            _spill(self.folder, _accepted(0), number, nth, rows)
+            spill(self.folder, accepted_kind(0), number, nth, rows)
             return
         shards = self.lake.shard_of(rows["subscriber_id"]).alias("shard")
         for part in rows.with_columns(shards).partition_by("shard", maintain_order=True):
-            _spill(self.folder, _accepted(part["shard"][0]), number, nth, part.drop("shard"))
+            spill(self.folder, accepted_kind(part["shard"][0]), number, nth, part.drop("shard"))
 
     def _absent(self, typed: pl.DataFrame) -> list[pl.Expr]:
         absent = {name: dtype for name, dtype in self.columns.items() if name not in typed.columns}
@@ -224,51 +212,8 @@ def _masked(batch: Batch, feed: Feed) -> Batch:
     )
 
 
-def _spill(folder: Path, kind: str, number: int, nth: int, rows: pl.DataFrame) -> None:
-    """Append the nth batch of a file to a kind of spill; order of names is order of files and lines."""
-    if rows.height or not number:
-        rows.write_parquet(folder / f"{kind}-{number:06d}-{nth:06d}.parquet", compression="lz4")
-
-
-def _spilled(folder: Path, kind: str) -> pl.LazyFrame:
-    return pl.scan_parquet(sorted(folder.glob(f"{kind}*.parquet")), hive_partitioning=False)
-
-
-def _repeated(folder: Path, key: Sequence[str], columns: Sequence[str], shards: int) -> pl.DataFrame:
-    """Rows of a key that came more than once, without raw: of identical all but the first, of conflicting all.
-
-    Looked for shard by shard, or in as many parts by the key where it names no subscriber: memory is that of one.
-    """
-    every = _spilled(folder, _accepted())
-    present = [name for name in key if name in columns]
-    if "subscriber_id" in present:
-        parts = [_spilled(folder, _accepted(shard)) for shard in range(shards)]
-    else:
-        part_of = pl.struct(present).hash(seed=1) % shards
-        parts = [every.filter(part_of == nth) for nth in range(shards)] if shards > 1 else [every]
-    found = [_repeated_in(part, present, columns) for part in parts]
-    return pl.concat(found).sort("file", "line")
-
-
-def _repeated_in(spilled: pl.LazyFrame, present: list[str], columns: Sequence[str]) -> pl.DataFrame:
-    often = (
-        spilled.group_by(present).len().filter(pl.col("len") > 1).select(present).collect(engine="streaming")
-    )
-    if not often.height:
-        return pl.DataFrame(schema=QUARANTINE)
-    rows = spilled.join(often.lazy(), on=present, how="semi", nulls_equal=True).collect().sort("file", "line")
-    kinds = rows.unique(list(columns)).group_by(present).len("kinds")
-    told = rows.join(kinds, on=present, nulls_equal=True, maintain_order="left").with_columns(
-        pl.lit(", ".join(present)).alias("column"), pl.int_range(pl.len()).over(present).alias("nth")
-    )
-    conflicts = pl.col("kinds") > 1
-    reason = pl.when(conflicts).then(pl.lit("conflicts with another row")).otherwise(pl.lit("repeats a row"))
-    aside = told.with_columns(reason.alias("reason"), pl.lit(None, pl.String).alias("raw"))
-    return aside.filter(conflicts | (pl.col("nth") > 0)).select(*QUARANTINE)
-
-
 def _summary(folder: Path) -> pl.DataFrame:
-    aside = pl.concat([_spilled(folder, "broken"), _spilled(folder, "repeated")])
+    aside = pl.concat([spilled(folder, "broken"), spilled(folder, "repeated")])
     counted = aside.group_by("file", "column", "reason").agg(
         pl.len().cast(pl.Int64).alias("rows"), pl.col("line").min().alias("first_line")
     )
