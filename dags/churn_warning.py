@@ -78,15 +78,16 @@ def collection(cycle):
 
         return monthly_run.by_feed_and_month(run_stage(collection.plan, cycle))
 
-    @task(map_index_template="{{ task.op_kwargs['feed'] }} {{ task.op_kwargs['periods'][0][:7] }}")
+    @task(map_index_template=monthly_run.COLLECTED)
     def collect(cycle: dict, feed: str, periods: list):
         """Validate, quarantine, reconcile and publish the deliveries of one feed and month."""
-        return monthly_run.collect_periods(cycle, feed, periods)
+        return monthly_run.labelled(monthly_run.collect_periods(cycle, feed, periods))
 
-    @task(trigger_rule="none_failed")
-    def report(cycle: dict, required: dict, collected: list):
-        """Say what stands for the month and what the operator did not deliver."""
-        return finish_stage(monthly_run.report_collection, cycle, collected=[required, *collected[:]])
+    @task(trigger_rule="none_failed", outlets=[monthly_run.COLLECTION])
+    def report(cycle: dict, required: dict, collected: list, outlet_events):
+        """Say what stands for the month and what the operator did not deliver, on the asset's page as well."""
+        told = finish_stage(monthly_run.report_collection, cycle, collected=[required, *collected[:]])
+        return monthly_run.announce_collection(told, outlet_events)
 
     required = RequiredFeeds(task_id="required", cycle_from="open_cycle")
     planned = plan(cycle)

@@ -200,7 +200,7 @@ def _run_id() -> str:
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m include.loop", description="Run the closed loop once.")
     parser.add_argument("--landing", type=Path, required=True, help="folder of deliveries")
-    parser.add_argument("--lake", required=True, help="folder of the lake; made when absent")
+    parser.add_argument("--lake", required=True, help="folder or URL of the lake; made when absent")
     parser.add_argument("--db", required=True, help="postgresql:// URL of the operations database")
     parser.add_argument("--month", required=True, help="YYYY-MM")
     parser.add_argument("--as-of", help="instant from which on nothing is known, with its offset")

@@ -32,6 +32,9 @@ if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
 #: Told while a labelled month awaits training: what really happened to its subscribers is known.
 LABELS = Asset("labels", uri="churn://labels", group="churn")
 
+#: Told when a month has been collected: what came, what was put aside, what a person went on without.
+COLLECTION = Asset("collection", uri="churn://collection", group="churn")
+
 #: No retry cures these; a person does. NotReady may cure itself while the retries wait.
 _INCURABLE = (BadInput, ConfigError, Refused)
 _REASON_LENGTH = 600

@@ -62,6 +62,11 @@ order by w.rank
 with limits (customer_key, subscriber_id, reason, gravity) as (
     select customer_key, subscriber_id, 'refused', 1
     from refusals
+    union all
+    -- also of months that have left the lake, where the feed itself is read
+    select customer_key, subscriber_id, kind, 2
+    from standing_limits
+    where valid_from < :day and (valid_to is null or valid_to >= :day or kind = 'refused')
 )
 
 select distinct on (w.subscriber_id) w.subscriber_id, limits.reason

@@ -41,7 +41,10 @@ MAY_READ_CLOCK = (
     "include/command.py",
     "include/orchestration.py",
     "include/calendar.py",
+    "include/erase.py",
     "include/notices/__main__.py",
+    "include/quarantine.py",
+    "include/retention.py",
     "include/local/",
 )
 STAGES_MAY_IMPORT = (

@@ -299,3 +299,14 @@ def test_a_writer_killed_leaves_the_old_month_or_the_new_one(lake: Lake, at: str
     assert sum_of_bills(lake) == stands
     publish(lake, 4)
     assert sum_of_bills(lake) == 4
+
+
+def test_rows_under_way_lie_in_a_private_folder_of_this_lake_alone(lake: Lake, lake_root: str) -> None:
+    with lake.store.spool(".churn-spill-") as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        other = Lake.create(f"{lake_root}-other")
+        assert other.store.drop_spools(".churn-spill-", -1.0) == 0
+        assert folder.exists()
+        assert lake.store.drop_spools(".churn-spill-", 3_600) == 0
+        assert lake.store.drop_spools(".churn-spill-", -1.0) == 1
+    assert not folder.exists()

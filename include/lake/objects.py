@@ -4,6 +4,7 @@ Address and credentials come from the environment as the store's own tools read 
 AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL …); obstore and Polars use the same Rust library for it.
 """
 
+import hashlib
 import os
 import tempfile
 import uuid
@@ -113,13 +114,17 @@ class Objects:
 
     @contextmanager
     def spool(self, prefix: str) -> Iterator[Path]:
-        with tempfile.TemporaryDirectory(prefix=prefix, ignore_cleanup_errors=True) as name:
+        with tempfile.TemporaryDirectory(prefix=self._own(prefix), ignore_cleanup_errors=True) as name:
             yield Path(name)
 
     def drop_spools(self, prefix: str, older_than: float) -> int:
         with tempfile.NamedTemporaryFile() as now:
             at = Path(now.name).stat().st_mtime
-        return drop_spools(Path(tempfile.gettempdir()), prefix, older_than, at)
+        return drop_spools(Path(tempfile.gettempdir()), self._own(prefix), older_than, at)
+
+    def _own(self, prefix: str) -> str:
+        """The prefix for this lake alone: others of the machine may spool in the same folder."""
+        return f"{prefix}{hashlib.sha256(self.root.encode()).hexdigest()[:12]}-"
 
     def _head(self, name: str) -> Any:
         with _told_plainly(self.root):

@@ -40,12 +40,15 @@ def _found(frames: Sequence[pl.LazyFrame | None], subscribers: list[str]) -> dic
     return found
 
 
-def barred_in_database(db: sa.Connection, key: Mapping[str, str], revision: int) -> dict[str, str]:
+def barred_in_database(
+    db: sa.Connection, key: Mapping[str, str], revision: int, as_of: datetime
+) -> dict[str, str]:
     """The reason for each high-priority warning of the cycle whose customer must not be called, in any campaign.
 
     What a person was told counts whenever it was told: a refusal after `as_of` is one all the same.
     """
-    rows = db.execute(load("dispatch")["find_barred"], {**key, "revision": revision})
+    values = {**key, "revision": revision, "day": as_of.astimezone(ZONE).date()}
+    rows = db.execute(load("dispatch")["find_barred"], values)
     return {row.subscriber_id: row.reason for row in rows}
 
 

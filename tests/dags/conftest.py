@@ -37,6 +37,21 @@ class Run:
         """Task id → attempts."""
         return {task.task_id: task.try_number for task in self._tasks}
 
+    def labels(self, task: str) -> list[str]:
+        """How the UI calls the mapped instances of a task."""
+        return sorted(each.rendered_map_index or "" for each in self._tasks if each.task_id == task)
+
+    def asset_extra(self, asset: str) -> dict[str, Any]:
+        """What the page of an asset shows of its event of this run."""
+        from airflow.models.asset import AssetEvent, AssetModel
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            found = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+            mine = found.where(AssetModel.name == asset, AssetEvent.source_run_id == self._tasks[0].run_id)
+            return dict(session.execute(mine).scalar_one())
+
     def result(self, task: str, map_index: int = -1) -> Any:
         """What a task returned."""
         from airflow.models.xcom import XComModel

@@ -1,8 +1,8 @@
 """The monthly DAG over ten subscribers, from landing files to tickets, on a real PostgreSQL."""
 
 import shutil
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +13,8 @@ from include import approval
 from include.domain.months import ZONE
 from tests.conftest import ROOT
 from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH
+from tests.stages.test_collection import Operator
+from tests.stages.test_collection_completeness import REGIONS, of_all, profiles, stand, usage
 
 PRIORITY = {name for name, (_, tier) in EXPECTED_GRADES.items() if tier == "priority"}
 STAGES = ["collection", "features", "training", "prediction", "grading", "dispatch", "outreach", "follow_up"]
@@ -112,12 +114,45 @@ def test_the_form_offers_month_as_of_and_the_choices_of_a_dispatch(parse):
     )
 
 
+def deliver_a_broken_row(landing: Path) -> str:
+    """Add an event of no known kind to the month's file; return the file's name."""
+    file = next((landing / "service_events" / f"month={MONTH}").glob("*.csv"))
+    header = file.read_text("utf-8").splitlines()[0].split(",")
+    row = {
+        "event_id": "E-x",
+        "subscriber_id": "S01",
+        "occurred_at": f"{MONTH}-03T10:00:00+08:00",
+        "kind": "gossip",
+    }
+    with file.open("a", encoding="utf-8") as out:
+        out.write(",".join(row.get(name, "") for name in header) + "\n")
+    return file.name
+
+
+def assert_an_operator_sees_the_quarantine(run: Any, file: str) -> None:
+    """On the page of the asset `collection`, in the result of the report, and beside the mapped task."""
+    told = run.result("collection.report")
+    (worst,) = told["worst"]
+    assert worst.startswith(f"1 rows of service_events {MONTH} are in quarantine: kind ")
+    assert worst.endswith(f"of {file}")
+    extra = run.asset_extra("collection")
+    assert (extra["month"], extra["worst in quarantine"]) == (MONTH, [worst])
+    assert extra["rows"]["service_events"].endswith(" accepted, 1 in quarantine")
+    labels = run.labels("collection.collect")
+    assert any(label.startswith(f"service_events {MONTH}: 1 of ") for label in labels)
+    assert f"subscribers {MONTH}" not in " ".join(
+        labels
+    )  # collected before, by what the month cannot do without
+
+
 def test_ten_subscribers_pass_from_landing_files_to_tickets_and_again_changes_nothing(
     run_dag, ten_delivered, db, partitioned
 ):
     partitioned(MONTH)
+    broken = deliver_a_broken_row(ten_delivered / "landing")
     run = run_dag("churn_warning")
     assert run.state == "success"
+    assert_an_operator_sees_the_quarantine(run, broken)
     skipped = {task for task, state in run.states.items() if state != "success"}
     assert skipped == {"training", "dispatch.approve", "dispatch.rescore", "follow_up.announce"}
     assert rows(db, "select cycle, month from cycles") == [(MONTH, MONTH)]
@@ -211,6 +246,36 @@ def test_a_missing_required_feed_stops_the_run_before_anything_is_graded(run_dag
     assert run.states["collection.required"] == "failed"
     assert run.states["collection.plan"] == run.states["collection.report"] == "upstream_failed"
     assert run.states["features.publish"] == "upstream_failed"
+
+
+def test_half_a_month_is_waited_for_and_at_the_hour_fails_with_one_alarm(
+    run_dag, partitioned, airflow_environment, lake, db, config, monkeypatch, caplog
+):
+    operator = Operator(airflow_environment / "landing", db, lake, config)
+    stand(operator, "2026-09", of_all(REGIONS, 60))
+    operator.deliver("subscribers", profiles(of_all(REGIONS, 60)))
+    operator.deliver("usage_months", usage(of_all(REGIONS[:13], 60)))
+    looks = _times(monkeypatch, [(17, 35), (17, 45), (17, 55), (18, 0)])
+    partitioned(MONTH)
+    run = run_dag("churn_warning")
+    assert run.states["collection.required"] == "failed"
+    assert list(looks) == []  # it looked until the hour, and no further
+    assert not lake.has("usage_months", MONTH)
+    assert lake.has("usage_months", "2026-09")
+    (alarm,) = [told for told in caplog.messages if told.startswith("FAILED ")]
+    assert "churn_warning collection.required" in alarm
+    assert all(f"{region} has 0 rows (60 the month before)" in alarm for region in REGIONS[13:])
+
+
+def _times(monkeypatch: pytest.MonkeyPatch, times: list[tuple[int, int]]) -> Iterator[datetime]:
+    """The times of 5 November at which the wait looks, whatever the real clock says."""
+    from include import waiting
+
+    looks = iter([datetime(2026, 11, 5, hour, minute, tzinfo=ZONE) for hour, minute in times])
+    trigger, passed = waiting.DateTimeTrigger, datetime.now(UTC) - timedelta(minutes=1)
+    monkeypatch.setattr(waiting, "right_now", lambda: next(looks))
+    monkeypatch.setattr(waiting, "DateTimeTrigger", lambda moment: trigger(min(moment, passed)))
+    return looks
 
 
 def test_a_partition_key_and_a_month_together_are_refused(run_dag, partitioned):

@@ -26,7 +26,7 @@ def decide(
 ) -> list[Decision]:
     """A decision for each of `rows` that has none yet, in order; draws the arms and keeps them in `run`."""
     outside = barred(run.lake, run.month, run.as_of, [row["subscriber_id"] for row in rows])
-    outside = barred_in_database(run.db, run.key, run.revision) | outside
+    outside = barred_in_database(run.db, run.key, run.revision, run.as_of) | outside
     open_ = [
         Candidate(
             row["subscriber_id"], row["customer_key"], row["rank"],
