@@ -124,7 +124,7 @@ def test_a_module_beside_the_stages_serves_one_of_them():
     folder = ROOT / "include" / "stages"
     imported = {
         module
-        for path in folder.glob("*.py")
+        for path in folder.rglob("*.py")
         for _, module in imports(ast.parse(path.read_text("utf-8")))
         if path.stem != "__init__"
     }

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -19,20 +19,46 @@ from include.stages.models import Matrix, matrix
 
 FOLDS = 5
 
+Folds = NDArray[np.uint8]
+
 _WEIGHTS = {"subscriber_id": pl.String, "weight": pl.Float64}
 
 
 @dataclass(frozen=True)
 class LabelledMonth:
-    """A month whose label is known: who left, and the weights other than one (contacted 0, held out > 1)."""
+    """A month whose label is known: who left, and the weights other than one (contacted 0, held out > 1).
+
+    cluster: cut down to one tenure cluster; months_earlier: seen with the factors of so many months before.
+    """
 
     month: str
     left: pl.DataFrame
     weights: pl.DataFrame
+    cluster: str | None = None
+    months_earlier: int = 0
+
+    @property
+    def seen_in(self) -> str:
+        """The month whose factors are looked at."""
+        return shift(self.month, -self.months_earlier)
+
+    def of_cluster(self, cluster: str) -> "LabelledMonth":
+        """The month cut down to the people of one tenure cluster."""
+        return replace(self, cluster=cluster)
+
+    def seen_a_month_earlier(self) -> "LabelledMonth":
+        """The same people and label with what was known of them at the end of the month before."""
+        return replace(self, months_earlier=self.months_earlier + 1)
 
     def people(self, lake: Lake, shard: int | None = None) -> pl.LazyFrame:
         """The factors rows of the month with has_churned (Boolean) and weight (Float64)."""
-        return self.labelled(lake.scan("factors", self.month, shard))
+        people = lake.scan("factors", self.month, shard)
+        if self.cluster is not None:
+            people = people.filter(pl.col("cluster") == self.cluster)
+        if self.months_earlier:
+            earlier = lake.scan("factors", self.seen_in, shard)
+            people = earlier.join(people, on="subscriber_id", how="semi", maintain_order="left")
+        return self.labelled(people)
 
     def labelled(self, people: pl.LazyFrame) -> pl.LazyFrame:
         """`people` of the month with has_churned (Boolean) and weight (Float64)."""
@@ -48,7 +74,7 @@ class Examples:
     matrix: Matrix
     has_churned: Floats
     weights: Floats
-    fold: NDArray[np.uint8]
+    fold: Folds
     month: NDArray[np.uint8]
 
     def taken(self, rows: NDArray[np.bool_]) -> "Examples":
@@ -105,7 +131,7 @@ def read_examples(
     )
 
 
-def folds_of(ids: pl.Series) -> NDArray[np.uint8]:
+def folds_of(ids: pl.Series) -> Folds:
     """The fold (0 … 4) of each subscriber: the same in every month, on every machine."""
     return (_hashes(ids, b"") % FOLDS).astype(np.uint8)
 

@@ -8,24 +8,52 @@ import numpy as np
 import polars as pl
 import xgboost as xgb
 
-from include.domain.months import shift
 from include.lake import Lake
 from include.stages import quality
 from include.stages.calibration import Calibration, Floats, fit_calibration
-from include.stages.examples import FOLDS, Examples, LabelledMonth, folds_of, read_examples
-from include.stages.models import margins, matrix, threads
+from include.stages.examples import FOLDS, Examples, Folds, LabelledMonth, folds_of, read_examples
+from include.stages.models import Matrix, margins, matrix, threads
 
-ROUNDS = 120
-PARAMETERS: Mapping[str, Any] = {
-    "objective": "binary:logistic",
-    "tree_method": "hist",
-    "max_depth": 4,
-    "eta": 0.08,
-    "min_child_weight": 2,
-    "subsample": 0.8,
-    "colsample_bytree": 0.6,
-    "lambda": 5,
-    "seed": 20,
+
+@dataclass(frozen=True)
+class Recipe:
+    """One way to grow trees: XGBoost parameters and rounds. Every recipe yields XGBoost's own JSON."""
+
+    parameters: Mapping[str, Any]
+    rounds: int
+
+    def told(self) -> dict[str, Any]:
+        """What the model card and the version are made of."""
+        return {**_SHARED, **self.parameters, "rounds": self.rounds}
+
+
+_SHARED: Mapping[str, Any] = {"objective": "binary:logistic", "tree_method": "hist", "seed": 20}
+#: The candidates by kind; the one with the lower log loss on the people who judge is kept.
+RECIPES: Mapping[str, Recipe] = {
+    "xgboost": Recipe(
+        {
+            "max_depth": 3,
+            "eta": 0.05,
+            "min_child_weight": 3,
+            "subsample": 0.6,
+            "colsample_bynode": 0.3,
+            "lambda": 5,
+        },
+        rounds=150,
+    ),
+    # one round of many trees side by side is a random forest; the leaves are averaged, not summed up
+    "random_forest": Recipe(
+        {
+            "max_depth": 10,
+            "eta": 1,
+            "num_parallel_tree": 120,
+            "min_child_weight": 2,
+            "subsample": 0.63,
+            "colsample_bynode": 0.2,
+            "lambda": 1,
+        },
+        rounds=1,
+    ),
 }
 #: People who stayed are sampled, and weigh more, beyond so many for each who left: more add time, not skill.
 STAYERS_PER_CHURNER = 15
@@ -33,11 +61,15 @@ STAYERS_PER_CHURNER = 15
 ENOUGH_ROWS, MAXIMUM_ROWS = 40_000, 400_000
 
 _IDENTITY = ("subscriber_id", "cluster", "is_active")
+_JUDGED = ("subscriber_id", "month", "cluster", "is_active", "has_churned", "weight", "fold")
 
 
 @dataclass(frozen=True)
 class Plan:
-    """Which months to fit on while judging, which to judge by; the final model learns from all."""
+    """Which months to fit on while judging, which to judge by; the final model learns from all.
+
+    cluster: the tenure cluster the months are cut down to, or "pooled".
+    """
 
     all_months: tuple[LabelledMonth, ...]
     fit: tuple[LabelledMonth, ...]
@@ -45,65 +77,103 @@ class Plan:
     factors: tuple[str, ...]
     kept_share: float
     nthread: int | None
+    cluster: str = "pooled"
 
 
 @dataclass(frozen=True)
 class Fitted:
-    """The final model and what was learned of it out of sample.
+    """The final model, of the kind that judged best, and what was learned of it out of sample.
 
     judged: one row per person and judged month with subscriber_id, month, cluster, is_active, has_churned,
     weight, fold, margin, probability; none of them from a model that saw the person.
+    candidates: the log loss of every kind on those rows.
     """
 
+    kind: str
     booster: Any
     calibration: Calibration
     judged: pl.DataFrame
-    fold_boosters: tuple[Any, ...]
+    candidates: Mapping[str, float]
     rows: int
 
 
+@dataclass(frozen=True)
+class Chosen:
+    """The kind with the lower log loss, its probabilities out of sample, and every kind's log loss."""
+
+    kind: str
+    probabilities: Floats
+    losses: Mapping[str, float]
+
+
 def fit(lake: Lake, plan: Plan) -> Fitted:
-    """Five models for judging, each without a fifth of the subscribers, then the one that serves."""
+    """Of every kind five models to judge, each without a fifth of the subscribers; then the one to serve."""
     examples = read_examples(lake, plan.all_months, plan.factors, plan.kept_share)
     positions = [position for position, month in enumerate(plan.all_months) if month in plan.fit]
-    eligible = np.isin(examples.month, positions)
-    boosters = tuple(boost(examples.taken(eligible & (examples.fold != fold)), plan) for fold in range(FOLDS))
+    eligible = examples.taken(np.isin(examples.month, positions))
+    boosters = {kind: cross_fit(eligible, plan.factors, kind, plan.nthread) for kind in RECIPES}
     judged = pl.concat([_judged(lake, plan, boosters, month) for month in plan.judge])
+    chosen = choose(
+        {kind: judged[f"margin {kind}"].to_numpy() for kind in RECIPES},
+        *(judged[name].to_numpy() for name in ("has_churned", "weight", "fold")),
+    )
+    margin = pl.col(f"margin {chosen.kind}").alias("margin")
+    judged = judged.select(*_JUDGED, margin, pl.Series("probability", chosen.probabilities))
     return Fitted(
-        booster=boost(examples, plan),
-        calibration=_calibration(judged, np.ones(judged.height, bool)),
-        judged=judged.with_columns(probability=_crossed_probabilities(judged)),
-        fold_boosters=boosters,
+        kind=chosen.kind,
+        booster=boost(examples, plan.factors, chosen.kind, plan.nthread),
+        calibration=fit_calibration(*_arrays(judged, "margin")),
+        judged=judged,
+        candidates=chosen.losses,
         rows=len(examples.weights),
     )
 
 
-def boost(examples: Examples, plan: Plan) -> Any:
-    """One booster on the examples."""
-    nthread = threads(len(examples.weights), plan.nthread)
+def boost(examples: Examples, factors: tuple[str, ...], kind: str, nthread: int | None) -> Any:
+    """One booster of a kind on the examples."""
+    used = threads(len(examples.weights), nthread)
     rows = xgb.QuantileDMatrix(
         examples.matrix,
         examples.has_churned,
         weight=examples.weights,
-        feature_names=list(plan.factors),
-        nthread=nthread,
+        feature_names=list(factors),
+        nthread=used,
     )
+    recipe = RECIPES[kind]
     base_rate = float(np.clip(examples.base_rate, 1e-6, 1 - 1e-6))
-    parameters = {**PARAMETERS, "base_score": base_rate, "nthread": nthread}
-    return xgb.train(parameters, rows, num_boost_round=ROUNDS)
+    parameters = {**_SHARED, **recipe.parameters, "base_score": base_rate, "nthread": used}
+    return xgb.train(parameters, rows, num_boost_round=recipe.rounds)
 
 
-def out_of_fold_margins(people: pl.DataFrame, boosters: Sequence[Any], factors: tuple[str, ...]) -> Floats:
-    """Each row's margin by the booster that never saw its subscriber."""
-    fold, values = folds_of(people["subscriber_id"]), matrix(people, factors)
-    found = np.empty(people.height)
+def cross_fit(
+    examples: Examples, factors: tuple[str, ...], kind: str, nthread: int | None
+) -> tuple[Any, ...]:
+    """A booster per fold that never saw the subscribers of the fold."""
+    return tuple(
+        boost(examples.taken(examples.fold != fold), factors, kind, nthread) for fold in range(FOLDS)
+    )
+
+
+def choose(margins_of: Mapping[str, Floats], has_churned: Floats, weights: Floats, fold: Folds) -> Chosen:
+    """The kind whose calibrated probabilities have the lowest log loss; the first named of equals."""
+    crossed = {
+        kind: _crossed_probabilities(found, has_churned, weights, fold) for kind, found in margins_of.items()
+    }
+    losses = {kind: quality.log_loss(found, has_churned, weights) for kind, found in crossed.items()}
+    kind = min(losses, key=losses.__getitem__)
+    return Chosen(kind, crossed[kind], losses)
+
+
+def out_of_fold_margins(values: Matrix, fold: Folds, boosters: Sequence[Any]) -> Floats:
+    """Each row's margin by the booster that never saw its fold."""
+    found = np.empty(len(values))
     for number, booster in enumerate(boosters):
         found[fold == number] = margins(booster, values[fold == number])
     return found
 
 
 def figures(lake: Lake, plan: Plan, fitted: Fitted) -> dict[str, Any]:
-    """Out-of-sample figures of the judged months; auc_early is of scores made a month earlier."""
+    """Out-of-sample figures of the judged months; auc_early is of what was known a month earlier."""
     judged = fitted.judged
     found = quality.figures(*_arrays(judged, "probability"))
     active = judged.filter(pl.col("is_active"))
@@ -115,7 +185,24 @@ def figures(lake: Lake, plan: Plan, fitted: Fitted) -> dict[str, Any]:
     }
 
 
-def _judged(lake: Lake, plan: Plan, boosters: Sequence[Any], month: LabelledMonth) -> pl.DataFrame:
+def early_scores(lake: Lake, plan: Plan, kind: str) -> pl.DataFrame | None:
+    """How the factors of the month before tell the newest label: its people, cross-fitted on those factors.
+
+    None when the lake has no factors of that month; columns as `Fitted.judged`, without probability.
+    """
+    early = plan.judge[-1].seen_a_month_earlier()
+    if not lake.has("factors", early.seen_in):
+        return None
+    examples = read_examples(lake, [early], plan.factors, plan.kept_share)
+    if not 0 < examples.has_churned.sum() < len(examples.has_churned):
+        return None
+    boosters = {kind: cross_fit(examples, plan.factors, kind, plan.nthread)}
+    return _judged(lake, plan, boosters, early).rename({f"margin {kind}": "margin"})
+
+
+def _judged(
+    lake: Lake, plan: Plan, boosters: Mapping[str, Sequence[Any]], month: LabelledMonth
+) -> pl.DataFrame:
     shards = [
         _judged_shard(month.people(lake, shard), month.month, boosters, plan.factors)
         for shard in range(lake.shards)
@@ -124,10 +211,11 @@ def _judged(lake: Lake, plan: Plan, boosters: Sequence[Any], month: LabelledMont
 
 
 def _judged_shard(
-    people: pl.LazyFrame, month: str, boosters: Sequence[Any], factors: tuple[str, ...]
+    people: pl.LazyFrame, month: str, boosters: Mapping[str, Sequence[Any]], factors: tuple[str, ...]
 ) -> pl.DataFrame:
     wanted = (*_IDENTITY, "has_churned", "weight", *_known(people, factors))
     rows = people.select(wanted).collect(engine="streaming")
+    fold, values = folds_of(rows["subscriber_id"]), matrix(rows, factors)
     return rows.select(
         "subscriber_id",
         pl.lit(month).alias("month"),
@@ -135,47 +223,27 @@ def _judged_shard(
         pl.col("is_active").cast(pl.Boolean),
         pl.col("has_churned").cast(pl.Float64),
         pl.col("weight"),
-        pl.Series("fold", folds_of(rows["subscriber_id"])),
-        pl.Series("margin", out_of_fold_margins(rows, boosters, factors), dtype=pl.Float64),
+        pl.Series("fold", fold),
+        *(
+            pl.Series(f"margin {kind}", out_of_fold_margins(values, fold, each), dtype=pl.Float64)
+            for kind, each in boosters.items()
+        ),
     )
 
 
-def _calibration(judged: pl.DataFrame, rows: Any) -> Calibration:
-    taken = judged.filter(pl.Series(rows))
-    return fit_calibration(*_arrays(taken, "margin"))
-
-
-def _crossed_probabilities(judged: pl.DataFrame) -> pl.Series:
+def _crossed_probabilities(margin: Floats, has_churned: Floats, weights: Floats, fold: Folds) -> Floats:
     """Probabilities by a calibration that did not see the person either."""
-    fold, margin = judged["fold"].to_numpy(), judged["margin"].to_numpy()
-    found = np.empty(judged.height)
+    found = np.empty(len(margin))
     for number in range(FOLDS):
-        found[fold == number] = _calibration(judged, fold != number).probabilities(margin[fold == number])
-    return pl.Series(found)
+        seen = fold != number
+        calibration = fit_calibration(margin[seen], has_churned[seen], weights[seen])
+        found[~seen] = calibration.probabilities(margin[~seen])
+    return found
 
 
 def _auc_early(lake: Lake, plan: Plan, fitted: Fitted) -> float | None:
-    newest = plan.judge[-1].month
-    before = shift(newest, -1)
-    if not lake.has("factors", before):
-        return None
-    happened = fitted.judged.filter(pl.col("month") == newest).select(
-        "subscriber_id", "has_churned", "weight"
-    )
-    shards = [
-        _early_shard(lake.scan("factors", before, shard), happened, fitted.fold_boosters, plan.factors)
-        for shard in range(lake.shards)
-    ]
-    return quality.auc(*_arrays(pl.concat(shards), "margin"))
-
-
-def _early_shard(
-    people: pl.LazyFrame, happened: pl.DataFrame, boosters: Sequence[Any], factors: tuple[str, ...]
-) -> pl.DataFrame:
-    values = people.select("subscriber_id", *_known(people, factors))
-    rows = values.join(happened.lazy(), on="subscriber_id").collect(engine="streaming")
-    margin = pl.Series("margin", out_of_fold_margins(rows, boosters, factors), dtype=pl.Float64)
-    return rows.select("has_churned", "weight", margin)
+    early = early_scores(lake, plan, fitted.kind)
+    return None if early is None else quality.auc(*_arrays(early, "margin"))
 
 
 def _known(people: pl.LazyFrame, factors: tuple[str, ...]) -> list[str]:

@@ -1,6 +1,7 @@
 """A small made-up province in the lake: factors that tell a little about who leaves, and who left."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,19 @@ import polars as pl
 
 from include.domain.months import first_day, shift
 from include.lake import Lake
+from include.stages import fitting
+from include.stages.fitting import Recipe
+
+
+def quick_recipes(rounds: int) -> dict[str, Recipe]:
+    """The candidates with few trees: good enough for a made-up province."""
+    boosted, forest = fitting.RECIPES["xgboost"], fitting.RECIPES["random_forest"]
+    small = {**forest.parameters, "num_parallel_tree": 10, "max_depth": 6}
+    return {
+        "xgboost": replace(boosted, rounds=rounds),
+        "random_forest": replace(forest, parameters=small),
+    }
+
 
 FACTORS = ("bill_fall", "complaints", "tenure_months", "noise")
 

@@ -14,7 +14,7 @@ from include.domain.errors import BadInput
 from include.domain.months import default_as_of, month_start
 from include.lake import Lake
 from include.stages import champions, examples, features, fitting, labels, models, training
-from tests.stages.province import Province
+from tests.stages.province import Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN, WorkedCycle
 
 
@@ -22,7 +22,7 @@ from tests.stages.worked_cycle import CAMPAIGN, WorkedCycle
 def standing_factors(monkeypatch: pytest.MonkeyPatch) -> None:
     """The province publishes its factors itself, and a short fit is good enough for it."""
     monkeypatch.setattr(features, "build", lambda **_: {})
-    monkeypatch.setattr(fitting, "ROUNDS", 40)
+    monkeypatch.setattr(fitting, "RECIPES", quick_recipes(40))
 
 
 def train(
@@ -197,7 +197,7 @@ def test_nobody_is_judged_by_a_model_that_learned_from_them(db: sa.Connection, l
     fitted = fitting.fit(lake, plan)
     read = examples.read_examples(lake, months, plan.factors, 1.0)
     fold = 3
-    again = fitting.boost(read.taken((read.month == 0) & (read.fold != fold)), plan)
+    again = fitting.boost(read.taken((read.month == 0) & (read.fold != fold)), plan.factors, fitted.kind, 1)
     judged = fitted.judged.filter(pl.col("fold") == fold)
     people = (
         months[1]

@@ -24,9 +24,8 @@ from include.stages.fitting import Fitted, Plan
 
 #: At most so many of the newest labelled months teach.
 WINDOW_MONTHS = 6
-KIND = "xgboost"
 #: Raised when the recipe changes in a way the parameters do not show.
-RECIPE = 1
+RECIPE = 2
 
 
 @dataclass(frozen=True)
@@ -129,7 +128,7 @@ def _plan(lake: Lake, counted: list[Counted], minimum: int, nthread: int | None)
 def _version(lake: Lake, campaign: str, plan: Plan, horizon: int) -> str:
     """The name of what training on these data with this recipe gives; the same tomorrow and elsewhere."""
     made_of = {
-        "recipe": [RECIPE, campaign, horizon, dict(fitting.PARAMETERS), fitting.ROUNDS, plan.kept_share],
+        "recipe": [RECIPE, campaign, horizon, _recipes(), plan.kept_share],
         "months": [
             [each.month, labels.fingerprint(lake, each.month, horizon), each.weights.rows()]
             for each in plan.all_months
@@ -139,6 +138,10 @@ def _version(lake: Lake, campaign: str, plan: Plan, horizon: int) -> str:
     }
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
     return f"xgb-{plan.all_months[-1].month}-{digest[:8]}"
+
+
+def _recipes() -> dict[str, Any]:
+    return {kind: recipe.told() for kind, recipe in fitting.RECIPES.items()}
 
 
 def _stored(db: Connection, lake: Lake, version: str, plan: Plan, as_of: datetime) -> dict[str, Any] | None:
@@ -158,12 +161,12 @@ def _trained(
 ) -> dict[str, Any]:
     fitted = fitting.fit(lake, plan)
     figures = {**fitting.figures(lake, plan, fitted), "rows": fitted.rows}
-    card = _card(version, campaign, plan, figures)
+    card = _card(version, campaign, plan, fitted, figures)
     registration = {
         "model_version": version,
         "campaign": campaign,
         "cluster": champions.POOLED,
-        "kind": KIND,
+        "kind": fitted.kind,
         "trained_for": card["trained_for"],
         "trained_at": now,
         "as_of": as_of,
@@ -178,19 +181,20 @@ def _trained(
     return _result(version, state, plan, figures)
 
 
-def _card(version: str, campaign: str, plan: Plan, figures: dict[str, Any]) -> dict[str, Any]:
+def _card(version: str, campaign: str, plan: Plan, fitted: Fitted, figures: dict[str, Any]) -> dict[str, Any]:
     """The model card: what it learned from, how it was judged, how well it did; nothing that a clock says."""
     return {
         "version": version,
         "campaign": campaign,
         "cluster": champions.POOLED,
-        "kind": KIND,
+        "kind": fitted.kind,
+        "log_loss_of_candidates": dict(fitted.candidates),
         "trained_for": plan.all_months[-1].month,
         "months": [each.month for each in plan.all_months],
         "judged_on": [each.month for each in plan.judge],
         "judged_by": "older months" if len(plan.fit) < len(plan.all_months) else "folds of subscribers",
         "factors": list(plan.factors),
-        "parameters": {**fitting.PARAMETERS, "rounds": fitting.ROUNDS},
+        "parameters": fitting.RECIPES[fitted.kind].told(),
         "kept_share_of_stayers": plan.kept_share,
         "contacted_dropped": sum(_contacted(each) for each in plan.all_months),
         "figures": figures,
