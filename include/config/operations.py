@@ -109,9 +109,10 @@ class Approval(Entry):
 
 
 class Training(Entry):
-    """When a model may be fitted."""
+    """When a model may be fitted: of everybody, and of one tenure cluster alone."""
 
     minimum_churners: Count
+    minimum_cluster_churners: Count = 500
 
 
 class Campaign(Entry):

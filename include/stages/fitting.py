@@ -61,7 +61,8 @@ STAYERS_PER_CHURNER = 15
 ENOUGH_ROWS, MAXIMUM_ROWS = 40_000, 400_000
 
 _IDENTITY = ("subscriber_id", "cluster", "is_active")
-_JUDGED = ("subscriber_id", "month", "cluster", "is_active", "has_churned", "weight", "fold")
+_SEGMENTS: Mapping[str, pl.DataType] = {"region_code": pl.String(), "value_yuan": pl.Float64()}
+_JUDGED = ("subscriber_id", "month", "cluster", "is_active", *_SEGMENTS, "has_churned", "weight", "fold")
 
 
 @dataclass(frozen=True)
@@ -84,8 +85,8 @@ class Plan:
 class Fitted:
     """The final model, of the kind that judged best, and what was learned of it out of sample.
 
-    judged: one row per person and judged month with subscriber_id, month, cluster, is_active, has_churned,
-    weight, fold, margin, probability; none of them from a model that saw the person.
+    judged: one row per person and judged month with subscriber_id, month, cluster, is_active, region_code,
+    value_yuan, has_churned, weight, fold, margin, probability; none from a model that saw the person.
     candidates: the log loss of every kind on those rows.
     """
 
@@ -213,7 +214,9 @@ def _judged(
 def _judged_shard(
     people: pl.LazyFrame, month: str, boosters: Mapping[str, Sequence[Any]], factors: tuple[str, ...]
 ) -> pl.DataFrame:
-    wanted = (*_IDENTITY, "has_churned", "weight", *_known(people, factors))
+    known = _known(people, factors)
+    segments = [name for name in _SEGMENTS if name in people.collect_schema() and name not in known]
+    wanted = (*_IDENTITY, "has_churned", "weight", *known, *segments)
     rows = people.select(wanted).collect(engine="streaming")
     fold, values = folds_of(rows["subscriber_id"]), matrix(rows, factors)
     return rows.select(
@@ -221,6 +224,10 @@ def _judged_shard(
         pl.lit(month).alias("month"),
         pl.col("cluster").cast(pl.String),
         pl.col("is_active").cast(pl.Boolean),
+        *(
+            (pl.col(name) if name in rows.columns else pl.lit(None)).cast(kind).alias(name)
+            for name, kind in _SEGMENTS.items()
+        ),
         pl.col("has_churned").cast(pl.Float64),
         pl.col("weight"),
         pl.Series("fold", fold),

@@ -88,10 +88,15 @@ def figures(probabilities: Floats, has_churned: Floats, weights: Floats) -> Figu
 _UNDEFINED = ("auc", "pr_auc", "brier", "log_loss", "top_decile_lift", "base_rate")
 
 
-def log_loss(probabilities: Floats, has_churned: Floats, weights: Floats) -> float:
-    """Weighted mean of −log of the probability given to what happened."""
+def losses(probabilities: Floats, has_churned: Floats) -> Floats:
+    """Per person −log of the probability given to what happened."""
     given = np.where(has_churned > 0, probabilities, 1 - probabilities)
-    return float(-(weights @ np.log(np.clip(given, 1e-12, 1.0))) / weights.sum())
+    return np.asarray(-np.log(np.clip(given, 1e-12, 1.0)))
+
+
+def log_loss(probabilities: Floats, has_churned: Floats, weights: Floats) -> float:
+    """Weighted mean of the losses."""
+    return float(weights @ losses(probabilities, has_churned) / weights.sum())
 
 
 def top_decile_lift(probabilities: Floats, has_churned: Floats, weights: Floats) -> float | None:
