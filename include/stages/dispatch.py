@@ -216,7 +216,7 @@ class _Dispatch:
         champions = self.lake.manifest(_scores(self.revision), self.month).facts["champions"]
         reasons = prediction.reasons(
             lake=self.lake, config=self.config, month=self.month, champions=champions,
-            subscriber_ids=subscribers, revision=self.revision,
+            subscriber_ids=subscribers, revision=self.revision, top=None,
         )  # fmt: skip
         found = evidence_of(
             lake=self.lake,

@@ -12,8 +12,10 @@ import polars as pl
 from include.config import Config
 from include.domain.months import shift
 from include.lake import Lake
+from include.stages.reasons import grouped
 
 HISTORY = 6
+TOP = 10
 _SERIES = ("bill_yuan", "data_mb", "voice_out_minutes")
 _PROFILE = (
     "plan_code",
@@ -38,6 +40,9 @@ def evidence_of(
 ) -> dict[str, str]:
     """Canonical JSON evidence by subscriber_id for the rows of `warnings` (as dispatch reads them).
 
+    `reasons`: all factors of each subscriber, top first; the first ten are told one by one, all of them
+    summed by human reason.
+
     The same inputs give the same bytes: no clock, no run id, numbers to six significant digits.
     """
     wanted = [row["subscriber_id"] for row in warnings]
@@ -55,7 +60,8 @@ def evidence_of(
                 "subscriber": {name: profile.get(name) for name in _PROFILE},
                 "score": _score(row),
                 "rules": _rules(row["rule_hits"], config),
-                "reasons": [_named_reason(reason, config) for reason in reasons.get(subscriber, [])],
+                "reasons": [_named_reason(each, config) for each in reasons.get(subscriber, [])[:TOP]],
+                "human_reasons": grouped(reasons.get(subscriber, []), config.factors),
                 "factors": {name: profile[name] for name in named if profile.get(name) is not None},
                 "history": {"months": _months(month), **series.get(subscriber, {})},
             }

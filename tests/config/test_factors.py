@@ -111,3 +111,49 @@ def test_a_name_given_twice_is_refused():
 def test_a_file_of_another_shape_is_refused(raw):
     with pytest.raises(ConfigError, match=r"factors\.yaml"):
         parse(raw, "factors.yaml")
+
+
+# ---------------------------------------------------------------- metrics
+
+METRIC = {
+    "name": "onnet_minutes",
+    "zh": "网内分钟",
+    "en": "On-net minutes",
+    "class": "risk",
+    "group": "usage",
+    "unit": "minutes",
+}
+
+
+def test_one_entry_makes_a_further_usage_column_several_factors():
+    made = library(metrics=[METRIC])
+    assert made.names == tuple(
+        f"onnet_minutes_{name}" for name in ("level", "mean_3m", "change_3m", "difference_1m")
+    )
+    assert [factor.unit for factor in made.factors] == ["minutes", "minutes", "ratio", "minutes"]
+    assert made.factors[2].expression == "change(onnet_minutes, 3)"
+    assert made.factors[2].zh == "网内分钟较前三月均值变化"
+
+
+def test_a_metric_may_choose_its_transforms():
+    made = library(ENTRY, metrics=[METRIC | {"transforms": ["falls", "zeros_6m", "spread_6m"]}])
+    assert made.names == (
+        "new_factor",
+        "onnet_minutes_falls",
+        "onnet_minutes_zeros_6m",
+        "onnet_minutes_spread_6m",
+    )
+
+
+def test_a_wrong_metric_is_told_by_name():
+    with pytest.raises(
+        ConfigError, match=r"factors.yaml, metric 'onnet_minutes': transforms: .*no transform 'cube'"
+    ):
+        library(metrics=[METRIC | {"transforms": ["cube"]}])
+    with pytest.raises(ConfigError, match=r"factor 'onnet_minutes_level': group 'moon' is not among"):
+        library(metrics=[METRIC | {"group": "moon"}])
+
+
+def test_a_metric_sources_does_not_declare_is_refused(config):
+    with pytest.raises(ConfigError, match="usage_months has no column 'onnet_minutes'"):
+        check_metrics(library(metrics=[METRIC]), config.sources.feeds["usage_months"].columns)

@@ -1,6 +1,7 @@
-"""Commands of the model: `evaluate` judges it on any flat table and prints JSON.
+"""Commands of the model, each printing JSON: `evaluate` on any flat table, `compare` with scikit-learn.
 
 python -m include.stages.training evaluate --csv FILE --label COL [--positive VALUE] [--drop COLS]
+python -m include.stages.training compare --lake DIR --month YYYY-MM
 """
 
 import argparse
@@ -34,6 +35,11 @@ def _parser() -> argparse.ArgumentParser:
     evaluate.add_argument("--drop", default="", help="columns not to learn from, with commas between")
     evaluate.add_argument("--threads", type=int, help="of the fit; by default as the rows need")
     evaluate.set_defaults(command=_evaluate)
+    compare = commands.add_parser("compare", help="beside scikit-learn's trees on the raw columns")
+    compare.add_argument("--lake", required=True, help="with the factors and the churn of the month")
+    compare.add_argument("--month", required=True, help="YYYY-MM, a labelled month")
+    compare.add_argument("--threads", type=int, help="of the fit; by default as the rows need")
+    compare.set_defaults(command=_compare)
     return parser
 
 
@@ -43,6 +49,14 @@ def _evaluate(asked: argparse.Namespace) -> dict[str, Any]:
 
     drop = [name.strip() for name in asked.drop.split(",") if name.strip()]
     return evaluate(read_table(asked.csv, asked.label, asked.positive, drop), asked.threads)
+
+
+def _compare(asked: argparse.Namespace) -> dict[str, Any]:
+    from include.domain.months import parse_month
+    from include.lake import Lake
+    from include.stages.training.comparison import compare
+
+    return compare(Lake(asked.lake), parse_month(asked.month), nthread=asked.threads)
 
 
 if __name__ == "__main__":
