@@ -18,10 +18,10 @@ Interval = tuple[float, float]
 
 
 def intervals(
-    probabilities: Floats, has_churned: Floats, weights: Floats, draws: int = DRAWS
+    probabilities: Floats, has_churned: Floats, weights: Floats, ranked_by: Floats, draws: int = DRAWS
 ) -> dict[str, Interval | None]:
     """95 % intervals of auc, pr_auc, top_decile_lift and brier over resampled people (Efron 1979)."""
-    ranking, missed = Ranking.of(probabilities), (probabilities - has_churned) ** 2
+    ranking, missed = Ranking.of(ranked_by), (probabilities - has_churned) ** 2
     figures: dict[str, Callable[[Floats], float | None]] = {
         "auc": lambda w: ranking.auc(has_churned, w),
         "pr_auc": lambda w: ranking.average_precision(has_churned, w),

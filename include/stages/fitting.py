@@ -100,9 +100,10 @@ class Fitted:
 
 @dataclass(frozen=True)
 class Chosen:
-    """The kind with the lower log loss, its probabilities out of sample, and every kind's log loss."""
+    """The kind with the lower log loss, its scores out of sample, and every kind's log loss."""
 
     kind: str
+    margins: Floats
     probabilities: Floats
     losses: Mapping[str, float]
 
@@ -162,7 +163,7 @@ def choose(margins_of: Mapping[str, Floats], has_churned: Floats, weights: Float
     }
     losses = {kind: quality.log_loss(found, has_churned, weights) for kind, found in crossed.items()}
     kind = min(losses, key=losses.__getitem__)
-    return Chosen(kind, crossed[kind], losses)
+    return Chosen(kind, margins_of[kind], crossed[kind], losses)
 
 
 def out_of_fold_margins(values: Matrix, fold: Folds, boosters: Sequence[Any]) -> Floats:
@@ -176,11 +177,11 @@ def out_of_fold_margins(values: Matrix, fold: Folds, boosters: Sequence[Any]) ->
 def figures(lake: Lake, plan: Plan, fitted: Fitted) -> dict[str, Any]:
     """Out-of-sample figures of the judged months; auc_early is of what was known a month earlier."""
     judged = fitted.judged
-    found = quality.figures(*_arrays(judged, "probability"))
+    found = quality.figures(*_arrays(judged, "probability"), judged["margin"].to_numpy())
     active = judged.filter(pl.col("is_active"))
     return {
         "auc_all": found.pop("auc"),
-        "auc_active": quality.auc(*_arrays(active, "probability")),
+        "auc_active": quality.auc(*_arrays(active, "margin")),
         "auc_early": _auc_early(lake, plan, fitted),
         **found,
     }

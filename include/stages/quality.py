@@ -65,14 +65,20 @@ def auc(scores: Floats, has_churned: Floats, weights: Floats) -> float | None:
     return Ranking.of(scores).auc(has_churned, weights)
 
 
-def figures(probabilities: Floats, has_churned: Floats, weights: Floats) -> Figures:
-    """auc, pr_auc, brier, log_loss, top_decile_lift, base_rate, n, churners; None where undefined."""
+def figures(
+    probabilities: Floats, has_churned: Floats, weights: Floats, ranked_by: Floats | None = None
+) -> Figures:
+    """auc, pr_auc, brier, log_loss, top_decile_lift, base_rate, n, churners; None where undefined.
+
+    `ranked_by`: scores to rank by instead, where the probabilities come from calibrations that differ by
+    fold. The model that serves has one, which changes no rank.
+    """
     counted = weights > 0
     p, y, w = probabilities[counted], has_churned[counted], weights[counted]
     total, churned = float(w.sum()), float(w @ y)
     if total == 0:
         return {"n": 0, "churners": 0, **dict.fromkeys(_UNDEFINED)}
-    ranking = Ranking.of(p)
+    ranking = Ranking.of(p if ranked_by is None else ranked_by[counted])
     return {
         "auc": ranking.auc(y, w),
         "pr_auc": ranking.average_precision(y, w),

@@ -29,7 +29,7 @@ from include.stages.training.card import card_of
 WINDOW_MONTHS = 6
 CLUSTERS = ("under_6", "6_to_12", "over_12")
 #: Raised when the recipe changes in a way the parameters do not show.
-RECIPE = 2
+RECIPE = 3
 
 
 @dataclass(frozen=True)

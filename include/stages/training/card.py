@@ -60,7 +60,9 @@ def _by_segment(judged: pl.DataFrame) -> Iterator[dict[str, Any]]:
 
 
 def _figures_of(segment: str, name: object, rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
-    figures = quality.figures(*(rows[each].to_numpy() for each in ("probability", "has_churned", "weight")))
+    figures = quality.figures(
+        *(rows[each].to_numpy() for each in ("probability", "has_churned", "weight", "margin"))
+    )
     told = {"segment": segment, "value": str(name).lower() if isinstance(name, bool) else name}
     if (figures["churners"] or 0) < CHURNERS_PER_SEGMENT:
         figures = {each: figures[each] for each in ("n", "churners", "base_rate")}

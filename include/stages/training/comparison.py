@@ -31,7 +31,7 @@ def compare(lake: Lake, month: str, horizon: int = 1, nthread: int | None = None
     labelled = LabelledMonth(month, labels.leavers(lake, month, horizon), pl.DataFrame(schema=_NO_WEIGHTS))
     plan = Plan((labelled,), (labelled,), (labelled,), examples.common_factors(lake, [month]), 1.0, nthread)
     fitted = fitting.fit(lake, plan)
-    views = _views(lake, month, fitted.judged.rename({"probability": "loop"}))
+    views = _views(lake, month, fitted.judged.rename({"margin": "loop"}))
     early = fitting.early_scores(lake, plan, fitted.kind)
     if early is not None:
         before = early.rename({"margin": "loop"})

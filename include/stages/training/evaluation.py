@@ -8,6 +8,7 @@ from include.domain.errors import BadInput
 from include.stages import bootstrap, fitting, quality
 from include.stages.calibration import Floats
 from include.stages.examples import FOLDS, Examples
+from include.stages.fitting import Chosen
 from include.stages.training.table import Table
 
 
@@ -41,16 +42,16 @@ def evaluate(table: Table, nthread: int | None = None) -> dict[str, Any]:
         "folds": FOLDS,
         "kind": chosen.kind,
         "log_loss_of_candidates": dict(chosen.losses),
-        **_with_intervals(chosen.probabilities, table.has_churned, weights),
+        **_with_intervals(chosen, table.has_churned, weights),
     }
 
 
-def _with_intervals(probabilities: Floats, has_churned: Floats, weights: Floats) -> dict[str, Any]:
-    figures = quality.figures(probabilities, has_churned, weights)
-    bounds = bootstrap.intervals(probabilities, has_churned, weights)
+def _with_intervals(chosen: Chosen, has_churned: Floats, weights: Floats) -> dict[str, Any]:
+    judged = (chosen.probabilities, has_churned, weights, chosen.margins)
+    figures, bounds = quality.figures(*judged), bootstrap.intervals(*judged)
     found: dict[str, Any] = {"base_rate": figures["base_rate"]}
     for name, bound in bounds.items():
         low, high = bound or (None, None)
         found[name] = {"value": figures[name], "low": low, "high": high}
-    found["calibration_error"] = quality.calibration_error(probabilities, has_churned, weights)
+    found["calibration_error"] = quality.calibration_error(chosen.probabilities, has_churned, weights)
     return found
