@@ -92,7 +92,9 @@ def test_human_reasons_and_the_base_sum_to_the_margin_of_the_score(
     training.train(
         db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-08", as_of=AS_OF, now=AS_OF, nthread=1
     )
-    champions = prediction.champions(db=db, lake=lake, config=config, month="2026-08", as_of=AS_OF)
+    champions = prediction.champions(
+        db=db, lake=lake, config=config, month="2026-08", as_of=AS_OF, campaign=CAMPAIGN
+    )
     people = lake.scan("factors", "2026-08").collect().head(50)
     found = prediction.reasons(
         lake=lake, config=config, month="2026-08", champions=champions,
