@@ -1,7 +1,6 @@
-"""The factor catalogue: docs/factor-catalogue.md, made from factors.yaml and, with a lake, a month's values.
+"""The factor catalogue: docs/factor-catalogue.md, made from factors.yaml and a month's values in a lake.
 
-python -m include.config.catalogue > docs/factor-catalogue.md
-python -m include.config.catalogue --lake DIR --month YYYY-MM
+python -m include.config.catalogue --lake DIR --month YYYY-MM > docs/factor-catalogue.md
 """
 
 import argparse
@@ -16,65 +15,97 @@ from include.config.reading import read_text, read_yaml
 
 _HEAD = """# Factor catalogue
 
-Made by `python -m include.config.catalogue` from `include/config/factors.yaml`; do not edit it. With
-`--lake` and `--month` every table also tells how many subscribers have the factor and how it is distributed.
+Made by `python -m include.config.catalogue` from `include/config/factors.yaml`; do not edit it. How to add a
+factor stands at the head of that file. Class `risk` warns of leaving, class `value` tells of growth.
 """
+_DISTRIBUTION = """
+## A month's values
+
+Coverage is the share of subscribers for whom the factor is known. This is {month} of a simulated province,
+made again (with folders and a database of your own) by
+
+```
+python -m include.simulator --subscribers 20000 --months 8 --seed 2026 --last-month 2026-09 --out OUT
+python -m include.loop --landing OUT/landing --lake LAKE --db URL --month 2026-09 --until features
+python -m include.config.catalogue --lake LAKE --month 2026-09
+```
+
+| factor | coverage | 5 % | median | 95 % | zero |
+|---|---|---|---|---|---|"""
 _PERCENTILES = (0.05, 0.5, 0.95)
 
 Values = Mapping[str, tuple[float, ...]]
 
 
-def catalogue(library: Factors, values: Values | None = None) -> str:
-    """The page; `values` are coverage and percentiles (5, 50, 95 %) by factor."""
-    return "\n".join(_lines(library, values))
+def definitions(library: Factors) -> str:
+    """The first part of the page: reasons, groups and every factor, from the library alone."""
+    return "\n".join(_lines(library)) + "\n"
+
+
+def distribution(values: Values, month: str) -> str:
+    """The second part: coverage, percentiles (5, 50, 95 %) and share of zeros of every factor in a month."""
+    rows = [f"| {name} | {' | '.join(_told(told))} |" for name, told in values.items()]
+    return "\n".join([_DISTRIBUTION.format(month=month), *rows]) + "\n"
 
 
 def values_of(lake: str, month: str) -> Values:
-    """Coverage (share not null) and percentiles of every factor of a month in the lake."""
+    """Coverage (share not null), percentiles and share of zeros of every factor of a month in the lake."""
     from include.lake import Lake
 
     table = Lake(lake)
-    names = table.manifest("factors", month).facts["factors"]
-    found = {}
-    for name in names:
-        column = table.scan("factors", month).select(pl.col(name).cast(pl.Float64)).collect().to_series()
-        known = column.drop_nulls()
-        spread = [known.quantile(share, "nearest") for share in _PERCENTILES] if len(known) else []
-        found[name] = (len(known) / max(len(column), 1), *(each for each in spread if each is not None))
-    return found
+    factors = table.manifest("factors", month).facts["factors"]
+    return {
+        name: _values(table.scan("factors", month).select(pl.col(name).cast(pl.Float64))) for name in factors
+    }
 
 
-def _lines(library: Factors, values: Values | None) -> Iterator[str]:
+def _values(column: pl.LazyFrame) -> tuple[float, ...]:
+    values = column.collect().to_series()
+    known = values.filter(values.is_finite())
+    if not len(known):
+        return (0.0,)
+    spread = [known.quantile(share, "nearest") for share in _PERCENTILES]
+    zeros = float((known == 0).sum()) / len(known)
+    return (len(known) / len(values), *(each for each in spread if each is not None), zeros)
+
+
+def _lines(library: Factors) -> Iterator[str]:
     yield _HEAD
     yield f"{len(library.factors)} factors in {len(library.groups)} groups.\n"
+    yield from _reasons(library)
+    for name, group in library.groups.items():
+        yield f"\n## {group.en} · {group.zh}\n"
+        yield "| factor | Chinese | English | class | unit | reason | expression |"
+        yield "|---|---|---|---|---|---|---|"
+        for factor in library.factors:
+            if factor.group == name:
+                yield _row(factor, library.reason_of[factor.name])
+
+
+def _reasons(library: Factors) -> Iterator[str]:
     yield "## Reasons\n"
-    yield "| reason | Chinese | English | factors |"
-    yield "|---|---|---|---|"
+    yield "A symptom comes with leaving but does not explain it. What it adds goes to the causes that share it, by"
+    yield "the evidence for each: the sum of the expressions, each from 0 up, and a point per rule that names it.\n"
+    yield "| reason | Chinese | English | factors | evidence, or causes that share it |"
+    yield "|---|---|---|---|---|"
     for name, reason in library.reasons.items():
         count = list(library.reason_of.values()).count(name)
         kind = " (symptom)" if reason.symptom else ""
-        yield f"| {name} | {reason.zh} | {reason.en}{kind} | {count} |"
-    for name, group in library.groups.items():
-        yield f"\n## {group.en} · {group.zh}\n"
-        more = " | coverage | 5 % | median | 95 %" if values is not None else ""
-        yield f"| factor | Chinese | English | class | unit | reason | expression{more} |"
-        yield "|---|---|---|---|---|---|---" + ("|---|---|---|---" if more else "") + "|"
-        for factor in library.factors:
-            if factor.group == name:
-                yield _row(factor, library.reason_of[factor.name], values)
+        signs = " + ".join(f"`{text}`" for text in reason.evidence) or ", ".join(reason.shared_by)
+        yield f"| {name} | {reason.zh} | {reason.en}{kind} | {count} | {signs} |"
 
 
-def _row(factor: Factor, reason: str, values: Values | None) -> str:
+def _row(factor: Factor, reason: str) -> str:
     expression = f"`{factor.expression}`".replace("|", "\\|")
     cells = [factor.name, factor.zh, factor.en, factor.kind, factor.unit, reason, expression]
-    if values is not None:
-        cells += _told(values.get(factor.name, (0.0,)))
     return f"| {' | '.join(cells)} |"
 
 
 def _told(value: tuple[float, ...]) -> list[str]:
-    told = [f"{value[0]:.0%}", *(f"{each:.4g}" for each in value[1:])]
-    return told + [""] * (1 + len(_PERCENTILES) - len(told))
+    if len(value) == 1:
+        return [f"{value[0]:.0%}", "", "", "", ""]
+    coverage, *spread, zeros = value
+    return [f"{coverage:.0%}", *(f"{each:.4g}" for each in spread), f"{zeros:.0%}"]
 
 
 def main(words: list[str] | None = None) -> int:
@@ -89,8 +120,9 @@ def main(words: list[str] | None = None) -> int:
         parser.error("give --lake and --month together")
     path = Path(config_folder()) / "factors.yaml"
     library = parse(read_yaml(read_text(path), path.name), path.name)
-    values = values_of(asked.lake, asked.month) if asked.lake else None
-    sys.stdout.write(catalogue(library, values) + "\n")
+    sys.stdout.write(definitions(library))
+    if asked.lake:
+        sys.stdout.write(distribution(values_of(asked.lake, asked.month), asked.month))
     return 0
 
 

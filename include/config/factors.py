@@ -6,10 +6,11 @@ from functools import cached_property
 from typing import Annotated, Any, Literal
 
 import polars as pl
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
 from include.config.reading import Entry, validated
 from include.domain.errors import ConfigError
+from include.expressions import compile_row
 from include.expressions.grammar import EVENT, MONTHLY, ROW, Expression
 from include.expressions.grammar import parse as parse_expression
 from include.expressions.windows import AGE, DAYS, FACTOR_FUNCTIONS, MONTHS_BACK, FactorCompiler
@@ -46,6 +47,10 @@ EVENTS: Mapping[str, Mapping[str, pl.DataType]] = {
         **dict.fromkeys(("repair_hours", "open_hours"), pl.Float64()),
     },
     "subscriber_changes": {"kind": pl.String()},
+    "market_events": {
+        **dict.fromkeys(("kind", "operator_code", "text"), pl.String()),
+        "value": pl.Float64(),
+    },
 }
 
 #: The reason of factors that speak of none.
@@ -63,9 +68,28 @@ class Label(Entry):
 
 
 class Reason(Label):
-    """A human reason to leave; a symptom accompanies leaving but does not explain it."""
+    """A human reason to leave; a symptom accompanies leaving but does not explain it.
+
+    evidence: expressions over factors; what they add up to, each at least 0, speaks for this cause.
+    shared_by: causes a symptom may come from; what it adds to the risk is theirs, by their evidence.
+    """
 
     symptom: bool = False
+    evidence: tuple[Text, ...] = ()
+    shared_by: tuple[Name, ...] = ()
+
+    @cached_property
+    def signs(self) -> tuple[Expression, ...]:
+        """The checked expressions of the evidence."""
+        return tuple(parse_expression(text) for text in self.evidence)
+
+    @model_validator(mode="after")
+    def _fits_its_kind(self) -> "Reason":
+        if self.evidence and self.symptom:
+            raise ValueError("a symptom has no evidence of its own; name the causes under shared_by")
+        if self.shared_by and not self.symptom:
+            raise ValueError("only a symptom can be shared by causes; say symptom: true")
+        return self
 
 
 class Group(Label):
@@ -153,6 +177,19 @@ class Metric(Entry):
         }
 
 
+class Drift(Entry):
+    """From which population stability index on a factor or score is watched, and counts as shifted."""
+
+    watch: Annotated[float, Field(gt=0)] = 0.1
+    warn: Annotated[float, Field(gt=0)] = 0.25
+
+    @model_validator(mode="after")
+    def _watched_before_it_warns(self) -> "Drift":
+        if self.warn < self.watch:
+            raise ValueError(f"warn {self.warn} lies below watch {self.watch}")
+        return self
+
+
 class Factors(Entry):
     """The library: word lists for text search, human reasons, groups, and the factors in file order."""
 
@@ -160,11 +197,17 @@ class Factors(Entry):
     reasons: dict[str, Reason] = Field(default_factory=dict)
     groups: dict[str, Group]
     factors: tuple[Factor, ...]
+    drift: Drift = Drift()
 
     @property
     def names(self) -> tuple[str, ...]:
         """The factors' names in the order of the file."""
         return tuple(factor.name for factor in self.factors)
+
+    @property
+    def causes(self) -> tuple[str, ...]:
+        """The reasons that explain leaving, in the order of the file."""
+        return tuple(name for name, reason in self.reasons.items() if not reason.symptom)
 
     @cached_property
     def reason_of(self) -> Mapping[str, str]:
@@ -205,10 +248,32 @@ def _check_reasons(library: Factors, file: str) -> None:
     """Refuse a reason that has no words."""
     given = [(f"group '{name}'", group.reason) for name, group in library.groups.items()]
     given += [(f"factor '{factor.name}'", factor.reason) for factor in library.factors]
-    for where, reason in given:
-        if reason is not None and reason not in library.reasons:
+    for where, wanted in given:
+        if wanted is not None and wanted not in library.reasons:
             known = ", ".join(library.reasons) or "none"
-            raise ConfigError(f"{file}, {where}: there is no reason '{reason}'; there are: {known}.")
+            raise ConfigError(f"{file}, {where}: there is no reason '{wanted}'; there are: {known}.")
+    for name, reason in library.reasons.items():
+        try:
+            _try_reason(reason, library)
+        except ConfigError as error:
+            raise ConfigError(f"{file}, reason '{name}': {error}") from error
+
+
+def _try_reason(reason: Reason, library: Factors) -> None:
+    """The causes a symptom is shared by exist, and the evidence of a cause can be computed."""
+    if wrong := set(reason.shared_by) - set(library.causes):
+        raise ConfigError(
+            f"'{min(wrong)}' under shared_by is not a cause; causes are {', '.join(library.causes)}."
+        )
+    for sign in reason.signs:
+        if unknown := sign.needs(ROW) - set(library.names):
+            raise ConfigError(f"'{sign.text}' names '{min(unknown)}', which is not a factor.")
+        nobody = pl.DataFrame(schema=dict.fromkeys(sign.needs(ROW), pl.Float64()))
+        try:
+            nobody.select(compile_row(sign).cast(pl.Float64).alias("sign"))
+        except pl.exceptions.PolarsError as error:
+            cause = str(error).splitlines()[0]
+            raise ConfigError(f"'{sign.text}' cannot be computed: {cause}") from error
 
 
 def check_metrics(library: Factors, metrics: Collection[str], file: str = "factors.yaml") -> None:
@@ -257,7 +322,7 @@ def _try(factor: Factor, library: Factors) -> None:
         value = compiler.compile(factor.parsed)
         for feed, aggregates in compiler.aggregates.items():
             frame = frame.join(_no_events(feed, aggregates), on="subscriber_id", how="left")
-        frame.select(value)
+        frame.with_columns(metric.alias(column) for column, metric in compiler.peers.items()).select(value)
     except pl.exceptions.PolarsError as error:
         raise ConfigError(
             f"'{factor.expression}' cannot be computed: {str(error).splitlines()[0]}"

@@ -12,7 +12,7 @@ import polars as pl
 from include.config import Config
 from include.domain.months import shift
 from include.lake import Lake
-from include.stages.reasons import grouped
+from include.stages.reasons import evidence_for, grouped
 
 HISTORY = 6
 TOP = 10
@@ -41,12 +41,14 @@ def evidence_of(
     """Canonical JSON evidence by subscriber_id for the rows of `warnings` (as dispatch reads them).
 
     `reasons`: all factors of each subscriber, top first; the first ten are told one by one, all of them
-    summed by human reason.
+    summed by human reason, symptoms by the evidence for each cause.
 
     The same inputs give the same bytes: no clock, no run id, numbers to six significant digits.
     """
     wanted = [row["subscriber_id"] for row in warnings]
-    profiles = _by_subscriber(lake.scan("factors", month), wanted)
+    people = _rows_of(lake.scan("factors", month), wanted)
+    profiles = {row["subscriber_id"]: row for row in people.iter_rows(named=True)}
+    signs = evidence_for(people, {row["subscriber_id"]: row["rule_hits"] for row in warnings}, config)
     named = lake.manifest("factors", month).facts["factors"]
     series = _series(lake, month, wanted)
     found = {}
@@ -61,7 +63,7 @@ def evidence_of(
                 "score": _score(row),
                 "rules": _rules(row["rule_hits"], config),
                 "reasons": [_named_reason(each, config) for each in reasons.get(subscriber, [])[:TOP]],
-                "human_reasons": grouped(reasons.get(subscriber, []), config.factors),
+                "human_reasons": grouped(reasons.get(subscriber, []), config.factors, signs.get(subscriber)),
                 "factors": {name: profile[name] for name in named if profile.get(name) is not None},
                 "history": {"months": _months(month), **series.get(subscriber, {})},
             }
@@ -111,9 +113,12 @@ def _series(lake: Lake, month: str, wanted: list[str]) -> dict[str, dict[str, li
 
 
 def _by_subscriber(rows: pl.LazyFrame, wanted: list[str]) -> dict[str, dict[str, Any]]:
+    return {row["subscriber_id"]: row for row in _rows_of(rows, wanted).iter_rows(named=True)}
+
+
+def _rows_of(rows: pl.LazyFrame, wanted: list[str]) -> pl.DataFrame:
     ids = pl.LazyFrame({"subscriber_id": wanted}, schema={"subscriber_id": pl.String})
-    frame = rows.join(ids, on="subscriber_id", how="semi").collect(engine="streaming")
-    return {row["subscriber_id"]: row for row in frame.iter_rows(named=True)}
+    return rows.join(ids, on="subscriber_id", how="semi").collect(engine="streaming")
 
 
 def _canonical(evidence: dict[str, Any]) -> str:
