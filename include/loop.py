@@ -25,7 +25,7 @@ from include.config import Config, load_config
 from include.domain.errors import BadInput, LoopError
 from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
-from include.stages import collection, dispatch, features, follow_up, grading, prediction, training
+from include.stages import collection, dispatch, drift, features, follow_up, grading, prediction, training
 
 Result = dict[str, Any]
 
@@ -123,6 +123,13 @@ def _prediction(loop: Loop, cycle: cycles.Cycle) -> Result:
     )
 
 
+def _drift(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return drift.measure(
+        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
+        month=loop.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
+    )  # fmt: skip
+
+
 def _grading(loop: Loop, cycle: cycles.Cycle) -> Result:
     return grading.grade(
         db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
@@ -150,6 +157,7 @@ STAGES: dict[str, Callable[[Loop, cycles.Cycle], Result]] = {
     "features": _features,
     "training": _training,
     "prediction": _prediction,
+    "drift": _drift,
     "grading": _grading,
     "dispatch": _dispatch,
     "follow_up": _follow_up,

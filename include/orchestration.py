@@ -29,6 +29,9 @@ if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
 #: Told while a labelled month awaits training: what really happened to its subscribers is known.
 LABELS = Asset("labels", uri="churn://labels", group="churn")
 
+#: Told when a month's factors were measured: how far they moved, and which tell most about churn.
+FACTORS = Asset("factors", uri="churn://factors", group="churn")
+
 #: No retry cures these; a person does. NotReady may cure itself while the retries wait.
 _INCURABLE = (BadInput, ConfigError, Refused)
 _REASON_LENGTH = 600
@@ -250,6 +253,14 @@ def announce_labels(result: Mapping[str, Any], outlet_events: Any) -> None:
     if not result["untaught"]:
         raise AirflowSkipException("Every labelled month has been trained on.")
     outlet_events[LABELS].extra = {"months": result["untaught"]}
+
+
+def announce_drift(result: Mapping[str, Any], outlet_events: Any) -> None:
+    """Show the drift figures as metadata of the asset `factors`; one warning when something has shifted."""
+    shown = ("month", "baseline_month", "score_psi", "largest", "shifted", "watch", "ranked_on", "strongest")
+    outlet_events[FACTORS].extra = {name: result[name] for name in shown}
+    if result["shifted"]:
+        _log.warning("drift: %s", result["message"])
 
 
 def train_newest() -> dict[str, Any]:

@@ -13,6 +13,7 @@ STAGES = (
     "features",
     "training",
     "prediction",
+    "drift",
     "grading",
     "dispatch",
     "release",

@@ -20,6 +20,7 @@ import polars as pl
 
 from include.local.postgres import Server
 from include.local.progress import tell
+from include.loop import STAGES
 from include.settings import ROOT
 
 _MONTHS = 7
@@ -40,7 +41,7 @@ def bench(subscribers: int, folder: Path) -> Iterator[str]:
         landing, lake = str(province / "landing"), str(folder / "lake")
         where = ["--landing", landing, "--lake", lake, "--db", server.url("postgres"), "--month", _LAST]
         # one process a stage: peak memory is the stage's own
-        for stage in ("collection", "features", "training", "prediction", "grading", "dispatch", "follow_up"):
+        for stage in STAGES:
             train = ["--train"] if stage == "training" else []
             told = _run("include.loop", *where, "--now", _NOW, "--from", stage, "--until", stage, *train)
             yield _line(json.loads(told.splitlines()[-1]))

@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from include import cycles
 from include.config import Config
-from include.config.rules import Rule
+from include.config.rules import Rule, Rules
 from include.database import copy_rows, lock
 from include.domain.errors import NotReady
 from include.domain.grading import GRADES, HIGH, INDEPENDENT_HITS, LOW, MID, TIERS, Limits, high_places
@@ -98,19 +98,31 @@ def _own_scores(lake: Lake, month: str, as_of: datetime, revision: int) -> Manif
 
 def active_rules(config: Config, month: str, factors: Manifest) -> ActiveRules:
     """The rules in force whose factors exist for the month, and the reason for each of the others."""
-    there, left_out = set(factors.facts["factors"]), factors.facts["left_out"]
     hits, inactive = [], {}
     for rule in config.rules.rules:
-        needed = config.rules.factors_of(rule)
-        missing = needed - there
         if not rule.is_valid_in(month):
             inactive[rule.name] = f"not in force in {month}"
-        elif missing and (rule.needs == "all" or missing == needed):
-            name = min(missing)
-            inactive[rule.name] = f"factor {name} is left out: {left_out.get(name, 'not in factors.yaml')}"
+        elif why := why_inactive(rule, config.rules, factors):
+            inactive[rule.name] = why
         else:
-            hits.append((rule, config.rules.compile(rule, missing).fill_null(False)))
+            hits.append((rule, hit_of(rule, config.rules, factors)))
     return ActiveRules(tuple(hits), inactive)
+
+
+def why_inactive(rule: Rule, rules: Rules, factors: Manifest) -> str:
+    """Which factor a rule cannot do without is left out, and why; empty when it can be judged."""
+    needed = rules.factors_of(rule)
+    missing = needed - set(factors.facts["factors"])
+    if not missing or (rule.needs == "any" and missing != needed):
+        return ""
+    name = min(missing)
+    return f"factor {name} is left out: {factors.facts['left_out'].get(name, 'not in factors.yaml')}"
+
+
+def hit_of(rule: Rule, rules: Rules, factors: Manifest) -> pl.Expr:
+    """Whether the rule fires, over the factors rows of a month; what is unknown does not."""
+    missing = rules.factors_of(rule) - set(factors.facts["factors"])
+    return rules.compile(rule, missing).fill_null(False)
 
 
 def limits_of(config: Config, scores: Manifest) -> Limits:
@@ -188,18 +200,24 @@ def _with_hits(lake: Lake, scores: Manifest, month: str, rules: ActiveRules) -> 
 def _shard_with_hits(
     lake: Lake, scores: Manifest, month: str, shard: int, rules: ActiveRules
 ) -> pl.DataFrame:
+    hits = hits_of(lake.scan("factors", month, shard), rules).with_columns(
+        pl.lit(shard, pl.UInt32).alias("shard")
+    )
+    return lake.scan(scores.table, month, shard).join(hits, on="subscriber_id").collect(engine="streaming")
+
+
+def hits_of(people: pl.LazyFrame, rules: ActiveRules) -> pl.LazyFrame:
+    """Whom of the factors rows `people` which rules hit: what grading needs besides the score."""
     named: list[pl.Expr] = [pl.when(hit).then(pl.lit(rule.name)) for rule, hit in rules.hits]
     points = [pl.when(hit).then(rule.points).otherwise(0.0) for rule, hit in rules.hits] or [pl.lit(0.0)]
     floors = [hit for rule, hit in rules.hits if rule.floor == HIGH] or [pl.lit(False)]
-    hits = lake.scan("factors", month, shard).select(
+    return people.select(
         "subscriber_id",
         *_FROM_FACTORS,
         pl.concat_list(*named, pl.lit(None, pl.String)).list.drop_nulls().alias("rule_hits"),
         pl.sum_horizontal(points).cast(pl.Float64).alias("rule_points"),
         pl.any_horizontal(floors).alias("has_high_floor"),
-        pl.lit(shard, pl.UInt32).alias("shard"),
     )
-    return lake.scan(scores.table, month, shard).join(hits, on="subscriber_id").collect(engine="streaming")
 
 
 def _summary(graded: pl.DataFrame, rules: ActiveRules, limits: Limits) -> dict[str, Any]:
