@@ -21,6 +21,7 @@ FOLDS = 5
 
 Folds = NDArray[np.uint8]
 
+_CALLS = ("voice_out_minutes", "voice_in_minutes")
 _WEIGHTS = {"subscriber_id": pl.String, "weight": pl.Float64}
 
 
@@ -59,6 +60,21 @@ class LabelledMonth:
             earlier = lake.scan("factors", self.seen_in, shard)
             people = earlier.join(people, on="subscriber_id", how="semi", maintain_order="left")
         return self.labelled(people)
+
+    def people_of_views(self, lake: Lake, shard: int | None = None) -> pl.LazyFrame:
+        """`people`, whose is_active says whether they had a call minute, where the operator delivers those."""
+        people = self.people(lake, shard)
+        if not lake.has("usage_months", self.seen_in):
+            return people
+        usage = lake.scan("usage_months", self.seen_in, shard)
+        minutes = [name for name in _CALLS if name in usage.collect_schema()]
+        if not minutes:
+            return people
+        called = pl.any_horizontal(pl.col(name).fill_null(0) > 0 for name in minutes).alias("is_active")
+        joined = people.drop("is_active", strict=False).join(
+            usage.select("subscriber_id", called), on="subscriber_id", how="left", maintain_order="left"
+        )
+        return joined.with_columns(pl.col("is_active").fill_null(False))
 
     def labelled(self, people: pl.LazyFrame) -> pl.LazyFrame:
         """`people` of the month with has_churned (Boolean) and weight (Float64)."""

@@ -1,66 +1,23 @@
-"""Fitting: boosted trees, judged only by people and, where there are several, by months they never saw."""
+"""Fitting: the kinds of trees judged by months, or by people, they never saw; then the one that serves."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import polars as pl
-import xgboost as xgb
 
 from include.lake import Lake
-from include.stages import quality
-from include.stages.calibration import Calibration, Floats, fit_calibration
+from include.stages import quality, trees
+from include.stages.calibration import PLATT, Calibrated, Calibration, Floats, calibrate
 from include.stages.examples import FOLDS, Examples, Folds, LabelledMonth, folds_of, read_examples
-from include.stages.models import Matrix, margins, matrix, threads
+from include.stages.models import Matrix, margins, matrix
 
-
-@dataclass(frozen=True)
-class Recipe:
-    """One way to grow trees: XGBoost parameters and rounds. Every recipe yields XGBoost's own JSON."""
-
-    parameters: Mapping[str, Any]
-    rounds: int
-
-    def told(self) -> dict[str, Any]:
-        """What the model card and the version are made of."""
-        return {**_SHARED, **self.parameters, "rounds": self.rounds}
-
-
-_SHARED: Mapping[str, Any] = {"objective": "binary:logistic", "tree_method": "hist", "seed": 20}
-#: The candidates by kind; the one with the lower log loss on the people who judge is kept.
-RECIPES: Mapping[str, Recipe] = {
-    "xgboost": Recipe(
-        {
-            "max_depth": 3,
-            "eta": 0.05,
-            "min_child_weight": 3,
-            "subsample": 0.6,
-            "colsample_bynode": 0.3,
-            "lambda": 5,
-        },
-        rounds=150,
-    ),
-    # one round of many trees side by side is a random forest; the leaves are averaged, not summed up
-    "random_forest": Recipe(
-        {
-            "max_depth": 10,
-            "eta": 1,
-            "num_parallel_tree": 120,
-            "min_child_weight": 2,
-            "subsample": 0.63,
-            "colsample_bynode": 0.2,
-            "lambda": 1,
-        },
-        rounds=1,
-    ),
-}
 #: People who stayed are sampled, and weigh more, beyond so many for each who left: more add time, not skill.
 STAYERS_PER_CHURNER = 15
 #: Below so many rows nobody is left out; more are never held in memory, whatever the province.
 ENOUGH_ROWS, MAXIMUM_ROWS = 40_000, 400_000
 
-_IDENTITY = ("subscriber_id", "cluster", "is_active")
 _SEGMENTS: Mapping[str, pl.DataType] = {"region_code": pl.String(), "value_yuan": pl.Float64()}
 _JUDGED = ("subscriber_id", "month", "cluster", "is_active", *_SEGMENTS, "has_churned", "weight", "fold")
 
@@ -69,7 +26,7 @@ _JUDGED = ("subscriber_id", "month", "cluster", "is_active", *_SEGMENTS, "has_ch
 class Plan:
     """Which months to fit on while judging, which to judge by; the final model learns from all.
 
-    cluster: the tenure cluster the months are cut down to, or "pooled".
+    cluster: the tenure cluster the months are cut down to, or "pooled"; kind: chosen before, on everybody.
     """
 
     all_months: tuple[LabelledMonth, ...]
@@ -79,6 +36,26 @@ class Plan:
     kept_share: float
     nthread: int | None
     cluster: str = "pooled"
+    kind: str | None = None
+
+    @property
+    def is_out_of_time(self) -> bool:
+        """Whether a newer month judges what older ones taught; otherwise folds of people judge one another."""
+        return not {each.month for each in self.judge} & {each.month for each in self.fit}
+
+
+@dataclass(frozen=True)
+class Chosen:
+    """The chosen kind, its scores out of sample, and every kind's log loss.
+
+    shares: of the blend's parts, where it is a candidate.
+    """
+
+    kind: str
+    margins: Floats
+    calibrated: Calibrated
+    losses: Mapping[str, float]
+    shares: Mapping[str, float]
 
 
 @dataclass(frozen=True)
@@ -86,8 +63,8 @@ class Fitted:
     """The final model, of the kind that judged best, and what was learned of it out of sample.
 
     judged: one row per person and judged month with subscriber_id, month, cluster, is_active, region_code,
-    value_yuan, has_churned, weight, fold, margin, probability; none from a model that saw the person.
-    candidates: the log loss of every kind on those rows.
+    value_yuan, has_churned, weight, fold, margin, probability; none from a model that saw the label.
+    candidates: the log loss of every kind on those rows; base_rate: weighted, of all months that taught.
     """
 
     kind: str
@@ -96,78 +73,97 @@ class Fitted:
     judged: pl.DataFrame
     candidates: Mapping[str, float]
     rows: int
+    base_rate: float
 
 
-@dataclass(frozen=True)
-class Chosen:
-    """The kind with the lower log loss, its scores out of sample, and every kind's log loss."""
-
-    kind: str
-    margins: Floats
-    probabilities: Floats
-    losses: Mapping[str, float]
+#: Per kind one booster, for months it never saw, or one a fold of people.
+Boosters = Mapping[str, Sequence[Any]]
 
 
 def fit(lake: Lake, plan: Plan) -> Fitted:
-    """Of every kind five models to judge, each without a fifth of the subscribers; then the one to serve."""
+    """Boosters to judge with, the choice between their kinds, and the final one on all months."""
     examples = read_examples(lake, plan.all_months, plan.factors, plan.kept_share)
     positions = [position for position, month in enumerate(plan.all_months) if month in plan.fit]
-    eligible = examples.taken(np.isin(examples.month, positions))
-    boosters = {kind: cross_fit(eligible, plan.factors, kind, plan.nthread) for kind in RECIPES}
+    eligible = examples.taken(np.isin(examples.month, positions)) if plan.is_out_of_time else examples
+    boosters = judging_boosters(
+        eligible, plan, trees.parts_of(plan.kind) if plan.kind else tuple(trees.RECIPES)
+    )
     judged = pl.concat([_judged(lake, plan, boosters, month) for month in plan.judge])
     chosen = choose(
-        {kind: judged[f"margin {kind}"].to_numpy() for kind in RECIPES},
+        {kind: judged[f"margin {kind}"].to_numpy() for kind in boosters},
         *(judged[name].to_numpy() for name in ("has_churned", "weight", "fold")),
     )
-    margin = pl.col(f"margin {chosen.kind}").alias("margin")
-    judged = judged.select(*_JUDGED, margin, pl.Series("probability", chosen.probabilities))
+    found = (pl.Series("margin", chosen.margins), pl.Series("probability", chosen.calibrated.probabilities))
     return Fitted(
         kind=chosen.kind,
-        booster=boost(examples, plan.factors, chosen.kind, plan.nthread),
-        calibration=fit_calibration(*_arrays(judged, "margin")),
-        judged=judged,
+        booster=final_booster(examples, plan.factors, chosen, plan.nthread),
+        calibration=chosen.calibrated.calibration,
+        judged=judged.select(*_JUDGED, *found),
         candidates=chosen.losses,
         rows=len(examples.weights),
+        base_rate=examples.base_rate,
     )
 
 
-def boost(examples: Examples, factors: tuple[str, ...], kind: str, nthread: int | None) -> Any:
-    """One booster of a kind on the examples."""
-    used = threads(len(examples.weights), nthread)
-    rows = xgb.QuantileDMatrix(
-        examples.matrix,
-        examples.has_churned,
-        weight=examples.weights,
-        feature_names=list(factors),
-        nthread=used,
-    )
-    recipe = RECIPES[kind]
-    base_rate = float(np.clip(examples.base_rate, 1e-6, 1 - 1e-6))
-    parameters = {**_SHARED, **recipe.parameters, "base_score": base_rate, "nthread": used}
-    return xgb.train(parameters, rows, num_boost_round=recipe.rounds)
+def judging_boosters(examples: Examples, plan: Plan, kinds: Collection[str]) -> Boosters:
+    """Boosters that can judge: of older months one a kind, else one a fold and kind without its people."""
+    if plan.is_out_of_time:
+        grown = [trees.grow(examples, plan.factors, kinds, plan.nthread)]
+    else:
+        grown = cross_grown(examples, plan.factors, kinds, plan.nthread)
+    return {kind: tuple(each[kind] for each in grown) for kind in kinds}
 
 
-def cross_fit(
-    examples: Examples, factors: tuple[str, ...], kind: str, nthread: int | None
-) -> tuple[Any, ...]:
-    """A booster per fold that never saw the subscribers of the fold."""
-    return tuple(
-        boost(examples.taken(examples.fold != fold), factors, kind, nthread) for fold in range(FOLDS)
-    )
+def cross_grown(
+    examples: Examples, factors: Sequence[str], kinds: Collection[str], nthread: int | None
+) -> list[dict[str, Any]]:
+    """Per fold a booster of each kind that never saw the subscribers of the fold."""
+    return [
+        trees.grow(examples.taken(examples.fold != fold), factors, kinds, nthread) for fold in range(FOLDS)
+    ]
+
+
+def final_booster(examples: Examples, factors: Sequence[str], chosen: Chosen, nthread: int | None) -> Any:
+    """The booster that serves, of the chosen kind."""
+    grown = trees.grow(examples, factors, trees.parts_of(chosen.kind), nthread)
+    return trees.blend(grown, chosen.shares) if chosen.kind == trees.BLEND else grown[chosen.kind]
 
 
 def choose(margins_of: Mapping[str, Floats], has_churned: Floats, weights: Floats, fold: Folds) -> Chosen:
-    """The kind whose calibrated probabilities have the lowest log loss; the first named of equals."""
-    crossed = {
-        kind: _crossed_probabilities(found, has_churned, weights, fold) for kind, found in margins_of.items()
+    """The blend of both kinds, unless one alone is surely better; then its calibration.
+
+    Better is a lower log loss by Platt's line, surely by more than two standard errors of the paired
+    difference: among few people the lowest loss is chance, and the mean of two kinds is the steadier.
+    """
+    shares = trees.shares_of(margins_of, weights)
+    candidates = dict(margins_of)
+    if shares:
+        candidates = {trees.BLEND: trees.blended_margins(margins_of, shares), **candidates}
+    losses = {
+        kind: quality.losses(
+            calibrate(found, has_churned, weights, fold, (PLATT,)).probabilities, has_churned
+        )
+        for kind, found in candidates.items()
     }
-    losses = {kind: quality.log_loss(found, has_churned, weights) for kind, found in crossed.items()}
-    kind = min(losses, key=losses.__getitem__)
-    return Chosen(kind, margins_of[kind], crossed[kind], losses)
+    means = {kind: float(weights @ each / weights.sum()) for kind, each in losses.items()}
+    kind, standing = min(means, key=means.__getitem__), next(iter(candidates))
+    if not _is_surely_lower(losses[kind], losses[standing], weights):
+        kind = standing
+    calibrated = calibrate(candidates[kind], has_churned, weights, fold)
+    return Chosen(kind, candidates[kind], calibrated, means, shares)
 
 
-def out_of_fold_margins(values: Matrix, fold: Folds, boosters: Sequence[Any]) -> Floats:
-    """Each row's margin by the booster that never saw its fold."""
+def _is_surely_lower(losses: Floats, others: Floats, weights: Floats) -> bool:
+    gain, total = others - losses, weights.sum()
+    mean = float(weights @ gain / total)
+    error = float(np.sqrt(weights**2 @ (gain - mean) ** 2)) / total
+    return bool(mean > 2 * error)
+
+
+def judged_margins(values: Matrix, fold: Folds, boosters: Sequence[Any]) -> Floats:
+    """Each row's margin by the booster that never saw its fold, or by the only one."""
+    if len(boosters) == 1:
+        return margins(boosters[0], values)
     found = np.empty(len(values))
     for number, booster in enumerate(boosters):
         found[fold == number] = margins(booster, values[fold == number])
@@ -182,43 +178,46 @@ def figures(lake: Lake, plan: Plan, fitted: Fitted) -> dict[str, Any]:
     return {
         "auc_all": found.pop("auc"),
         "auc_active": quality.auc(*_arrays(active, "margin")),
-        "auc_early": _auc_early(lake, plan, fitted),
+        "auc_early": None if plan.kind else _auc_early(lake, plan, fitted),
         **found,
+        "calibration_error": quality.calibration_error(*_arrays(judged, "probability")),
     }
 
 
 def early_scores(lake: Lake, plan: Plan, kind: str) -> pl.DataFrame | None:
-    """How the factors of the month before tell the newest label: its people, cross-fitted on those factors.
+    """How the factors of the month before tell the newest label, judged the same way as the model itself.
 
     None when the lake has no factors of that month; columns as `Fitted.judged`, without probability.
     """
     early = plan.judge[-1].seen_a_month_earlier()
-    if not lake.has("factors", early.seen_in):
+    taught = [
+        month for each in plan.fit if lake.has("factors", (month := each.seen_a_month_earlier()).seen_in)
+    ]
+    if not taught or not lake.has("factors", early.seen_in):
         return None
-    examples = read_examples(lake, [early], plan.factors, plan.kept_share)
+    examples = read_examples(lake, taught, plan.factors, plan.kept_share)
     if not 0 < examples.has_churned.sum() < len(examples.has_churned):
         return None
-    boosters = {kind: cross_fit(examples, plan.factors, kind, plan.nthread)}
-    return _judged(lake, plan, boosters, early).rename({f"margin {kind}": "margin"})
+    judged = _judged(lake, plan, judging_boosters(examples, plan, trees.parts_of(kind)), early)
+    found = {each: judged[f"margin {each}"].to_numpy() for each in trees.parts_of(kind)}
+    shares = trees.shares_of(found, judged["weight"].to_numpy()) or {next(iter(found)): 1.0}
+    return judged.select(*_JUDGED, pl.Series("margin", trees.blended_margins(found, shares)))
 
 
-def _judged(
-    lake: Lake, plan: Plan, boosters: Mapping[str, Sequence[Any]], month: LabelledMonth
-) -> pl.DataFrame:
+def _judged(lake: Lake, plan: Plan, boosters: Boosters, month: LabelledMonth) -> pl.DataFrame:
     shards = [
-        _judged_shard(month.people(lake, shard), month.month, boosters, plan.factors)
+        _judged_shard(month.people_of_views(lake, shard), month.month, boosters, plan.factors)
         for shard in range(lake.shards)
     ]
     return pl.concat(shards)
 
 
 def _judged_shard(
-    people: pl.LazyFrame, month: str, boosters: Mapping[str, Sequence[Any]], factors: tuple[str, ...]
+    people: pl.LazyFrame, month: str, boosters: Boosters, factors: tuple[str, ...]
 ) -> pl.DataFrame:
-    known = _known(people, factors)
-    segments = [name for name in _SEGMENTS if name in people.collect_schema() and name not in known]
-    wanted = (*_IDENTITY, "has_churned", "weight", *known, *segments)
-    rows = people.select(wanted).collect(engine="streaming")
+    there = people.collect_schema().names()
+    wanted = ("subscriber_id", "cluster", "is_active", "has_churned", "weight", *factors, *_SEGMENTS)
+    rows = people.select(name for name in dict.fromkeys(wanted) if name in there).collect(engine="streaming")
     fold, values = folds_of(rows["subscriber_id"]), matrix(rows, factors)
     return rows.select(
         "subscriber_id",
@@ -233,30 +232,15 @@ def _judged_shard(
         pl.col("weight"),
         pl.Series("fold", fold),
         *(
-            pl.Series(f"margin {kind}", out_of_fold_margins(values, fold, each), dtype=pl.Float64)
+            pl.Series(f"margin {kind}", judged_margins(values, fold, each), dtype=pl.Float64)
             for kind, each in boosters.items()
         ),
     )
 
 
-def _crossed_probabilities(margin: Floats, has_churned: Floats, weights: Floats, fold: Folds) -> Floats:
-    """Probabilities by a calibration that did not see the person either."""
-    found = np.empty(len(margin))
-    for number in range(FOLDS):
-        seen = fold != number
-        calibration = fit_calibration(margin[seen], has_churned[seen], weights[seen])
-        found[~seen] = calibration.probabilities(margin[~seen])
-    return found
-
-
 def _auc_early(lake: Lake, plan: Plan, fitted: Fitted) -> float | None:
     early = early_scores(lake, plan, fitted.kind)
     return None if early is None else quality.auc(*_arrays(early, "margin"))
-
-
-def _known(people: pl.LazyFrame, factors: tuple[str, ...]) -> list[str]:
-    present = set(people.collect_schema().names())
-    return [name for name in factors if name in present and name not in _IDENTITY]
 
 
 def _arrays(frame: pl.DataFrame, scores: str) -> tuple[Floats, Floats, Floats]:

@@ -10,17 +10,18 @@ import polars as pl
 
 from include.domain.months import first_day, shift
 from include.lake import Lake
-from include.stages import fitting
-from include.stages.fitting import Recipe
+from include.stages import trees
+from include.stages.trees import Recipe
 
 
 def quick_recipes(rounds: int) -> dict[str, Recipe]:
     """The candidates with few trees: good enough for a made-up province."""
-    boosted, forest = fitting.RECIPES["xgboost"], fitting.RECIPES["random_forest"]
-    small = {**forest.parameters, "num_parallel_tree": 10, "max_depth": 6}
+    forest = trees.RECIPES[trees.FOREST]
+    shallow = {**forest.parameters, "max_depth": 6, "min_child_weight": 2}
+    ten, once = {"num_parallel_tree": 10, "rounds": 1}, {"eta": 0.1, "rounds": rounds}
     return {
-        "xgboost": replace(boosted, rounds=rounds),
-        "random_forest": replace(forest, parameters=small),
+        trees.BOOSTED: replace(trees.RECIPES[trees.BOOSTED], few=once, many=once),
+        trees.FOREST: replace(forest, parameters=shallow, few=ten, many=ten),
     }
 
 

@@ -15,7 +15,7 @@ from include.config import Config
 from include.domain.errors import NotReady
 from include.domain.months import default_as_of
 from include.lake import Lake
-from include.stages import features, fitting, models, prediction, training
+from include.stages import features, models, prediction, training, trees
 from tests.stages.province import FACTORS, Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN
 
@@ -26,7 +26,7 @@ AS_OF = default_as_of("2026-09")
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The province publishes its factors itself, and a short fit is good enough for it."""
     monkeypatch.setattr(features, "build", lambda **_: {})
-    monkeypatch.setattr(fitting, "RECIPES", quick_recipes(30))
+    monkeypatch.setattr(trees, "RECIPES", quick_recipes(30))
 
 
 @pytest.fixture

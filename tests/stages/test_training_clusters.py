@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from include.config import Config
 from include.domain.months import default_as_of
 from include.lake import Lake
-from include.stages import champions, examples, features, fitting, models, prediction, training
+from include.stages import champions, examples, features, fitting, models, prediction, training, trees
 from tests.stages.province import FACTORS, Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN
 
@@ -23,7 +23,7 @@ AS_OF = default_as_of("2026-12")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(features, "build", lambda **_: {})
-    monkeypatch.setattr(fitting, "RECIPES", quick_recipes(40))
+    monkeypatch.setattr(trees, "RECIPES", quick_recipes(40))
 
 
 def with_clusters(config: Config, minimum: int) -> Config:
@@ -91,22 +91,41 @@ def test_training_clusters_twice_changes_nothing(db: sa.Connection, lake: Lake, 
 # ---------------------------------------------------------------- candidates
 
 
-def test_the_kind_that_tells_better_out_of_sample_is_kept() -> None:
-    random = np.random.default_rng(1)
-    happened = (random.random(4000) < 0.2).astype(float)
-    good, bad = happened + random.normal(size=4000), random.normal(size=4000)
-    fold = (np.arange(4000) % examples.FOLDS).astype(np.uint8)
-    chosen = fitting.choose({"bad": bad, "good": good}, happened, np.ones(4000), fold)
-    assert chosen.kind == "good"
-    assert chosen.losses["good"] < chosen.losses["bad"]
+def told(noise: float, seed: int, happened: np.ndarray) -> np.ndarray:
+    return happened + noise * np.random.default_rng(seed).normal(size=len(happened))
 
 
-@pytest.mark.parametrize("kind", ["xgboost", "random_forest"])
-def test_either_kind_is_kept_as_json_and_its_contributions_sum_to_the_margin(
+def choose(boosted: float, forest: float, people: int = 4000) -> fitting.Chosen:
+    """The choice where each kind tells with so much noise who left."""
+    happened = (np.random.default_rng(1).random(people) < 0.2).astype(float)
+    fold = (np.arange(people) % examples.FOLDS).astype(np.uint8)
+    found = {"xgboost": told(boosted, 2, happened), "random_forest": told(forest, 3, happened)}
+    return fitting.choose(found, happened, np.ones(people), fold)
+
+
+def test_two_kinds_that_tell_alike_are_blended() -> None:
+    chosen = choose(1.0, 1.0)
+    assert chosen.kind == "boosted_and_forest"
+    assert chosen.losses["boosted_and_forest"] < min(chosen.losses["xgboost"], chosen.losses["random_forest"])
+
+
+@pytest.mark.parametrize(("boosted", "forest", "kind"), [(0.5, 9, "xgboost"), (9, 0.5, "random_forest")])
+def test_a_kind_that_is_surely_better_serves_alone(boosted: float, forest: float, kind: str) -> None:
+    assert choose(boosted, forest).kind == kind
+
+
+def test_a_small_lead_among_few_people_is_chance() -> None:
+    chosen = choose(0.9, 1.3, people=150)
+    assert chosen.kind == "boosted_and_forest"
+
+
+@pytest.mark.parametrize("kind", ["xgboost", "random_forest", "boosted_and_forest"])
+def test_each_kind_is_kept_as_json_and_its_contributions_sum_to_the_margin(
     db: sa.Connection, lake: Lake, config: Config, monkeypatch: pytest.MonkeyPatch, kind: str
 ) -> None:
-    monkeypatch.setattr(fitting, "RECIPES", {kind: quick_recipes(40)[kind]})
+    monkeypatch.setattr(trees, "RECIPES", {each: quick_recipes(40)[each] for each in trees.parts_of(kind)})
     Province(lake, 2000, base=-2.5).live_through("2026-08")
+    monkeypatch.setattr(fitting, "_is_surely_lower", lambda *_: False)
     told = train(db, lake, config, "2026-08")
     assert told["kind"] == kind
     with db.begin():
@@ -126,7 +145,7 @@ def test_the_card_tells_window_factors_figures_by_segment_and_limits(
     card = card_of(lake, train(db, lake, config, "2026-08")["model_version"])
     assert card["months"] == card["judged_on"] == ["2026-08"]
     assert set(card["factors"]) == set(FACTORS)
-    assert set(card["log_loss_of_candidates"]) == {"xgboost", "random_forest"}
+    assert set(card["log_loss_of_candidates"]) == {"xgboost", "random_forest", "boosted_and_forest"}
     found = {(each["segment"], each["value"]): each for each in card["segments"]}
     assert {value for segment, value in found if segment == "cluster"} == {"under_6", "6_to_12", "over_12"}
     assert sum(each["n"] for (segment, _), each in found.items() if segment == "value") == 3000

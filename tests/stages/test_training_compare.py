@@ -8,11 +8,13 @@ import numpy as np
 import polars as pl
 import pytest
 import yaml
+from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
 from include import config as configuration
 from include.config import load_config
 from include.lake import Lake
-from include.stages import fitting
+from include.stages import trees
+from include.stages.training import comparison
 from include.stages.training.__main__ import main
 from tests.real_landing import with_extra_metrics
 from tests.stages.province import Province, quick_recipes
@@ -28,7 +30,7 @@ def labelled(lake: Lake) -> Lake:
         noise = pl.Series(province.random.normal(size=people.height))
         usage = people.select(
             "subscriber_id",
-            voice_out_minutes=(10 - pl.col("bill_fall") + noise).clip(0),
+            voice_out_minutes=(1 - pl.col("bill_fall") + noise).clip(0),
             bill_yuan=pl.col("complaints"),
         )
         province.publish("usage_months", month, usage)
@@ -38,10 +40,15 @@ def labelled(lake: Lake) -> Lake:
 def test_every_view_has_our_area_and_the_difference_to_each_rival(
     labelled: Lake, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(fitting, "RECIPES", quick_recipes(30))
+    monkeypatch.setattr(trees, "RECIPES", quick_recipes(30))
+    small = {
+        "hist_gradient_boosting": HistGradientBoostingClassifier(max_iter=10, random_state=0),
+        "random_forest": RandomForestClassifier(n_estimators=20, random_state=0),
+    }
+    monkeypatch.setattr(comparison, "rivals", lambda: small)
     assert main(["compare", "--lake", str(labelled.root), "--month", "2026-08", "--threads", "1"]) == 0
     told = json.loads(capsys.readouterr().out)
-    assert set(told["views"]) == {"all", "active", "calls", "early"}
+    assert set(told["views"]) == {"all", "active", "early"}
     assert told["views"]["all"]["people"] == labelled.manifest("factors", "2026-08").rows
     assert told["views"]["active"]["people"] < told["views"]["all"]["people"]
     for name, view in told["views"].items():

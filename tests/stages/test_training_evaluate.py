@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from sklearn.metrics import average_precision_score, roc_auc_score
 
-from include.stages import bootstrap, fitting, quality
+from include.stages import bootstrap, quality, trees
 from include.stages.training.__main__ import main
 from include.stages.training.table import read_table
 from tests.stages.province import quick_recipes
@@ -16,7 +16,7 @@ from tests.stages.province import quick_recipes
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(fitting, "RECIPES", quick_recipes(30))
+    monkeypatch.setattr(trees, "RECIPES", quick_recipes(30))
 
 
 @pytest.fixture
@@ -82,7 +82,8 @@ def test_a_label_of_noise_is_not_told_apart(
     path = tmp_path / "noise.csv"
     path.write_text("\n".join([lines[0], *noise]) + "\n")
     told = run(capsys, "--csv", str(path), "--label", "Churn", "--drop", "customerID")
-    assert told["auc"]["low"] < 0.5 < told["auc"]["high"]
+    assert told["auc"]["low"] < 0.5
+    assert 0.42 < told["auc"]["value"] < 0.58
 
 
 def test_equal_rows_stand_in_one_fold_so_that_no_double_gives_the_answer_away(

@@ -7,23 +7,22 @@ from all months and keeps that calibration; with one month five folds of subscri
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
-from include.database import lock
 from include.domain.months import default_as_of, shift
 from include.lake import Lake
 from include.queries import load
-from include.stages import champions, examples, fitting, labels, models
+from include.stages import champions, examples, fitting, labels, models, trees
 from include.stages.champions import POOLED
 from include.stages.examples import LabelledMonth
-from include.stages.fitting import Fitted, Plan
+from include.stages.fitting import Plan
 from include.stages.training.card import card_of
+from include.stages.training.out_of_fold import publish_out_of_fold
 
 #: At most so many of the newest labelled months teach.
 WINDOW_MONTHS = 6
@@ -72,9 +71,9 @@ def train(
             | seen
         )
     learning = Learning(db, lake, campaign, rules.training.minimum_churners, rules.horizon_months, as_of, now)
-    pooled = _learned(learning, counted, POOLED, nthread)
+    pooled = _learned(learning, _plan(learning, counted, nthread))
     enough = rules.training.minimum_cluster_churners
-    return {**pooled, "clusters": _by_cluster(learning, counted, enough, nthread)} | seen
+    return {**pooled, "clusters": _by_cluster(learning, counted, enough, pooled["kind"], nthread)} | seen
 
 
 def months_looked_at(lake: Lake, month: str, horizon: int, as_of: datetime) -> list[str]:
@@ -96,24 +95,27 @@ class Learning:
 
 
 def _by_cluster(
-    learning: Learning, counted: list[Counted], enough: int, nthread: int | None
+    learning: Learning, counted: list[Counted], enough: int, kind: str, nthread: int | None
 ) -> dict[str, dict[str, Any]]:
-    """A model per tenure cluster with churners enough; elsewhere the pooled model serves, and it says so."""
+    """A model per tenure cluster with churners enough; elsewhere the pooled model serves, and it says so.
+
+    The kind of trees is chosen once, on everybody.
+    """
     told: dict[str, dict[str, Any]] = {}
     for cluster in CLUSTERS:
         own = [_recounted(learning.lake, each.month.of_cluster(cluster)) for each in counted]
         churners = sum(each.churners for each in own)
         if churners >= enough:
-            told[cluster] = _learned(learning, own, cluster, nthread)
+            plan = _plan(learning, own, nthread)
+            told[cluster] = _learned(learning, replace(plan, cluster=cluster, kind=kind))
         else:
             reason = f"{churners} churners are too few for a model of its own: {enough} are needed."
             told[cluster] = {"trained": False, "reason": f"{reason} The pooled model serves."}
     return told
 
 
-def _learned(learning: Learning, counted: list[Counted], cluster: str, nthread: int | None) -> dict[str, Any]:
+def _learned(learning: Learning, plan: Plan) -> dict[str, Any]:
     """The result of training one model, or of the training that left it on the same data before."""
-    plan = _plan(learning.lake, counted, learning.minimum_churners, cluster, nthread)
     version = _version(learning, plan)
     return _stored(learning, version, plan) or _trained(learning, plan, version)
 
@@ -150,11 +152,11 @@ def _recounted(lake: Lake, month: LabelledMonth) -> Counted:
     return Counted(month, *examples.churners_and_stayers(lake, month))
 
 
-def _plan(lake: Lake, counted: list[Counted], minimum: int, cluster: str, nthread: int | None) -> Plan:
+def _plan(learning: Learning, counted: list[Counted], nthread: int | None) -> Plan:
     """Judge by the newest month where it and the older ones have churners enough, else by all months."""
     months = tuple(each.month for each in counted)
     older = sum(each.churners for each in counted[:-1])
-    is_out_of_time = older >= minimum and counted[-1].churners >= minimum
+    is_out_of_time = min(older, counted[-1].churners) >= learning.minimum_churners
     churners, stayers = sum(each.churners for each in counted), sum(each.stayers for each in counted)
     wanted = max(fitting.STAYERS_PER_CHURNER * churners, fitting.ENOUGH_ROWS)
     room = max(min(wanted, fitting.MAXIMUM_ROWS - churners), churners)
@@ -162,10 +164,9 @@ def _plan(lake: Lake, counted: list[Counted], minimum: int, cluster: str, nthrea
         all_months=months,
         fit=months[:-1] if is_out_of_time else months,
         judge=months[-1:] if is_out_of_time else months,
-        factors=examples.common_factors(lake, [each.month for each in months]),
+        factors=examples.common_factors(learning.lake, [each.month for each in months]),
         kept_share=min(1.0, room / max(stayers, 1)),
         nthread=nthread,
-        cluster=cluster,
     )
 
 
@@ -173,7 +174,7 @@ def _version(learning: Learning, plan: Plan) -> str:
     """The name of what training on these data with this recipe gives; the same tomorrow and elsewhere."""
     made_of = {
         "recipe": [RECIPE, learning.campaign, learning.horizon, _recipes(), plan.kept_share],
-        "cluster": plan.cluster,
+        "cluster": [plan.cluster, plan.kind],
         "months": [
             [
                 each.month,
@@ -191,7 +192,7 @@ def _version(learning: Learning, plan: Plan) -> str:
 
 
 def _recipes() -> dict[str, Any]:
-    return {kind: recipe.told() for kind, recipe in fitting.RECIPES.items()}
+    return {kind: recipe.told() for kind, recipe in trees.RECIPES.items()}
 
 
 def _stored(learning: Learning, version: str, plan: Plan) -> dict[str, Any] | None:
@@ -222,42 +223,11 @@ def _trained(learning: Learning, plan: Plan, version: str) -> dict[str, Any]:
         "window_months": card["months"],
         "sha256": models.save(lake, version, fitted.booster, fitted.calibration, card),
         "metrics": figures,
-        "base_rate": figures["base_rate"],
+        "base_rate": fitted.base_rate,
     }
-    _publish_out_of_fold(db, lake, version, plan, fitted)
+    publish_out_of_fold(db, lake, version, plan.all_months[-1].month, fitted.judged)
     settled = champions.settle(db, lake, registration, plan.all_months[-1], fitted.judged, learning.now)
     return _result(version, fitted.kind, settled.state, plan, {**figures, "comparison": settled.comparison})
-
-
-def _publish_out_of_fold(db: Connection, lake: Lake, version: str, plan: Plan, fitted: Fitted) -> None:
-    """Keep the scores of the newest month made by models that did not learn from the person, per version."""
-    month = plan.all_months[-1].month
-    scores = fitted.judged.filter(pl.col("month") == month).select(
-        "subscriber_id", "probability", pl.lit(version).alias("model_version"), "cluster"
-    )
-    shard = lake.shard_of(scores["subscriber_id"])
-    with db.begin():
-        lock(db, champions.OUT_OF_FOLD, month)
-        others = _other_versions(lake, month, version)
-        parts = []
-        for number in range(lake.shards):
-            kept = [scores.filter(shard == number)]
-            kept += [other for each in others if (other := _of_version(lake, month, each, number)).height]
-            frame = pl.concat(kept).sort("subscriber_id", "model_version")
-            parts.append(lake.write_part(champions.OUT_OF_FOLD, month, number, frame, version))
-        lake.publish(champions.OUT_OF_FOLD, month, parts, facts={"model_versions": [*others, version]})
-
-
-def _other_versions(lake: Lake, month: str, version: str) -> list[str]:
-    if not lake.has(champions.OUT_OF_FOLD, month):
-        return []
-    stored: list[str] = lake.manifest(champions.OUT_OF_FOLD, month).facts["model_versions"]
-    return [each for each in stored if each != version]
-
-
-def _of_version(lake: Lake, month: str, version: str, shard: int) -> pl.DataFrame:
-    scores = lake.scan(champions.OUT_OF_FOLD, month, shard)
-    return scores.filter(pl.col("model_version") == version).collect()
 
 
 def _result(version: str, kind: str, state: str, plan: Plan, figures: dict[str, Any]) -> dict[str, Any]:

@@ -5,7 +5,7 @@ from typing import Any
 
 import polars as pl
 
-from include.stages import fitting, quality
+from include.stages import quality, trees
 from include.stages.champions import POOLED
 from include.stages.examples import LabelledMonth
 from include.stages.fitting import Fitted, Plan
@@ -32,8 +32,9 @@ def card_of(
         "judged_on": [each.month for each in plan.judge],
         "judged_by": "older months" if len(plan.fit) < len(plan.all_months) else "folds of subscribers",
         "factors": list(plan.factors),
-        "parameters": fitting.RECIPES[fitted.kind].told(),
+        "parameters": {kind: trees.RECIPES[kind].told() for kind in trees.parts_of(fitted.kind)},
         "calibration": fitted.calibration.kind,
+        "base_rate_of_all_months": fitted.base_rate,
         "kept_share_of_stayers": plan.kept_share,
         "contacted_dropped": sum(_contacted(each) for each in plan.all_months),
         "figures": figures,

@@ -21,8 +21,8 @@ _NO_WEIGHTS = {"subscriber_id": pl.String, "weight": pl.Float64}
 def compare(lake: Lake, month: str, horizon: int = 1, nthread: int | None = None) -> dict[str, Any]:
     """Areas under the curve of `month` by view, and how far each rival lies behind (95 %, paired bootstrap).
 
-    Views: all; active (used voice or data in the month); calls (had call minutes); early (what was known a
-    month before). Factors of the month, and of the month before, must stand; contacts are not looked at.
+    Views: all; active (call minutes in the month, where they are delivered); early (what was known a month
+    before). Factors of the month, and of the month before, must stand; contacts are not looked at.
     """
     if not lake.has("factors", month):
         raise NotReady(f"The lake has no factors of {month}. Run the loop for it with --train first.")
@@ -31,21 +31,13 @@ def compare(lake: Lake, month: str, horizon: int = 1, nthread: int | None = None
     labelled = LabelledMonth(month, labels.leavers(lake, month, horizon), pl.DataFrame(schema=_NO_WEIGHTS))
     plan = Plan((labelled,), (labelled,), (labelled,), examples.common_factors(lake, [month]), 1.0, nthread)
     fitted = fitting.fit(lake, plan)
-    views = _views(lake, month, fitted.judged.rename({"margin": "loop"}))
+    people = _with_rivals(lake, fitted.judged.rename({"margin": "loop"}), month)
+    views = {"all": _view(people), "active": _view(people.filter(pl.col("is_active")))}
     early = fitting.early_scores(lake, plan, fitted.kind)
     if early is not None:
         before = early.rename({"margin": "loop"})
         views["early"] = _view(_with_rivals(lake, before, shift(month, -1)))
     return {"month": month, "kind": fitted.kind, "factors": len(plan.factors), "views": views}
-
-
-def _views(lake: Lake, month: str, judged: pl.DataFrame) -> dict[str, Any]:
-    people = _with_rivals(lake, judged, month)
-    return {
-        "all": _view(people),
-        "active": _view(people.filter(pl.col("is_active"))),
-        "calls": _view(people.join(_callers(lake, month), on="subscriber_id", how="semi")),
-    }
 
 
 def _with_rivals(lake: Lake, people: pl.DataFrame, month: str) -> pl.DataFrame:
@@ -66,24 +58,21 @@ def _raw(lake: Lake, people: pl.DataFrame, month: str) -> pl.DataFrame:
     return rows.drop("subscriber_id").collect()
 
 
-def _callers(lake: Lake, month: str) -> pl.DataFrame:
-    usage = lake.scan("usage_months", month)
-    there = set(usage.collect_schema().names()) & {"voice_out_minutes", "voice_in_minutes"}
-    minutes = [pl.col(name).fill_null(0) > 0 for name in sorted(there)]
-    return usage.filter(pl.any_horizontal(minutes or [pl.lit(False)])).select("subscriber_id").collect()
-
-
 def _rivals(raw: pl.DataFrame, people: pl.DataFrame) -> Mapping[str, pl.Series]:
     """Out-of-fold scores of scikit-learn's models on the raw columns, with the loop's folds."""
+    fold, happened = folds_of(people["subscriber_id"]), people["has_churned"].to_numpy()
+    values = raw.to_numpy()
+    return {name: pl.Series(_crossed(rival, values, happened, fold)) for name, rival in rivals().items()}
+
+
+def rivals() -> dict[str, Any]:
+    """The models of scikit-learn to compare with, as they come."""
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
-    fold, happened = folds_of(people["subscriber_id"]), people["has_churned"].to_numpy()
-    rivals = {
+    return {
         "hist_gradient_boosting": HistGradientBoostingClassifier(random_state=0),
         "random_forest": RandomForestClassifier(n_estimators=300, random_state=0),
     }
-    values = raw.to_numpy()
-    return {name: pl.Series(_crossed(rival, values, happened, fold)) for name, rival in rivals.items()}
 
 
 def _crossed(rival: Any, values: Floats, happened: Floats, fold: Folds) -> Floats:

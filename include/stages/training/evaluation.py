@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from include.domain.errors import BadInput
-from include.stages import bootstrap, fitting, quality
+from include.stages import bootstrap, fitting, quality, trees
 from include.stages.calibration import Floats
 from include.stages.examples import FOLDS, Examples
 from include.stages.fitting import Chosen
@@ -26,11 +26,10 @@ def evaluate(table: Table, nthread: int | None = None) -> dict[str, Any]:
     examples = Examples(
         table.values, table.has_churned, weights, table.fold, np.zeros(len(weights), dtype=np.uint8)
     )
+    grown = fitting.cross_grown(examples, table.factors, tuple(trees.RECIPES), nthread)
     margins = {
-        kind: fitting.out_of_fold_margins(
-            table.values, table.fold, fitting.cross_fit(examples, table.factors, kind, nthread)
-        )
-        for kind in fitting.RECIPES
+        kind: fitting.judged_margins(table.values, table.fold, [each[kind] for each in grown])
+        for kind in trees.RECIPES
     }
     chosen = fitting.choose(margins, table.has_churned, weights, table.fold)
     return {
@@ -47,11 +46,12 @@ def evaluate(table: Table, nthread: int | None = None) -> dict[str, Any]:
 
 
 def _with_intervals(chosen: Chosen, has_churned: Floats, weights: Floats) -> dict[str, Any]:
-    judged = (chosen.probabilities, has_churned, weights, chosen.margins)
+    probabilities = chosen.calibrated.probabilities
+    judged = (probabilities, has_churned, weights, chosen.margins)
     figures, bounds = quality.figures(*judged), bootstrap.intervals(*judged)
     found: dict[str, Any] = {"base_rate": figures["base_rate"]}
     for name, bound in bounds.items():
         low, high = bound or (None, None)
         found[name] = {"value": figures[name], "low": low, "high": high}
-    found["calibration_error"] = quality.calibration_error(chosen.probabilities, has_churned, weights)
+    found["calibration_error"] = quality.calibration_error(probabilities, has_churned, weights)
     return found
