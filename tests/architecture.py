@@ -38,6 +38,7 @@ MAY_READ_CLOCK = (
     "plugins/",
     "include/loop.py",
     "include/orchestration.py",
+    "include/analysis/__main__.py",
     "include/local/",
 )
 STAGES_MAY_IMPORT = (

@@ -19,7 +19,7 @@ from include.analysis.dry_run import dry_run, sentence
 from include.config import Config, load_config, rules
 from include.config.reading import read_text, read_yaml
 from include.domain.errors import LoopError
-from include.domain.months import default_as_of, parse_instant, parse_month
+from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
 from include.stages import drift, labels
 from include.stages.examples import LabelledMonth
@@ -40,9 +40,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (tried, moved):
         command.add_argument("--lake", required=True, help="folder of the lake")
         command.add_argument("--month", required=True, help="YYYY-MM, with factors in the lake")
-        command.add_argument(
-            "--as-of", help="instant from which on nothing is known; default: that of the month"
-        )
+        command.add_argument("--as-of", help="instant from which on nothing is known; default: now")
         command.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
 
@@ -88,7 +86,7 @@ def main(words: list[str] | None = None) -> int:
     asked = _parser().parse_args(words)
     try:
         month = parse_month(asked.month)
-        as_of = parse_instant(asked.as_of, "--as-of") if asked.as_of else default_as_of(month)
+        as_of = parse_instant(asked.as_of, "--as-of") if asked.as_of else datetime.now(ZONE)
         for line in asked.command(asked, load_config(settings.config_folder()), month, as_of):
             print(line)
     except LoopError as error:

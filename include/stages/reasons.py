@@ -86,7 +86,7 @@ def _shared(sums: Mapping[str, float], library: Factors, evidence: Evidence) -> 
             del found[reason]
             for cause, weight in weights.items():
                 if weight:
-                    found[cause] = found.get(cause, 0.0) + contribution * weight / total
+                    found[cause] = found.get(cause, 0.0) + contribution * (weight / total)
     return found
 
 
