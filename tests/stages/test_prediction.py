@@ -201,6 +201,30 @@ def test_a_factor_missing_at_scoring_is_unknown_and_an_unknown_one_is_ignored(
     assert unknown["probability"].null_count() == 0
 
 
+def test_new_plans_unknown_clusters_and_missing_feeds_are_scored_by_the_pooled_model(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    """A cluster nobody knew, none at all, a plan launched this month, and no event feed: all get a number."""
+    version = train(db, lake, config)["model_version"]
+    chosen = champions(db, lake, config)
+    people = lake.scan("factors", "2026-09").collect().with_row_index("number")
+    strange = pl.when(pl.col("number") % 2 == 0).then(pl.lit("returned")).alias("cluster")
+    changed = people.with_columns(strange, plan_code=pl.lit("NEW-9")).drop("number", "complaints")
+    province.publish("factors", "2026-09", changed, facts={"factors": ["bill_fall", "noise"]})
+    scores = predict_with(db, lake, config, chosen)
+    assert scores.height == people.height
+    assert scores["probability"].null_count() == 0
+    assert set(scores["model_version"]) == {version}
+    told = prediction.reasons(
+        lake=lake,
+        config=config,
+        month="2026-09",
+        champions=chosen,
+        subscriber_ids=[scores["subscriber_id"][0]],
+    )
+    assert all(each["value"] is None for each in next(iter(told.values())) if each["factor"] == "complaints")
+
+
 def test_infinite_factors_count_as_unknown() -> None:
     frame = pl.DataFrame({"ratio": [1.0, float("inf"), 1e300, None], "flag": [True, False, None, True]})
     made = models.matrix(frame, ("flag", "ratio", "absent"))

@@ -135,6 +135,93 @@ def test_a_file_that_is_none_or_no_table_is_told(tmp_path: Path, capsys: pytest.
     assert "not a CSV" in refused(capsys, "--csv", str(path), "--label", "a")
 
 
+@pytest.fixture
+def odd(tmp_path: Path) -> Path:
+    """700 rows of everything a table may hold; whoever left has the higher `told`, in half of the rows unknown."""
+    random = np.random.default_rng(7)
+    path = tmp_path / "odd.csv"
+    with path.open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.writer(file)
+        writer.writerow(
+            [
+                "row_id",
+                "account",
+                "told",
+                "is_new",
+                "since",
+                "seen_at",
+                "city",
+                "street",
+                "empty",
+                "same",
+                "sparse",
+                "odd_number",
+                "note",
+                "grade",
+                "left",
+            ]
+        )
+        for number in range(700):
+            left = random.random() < 0.2
+            writer.writerow(
+                [
+                    1000 + 3 * number,
+                    f"A-{number:05d}",
+                    "" if random.random() < 0.5 else f"{random.normal() + left:.3f}",
+                    random.choice(["True", "False"]),
+                    f"2021/{random.integers(1, 13):02d}/15",
+                    f"2021-03-{random.integers(1, 29):02d}T08:00:00",
+                    random.choice(["北京", "上海", "A, B", 'say "no"', ""]),
+                    f"street {random.integers(0, 100_000)}",
+                    "",
+                    "x",
+                    "7" if number == 3 else "",
+                    random.choice(["inf", "nan", "1e400", "-5", "12"]),
+                    f"two\nlines {number}",
+                    random.choice(["a", "b", "c"]),
+                    int(left),
+                ]
+            )
+    return path
+
+
+def test_a_table_of_everything_is_read_and_judged(odd: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    told = run(capsys, "--csv", str(odd), "--label", "left")
+    assert told["rows"] == 700
+    assert told["auc"]["low"] > 0.5
+    assert told["left_out"] == {
+        "row_id": "it numbers the rows",
+        "account": "no value is shared by 5 rows",
+        "street": "no value is shared by 5 rows",
+        "empty": "every row has the same value",
+        "same": "every row has the same value",
+        "note": "no value is shared by 5 rows",
+    }
+
+
+def test_days_and_flags_become_numbers_and_amounts_are_no_ids(odd: Path) -> None:
+    read = read_table(odd, "left", "1", ["note"])
+    assert {"is_new", "since", "seen_at", "told", "odd_number"} <= set(read.factors)
+    assert {f"grade = {value}" for value in "abc"} <= set(read.factors)
+    days = read.values[:, read.factors.index("since")]
+    assert days.min() == 18642  # 2021-01-15
+    assert not np.isinf(read.values).any()
+
+
+def test_a_label_of_many_values_needs_the_one_that_means_leaving(
+    odd: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert "--positive" in refused(capsys, "--csv", str(odd), "--label", "grade")
+    assert run(capsys, "--csv", str(odd), "--label", "grade", "--positive", "a")["churners"] > 150
+    assert "--positive" in refused(capsys, "--csv", str(odd), "--label", "account")
+
+
+def test_a_table_too_small_to_judge_by_says_so(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    path = tmp_path / "tiny.csv"
+    path.write_text("a,left\n" + "".join(f"{number},{number % 3 == 0:d}\n" for number in range(12)))
+    assert "at least 10 of each" in refused(capsys, "--csv", str(path), "--label", "left")
+
+
 # ---------------------------------------------------------------- the figures
 
 

@@ -16,6 +16,8 @@ from include.stages.models import Matrix, matrix
 _POSITIVE = ("1", "1.0", "true", "yes", "y", "t", "churn", "churned", "left", "是")
 #: So many of the most frequent values of a text column get a column each, if so many rows share them.
 _VALUES, _ROWS_PER_VALUE = 20, 5
+#: So many numbers drawn with repetition from up to 50 a row all differ by chance less than once in 100.
+_ROWS_OF_AN_ID, _NUMBERS_PER_ROW = 500, 50
 #: A text column is one of numbers when so large a share of what is filled reads as numbers.
 _NUMBERS_FROM = 0.95
 
@@ -48,10 +50,10 @@ def read_table(path: Path, label: str, positive: str | None, drop: Collection[st
     texts = labelled.drop(label, *drop)
     columns, left_out = [], {}
     for column in texts:
-        found = _numbers_of(column)
+        found = [] if _numbers_the_rows(column) else _numbers_of(column)
         columns += found
         if not found:
-            left_out[column.name] = "every row has the same value, or nearly every row its own"
+            left_out[column.name] = _says_nothing(column)
     if not columns:
         raise BadInput(f"{path.name} has no column that tells rows apart beside '{label}'.")
     factors = tuple(column.name for column in columns)
@@ -99,6 +101,26 @@ def _some(values: list[str]) -> str:
     return f"{shown} and {len(values) - 6} more" if len(values) > 6 else shown
 
 
+def _says_nothing(column: pl.Series) -> str:
+    """Why a column is left out."""
+    if column.n_unique() == 1:
+        return "every row has the same value"
+    if _numbers_the_rows(column):
+        return "it numbers the rows"
+    return f"no value is shared by {_ROWS_PER_VALUE} rows"
+
+
+def _numbers_the_rows(column: pl.Series) -> bool:
+    """Whether the column is an id: whole numbers, all different, so close together that chance would repeat some."""
+    if len(column) < _ROWS_OF_AN_ID or column.has_nulls() or column.n_unique() < len(column):
+        return False
+    whole = column.cast(pl.Int64, strict=False)
+    if whole.has_nulls():
+        return False
+    low, high = int(whole.min()), int(whole.max())  # type: ignore[arg-type]
+    return high - low < _NUMBERS_PER_ROW * len(column)
+
+
 def _numbers_of(column: pl.Series) -> list[pl.Series]:
     """A text column as columns of numbers; none when it says nothing."""
     filled = column.drop_nulls()
@@ -117,8 +139,14 @@ def _as_number(column: pl.Series) -> pl.Series:
 
 
 def _as_days(column: pl.Series) -> pl.Series:
-    """Days since 1970 of ISO dates."""
-    return column.str.head(10).str.to_date("%Y-%m-%d", strict=False).cast(pl.Int32).cast(pl.Float64)
+    """Days since 1970 of dates written year, month, day."""
+    return (
+        column.str.head(10)
+        .str.replace_all("/", "-")
+        .str.to_date("%Y-%m-%d", strict=False)
+        .cast(pl.Int32)
+        .cast(pl.Float64)
+    )
 
 
 def _one_column_a_value(column: pl.Series) -> list[pl.Series]:
