@@ -42,9 +42,9 @@ class Recipe:
 #: The kinds that are grown; the mean of both is a third candidate.
 RECIPES: Mapping[str, Recipe] = {
     BOOSTED: Recipe(
-        {"max_depth": 3, "min_child_weight": 3, "subsample": 0.6, "colsample_bynode": 0.3, "lambda": 5},
-        few={"eta": 0.1, "rounds": 75, "num_parallel_tree": 5},
-        many={"eta": 0.05, "rounds": 150},
+        {"min_child_weight": 3, "subsample": 0.6, "colsample_bynode": 0.3, "lambda": 5},
+        few={"max_depth": 2, "eta": 0.1, "rounds": 80, "num_parallel_tree": 4},
+        many={"max_depth": 3, "eta": 0.05, "rounds": 150},
     ),
     # one round of many trees side by side is a random forest; the leaves are averaged, not summed up
     FOREST: Recipe(

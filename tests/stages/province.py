@@ -18,7 +18,7 @@ def quick_recipes(rounds: int) -> dict[str, Recipe]:
     """The candidates with few trees: good enough for a made-up province."""
     forest = trees.RECIPES[trees.FOREST]
     shallow = {**forest.parameters, "max_depth": 6, "min_child_weight": 2}
-    ten, once = {"num_parallel_tree": 10, "rounds": 1}, {"eta": 0.1, "rounds": rounds}
+    ten, once = {"num_parallel_tree": 10, "rounds": 1}, {"max_depth": 3, "eta": 0.1, "rounds": rounds}
     return {
         trees.BOOSTED: replace(trees.RECIPES[trees.BOOSTED], few=once, many=once),
         trees.FOREST: replace(forest, parameters=shallow, few=ten, many=ten),
