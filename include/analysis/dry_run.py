@@ -34,7 +34,8 @@ def dry_run(
         raise BadInput(f"There is no rule '{name}'. Choose one of {known}.")
     horizon = config.campaign(campaign).horizon_months
     for rule in wanted:
-        yield _tried(lake, config, month, rule, rules, _known_months(lake, month, horizon, as_of), horizon)
+        labelled = _known_months(lake, month, horizon, as_of)
+        yield _tried(lake, config, campaign, month, rule, rules, labelled, horizon)
 
 
 def sentence(facts: Mapping[str, Any]) -> str:
@@ -76,8 +77,9 @@ def _known_months(lake: Lake, month: str, horizon: int, as_of: datetime) -> list
 
 
 def _tried(
-    lake: Lake, config: Config, month: str, rule: Rule, rules: Rules, known: list[str], horizon: int
-) -> dict[str, Any]:
+    lake: Lake, config: Config, campaign: str, month: str, rule: Rule, rules: Rules, known: list[str],
+    horizon: int,
+) -> dict[str, Any]:  # fmt: skip
     factors = lake.manifest("factors", month)
     facts = {"rule": rule.name, "month": month, "owner": rule.owner, "in_force": rule.is_valid_in(month)}
     inactive = grading.why_inactive(rule, rules, factors)
@@ -88,7 +90,7 @@ def _tried(
     return {
         **facts,
         "inactive": "",
-        **_consequences(lake, config, month, factors, rule, rules),
+        **_consequences(lake, config, campaign, month, factors, rule, rules),
         "precision": mine["precision"] if mine else None,
         "labelled": {each: found for each, found in labelled.items() if found},
     }
@@ -112,15 +114,15 @@ def _precision(lake: Lake, month: str, rule: Rule, rules: Rules, horizon: int) -
 
 
 def _consequences(
-    lake: Lake, config: Config, month: str, factors: Manifest, rule: Rule, rules: Rules
+    lake: Lake, config: Config, campaign: str, month: str, factors: Manifest, rule: Rule, rules: Rules
 ) -> dict[str, Any]:
     """Whom it fires on, their grades by the model alone, and how many tickets it would make."""
     standing = grading.active_rules(config, month, factors)
     others = tuple(each for each in standing.hits if each[0].name != rule.name)
     fires = (rule, grading.hit_of(rule, rules, factors))
-    limits = _limits(lake, config, month)
-    before = _graded(lake, month, ActiveRules(others, {}), limits)
-    after = _graded(lake, month, ActiveRules((*others, fires), {}), limits)
+    limits, members = _limits(lake, config, month), grading.members_of(config.campaign(campaign), factors)
+    before = _graded(lake, month, ActiveRules(others, {}), limits, members)
+    after = _graded(lake, month, ActiveRules((*others, fires), {}), limits, members)
     hit = after.filter(pl.col("rule_hits").list.contains(rule.name))
     called = after.filter(pl.col("tier") == "priority")
     is_called = before.filter(pl.col("tier") == "priority")
@@ -134,9 +136,11 @@ def _consequences(
     }
 
 
-def _graded(lake: Lake, month: str, rules: ActiveRules, limits: Limits) -> pl.DataFrame:
+def _graded(
+    lake: Lake, month: str, rules: ActiveRules, limits: Limits, members: pl.Expr | None
+) -> pl.DataFrame:
     """Everybody graded; past refusals are not looked at, nor who may be contacted."""
-    people = grading.hits_of(lake.scan("factors", month), rules)
+    people = grading.hits_of(lake.scan("factors", month), rules, members)
     if lake.has("scores", month):
         scores = lake.scan("scores", month).select("subscriber_id", "probability")
         rows = people.join(scores, on="subscriber_id", how="left")

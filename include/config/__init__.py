@@ -57,6 +57,13 @@ def config_from(texts: Mapping[str, str]) -> Config:
     known_rules = rules.parse(*of("rules.yaml"))
     factors.check_metrics(known_factors, known_sources.feeds["usage_months"].columns)
     rules.check_factors(known_rules, known_factors)
+    campaigns = {
+        PurePosixPath(file).stem: operations.parse_campaign(*of(file))
+        for file in sorted(texts)
+        if file.startswith("campaigns/")
+    }
+    for name, campaign in campaigns.items():
+        factors.check_population(campaign.population, known_factors, f"campaigns/{name}.yaml")
     return Config(
         sources=known_sources,
         factors=known_factors,
@@ -65,11 +72,7 @@ def config_from(texts: Mapping[str, str]) -> Config:
         sla=operations.parse_sla(*of("sla.yaml")),
         teams=operations.parse_teams(*of("teams.yaml")),
         strategies=operations.parse_strategies(*of("strategies.yaml")),
-        campaigns={
-            PurePosixPath(file).stem: operations.parse_campaign(*of(file))
-            for file in sorted(texts)
-            if file.startswith("campaigns/")
-        },
+        campaigns=campaigns,
         texts=dict(texts),
         hash=_hash(texts),
     )

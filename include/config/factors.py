@@ -266,14 +266,31 @@ def _try_reason(reason: Reason, library: Factors) -> None:
             f"'{min(wrong)}' under shared_by is not a cause; causes are {', '.join(library.causes)}."
         )
     for sign in reason.signs:
-        if unknown := sign.needs(ROW) - set(library.names):
-            raise ConfigError(f"'{sign.text}' names '{min(unknown)}', which is not a factor.")
-        nobody = pl.DataFrame(schema=dict.fromkeys(sign.needs(ROW), pl.Float64()))
-        try:
-            nobody.select(compile_row(sign).cast(pl.Float64).alias("sign"))
-        except pl.exceptions.PolarsError as error:
-            cause = str(error).splitlines()[0]
-            raise ConfigError(f"'{sign.text}' cannot be computed: {cause}") from error
+        if _tried(sign, library).dtypes == [pl.String]:
+            raise ConfigError(f"'{sign.text}' gives a text; evidence must be a number, or true or false.")
+
+
+def _tried(expression: Expression, library: Factors) -> pl.DataFrame:
+    """What an expression over factors gives for nobody."""
+    if unknown := expression.needs(ROW) - set(library.names):
+        raise ConfigError(f"'{expression.text}' names '{min(unknown)}', which is not a factor.")
+    nobody = pl.DataFrame(schema=dict.fromkeys(sorted(expression.needs(ROW)), pl.Float64()))
+    try:
+        return nobody.select(compile_row(expression).alias("value"))
+    except pl.exceptions.PolarsError as error:
+        cause = str(error).splitlines()[0]
+        raise ConfigError(f"'{expression.text}' cannot be computed: {cause}") from error
+
+
+def check_population(population: str | None, library: Factors, file: str) -> None:
+    """Refuse a population over what is not a factor, or that is neither true nor false."""
+    if population is None:
+        return
+    try:
+        if _tried(parse_expression(population), library).dtypes != [pl.Boolean]:
+            raise ConfigError(f"'{population}' gives no true or false; a population must compare.")
+    except ConfigError as error:
+        raise ConfigError(f"{file}, entry 'population': {error}") from error
 
 
 def check_metrics(library: Factors, metrics: Collection[str], file: str = "factors.yaml") -> None:

@@ -7,6 +7,8 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from include.config.reading import Entry, validated
+from include.expressions import Expression
+from include.expressions import parse as parse_expression
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -116,7 +118,10 @@ class Training(Entry):
 
 
 class Campaign(Entry):
-    """One use of the engine: horizon, hold-out, capacity, caps and approval."""
+    """One use of the engine: horizon, hold-out, capacity, caps and approval.
+
+    population: whom it is for, an expression over factors; the others are graded and watched, never contacted.
+    """
 
     zh: str
     en: str
@@ -126,6 +131,12 @@ class Campaign(Entry):
     cooling_off_days: Annotated[int, Field(ge=0)]
     approval: Approval
     training: Training
+    population: str | None = None
+
+    @property
+    def members(self) -> Expression | None:
+        """The checked expression of the population; None for everybody."""
+        return None if self.population is None else parse_expression(self.population)
 
 
 def parse_grading(raw: object, file: str) -> Grading:
