@@ -22,7 +22,16 @@ from airflow.sdk import CronPartitionTimetable, Param, chain, dag, task, task_gr
 
 from include import monthly_run
 from include.approval import FORM, DispatchApproval
-from include.orchestration import DEFAULTS, LABELS, announce_labels, finish_stage, run_stage, write_part
+from include.orchestration import (
+    DEFAULTS,
+    FACTORS,
+    LABELS,
+    announce_drift,
+    announce_labels,
+    finish_stage,
+    run_stage,
+    write_part,
+)
 from include.waiting import RequiredFeeds
 
 PARAMS = {
@@ -105,6 +114,13 @@ def shards():
 def features(cycle):
     """Compute the month's factors for every subscriber."""
 
+    @task
+    def peers(cycle: dict):
+        """The means of plan and region that people are compared with, once for all shards."""
+        from include.stages import features
+
+        return run_stage(features.compute_peers, cycle)
+
     @task(map_index_template="shard {{ task.op_kwargs['shard'] }}")
     def compute(cycle: dict, shard: int):
         """The factors of one shard, not visible yet."""
@@ -119,7 +135,9 @@ def features(cycle):
 
         return finish_stage(features.publish, cycle, made[:])
 
-    publish(cycle, compute.partial(cycle=cycle).expand(shard=shards()))
+    computed = compute.partial(cycle=cycle).expand(shard=shards())
+    peers(cycle) >> computed
+    publish(cycle, computed)
 
 
 @task.skip_if(lambda context: not context["params"]["train"], skip_message="The Param train is off.")
@@ -164,6 +182,14 @@ def prediction(cycle):
 
     chosen = champions(cycle)
     publish(cycle, chosen, predict.partial(cycle=cycle, champions=chosen).expand(shard=shards()))
+
+
+@task(outlets=[FACTORS])
+def drift(cycle: dict, outlet_events):
+    """How factors and scores moved against the month before, and which factors tell most."""
+    from include.stages import drift
+
+    announce_drift(finish_stage(drift.measure, cycle), outlet_events)
 
 
 @task
@@ -265,6 +291,7 @@ def churn_warning():
     before = [stage(opened) for stage in (collection, features, training)]
     after = [stage(reopened) for stage in (prediction, grading, dispatch, outreach, follow_up)]
     chain(opened, *before, reopened, *after)
+    after[0] >> drift(reopened)
 
 
 churn_warning()

@@ -28,6 +28,7 @@ from include.lake import Lake
 from include.stages import (
     collection,
     dispatch,
+    drift,
     features,
     follow_up,
     grading,
@@ -133,6 +134,13 @@ def _prediction(loop: Loop, cycle: cycles.Cycle) -> Result:
     )
 
 
+def _drift(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return drift.measure(
+        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
+        month=loop.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
+    )  # fmt: skip
+
+
 def _grading(loop: Loop, cycle: cycles.Cycle) -> Result:
     return grading.grade(
         db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
@@ -171,6 +179,7 @@ STAGES: dict[str, Callable[[Loop, cycles.Cycle], Result]] = {
     "features": _features,
     "training": _training,
     "prediction": _prediction,
+    "drift": _drift,
     "grading": _grading,
     "limits": _limits,
     "dispatch": _dispatch,

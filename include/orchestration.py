@@ -34,6 +34,8 @@ LABELS = Asset("labels", uri="churn://labels", group="churn")
 
 #: Told when a month has been collected: what came, what was put aside, what a person went on without.
 COLLECTION = Asset("collection", uri="churn://collection", group="churn")
+#: Told when a month's factors were measured: how far they moved, and which tell most about churn.
+FACTORS = Asset("factors", uri="churn://factors", group="churn")
 
 #: No retry cures these; a person does. NotReady may cure itself while the retries wait.
 _INCURABLE = (BadInput, ConfigError, Refused)
@@ -301,6 +303,14 @@ def announce_labels(result: Mapping[str, Any], outlet_events: Any) -> None:
     if not result["untaught"]:
         raise AirflowSkipException("Every labelled month has been trained on.")
     outlet_events[LABELS].extra = {"months": result["untaught"]}
+
+
+def announce_drift(result: Mapping[str, Any], outlet_events: Any) -> None:
+    """Show the drift figures as metadata of the asset `factors`; one warning when something has shifted."""
+    shown = ("month", "baseline_month", "score_psi", "largest", "shifted", "watch", "ranked_on", "strongest")
+    outlet_events[FACTORS].extra = {name: result[name] for name in shown}
+    if result["shifted"]:
+        _log.warning("drift: %s", result["message"])
 
 
 def train_newest() -> dict[str, Any]:

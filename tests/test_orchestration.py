@@ -15,7 +15,9 @@ from include.domain.errors import BadInput, ConfigError, NotReady, Refused
 from include.domain.months import ZONE
 from include.notices import telling
 from include.orchestration import (
+    FACTORS,
     LABELS,
+    announce_drift,
     announce_labels,
     described,
     run_stage,
@@ -193,6 +195,39 @@ def test_months_awaiting_training_are_told_to_the_asset_whoever_labelled_them():
 def test_a_month_training_has_seen_is_not_told_again():
     with pytest.raises(AirflowSkipException):
         announce_labels({"labelled": ["2026-09"], "untaught": []}, {})
+
+
+MEASURED = {
+    "stage": "drift", "month": "2026-10", "baseline_month": "2026-09", "score_psi": 0.01, "rows_in": 9,
+    "largest": {"bill": 0.4}, "shifted": ["bill"], "watch": [], "ranked_on": "2026-09", "strongest": ["bill"],
+    "message": "Against 2026-09 these have shifted: bill.",
+}  # fmt: skip
+
+
+def test_drift_is_shown_as_metadata_of_the_asset_and_warned_of_once(caplog):
+    events = {FACTORS: SimpleNamespace(extra=None)}
+    announce_drift(MEASURED, events)
+    assert events[FACTORS].extra == {
+        name: MEASURED[name]
+        for name in (
+            "month",
+            "baseline_month",
+            "score_psi",
+            "largest",
+            "shifted",
+            "watch",
+            "ranked_on",
+            "strongest",
+        )
+    }
+    assert [record.getMessage() for record in caplog.records] == [
+        "drift: Against 2026-09 these have shifted: bill."
+    ]
+
+
+def test_a_month_like_the_one_before_warns_of_nothing(caplog):
+    announce_drift({**MEASURED, "shifted": []}, {FACTORS: SimpleNamespace(extra=None)})
+    assert caplog.records == []
 
 
 def test_a_feed_is_read_by_its_airflow_connection_and_the_others_from_files(

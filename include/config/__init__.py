@@ -74,6 +74,8 @@ def config_from(texts: Mapping[str, str]) -> Config:
         if file.startswith("campaigns/")
     }
     sla.check_names(known_sla, set(campaigns), set(known_teams.teams))
+    for name, campaign in campaigns.items():
+        factors.check_population(campaign.population, known_factors, f"campaigns/{name}.yaml")
     return Config(
         sources=known_sources,
         factors=known_factors,

@@ -14,8 +14,10 @@ from include.config import Config
 from include.domain.months import shift
 from include.lake import Lake
 from include.stages.facts import choosing
+from include.stages.reasons import evidence_for, grouped
 
 HISTORY = 6
+TOP = 10
 _SERIES = ("bill_yuan", "data_mb", "voice_out_minutes")
 _PROFILE = (
     "plan_code",
@@ -41,10 +43,15 @@ def evidence_of(
 ) -> dict[str, str]:
     """Canonical JSON evidence by subscriber_id for the rows of `warnings` (as dispatch reads them).
 
+    `reasons`: all factors of each subscriber, top first; the first ten are told one by one, all of them
+    summed by human reason, symptoms by the evidence for each cause.
+
     The same inputs give the same bytes: no clock, no run id, numbers to six significant digits.
     """
     wanted = [row["subscriber_id"] for row in warnings]
-    profiles = _by_subscriber(lake.scan("factors", month), wanted)
+    people = _rows_of(lake.scan("factors", month), wanted)
+    profiles = {row["subscriber_id"]: row for row in people.iter_rows(named=True)}
+    signs = evidence_for(people, {row["subscriber_id"]: row["rule_hits"] for row in warnings}, config)
     named = lake.manifest("factors", month).facts["factors"]
     series = _series(lake, month, wanted)
     chosen = choosing(lake, config, month, campaign, wanted)
@@ -59,7 +66,8 @@ def evidence_of(
                 "subscriber": {name: profile.get(name) for name in _PROFILE},
                 "score": _score(row),
                 "rules": _rules(row["rule_hits"], config),
-                "reasons": [_named_reason(reason, config) for reason in reasons.get(subscriber, [])],
+                "reasons": [_named_reason(each, config) for each in reasons.get(subscriber, [])[:TOP]],
+                "human_reasons": grouped(reasons.get(subscriber, []), config.factors, signs.get(subscriber)),
                 "factors": {name: profile[name] for name in named if profile.get(name) is not None},
                 "history": {"months": _months(month), **series.get(subscriber, {})},
             },
@@ -110,9 +118,12 @@ def _series(lake: Lake, month: str, wanted: list[str]) -> dict[str, dict[str, li
 
 
 def _by_subscriber(rows: pl.LazyFrame, wanted: list[str]) -> dict[str, dict[str, Any]]:
+    return {row["subscriber_id"]: row for row in _rows_of(rows, wanted).iter_rows(named=True)}
+
+
+def _rows_of(rows: pl.LazyFrame, wanted: list[str]) -> pl.DataFrame:
     ids = pl.LazyFrame({"subscriber_id": wanted}, schema={"subscriber_id": pl.String})
-    frame = rows.join(ids, on="subscriber_id", how="semi").collect(engine="streaming")
-    return {row["subscriber_id"]: row for row in frame.iter_rows(named=True)}
+    return rows.join(ids, on="subscriber_id", how="semi").collect(engine="streaming")
 
 
 def _canonical(evidence: dict[str, Any], *parts: Callable[[dict[str, Any]], dict[str, Any]]) -> str:

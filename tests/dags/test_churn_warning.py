@@ -54,6 +54,16 @@ def test_every_stage_names_a_task_or_a_group_and_they_follow_each_other(parse):
     assert all(last < first for last, first in zip(lasts[:-1], firsts[1:], strict=True))
 
 
+def test_drift_follows_the_scores_and_nothing_waits_for_it(parse):
+    drift = parse("churn_warning").get_task("drift")
+    assert drift.upstream_task_ids >= {"prediction.publish"}
+    assert drift.downstream_task_ids == set()
+
+
+def test_the_means_of_peers_are_made_before_the_shards(parse):
+    assert "features.peers" in parse("churn_warning").get_task("features.compute").upstream_task_ids
+
+
 def test_feeds_and_shards_are_mapped(parse):
     mapped = {task.task_id for task in parse("churn_warning").tasks if task.is_mapped}
     assert mapped == {"collection.collect", "features.compute", "prediction.predict"}
@@ -166,7 +176,7 @@ def test_ten_subscribers_pass_from_landing_files_to_tickets_and_again_changes_no
     told = run.result("collection.report")
     assert told["rows_in"] == told["rows_out"] + told["quarantined"] > 0
     kept = {stage for (stage,) in rows(db, "select stage from stage_runs where peak_mb > 0")}
-    assert kept == set(STAGES) - {"training"}
+    assert kept == {*STAGES, "drift"} - {"training"}
     before = dispatched(db)
 
     partitioned("")
