@@ -26,15 +26,3 @@ from linked_tasks as k
 inner join tickets as t on k.ticket_id = t.ticket_id
 where t.ticket_id = :ticket_id or t.merged_into = :ticket_id
 order by k.opened_at, k.task_id
-
--- name: notice_overdue_tasks
--- Tasks whose deadline passed unnoticed so far, each given once, with who opened it and the ticket's team.
-update linked_tasks as k
-set overdue_noticed_at = :now
-from linked_tasks as late
-left join tickets as t on late.ticket_id = t.ticket_id
-where
-    k.task_id = late.task_id
-    and late.done_at is null and late.due_at < :now and late.overdue_noticed_at is null
-returning
-    k.task_id, k.ticket_id, k.inbound_id, k.unit, k.words, k.due_at, k.opened_by, t.team, t.assignee_id

@@ -13,7 +13,6 @@ from include.domain.workdays import WorkCalendar
 from include.queries import load
 from tests.fixtures.desk import MONDAY, hold_out, worked_through
 
-TASKS = load("tasks")
 DESK = load("desk")
 CAMPAIGN = "churn_warning"
 
@@ -200,6 +199,9 @@ def test_a_task_has_its_own_deadline_and_outlives_the_ticket(world):
         actor = replace(actor, version=work.close(actor, outcome="declined", detail="lost_trust"))
         version = tasks.finish_task(actor, task_id=task.task_id, result="credited")
         assert version == actor.version + 1
+        later = {"ticket_id": actor.ticket_id, "now": MONDAY + timedelta(days=30)}
+        stand = db.execute(load("tasks")["read_tasks"], later).all()
+        assert [(row.unit, row.state) for row in stand] == [("network", "overdue"), ("tariff", "done")]
         with pytest.raises(Refused, match="is done already"):
             tasks.finish_task(replace(actor, version=version), task_id=task.task_id, result="again")
 
@@ -213,13 +215,14 @@ def test_a_task_of_another_ticket_or_an_unknown_unit_is_refused(world):
             tasks.open_task(actor, unit="kitchen", words="cold")
 
 
-def test_an_overdue_task_is_noticed_once(world):
+def test_an_overdue_task_is_noticed_and_told_once(world):
     due = datetime(2026, 11, 16, 18, tzinfo=ZONE)
+    notice = load("sla")["notice_overdue_tasks"]
     outer = world.admin.begin()
     for now, noticed in ((due, 0), (due + timedelta(minutes=1), 5), (due + timedelta(days=1), 0)):
-        rows = world.admin.execute(TASKS["notice_overdue_tasks"], {"now": now}).all()
-        assert len(rows) == noticed
-        assert all((row.unit, row.team) == ("network", "mid_high") for row in rows)
+        assert world.admin.execute(notice, {"now": now}).scalar() == noticed
+    told = world.admin.execute(sa.text("select distinct staff_id from notices where kind = 'task_overdue'"))
+    assert list(told.scalars()) == [world.people.agent]
     outer.rollback()
 
 
