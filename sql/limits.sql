@@ -51,6 +51,37 @@ create temporary table limits_stage (
     reason text not null
 ) on commit drop
 
+-- name: stage_limited
+-- Unfinished tickets under a limit that ends them, for the number or another one of its customer.
+create temporary table limited_stage on commit drop as
+with unfinished as (
+    select ticket_id, subscriber_id, customer_key
+    from tickets
+    where state not in ('closed', 'cancelled', 'expired')
+),
+
+standing as (
+    select subscriber_id, customer_key, kind
+    from standing_limits
+    where
+        kind in ('refused', 'red_list', 'do_not_disturb') and valid_from <= :today
+        and (valid_to is null or valid_to >= :today or kind = 'refused')
+),
+
+limited as (
+    select u.ticket_id, s.kind
+    from unfinished as u
+    inner join standing as s on u.subscriber_id = s.subscriber_id
+    union
+    select u.ticket_id, s.kind
+    from unfinished as u
+    inner join standing as s on u.customer_key = s.customer_key
+)
+
+select ticket_id, (array_agg(kind order by array_position(array['refused', 'red_list', 'do_not_disturb'], kind)))[1] as reason
+from limited
+group by ticket_id
+
 -- name: cancel_tickets
 -- Unfinished tickets of the gone and of those who refuse: cancelled, clocks void, whoever works them told.
 with doomed as (
@@ -58,15 +89,13 @@ with doomed as (
         t.ticket_id,
         t.state,
         t.assignee_id,
-        coalesce(s.reason, standing_limit(t.subscriber_id, t.customer_key, :today)) as reason
+        coalesce(s.reason, l.reason) as reason
     from tickets as t
     left join limits_stage as s on t.subscriber_id = s.subscriber_id and s.reason = 'gone'
+    left join limited_stage as l on t.ticket_id = l.ticket_id
     where
         t.state not in ('closed', 'cancelled', 'expired')
-        and (
-            s.reason is not null
-            or standing_limit(t.subscriber_id, t.customer_key, :today) in ('refused', 'red_list', 'do_not_disturb')
-        )
+        and (s.reason is not null or l.reason is not null)
     for update of t
 ),
 
