@@ -66,19 +66,22 @@ with pending as (
     select
         n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details,
         coalesce(t.team, s.team) as team,
-        branch_line(coalesce(t.branch_code, s.branch_code, n.details ->> 'branch_code')) as line
+        coalesce(t.branch_code, s.branch_code, n.details ->> 'branch_code') as branch_code
     from notices as n
     left join tickets as t on n.ticket_id = t.ticket_id
     left join staff as s on n.staff_id = s.staff_id
     where
         n.gathered_at is null and n.audience <> 'operations'
-        and (
-            n.kind = any(cast(:pages as text []))
-            or (n.kind = any(cast(:mornings as text [])) and n.created_at < :opened_at)
-        )
+        and (n.kind = any(:pages) or (n.kind = any(:mornings) and n.created_at < :opened_at))
 ),
 
-here as (
+-- once for each branch, not for each notice
+lines as materialized (
+    select branch_code, branch_line(branch_code) as line
+    from (select distinct branch_code from pending where branch_code is not null) as known
+),
+
+here as materialized (
     select s.staff_id, s.name, s.role, s.team, s.branch_code, s.email
     from staff as s
     where s.is_active and s.is_present and not is_away(s.staff_id, :today)
@@ -86,18 +89,17 @@ here as (
 
 meant as (
     select p.notice_id, h.staff_id, 0 as step
-    from pending as p
-    inner join here as h on p.staff_id = h.staff_id
+    from pending as p inner join here as h on p.staff_id = h.staff_id
     where p.audience = 'assignee'
     union all
     select p.notice_id, h.staff_id, 1 as step
-    from pending as p
-    inner join here as h on p.team = h.team
+    from pending as p inner join here as h on p.team = h.team
     where p.audience in ('assignee', 'lead') and h.role = 'lead'
     union all
-    select p.notice_id, h.staff_id, case when h.branch_code = any(p.line) then 2 else 3 end as step
+    select p.notice_id, h.staff_id, case when h.branch_code = any(l.line) then 2 else 3 end as step
     from pending as p
     inner join here as h on h.role = 'manager'
+    left join lines as l on p.branch_code = l.branch_code
 ),
 
 nearest as (select notice_id, staff_id, step, min(step) over (partition by notice_id) as first_step from meant),
