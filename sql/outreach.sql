@@ -24,17 +24,21 @@ with secondary as (
 barred (customer_key, subscriber_id, reason, gravity) as (
     select customer_key, subscriber_id, 'refused', 1 from refusals
     union all
-    select customer_key, subscriber_id, 'unfinished_ticket', 2 from tickets
+    -- joined instead of asking standing_limit() for each of a whole tier
+    select customer_key, subscriber_id, kind, case when kind = 'refused' then 1 else 2 end from standing_limits
+    where valid_from <= :day and (valid_to is null or valid_to >= :day or kind = 'refused')
+    union all
+    select customer_key, subscriber_id, 'unfinished_ticket', 3 from tickets
     where state not in ('closed', 'cancelled', 'expired')
     union all
     -- whoever measures a campaign by being left alone is left alone
-    select customer_key, null, 'held_out', 3 from arms
+    select customer_key, null, 'held_out', 4 from arms
     where epoch = :epoch and arm = 'held_out'
     union all
-    select null, subscriber_id, 'held_out', 3 from subscriber_arms
+    select null, subscriber_id, 'held_out', 4 from subscriber_arms
     where epoch = :epoch and arm = 'held_out'
     union all
-    select a.customer_key, a.subscriber_id, 'cooling_off', 4
+    select a.customer_key, a.subscriber_id, 'cooling_off', 5
     from assignments as a
     inner join cycles as c on a.campaign = c.campaign and a.cycle = c.cycle
     where
@@ -42,7 +46,7 @@ barred (customer_key, subscriber_id, reason, gravity) as (
         and c.as_of > cast(:as_of as timestamptz) - make_interval(days => :cooling_off_days)
         and c.as_of <= :as_of
     union all
-    select i.customer_key, i.subscriber_id, 'cooling_off', 4
+    select i.customer_key, i.subscriber_id, 'cooling_off', 5
     from outreach_items as i
     inner join cycles as c on i.campaign = c.campaign and i.cycle = c.cycle
     where
@@ -72,18 +76,17 @@ order by secondary.rank, secondary.subscriber_id
 -- The list of a cycle by rank; who may not be written to any more carries the reason.
 select
     i.subscriber_id, i.rank, i.grade, i.strategy, i.offer, i.channel, c.month,
-    case
-        when exists (
-            select 1 from refusals as r
-            where r.customer_key = i.customer_key or r.subscriber_id = i.subscriber_id
-        ) then 'refused'
-        when exists (
-            select 1 from tickets as t
-            where
-                (t.customer_key = i.customer_key or t.subscriber_id = i.subscriber_id)
-                and t.state not in ('closed', 'cancelled', 'expired')
-        ) then 'unfinished_ticket'
-    end as barred
+    coalesce(
+        standing_limit(i.subscriber_id, i.customer_key, :day),
+        case
+            when exists (
+                select 1 from tickets as t
+                where
+                    (t.customer_key = i.customer_key or t.subscriber_id = i.subscriber_id)
+                    and t.state not in ('closed', 'cancelled', 'expired')
+            ) then 'unfinished_ticket'
+        end
+    ) as barred
 from outreach_items as i
 inner join cycles as c on i.campaign = c.campaign and i.cycle = c.cycle
 where i.campaign = :campaign and i.cycle = :cycle and i.decision = 'listed'

@@ -65,7 +65,7 @@ def config_from(texts: Mapping[str, str]) -> Config:
     factors.check_metrics(known_factors, known_sources.feeds["usage_months"].columns)
     rules.check_factors(known_rules, known_factors)
     known_strategies = strategies.parse(*of("strategies.yaml"))
-    strategies.check_names(known_strategies, known_factors.names, known_rules)
+    strategies.check_names(known_strategies, known_factors)
     known_sla = sla.parse(*of("sla.yaml"))
     known_teams = teams.parse(*of("teams.yaml"))
     campaigns = {

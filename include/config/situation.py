@@ -6,7 +6,7 @@ from typing import Any
 import polars as pl
 
 from include.config.strategies import Strategies, type_of
-from include.domain.offer import Facts, reasons_of
+from include.domain.offer import Facts
 from include.expressions import compile_row
 
 
@@ -16,14 +16,17 @@ def facts_in(evidence: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def reasons_in(evidence: Mapping[str, Any], known: Strategies) -> list[str]:
-    """The reasons to leave that evidence points to, likeliest first.
+    """The causes evidence tells under `human_reasons`, in their order, as far as strategies answer them.
 
-    Those it tells in human words go first, then what contributions of factors and rule hits point to.
+    A cause that neither raises the risk nor has a sign or rule hit for it is none; a symptom never is.
     """
-    told = [each["reason"] for each in evidence.get("human_reasons", []) if each["contribution"] > 0]
-    contributions = {each["factor"]: each["contribution"] for each in evidence.get("reasons", [])}
-    inferred = reasons_of(contributions, [each["rule"] for each in evidence.get("rules", [])], known.signals)
-    return [reason for reason in dict.fromkeys((*told, *inferred)) if reason in known.reasons]
+    return [
+        each["reason"]
+        for each in evidence.get("human_reasons", [])
+        if not each["is_symptom"]
+        and (each["contribution"] > 0 or each["evidence"] > 0)
+        and each["reason"] in known.reasons
+    ]
 
 
 def truths(known: Strategies, rows: pl.DataFrame) -> list[dict[str, bool | None]]:

@@ -7,13 +7,12 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field, model_validator
 
-from include.config.factors import PROFILE, Label, Text
+from include.config.factors import PROFILE, Factors, Label, Text
 from include.config.operations import Count, Share, Yuan
 from include.config.reach import Outreach
 from include.config.reading import Entry, validated
-from include.config.rules import Rules
 from include.domain.errors import ConfigError
-from include.domain.offer import Book, Offer, Signal
+from include.domain.offer import Book, Offer
 from include.domain.outcome import NEEDS
 from include.expressions import Expression, compile_row
 from include.expressions import parse as parse_expression
@@ -54,13 +53,6 @@ class Exclusion(Condition):
     """What rules offers out: those that name it, and every offer of the kinds it bars."""
 
     bars: tuple[Kind, ...] = ()
-
-
-class Reason(Label):
-    """A reason to leave, and the factors and rules that point to it."""
-
-    factors: tuple[str, ...]
-    rules: tuple[str, ...]
 
 
 class Authority(Entry):
@@ -125,7 +117,7 @@ class Strategies(Entry):
     campaigns: dict[str, str]
     segments: dict[str, Segment]
     exclusions: dict[str, Exclusion]
-    reasons: dict[str, Reason]
+    reasons: dict[str, Label]
     authority: Authority
     budgets: Budgets
     outreach: Outreach
@@ -161,14 +153,6 @@ class Strategies(Entry):
             exclusions=tuple(f"exclusion {each}" for each in dict.fromkeys((*barred, *offer.excluded_by))),
         )
 
-    @cached_property
-    def signals(self) -> dict[str, Signal]:
-        """What points to each reason."""
-        return {
-            name: Signal(frozenset(reason.factors), frozenset(reason.rules))
-            for name, reason in self.reasons.items()
-        }
-
     def conditions(self) -> Iterator[tuple[str, Expression]]:
         """Every expression of the file under the name its truth goes by."""
         yield from ((f"segment {name}", each.parsed) for name, each in self.segments.items())
@@ -202,7 +186,6 @@ def _references(told: Strategies) -> Iterator[tuple[str, Sequence[str], Sequence
     phases, segments = list(told.phases), list(told.segments)
     yield "campaigns", phases, list(told.campaigns.values())
     yield "outreach.phases", phases, told.outreach.phases
-    yield "reasons", list(NEEDS), list(told.reasons)
     for name, offer in told.offers.items():
         yield f"offer '{name}', excluded_by", list(told.exclusions), offer.excluded_by
     for name, strategy in told.strategies.items():
@@ -242,19 +225,18 @@ def _expressions(told: Strategies) -> Iterator[tuple[str, Any]]:
             yield f"offer '{name}'", lambda each=offer: each.parsed
 
 
-def check_names(
-    told: Strategies, factors: Sequence[str], rules: Rules, file: str = "strategies.yaml"
-) -> None:
-    """Refuse an expression over a fact nobody has, and a reason told by a factor or rule that does not exist."""
+def check_names(told: Strategies, factors: Factors, file: str = "strategies.yaml") -> None:
+    """Refuse an expression over a fact nobody has, and a reason that neither evidence nor a survey can tell."""
     for name, parsed in told.conditions():
-        if unknown := parsed.needs(ROW) - FACTS.keys() - set(factors):
+        if unknown := parsed.needs(ROW) - FACTS.keys() - set(factors.names):
             raise ConfigError(
                 f"{file}, {name}: there is no fact or factor '{min(unknown)}'. "
                 f"Use a factor of factors.yaml or one of {', '.join(FACTS)}."
             )
-    known_rules = {rule.name for rule in rules.rules}
-    for name, reason in told.reasons.items():
-        if unknown := frozenset(reason.factors) - set(factors):
-            raise ConfigError(f"{file}, reason '{name}': there is no factor '{min(unknown)}'. Mend the name.")
-        if unknown := frozenset(reason.rules) - known_rules:
-            raise ConfigError(f"{file}, reason '{name}': there is no rule '{min(unknown)}'. Mend the name.")
+    known = dict.fromkeys((*factors.causes, *NEEDS))
+    for name in told.reasons:
+        if name not in known:
+            raise ConfigError(
+                f"{file}, reason '{name}': it is no cause of factors.yaml and no need of the survey. "
+                f"Use one of {', '.join(known)}."
+            )

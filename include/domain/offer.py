@@ -174,31 +174,3 @@ def choose(judged: Sequence[Judged], reasons: Sequence[str]) -> Choice:
     others = (each for each in fitting if best is None or each.offer.strategy != best.offer.strategy)
     answered = best.offer.reason if best and best.offer.reason in reasons else None
     return Choice(answered, best, next(others, None))
-
-
-@dataclass(frozen=True)
-class Signal:
-    """What points to a reason to leave: factors that raise the risk, and rules that fired."""
-
-    factors: frozenset[str]
-    rules: frozenset[str]
-
-
-RULE_WEIGHT = 0.5
-
-
-def reasons_of(
-    contributions: Mapping[str, float], hits: Iterable[str], signals: Mapping[str, Signal]
-) -> list[str]:
-    """Reasons to leave, likeliest first: log-odds that factors add, and half a unit for each rule that fired.
-
-    A factor that lowers the risk points to nothing. Ties keep the order of `signals`.
-    """
-    fired = set(hits)
-    weights = {
-        reason: sum(max(0.0, contributions.get(name, 0.0)) for name in signal.factors)
-        + RULE_WEIGHT * len(fired & signal.rules)
-        for reason, signal in signals.items()
-    }
-    found = [reason for reason, weight in weights.items() if weight > 0]
-    return sorted(found, key=lambda reason: -weights[reason])

@@ -17,6 +17,7 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.domain.errors import BadInput, NotReady
+from include.domain.months import ZONE
 from include.domain.outreach import masked, plain_number, send_from, spreadsheet_safe
 from include.lake import Lake
 from include.queries import load
@@ -64,7 +65,8 @@ def list_of(
 ) -> tuple[list[dict[str, Any]], dict[str, int]]:  # fmt: skip
     """The rows of the list as they may be sent now, by rank, and how many were left out for which reason."""
     with db.begin():
-        items = db.execute(Q["read_list"], {"campaign": campaign, "cycle": cycle}).all()
+        key = {"campaign": campaign, "cycle": cycle, "day": now.astimezone(ZONE).date()}
+        items = db.execute(Q["read_list"], key).all()
     if not items:
         raise NotReady(
             f"Nobody is listed in cycle {cycle} of {campaign}. Run its dispatch and outreach first."

@@ -10,16 +10,19 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.config.reach import Outreach
+from include.config.situation import reasons_in
 from include.database import copy_rows, lock
 from include.domain import assignment
 from include.domain.errors import NotReady
-from include.domain.offer import Offer, open_channels, reasons_of
+from include.domain.months import ZONE
+from include.domain.offer import Offer, open_channels
 from include.domain.outreach import LISTED, Listing, Prospect, first_open, send_from, walk
 from include.lake import Lake
 from include.queries import load
 from include.stages.dispatch import is_late
 from include.stages.eligibility import barred
 from include.stages.facts import Chooser, facts_of
+from include.stages.reasons import evidence_for, grouped
 
 Q = load("outreach")
 
@@ -57,6 +60,7 @@ def outreach(
         values = {
             "epoch": assignment.epoch_of(month),
             "as_of": found.as_of,
+            "day": now.astimezone(ZONE).date(),
             "cooling_off_days": config.strategies.outreach.cooling_off_days,
         }
         rows = [dict(row) for row in db.execute(Q["find_prospects"], key | values).mappings()]
@@ -121,13 +125,31 @@ def _messages(
     facts = facts_of(lake, config, month, [row["subscriber_id"] for row in rows])
     chooser = Chooser(config, facts)
     uses_app = _app_users(facts)
+    reasons = _reasons(lake, config, month, rows)
     found: dict[str, Message | str] = {}
     for row in rows:
         subscriber = row["subscriber_id"]
         channels = [each for each in known.outreach.channels if each != "app" or subscriber in uses_app]
-        reasons = reasons_of({}, row["rule_hits"], known.signals)
-        found[subscriber] = _message(chooser, config, subscriber, reasons, channels)
+        found[subscriber] = _message(chooser, config, subscriber, reasons[subscriber], channels)
     return found
+
+
+def _reasons(
+    lake: Lake, config: Config, month: str, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, list[str]]:
+    """Per subscriber the causes that signs and rule hits speak for; the model is asked for tickets alone."""
+    hits = {row["subscriber_id"]: row["rule_hits"] for row in rows}
+    wanted = pl.LazyFrame({"subscriber_id": list(hits)}, schema={"subscriber_id": pl.String})
+    factors = lake.scan("factors", month)
+    there = [name for name in factors.collect_schema().names() if name in config.factors.names]
+    people = factors.select("subscriber_id", *there).join(wanted, on="subscriber_id", how="semi")
+    signs = evidence_for(people.collect(engine="streaming"), hits, config)
+    return {
+        subscriber: reasons_in(
+            {"human_reasons": grouped([], config.factors, signs.get(subscriber))}, config.strategies
+        )
+        for subscriber in hits
+    }
 
 
 def _message(

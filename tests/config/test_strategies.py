@@ -8,7 +8,7 @@ import pytest
 import yaml
 
 from include.config import Config
-from include.config.situation import judged_by, truths_of
+from include.config.situation import judged_by, reasons_in, truths_of
 from include.config.strategies import check_names, parse
 from include.domain.errors import ConfigError
 from include.domain.offer import fitting_offers
@@ -53,7 +53,7 @@ def changed(delivered: dict[str, Any], path: str, value: object) -> dict[str, An
         ("strategies/plan_fit/phases", ["later"], r"strategy 'plan_fit', phases: there is no 'later'"),
         ("strategies/referral", None, r"offer 'referral_reward': no strategy makes it"),
         ("campaigns/churn_warning", "later", r"campaigns: there is no 'later'"),
-        ("reasons/weather", {"zh": "x", "en": "x", "factors": [], "rules": []}, r"reasons: there is no 'weather'"),
+        ("reasons/price/rules", ["arpu_falling"], r"entry 'reasons.price.rules': Extra inputs"),
         ("authority/lead", 10, r"a lead's 10 yuan must not be below an agent's 60"),
         ("outreach/hold_out/share", 1, r"entry 'outreach.hold_out.share'"),
         ("outreach/channels", ["call"], r"entry 'outreach.channels.0'"),
@@ -72,26 +72,48 @@ def test_a_mistake_is_told_with_file_entry_and_cause(delivered, path, value, tol
             "shoe_size > 40",
             r"segment young: there is no fact or factor 'shoe_size'",
         ),
-        ("reasons/price/factors", ["weather"], r"reason 'price': there is no factor 'weather'"),
-        ("reasons/price/rules", ["weather"], r"reason 'price': there is no rule 'weather'"),
+        (
+            "reasons/weather",
+            {"zh": "x", "en": "x"},
+            r"reason 'weather': it is no cause of factors.yaml and no need",
+        ),
+        # a symptom explains nothing, so no strategy can answer it
+        ("reasons/less_use", {"zh": "x", "en": "x"}, r"reason 'less_use': it is no cause of factors.yaml"),
     ],
 )
 def test_a_name_nobody_computes_is_told(delivered, config: Config, path, value, told):
     read = parse(changed(delivered, path, value), "strategies.yaml")
     with pytest.raises(ConfigError, match=rf"strategies\.yaml, {told}"):
-        check_names(read, config.factors.names, config.rules)
+        check_names(read, config.factors)
 
 
-def test_every_need_of_a_survey_is_a_reason_and_the_ones_the_simulator_knows_have_a_strategy(config: Config):
+def test_every_cause_and_every_need_is_a_reason_and_every_cause_has_a_strategy_for_everybody(config: Config):
     known = config.strategies
-    assert set(known.reasons) == set(NEEDS)
+    assert set(known.reasons) == {*config.factors.causes, *NEEDS}
     first = {}
     for name, strategy in known.strategies.items():
-        first.setdefault(strategy.reason, name)
-    assert {reason: first[reason] for reason in ("price", "bundle_mismatch", "service", "network")} == {
+        if "intervention" in strategy.phases and not strategy.segments:
+            first.setdefault(strategy.reason, name)
+    assert first == {
         "price": "plan_discount", "bundle_mismatch": "plan_fit", "service": "service_care", "network": "network_cure",
+        "competition": "match_competitor", "contract_end": "renew_contract", "device": "device_care",
+        "payment": "payment_care",
     }  # fmt: skip
-    assert (first["competition"], first["contract_end"]) == ("match_competitor", "renew_contract")
+
+
+def told(reason: str, contribution: float, evidence: float = 0.0, is_symptom: bool = False) -> dict[str, Any]:
+    return {
+        "reason": reason, "contribution": contribution, "evidence": evidence, "is_symptom": is_symptom,
+    }  # fmt: skip
+
+
+def test_strategies_answer_the_causes_evidence_tells_in_its_order(config: Config):
+    human = [
+        told("service", 0.4), told("price", -0.01, evidence=2.0), told("less_use", 3.0, is_symptom=True),
+        told("network", -0.2), told("a_cause_no_longer_configured", 0.1),
+    ]  # fmt: skip
+    assert reasons_in({"human_reasons": human}, config.strategies) == ["service", "price"]
+    assert reasons_in({}, config.strategies) == []
 
 
 def test_every_reason_an_agent_meets_has_an_offer_that_costs_nothing_and_rules_nobody_out(config: Config):
@@ -104,14 +126,10 @@ def test_every_reason_an_agent_meets_has_an_offer_that_costs_nothing_and_rules_n
         judged_by(known, worst, ["intervention"]), list(known.reasons), known.book, "agent", Decimal(0)
     )
     fitting = {each.offer.strategy for each in judged if each.fits}
-    wanted = (
-        "plan_discount",
-        "plan_fit",
-        "service_care",
-        "network_cure",
-        "match_competitor",
-        "renew_contract",
-    )
+    wanted = {
+        "plan_discount", "plan_fit", "service_care", "network_cure", "match_competitor", "renew_contract",
+        "device_care", "payment_care",
+    }  # fmt: skip
     assert fitting.issuperset(wanted)
 
 

@@ -11,10 +11,8 @@ from include.domain.offer import (
     Book,
     Facts,
     Offer,
-    Signal,
     choose,
     fitting_offers,
-    reasons_of,
     role_for,
 )
 
@@ -118,16 +116,6 @@ def test_the_runner_up_is_of_another_strategy():
 def test_nothing_is_chosen_where_nothing_fits():
     ranked = fitting_offers(facts(), [], Book((offer(cost_yuan=Decimal(999)),), LIMITS, {}), "agent", None)
     assert (choose(ranked, []).best, choose(ranked, []).runner_up) == (None, None)
-
-
-def test_reasons_come_by_what_raises_the_risk_and_what_fired():
-    signals = {
-        "price": Signal(frozenset({"bill"}), frozenset({"arpu_falling"})),
-        "service": Signal(frozenset({"complaints"}), frozenset()),
-        "network": Signal(frozenset({"drops"}), frozenset()),
-    }
-    found = reasons_of({"bill": 0.2, "complaints": 0.9, "drops": -2.0}, ["arpu_falling"], signals)
-    assert found == ["service", "price"]
 
 
 offers_drawn = st.lists(

@@ -58,7 +58,7 @@ def test_the_strategy_chosen_and_the_runner_up_are_frozen_with_the_evidence(cycl
     dispatch(**cycle, now=MONDAY)
     evidence = frozen(db)
     young, old = evidence["YOUNG"]["strategy"], evidence["SENIOR"]["strategy"]
-    # a falling bill points to the price, and who is worth 200 yuan gets the custom plan, which a lead records
+    # what they complain of points to the price, and who is worth 200 yuan gets the custom plan, which a lead records
     assert (young["reason"], young["reasons"], young["segments"]) == (
         "price",
         ["price"],
@@ -71,6 +71,21 @@ def test_the_strategy_chosen_and_the_runner_up_are_frozen_with_the_evidence(cycl
     assert old["segments"] == ["elderly", "family", "high_value", "high_value_before"]
     assert evidence["SENIOR"]["profile"]["arrears_yuan"] == 3.5
     assert evidence["UNKNOWN"]["profile"]["age_years"] is None
+
+
+def test_without_a_model_signs_and_rule_hits_alone_choose_and_a_symptom_chooses_nothing(
+    db, lake, config: Config
+):
+    calls = Warned("CALLS", price_words=0, rule="long_agent_calls")
+    given = graded_cycle(db, lake, config, [calls, Warned("LESS_USE", price_words=0)])
+    dispatch(**given, now=MONDAY)
+    chosen = {name: evidence["strategy"] for name, evidence in frozen(db).items()}
+    assert (chosen["CALLS"]["reasons"], chosen["CALLS"]["chosen"]["offer"]) == (
+        ["service"],
+        "service_manager",
+    )
+    # a falling bill comes with leaving and explains nothing: the first offer that fits everybody
+    assert (chosen["LESS_USE"]["reasons"], chosen["LESS_USE"]["reason"]) == ([], None)
 
 
 @pytest.fixture

@@ -50,13 +50,22 @@ def test_the_secondary_tier_is_listed_with_channel_and_offer_and_the_priority_ti
     )  # fmt: skip
     told = outreach(**cycle)
     assert decided(db) == {
-        # the bill fell, so price comes first; the discount of 36 yuan is too dear for a message
+        # they complain of the price; the discount of 36 yuan is too dear for a message
         "A": ("listed", None, "sms", "data_pack_discount"),
         "B": ("listed", None, "app", "data_pack_discount"),
         "YOUNG": ("listed", None, "sms", "data_pack_discount"),
     }
     assert {name: told[name] for name in ("rows_in", "rows_out", "held_out", "suppressed", "channels")} == {
         "rows_in": 3, "rows_out": 3, "held_out": 0, "suppressed": {}, "channels": {"app": 1, "sms": 2},
+    }  # fmt: skip
+
+
+def test_the_message_answers_what_signs_and_rule_hits_speak_for(db, lake, everybody):
+    calls = Warned("CALLS", price_words=0, rule="long_agent_calls")
+    cycle = secondary_cycle(db, lake, everybody, [Warned("PRICE"), calls])
+    outreach(**cycle)
+    assert {name: offer for name, (*_, offer) in decided(db).items()} == {
+        "PRICE": "data_pack_discount", "CALLS": "plan_check",
     }  # fmt: skip
 
 
@@ -145,6 +154,59 @@ def test_who_must_not_be_written_to_is_suppressed_with_the_reason(db, lake, ever
         "TICKET": "unfinished_ticket",
         "OLD": "no_channel",
         "OLDAPP": "listed",
+    }
+
+
+def test_what_stands_in_the_database_alone_bars_like_the_feed_and_a_frozen_ticket_is_unfinished(
+    db, lake, everybody
+):
+    people = hire(db)
+    limits = [
+        ("OTHER", "K1", "refused", "2020-01-01"), ("RED", "RED", "red_list", None),
+        ("PAST", "PAST", "do_not_disturb", "2026-10-31"), ("CALLED", "CALLED", "contacted_elsewhere", None),
+    ]  # fmt: skip
+    with db.begin():
+        db.execute(
+            sa.text(
+                "insert into standing_limits (subscriber_id, customer_key, kind, valid_from, valid_to, month,"
+                " recorded_at) values (:id, :customer, :kind, '2019-01-01', :until, '2019-01', :now)"
+            ),
+            [
+                {"id": who, "customer": customer, "kind": kind, "until": until, "now": MONDAY}
+                for who, customer, kind, until in limits
+            ],
+        )
+    named = [
+        Warned("A"), Warned("TWIN", customer_id="K1"), Warned("RED"), Warned("PAST"), Warned("CALLED"),
+        Warned("FROZEN2", customer_id="P1"), Warned("REFUSED"),
+    ]  # fmt: skip
+    cycle = secondary_cycle(db, lake, everybody, named, priority=[Warned("P", customer_id="P1")])
+    with db.begin():
+        db.execute(
+            sa.text(
+                "with frozen as (update tickets set frozen_at = :now, frozen_because = 'port_out_applied',"
+                " version = version + 1 returning ticket_id, version, state)"
+                " insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor, occurred_at)"
+                " select ticket_id, version, 'freeze', state, state, 'loop', :now from frozen"
+            ),
+            {"now": MONDAY},
+        )
+        db.execute(
+            sa.text(
+                "insert into refusals (customer_key, subscriber_id, refused_at, staff_id, words)"
+                " values ('REFUSED', 'REFUSED', :now, :staff, 'no')"
+            ),
+            {"now": MONDAY, "staff": people.agent},
+        )
+    outreach(**cycle)
+    assert listed_by(db) == {
+        "A": "listed",
+        "TWIN": "refused",
+        "RED": "red_list",
+        "PAST": "listed",
+        "CALLED": "contacted_elsewhere",
+        "FROZEN2": "unfinished_ticket",
+        "REFUSED": "refused",
     }
 
 
