@@ -52,7 +52,7 @@ create temporary table limits_stage (
 ) on commit drop
 
 -- name: stage_limited
--- Unfinished tickets under a limit that ends them, for the number or another one of its customer.
+-- Unfinished tickets under a limit that ends them (of the feed, or said to the desk), for the number or its customer.
 create temporary table limited_stage on commit drop as
 with unfinished as (
     select ticket_id, subscriber_id, customer_key
@@ -66,6 +66,9 @@ standing as (
     where
         kind in ('refused', 'red_list', 'do_not_disturb') and valid_from <= :today
         and (valid_to is null or valid_to >= :today or kind = 'refused')
+    union all
+    select subscriber_id, customer_key, 'refused' as kind
+    from refusals
 ),
 
 limited as (

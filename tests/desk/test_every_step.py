@@ -1,16 +1,18 @@
 """Every state × action × role on a real database: done exactly where the table allows, every other ticket untouched."""
 
 import itertools
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from datetime import timedelta
 
 import pytest
+import sqlalchemy as sa
 
 from include.desk import contacts, plans, tasks, work
 from include.desk.acting import Actor, working
 from include.domain.errors import Refused
-from include.domain.ticket import ACTIONS, FINISHED, LOOP, STATES
+from include.domain.ticket import ACTIONS, FINISHED, LOOP, STATES, WHILE_FROZEN
 from tests.fixtures.desk import MONDAY, Nested, World
 
 TOMORROW = MONDAY.date() + timedelta(days=1)
@@ -106,6 +108,53 @@ def test_a_step_is_made_or_refused_and_no_other_ticket_is_touched(world, state, 
         )
         assert (row.kind, row.from_state, row.to_state) == (action, state, rule.to or state)
         assert row.staff_id == actor.staff_id
+
+
+#: What reaches the subscriber, or goes on with what would.
+HELD_BACK = {
+    "release", "claim", "contact", "survey", "plan", "processing", "pause", "resume", "recompute", "close", "reopen",
+    "freeze",
+}  # fmt: skip
+_FREEZE = "update tickets set frozen_at = :at, frozen_because = :because where ticket_id = :id"
+
+
+@contextmanager
+def frozen(world: World, ticket_id: int) -> Iterator[None]:
+    """The ticket as the limits of the morning leave it when its subscriber applies to port out."""
+    frost = {"at": MONDAY, "because": "port_out_applied", "id": ticket_id}
+    with world.admin.begin():
+        world.admin.execute(sa.text(_FREEZE), frost)
+    try:
+        yield
+    finally:
+        with world.admin.begin():
+            world.admin.execute(sa.text(_FREEZE), frost | {"at": None, "because": None})
+
+
+def test_what_a_frozen_ticket_may_not_do_is_everything_that_reaches_the_subscriber():
+    assert set(ACTIONS) - WHILE_FROZEN == HELD_BACK
+
+
+@pytest.mark.parametrize("role", ROLES)
+@pytest.mark.parametrize(
+    ("state", "action"), list(itertools.product(("waiting", "assigned", "in_progress"), ACTIONS))
+)
+def test_a_frozen_ticket_is_passed_on_or_ended_but_nothing_reaches_its_subscriber(world, state, action, role):
+    rule, ticket_id = ACTIONS[action], world.tickets[state]
+    is_allowed = state in rule.since and role in rule.by and action not in HELD_BACK
+    act = DO.get(action) or bare(action)
+    with frozen(world, ticket_id), world.undone() as db:
+        actor = world.actor(db, getattr(world.people, role), ticket_id)
+        before = world.prints(db)
+        if is_allowed:
+            act(world, actor)
+            assert world.prints(db)[ticket_id] != before[ticket_id]
+            return
+        # a manager sees every ticket; who may not see a waiting one is refused for that
+        told = "frozen" if action in HELD_BACK and role == "manager" else r"\. [A-Z]"
+        with pytest.raises(Refused, match=told):
+            act(world, actor)
+        assert world.prints(db) == before
 
 
 @pytest.mark.parametrize("action", [name for name, rule in ACTIONS.items() if rule.by == {LOOP}])
