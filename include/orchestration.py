@@ -306,11 +306,19 @@ def announce_labels(result: Mapping[str, Any], outlet_events: Any) -> None:
 
 
 def announce_drift(result: Mapping[str, Any], outlet_events: Any) -> None:
-    """Show the drift figures as metadata of the asset `factors`; one warning when something has shifted."""
+    """Show the drift figures as metadata of the asset `factors`; when something has shifted, tell operations."""
     shown = ("month", "baseline_month", "score_psi", "largest", "shifted", "watch", "ranked_on", "strongest")
     outlet_events[FACTORS].extra = {name: result[name] for name in shown}
     if result["shifted"]:
         _log.warning("drift: %s", result["message"])
+        alarm("drift", result["month"], _drifted(result))
+
+
+def _drifted(result: Mapping[str, Any]) -> dict[str, str]:
+    """What shifted and how far, as a notice tells it."""
+    far = ", ".join(f"{name} {psi}" for name, psi in result["largest"].items() if name in result["shifted"])
+    why = f"PSI {far} ({result['baseline_month']} → {result['month']})."
+    return {"what": ", ".join(result["shifted"]), "why": why, "link": ""}
 
 
 def train_newest() -> dict[str, Any]:

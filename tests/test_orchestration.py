@@ -204,7 +204,9 @@ MEASURED = {
 }  # fmt: skip
 
 
-def test_drift_is_shown_as_metadata_of_the_asset_and_warned_of_once(caplog):
+def test_drift_is_shown_as_metadata_of_the_asset_and_operations_are_told(monkeypatch, caplog):
+    alarms: list[tuple[str, str, dict[str, str]]] = []
+    monkeypatch.setattr(orchestration, "alarm", lambda *given: alarms.append(given))
     events = {FACTORS: SimpleNamespace(extra=None)}
     announce_drift(MEASURED, events)
     assert events[FACTORS].extra == {
@@ -223,9 +225,13 @@ def test_drift_is_shown_as_metadata_of_the_asset_and_warned_of_once(caplog):
     assert [record.getMessage() for record in caplog.records] == [
         "drift: Against 2026-09 these have shifted: bill."
     ]
+    assert alarms == [
+        ("drift", "2026-10", {"what": "bill", "why": "PSI bill 0.4 (2026-09 → 2026-10).", "link": ""})
+    ]
 
 
-def test_a_month_like_the_one_before_warns_of_nothing(caplog):
+def test_a_month_like_the_one_before_warns_of_nothing(monkeypatch, caplog):
+    monkeypatch.setattr(orchestration, "alarm", lambda *_: pytest.fail("nothing has shifted"))
     announce_drift({**MEASURED, "shifted": []}, {FACTORS: SimpleNamespace(extra=None)})
     assert caplog.records == []
 

@@ -20,6 +20,9 @@ FACTS: Mapping[str, frozenset[str]] = {
     "clock_warned": frozenset({"ticket_id", "clock_zh", "clock_en", "due_at"}),
     "clock_breached": frozenset({"ticket_id", "clock_zh", "clock_en", "due_at"}),
     "deadline_moved": frozenset({"ticket_id", "moves_zh", "moves_en"}),
+    "ticket_cancelled": frozenset({"ticket_id", "because_zh", "because_en"}),
+    "ticket_frozen": frozenset({"ticket_id", "because_zh", "because_en"}),
+    "ticket_unfrozen": frozenset({"ticket_id"}),
     "task_overdue": frozenset({"ticket_id", "unit", "due_at"}),
     "budget_nearly_spent": frozenset(
         {"campaign", "starts_on", "ends_on", "branch_code", "limit_yuan", "reserved_yuan", "committed_yuan"}

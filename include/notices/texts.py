@@ -15,6 +15,13 @@ _CLOCKS = {
     "zh": {"plan": "需求调查和挽留方案", "first_contact": "首次联系"},
     "en": {"plan": "the needs survey and plan", "first_contact": "the first contact"},
 }
+_BECAUSE = {
+    "gone": ("客户已离网", "the subscriber has left"),
+    "port_out_applied": ("客户已申请携号转网", "the subscriber has applied to port out"),
+    "refused": ("客户拒绝接受联系", "the customer refuses contact"),
+    "red_list": ("客户在红名单内", "the customer is on the red list"),
+    "do_not_disturb": ("客户已开启免打扰", "the customer asked not to be disturbed"),
+}
 _MORE = {"zh": "……另有 {more} 条，请查看工单队列。", "en": "… and {more} more; see the queue."}
 
 
@@ -42,12 +49,15 @@ def _line(text: str, known: Mapping[str, str]) -> str:
 
 
 def facts(ticket_id: int | None, details: Mapping[str, Any]) -> dict[str, str]:
-    """What a text may use: every detail as people read it, and the clocks by name."""
+    """What a text may use: every detail as people read it, clocks and causes by name."""
     known = {name: _told(value) for name, value in details.items() if not isinstance(value, list | dict)}
     if "clock" in details:
         known |= {f"clock_{language}": _CLOCKS[language][details["clock"]] for language in _CLOCKS}
     if "clocks" in details:
         known |= {f"moves_{language}": _moves(details["clocks"], language) for language in _CLOCKS}
+    if "reason" in details:
+        zh, en = _BECAUSE.get(details["reason"], (details["reason"], details["reason"]))
+        known |= {"because_zh": zh, "because_en": en}
     return known | {"ticket_id": "–" if ticket_id is None else str(ticket_id)}
 
 

@@ -153,6 +153,26 @@ def test_a_warning_of_a_clock_met_meanwhile_is_told_to_nobody(
 # ------------------------------------------------------------ operations
 
 
+def test_who_works_a_ticket_is_told_at_once_that_it_was_taken_away_frozen_or_let_go_on(
+    db, config, notices, people, tickets, write, told
+):
+    write("ticket_cancelled", "assignee", people.agent, tickets[0], reason="refused")
+    write("ticket_frozen", "assignee", people.agent, tickets[0], reason="port_out_applied")
+    write("ticket_unfrozen", "assignee", people.agent, tickets[0])
+    gather(db, config, notices, MONDAY)
+    (mine,) = told()
+    assert (mine.staff_id, mine.notices, mine.severity) == (people.agent, 3, "page")
+    for words in (
+        f"工单 {tickets[0]} 已取消：客户拒绝接受联系。",
+        f"Ticket {tickets[0]} was cancelled: the customer refuses contact. Do not contact",
+        "已冻结：客户已申请携号转网。",
+        "is frozen: the subscriber has applied to port out.",
+        "已解冻",
+        "is no longer frozen",
+    ):
+        assert words in mine.body
+
+
 def test_operations_are_paged_at_any_hour(db, config, notices, write, told):
     write("stage_failed", "operations", where="grading", why="no scores", link="http://x")
     assert gather_alarms(db, notices, datetime(2026, 11, 8, 3, tzinfo=ZONE)) == 1

@@ -1,11 +1,13 @@
 """A wrong batch taken back: what is cancelled, what stays, and that it can be dispatched again."""
 
 import json
+from decimal import Decimal
 
 import pytest
 import sqlalchemy as sa
 
 from include import recall as command
+from include.budgets import set_pot
 from include.domain.errors import BadInput, NotReady
 from include.stages.dispatch import Selection, dispatch, recall
 from include.stages.release import release
@@ -108,6 +110,29 @@ def test_a_contacted_ticket_stays_unless_told_otherwise(db, dispatched):
     assert told["recalled"] == 1
     states = "select from_state, to_state from ticket_events where ticket_id = :id and kind = 'recall'"
     assert rows(db, states, id=ticket) == [("in_progress", "cancelled")]
+
+
+def test_a_contacted_ticket_with_a_plan_gives_its_money_back_when_it_is_recalled(db, dispatched):
+    _, staff = dispatched
+    ticket = contact_one(db, staff)
+    pot = {"campaign": "churn_warning", "period": "2026", "warn_share": 0.8, "by": "marketing", "now": NOW}
+    set_pot(db=db, limit_yuan=Decimal(100), **pot)
+    with db.begin():
+        db.execute(
+            sa.text(
+                "insert into retention_plans (ticket_id, recorded_at, staff_id, strategy, offer, offer_reason,"
+                " cost_yuan, valid_until) values (:ticket, :now, :staff, 'x', 'x', 'price', 36, '2026-12-31')"
+            ),
+            {"ticket": ticket, "now": NOW, "staff": staff.agent},
+        )
+    recall(db=db, **WHAT, **WHY, selection=Selection(), now=NOW)
+    used = "select reserved_yuan, committed_yuan from budget_pots"
+    assert rows(db, used) == [(36, 0)]  # it was contacted, so it stays and so does its money
+    recall(db=db, **WHAT, **WHY, selection=Selection(), contacted_too=True, now=NOW)
+    assert rows(db, used) == [(0, 0)]
+    assert rows(db, "select kind, cause, amount_yuan from budget_movements order by movement_id") == [
+        ("reserved", "planned", 36), ("released", "ended", 36),
+    ]  # fmt: skip
 
 
 def test_what_was_never_dispatched_or_has_no_reason_is_refused(db, lake, config):
