@@ -2,7 +2,8 @@
 
 collection → features → (training) → prediction → grading → dispatch → outreach → follow_up, for one month
 **M**: the partition key of a scheduled run (06:00 on the 5th of M+1, Asia/Shanghai) or the Param `month` of a
-manual one.
+manual one. `drift` is measured beside grading and holds nothing up; `dispatch` begins with `limits`, which ends
+or freezes the tickets of those who left, refuse or port out.
 
 - Safe to clear, retry, backfill and run twice at any place: the same month gives the same tickets, once.
 - A month whose following month is over is graded and evaluated but **never dispatched**, unless
@@ -216,8 +217,7 @@ def dispatch(cycle):
         """How large the dispatch would be, and whether a person must agree first."""
         from include.stages import dispatch
 
-        choices = {name: params[name] for name in ("dispatch_late", "top_up")}
-        return run_stage(dispatch.plan_size, cycle, **choices)
+        return run_stage(dispatch.plan_size, cycle, **monthly_run.how_to_dispatch(params))
 
     approve = DispatchApproval(
         task_id="approve",
@@ -235,13 +235,8 @@ def dispatch(cycle):
     @task(trigger_rule="none_failed")
     def assign(cycle: dict, size: dict, params: dict, ti=None):
         """Eligibility, arms, walk by rank, evidence and tickets in one transaction."""
-        from include.stages import dispatch
-
-        choices = {name: params[name] for name in ("dispatch_late", "top_up")}
         approved = ti.xcom_pull(task_ids="dispatch.approve")
-        # unasked, no more than need no asking: people may have been hired meanwhile
-        most = approved["most"] if approved else size["tickets_unasked"]
-        return finish_stage(dispatch.dispatch, cycle, most=most, **choices)
+        return monthly_run.assign(cycle, size, approved, monthly_run.how_to_dispatch(params))
 
     size = plan_size(cycle)
     limits(cycle) >> size >> approve >> rescore(cycle, approve.output) >> assign(cycle, size)

@@ -6,8 +6,6 @@ contacted stay, unless `contacted_too`. The hold-out of that part is recalled wi
 top-up of `churn_warning` may dispatch the same customers again. Running it twice takes back nothing more.
 """
 
-from functools import partial
-
 from airflow.sdk import Param, dag, task
 
 from include.orchestration import DEFAULTS, run_stage
@@ -35,15 +33,13 @@ PARAMS = {
 }
 
 
-@task(retries=0)
+# one retry: a slip in the form is told within a minute
+@task(retries=1)
 def recall(params: dict):
     """Take back what the Params select."""
-    from include.stages import dispatch
+    from include.recall import chosen
 
-    selection = dispatch.Selection(params["team"], params["region"], params["rule"])
-    given = {name: params[name] for name in ("because", "by", "contacted_too")}
-    of_cycle = partial(dispatch.recall, cycle=params["cycle"])  # a run has no cycle of its own here
-    return run_stage(of_cycle, selection=selection, **given)
+    return run_stage(chosen(params))
 
 
 @dag(

@@ -185,6 +185,24 @@ def rescore(cycle: Mapping[str, Any], choice: str) -> dict[str, Any]:
     return finish_stage(grading.grade, cycle)
 
 
+def assign(
+    cycle: Mapping[str, Any],
+    size: Mapping[str, Any],
+    approved: Mapping[str, Any] | None,
+    choices: Mapping[str, Any],
+) -> dict[str, Any]:
+    """Dispatch at most what was approved; unasked, no more than needs no asking: people may have been hired."""
+    from include.stages import dispatch
+
+    most = approved["most"] if approved else size["tickets_unasked"]
+    return finish_stage(dispatch.dispatch, cycle, most=most, **choices)
+
+
+def how_to_dispatch(params: Mapping[str, Any]) -> dict[str, Any]:
+    """The Params that planning and dispatching must read alike."""
+    return {name: params[name] for name in ("dispatch_late", "top_up")}
+
+
 def _other_champions(
     *, db: "Connection", config: "Config", campaign: str, cycle: str, month: str, choice: str
 ) -> dict[str, Any]:

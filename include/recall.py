@@ -7,10 +7,20 @@ python -m include.recall --campaign NAME --cycle YYYY-MM --because TEXT --by WHO
 import argparse
 import json
 import sys
+from collections.abc import Callable, Mapping
+from functools import partial
+from typing import Any
 
 from include.command import add_place_and_time, ended, instant, opened
 from include.settings import CAMPAIGN
 from include.stages.dispatch import Selection, recall
+
+
+def chosen(form: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
+    """`recall` of what the form of the DAG selects; it still asks for the database, campaign and now."""
+    selection = Selection(form["team"], form["region"], form["rule"])
+    given = {name: form[name] for name in ("cycle", "because", "by", "contacted_too")}
+    return partial(recall, selection=selection, **given)
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
