@@ -29,26 +29,32 @@ where tickets.subscriber_id = :subscriber
 
 -- name: own_customers
 -- The customers that stand behind this subscriber and no other one.
-with theirs as (
-    select customer_key from warnings
-    where subscriber_id = :subscriber
-    union
-    select customer_key from assignments
+with known as (
+    select customer_key, subscriber_id from warnings
+    union all
+    select customer_key, subscriber_id from assignments
+    union all
+    select customer_key, subscriber_id from inbound_contacts
+    union all
+    select customer_key, subscriber_id from outreach_items
+),
+
+theirs as (
+    select customer_key from known
     where subscriber_id = :subscriber
     union
     select customer_key from standing_limits
+    where subscriber_id = :subscriber
+    union
+    select customer_key from refusals
     where subscriber_id = :subscriber
 )
 
 select customer_key from theirs
 where
     not exists (
-        select 1 from warnings
-        where warnings.customer_key = theirs.customer_key and warnings.subscriber_id <> :subscriber
-    )
-    and not exists (
-        select 1 from assignments
-        where assignments.customer_key = theirs.customer_key and assignments.subscriber_id <> :subscriber
+        select 1 from known
+        where known.customer_key = theirs.customer_key and known.subscriber_id <> :subscriber
     )
 
 -- name: kept_out

@@ -64,6 +64,33 @@ _WORKED = (
     " ('churned', '2026-09', 'b', 1, 1, 1, 0, true, true, 'r', :now)",
     "insert into stage_runs (campaign, cycle, stage, finished_at, seconds, peak_mb, facts)"
     " select 'churn_warning', '2026-10', stage, :now, 1, 1, '{}' from unnest(array['features', 'training']) as stage",
+    "insert into needs_surveys (ticket_id, recorded_at, staff_id, needs, note)"
+    " select ticket_id, :now, :agent, '{other}', 'her mother' from tickets",
+    "insert into retention_plans (ticket_id, recorded_at, strategy, offer, offer_reason, cost_yuan, note, staff_id)"
+    " select ticket_id, :now, 's', 'o', 'price', 9, 'said so', :agent from tickets",
+    "insert into plan_processings (plan_id, ticket_id, result, processed_at, staff_id, note)"
+    " select plan_id, ticket_id, 'failed', :now, :agent, 'said so' from retention_plans",
+    "insert into inbound_contacts (campaign, subscriber_id, customer_key, recorded_at, staff_id, channel, needs, said,"
+    " done) values ('churn_warning', 'S1', 'S1', :now, :agent, 'call', '{}', 'her mother', 'listened')",
+    "insert into linked_tasks (ticket_id, inbound_id, unit, words, opened_at, opened_by, due_at,"
+    " is_provisional, done_at,"
+    " result) select t, i, 'network', 'at hers', :now, :agent, cast(:now as timestamptz) + interval"
+    " '1 day', false, d, r"
+    " from (select ticket_id as t, null::bigint as i, cast(:now as timestamptz) as d, 'ok' as r from tickets"
+    " union all select null, inbound_id, null, null from inbound_contacts) as of_both",
+    "insert into refusals (subscriber_id, customer_key, refused_at, staff_id, ticket_id, inbound_id, words)"
+    " select 'S1', 'S1', :now, :agent, null, inbound_id, 'never again' from inbound_contacts"
+    " union all select 'S2', 'S2', :now, :agent, cast(:id as bigint), null, 'never again'",
+    "insert into messages (dedupe_key, channel, severity, subject, body, notices, created_at, next_attempt_at,"
+    " delivered_at) select 'm' || n, 'operations', 'page', 's', 'b', 1, :now, :now, :now from"
+    " generate_series(1, 2) as n",
+    "insert into message_notices select message_id, notice_id from messages, notices"
+    " where notices.ticket_id = :id or messages.dedupe_key = 'm2'",
+    "insert into outreach_items (campaign, cycle, subscriber_id, customer_key, rank, grade, decision, listed_at)"
+    " select campaign, cycle, subscriber_id, customer_key, 1, grade, 'not_reached', :now from tickets",
+    "insert into absences (staff_id, from_on, until_on, reason, recorded_at, recorded_by)"
+    " values (:agent, '2026-11-01', '2026-11-03', 'ill', :now, 'lead')",
+    "insert into shifts (staff_id, day) values (:agent, '2026-11-04')",
     "with ended as (update tickets set state = 'cancelled', version = 2, closed_at = :now where ticket_id = :id"
     " returning ticket_id) insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor,"
     " occurred_at, details) select ticket_id, 2, 'cancel', 'waiting', 'cancelled', 'L', :now,"
@@ -71,7 +98,7 @@ _WORKED = (
 )
 TABLES = (
     "ticket_phones", "notices", "warnings", "dispatch_decisions", "audit_log", "deliveries", "stage_runs",
-    "tickets", "ticket_events", "contact_attempts",
+    "tickets", "ticket_events", "contact_attempts", "messages", "message_notices",
 )  # fmt: skip
 
 
@@ -91,15 +118,16 @@ def test_what_has_been_kept_long_enough_goes_and_the_record_stays(
     assert retain(db=db, lake=lake, config=config, now=LONG_AFTER)["gone"] == told["gone"]
     # one of two tickets is still open: its number, notes, notice and evidence stay
     assert told["gone"] == {
-        "lake.quarantine": 1, "phones": 1, "notes": 2, "evidence": 1, "warnings": 2, "decisions": 2, "notices": 1,
-        "stage_runs": 1, "deliveries": 1, "audit_log": 1,
+        "lake.quarantine": 1, "phones": 1, "notes": 7, "inbound": 2, "evidence": 1, "warnings": 2, "decisions": 2,
+        "outreach": 2, "notices": 2, "absences": 2, "stage_runs": 1, "deliveries": 1, "audit_log": 1,
     }  # fmt: skip
     gone = {table: before[table] - kept(db, table) for table in TABLES}
     assert gone == {
-        "ticket_phones": 1, "notices": 1, "warnings": 2, "dispatch_decisions": 2, "audit_log": 1, "deliveries": 1,
+        "ticket_phones": 1, "notices": 1, "messages": 1, "message_notices": 2,
+        "warnings": 2, "dispatch_decisions": 2, "audit_log": 1, "deliveries": 1,
         "stage_runs": 1, "tickets": 0, "ticket_events": 0, "contact_attempts": 0,
     }  # fmt: skip
-    assert kept(db, "retentions") == 9
+    assert kept(db, "retentions") == 12
     with db.begin():
         notes = db.execute(
             sa.text("select count(*) from contact_attempts where note is not null")

@@ -9,8 +9,9 @@ from include.config.reading import Entry, validated
 from include.domain.months import ZONE, month_of, shift
 
 Kept = Literal[
-    "phones", "notes", "evidence", "warnings", "decisions", "notices", "stage_runs", "deliveries", "audit_log"
-]
+    "phones", "notes", "inbound", "evidence", "warnings", "decisions", "outreach", "notices", "absences",
+    "stage_runs", "deliveries", "audit_log",
+]  # fmt: skip
 
 
 class Months(Entry):

@@ -1,4 +1,4 @@
-"""Drift and ranking of factors."""
+"""Drift and ranking of factors; erasure over everything the revisions since 0003 added."""
 
 from include.database import run_revision
 

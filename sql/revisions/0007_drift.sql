@@ -1,4 +1,4 @@
--- Drift and ranking of factors.
+-- Drift and ranking of factors; erasure over everything the revisions since 0003 added.
 set local role churn_owner;
 
 create table factor_drift (
@@ -35,5 +35,104 @@ create index factor_rankings_by_factor on factor_rankings (campaign, factor, cyc
 comment on table factor_rankings is 'one row per cycle, tenure cluster (or pooled) and factor: how much it tells about churn in the newest labelled month';
 
 grant select, insert, update, delete on factor_drift, factor_rankings to churn_loop;
+
+-- ---------------------------------------------------------------- erasure of what the revisions since 0003 added
+
+create or replace function said_no_more(details jsonb) returns jsonb language sql immutable
+return (
+    select coalesce(jsonb_object_agg(
+        key, case
+            when
+                jsonb_typeof(value) = 'string' and value #>> '{}' !~ '^[a-z][a-z0-9_]*$'
+                and key in ('reason', 'note', 'text', 'message', 'comment', 'because', 'words', 'said', 'done', 'result')
+                then '"erased"'::jsonb
+            else value
+        end
+    ), '{}'::jsonb)
+    from jsonb_each(details)
+);
+
+create function erase_from_records(subscriber text, own_customers text [], theirs bigint [], instead text, at timestamptz)
+returns table (what text, changed bigint) language plpgsql set search_path = public, pg_temp as $$
+declare
+    their_calls bigint [] := array(select inbound_id from inbound_contacts where subscriber_id = subscriber);
+begin
+    -- a refusal of the whole household holds for its other numbers
+    update refusals set
+        words = 'erased', subscriber_id = case when subscriber_id = subscriber then instead else subscriber_id end,
+        customer_key = case when customer_key = any(own_customers || subscriber) then instead else customer_key end
+    where subscriber_id = subscriber or ticket_id = any(theirs) or inbound_id = any(their_calls);
+    get diagnostics changed = row_count;
+    what := 'refusals';
+    return next;
+    -- nobody can mend anything for somebody unknown
+    update linked_tasks set
+        words = 'erased', result = 'erased', done_at = coalesce(done_at, at)
+    where
+        (ticket_id = any(theirs) or inbound_id = any(their_calls))
+        and (words <> 'erased' or result is distinct from 'erased');
+    get diagnostics changed = row_count;
+    what := 'linked_tasks';
+    return next;
+    update inbound_contacts set said = 'erased', done = 'erased' where inbound_id = any(their_calls);
+    get diagnostics changed = row_count;
+    what := 'inbound_contacts';
+    return next;
+    update plan_processings set order_number = format('%s-%s', instead, processing_id)
+    where ticket_id = any(theirs) and order_number is not null and order_number !~ '^erased-';
+    get diagnostics changed = row_count;
+    what := 'plan_processings';
+    return next;
+    -- by its order number the billing system finds the subscriber
+    update ticket_events set details = details || '{"order_number": "erased"}'
+    where ticket_id = any(theirs) and details ->> 'order_number' <> 'erased';
+    get diagnostics changed = row_count;
+    what := 'ticket_events';
+    return next;
+end
+$$;
+comment on function erase_from_records is
+'takes what was said, written and ordered for an erased subscriber out of the records of retention work';
+
+create or replace function erase_subscriber(
+    subscriber text, own_customers text [], pattern text, instead text, at timestamptz
+) returns table (what text, changed bigint) language plpgsql
+security definer set search_path = public, pg_temp as $$
+declare
+    theirs bigint [] := array(select ticket_id from tickets where subscriber_id = subscriber);
+    place record;
+begin
+    perform set_config('app.reducing', 'on', true);
+    perform erase_from_work(subscriber, theirs, at);
+    perform erase_from_arms(subscriber, own_customers, instead);
+    return query
+    select kept.what, kept.changed from erase_from_records(subscriber, own_customers, theirs, instead, at) as kept;
+    for place in
+        select * from erasable_columns() where column_name in ('subscriber_id', 'note', 'msisdn', 'details')
+        order by column_name, table_name
+    loop
+        what := place.table_name;
+        if place.column_name = 'subscriber_id' then
+            execute format('update %I set subscriber_id = $2 %s where subscriber_id = $1', place.table_name,
+                case when place.has_customer then ', customer_key = $2' end) using subscriber, instead;
+        elsif place.column_name = 'msisdn' and place.has_ticket then
+            execute format('delete from %I where ticket_id = any($1) or msisdn ~ $2', place.table_name) using theirs, pattern;
+        elsif place.column_name = 'note' and place.has_ticket then
+            -- not null: a survey of other needs has words
+            execute format('update %I set note = ''erased'' where ticket_id = any($1) and note <> ''erased''',
+                place.table_name) using theirs;
+        elsif place.column_name = 'details' and place.has_ticket then
+            execute format('update %I set details = said_no_more(details) where ticket_id = any($1)
+                and details <> said_no_more(details)', place.table_name) using theirs;
+        else
+            continue;
+        end if;
+        get diagnostics changed = row_count;
+        return next;
+    end loop;
+    return query select swept.what, swept.changed from erase_from_texts(pattern, instead) as swept;
+    perform set_config('app.reducing', '', true);
+end
+$$;
 
 reset role;
