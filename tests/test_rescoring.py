@@ -9,8 +9,8 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include import monthly_run
 from include.domain.months import default_as_of
-from include.stages import fitting, prediction, training
-from tests.stages.province import FACTORS, Province
+from include.stages import prediction, training, trees
+from tests.stages.province import FACTORS, Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN
 
 MONTH = "2026-09"
@@ -20,7 +20,7 @@ AS_OF = default_as_of(MONTH)
 @pytest.fixture
 def champion(db, lake, config, monkeypatch):
     """A province whose August is labelled, September to be scored; the model that was trained on it."""
-    monkeypatch.setattr(fitting, "ROUNDS", 20)
+    monkeypatch.setattr(trees, "RECIPES", quick_recipes(20))
     province = Province(lake, 1500, base=-2.5)
     province.live_through("2026-08")
     people = province.factors().with_columns(

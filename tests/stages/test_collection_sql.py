@@ -111,6 +111,8 @@ def test_a_broken_row_is_told_by_its_number(operator: Operator, postgresql: Any)
 
 
 def test_a_query_that_fails_says_why_and_publishes_nothing(operator: Operator, postgresql: Any) -> None:
+    with postgresql.cursor() as cursor:
+        cursor.execute("drop table contact_limits")
     with pytest.raises(
         NotReady, match='query for contact_limits of 2026-10 failed: relation "contact_limits"'
     ):
