@@ -5,6 +5,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 
+from include import database
 from include.database import copy_rows, driver_url, engine, upgrade
 from include.domain.errors import BadInput, NotReady
 from include.settings import ROOT
@@ -75,3 +76,36 @@ def test_bulk_loads_keep_every_character(db):
         db.execute(sa.text("create temporary table odd (n int, words text) on commit drop"))
         assert copy_rows(db, "odd", ("n", "words"), enumerate(odd)) == len(odd)
         assert list(db.execute(sa.text("select words from odd order by n")).scalars()) == odd
+
+
+def test_what_works_with_the_owners_rights_is_only_for_whom_it_was_granted(db):
+    for_everybody = """
+        select p.proname from pg_proc as p
+        cross join lateral aclexplode(coalesce(p.proacl, acldefault('f', p.proowner))) as a
+        where p.prosecdef and p.pronamespace = 'public'::regnamespace and p.prorettype <> 'trigger'::regtype
+        and a.grantee = 0
+    """
+    with db.begin():
+        assert list(db.execute(sa.text(for_everybody)).scalars()) == []
+
+
+def test_call_backs_promised_before_they_had_a_time_of_day_can_still_be_changed(empty_database, monkeypatch):
+    url, whole = empty_database(), database.command.upgrade
+    monkeypatch.setattr(database.command, "upgrade", lambda config, _: whole(config, "0001"))
+    upgrade(url)
+    monkeypatch.undo()
+    made = engine(url, role=None)
+    with made.begin() as db:
+        db.execute(sa.text("set local session_replication_role = replica"))  # neither ticket nor person
+        db.execute(
+            sa.text(
+                "insert into contact_attempts (ticket_id, attempted_at, channel, result, call_back_on, note, staff_id)"
+                " values (1, '2026-11-06 14:00+08', 'call', 'call_back', '2026-11-06', 'this evening', 1),"
+                " (1, '2026-11-06 14:00+08', 'call', 'call_back', '2026-11-09', 'on Monday', 1)"
+            )
+        )
+    upgrade(url)
+    with made.begin() as db:
+        changed = "update contact_attempts set note = null returning call_back_on::text"
+        assert list(db.execute(sa.text(changed)).scalars()) == ["2026-11-06", "2026-11-09"]
+    made.dispose()

@@ -311,6 +311,17 @@ def test_a_refusal_of_a_customer_with_other_numbers_goes_on_holding_for_them(wor
     assert world.rows("select subscriber_id, words from refusals") == [("erased-1", "erased")]
 
 
+def test_refusals_of_one_subscriber_under_two_customers_become_one(world: World) -> None:
+    with world.db.begin():
+        again = "insert into refusals (customer_key, subscriber_id, refused_at, staff_id, words)"
+        told = "select subscriber_id, subscriber_id, refused_at, staff_id, words from refusals"
+        world.db.execute(sa.text(f"{again} {told}"))
+    instead = world.erase()["pseudonym"]
+    assert world.rows("select customer_key, subscriber_id, words from refusals") == [
+        (instead, instead, "erased")
+    ]
+
+
 def assert_equal(found: dict[str, pl.DataFrame], wanted: dict[str, pl.DataFrame]) -> None:
     """The same rows in the same order with the same types."""
     assert found.keys() == wanted.keys()
@@ -474,3 +485,8 @@ def test_an_erasure_needs_a_reason(db: sa.Connection, lake: Lake) -> None:
 )
 def test_an_id_is_a_word_and_a_short_one_a_whole_text(text: str, is_named: bool) -> None:
     assert bool(re.search(pattern_of(["SUB-0001", "42"], ["13800000001"]), text)) is is_named
+
+
+@pytest.mark.parametrize("phone", ["", "-", "0", "10086"])
+def test_what_stands_for_an_unknown_number_is_looked_for_in_nobodys_texts(phone: str) -> None:
+    assert not re.search(pattern_of(["SUB-0001"], [phone]), "ticket 10086-0 of 2026-10")

@@ -8,6 +8,8 @@ from collections.abc import Iterable
 BUCKETS = 4096
 # Shorter ids occur by chance in texts ("42"); they are looked for as whole texts only.
 _SHORTEST_SOUGHT = 5
+# What stands for an unknown number ("0", "-") names nobody, and would be found in nearly every text.
+_SHORTEST_PHONE = 7
 
 
 def bucket_of(subscriber_id: str) -> int:
@@ -32,4 +34,5 @@ def pattern_of(ids: Iterable[str], phones: Iterable[str]) -> str:
     ways = [f"^{re.escape(word)}$" for word in named if len(word) < _SHORTEST_SOUGHT]
     if long:
         ways.append(f"(?<![0-9A-Za-z_-])(?:{'|'.join(long)})(?![0-9A-Za-z_-])")
-    return "|".join([*ways, *(re.escape(phone) for phone in sorted(set(phones)))])
+    numbers = sorted(phone for phone in set(phones) if sum(map(str.isdigit, phone)) >= _SHORTEST_PHONE)
+    return "|".join([*ways, *map(re.escape, numbers)])

@@ -10,7 +10,7 @@ from include.config.notices import Language, Notices, Text
 from include.domain.months import ZONE
 
 # a mobile number standing alone, with or without country code; ids of other lengths stay readable
-_MOBILE = re.compile(r"(?<!\d)((?:(?:00)?86)?[- ]?1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)")
+_MOBILE = re.compile(r"(?<!\d)((?:(?:00)?86)?[- ]?1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)", re.ASCII)
 _CLOCKS = {
     "zh": {"plan": "需求调查和挽留方案", "first_contact": "首次联系"},
     "en": {"plan": "the needs survey and plan", "first_contact": "the first contact"},

@@ -32,6 +32,7 @@ def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> 
     after a kill, with days delivered late, anew or in another order it is the same.
     """
     with db.begin():
+        fill_calendar(db, config, now)  # first: a change of the calendar waits for whoever holds tickets
         lock(db, "limits")
         today = now.astimezone(ZONE).date()
         loaded = _keep_standing(db, lake, today, now)
@@ -63,7 +64,6 @@ def _unfreeze(db: sa.Connection, config: Config, now: datetime) -> int:
     staying = db.execute(Q["find_staying"]).all()
     if not staying:
         return 0
-    fill_calendar(db, config, now)
     terms, clocks = read_clocks(db, config, now).at_release(staying, now.astimezone(ZONE))
     values = {
         "ticket_ids": [ticket.ticket_id for ticket in staying],

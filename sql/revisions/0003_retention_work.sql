@@ -5,13 +5,16 @@ set local role churn_owner;
 
 -- a call-back is promised for an instant; its day stays readable under its old name
 alter table contact_attempts add call_back_at timestamptz;
-update contact_attempts set call_back_at = (call_back_on + time '09:00') at time zone 'Asia/Shanghai'
+-- one promised for the same day stays ahead of its attempt: the check below also judges every later change of a row
+update contact_attempts set call_back_at = greatest(
+    (call_back_on + time '09:00') at time zone 'Asia/Shanghai', attempted_at + interval '1 minute'
+)
 where call_back_on is not null;
 alter table contact_attempts drop call_back_on;
 alter table contact_attempts
 add call_back_on date generated always as (cast(call_back_at at time zone 'Asia/Shanghai' as date)) stored,
 add constraint contact_attempts_call_back check ((result = 'call_back') = (call_back_at is not null)),
-add constraint contact_attempts_call_back_lies_ahead check (call_back_at > attempted_at) not valid;
+add constraint contact_attempts_call_back_lies_ahead check (call_back_at > attempted_at);
 
 alter table needs_surveys add constraint needs_surveys_other_has_words
 check (not ('other' = any(needs)) or btrim(coalesce(note, '')) <> '') not valid;

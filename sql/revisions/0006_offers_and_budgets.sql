@@ -323,6 +323,10 @@ grant select, insert, update, delete on plan_processings, outreach_items to chur
 grant select, insert on plan_processings to churn_desk;
 grant select on budget_pots, budget_movements, budget_open to churn_loop, churn_desk;
 grant insert, update (limit_yuan, warn_share, set_by, set_at) on budget_pots to churn_loop;
+revoke execute on function
+budget_of, lock_budget_of, release_lapsed_budget, offers_given, order_number_is_taken from public;
+grant execute on function
+budget_of, lock_budget_of, release_lapsed_budget, offers_given, order_number_is_taken to churn_loop, churn_desk;
 
 do $$
 declare

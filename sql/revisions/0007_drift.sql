@@ -57,6 +57,16 @@ returns table (what text, changed bigint) language plpgsql set search_path = pub
 declare
     their_calls bigint [] := array(select inbound_id from inbound_contacts where subscriber_id = subscriber);
 begin
+    -- told under several customers that are nobody else's, it becomes one under the pseudonym
+    delete from refusals
+    where
+        subscriber_id = subscriber and customer_key = any(own_customers || subscriber)
+        and exists (
+            select 1 from refusals as earlier
+            where
+                earlier.subscriber_id = subscriber and earlier.customer_key = any(own_customers || subscriber)
+                and earlier.refusal_id < refusals.refusal_id
+        );
     -- a refusal of the whole household holds for its other numbers
     update refusals set
         words = 'erased', subscriber_id = case when subscriber_id = subscriber then instead else subscriber_id end,

@@ -7,6 +7,7 @@ import sqlalchemy as sa
 
 from include.domain.months import ZONE
 from include.notices.gathering import gather, gather_alarms
+from include.notices.texts import masked
 from tests.notices.conftest import MONDAY, quickly, warned
 
 HOUR = timedelta(hours=1)
@@ -206,6 +207,10 @@ def test_no_phone_number_leaves_the_house(db, config, notices, write, told, numb
     body = told()[0].body
     assert "139****5678" in body.replace("86139", "139")
     assert "1234" not in body
+
+
+def test_a_number_beside_a_digit_of_another_script_is_masked_too():
+    assert masked("５13800138000") == "５138****8000"
 
 
 def test_the_database_refuses_a_phone_number_that_slipped_through(db):

@@ -289,6 +289,17 @@ def test_who_stays_after_all_is_unfrozen_with_a_new_round_of_each_unmet_clock(mo
     assert contacts.record_survey(replace(actor, version=version, now=TUESDAY), needs=["price"])
 
 
+def test_the_calendar_is_asked_for_before_any_ticket_is_locked(mornings, people):
+    frozen_on_monday(mornings)
+    mornings.changed("2026-11-09", ("S0001", "12:00", "returned"))
+    mornings.collect(TUESDAY)
+    told: list[str] = []
+    sa.event.listen(mornings.db, "before_cursor_execute", lambda *given: told.append(given[2]))
+    assert mornings.process(TUESDAY)["unfrozen"] == 1
+    first = [next(n for n, said in enumerate(told) if words in said) for words in ("'calendar'", "tickets")]
+    assert first == sorted(first)
+
+
 def test_an_unfrozen_ticket_that_waits_is_released_with_its_first_clocks(mornings, people):
     fill_cycle(mornings.db, 1)
     mornings.changed("2026-11-05", ("S0001", "10:00", "port_out_applied"))
