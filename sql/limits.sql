@@ -85,6 +85,20 @@ select ticket_id, (array_agg(kind order by array_position(array['refused', 'red_
 from limited
 group by ticket_id
 
+-- name: lock_concerned
+-- Every ticket the next statements may change, locked by number as everybody does, so that nobody waits in a ring.
+select t.ticket_id
+from tickets as t
+where
+    t.state not in ('closed', 'cancelled', 'expired')
+    and (
+        t.frozen_at is not null
+        or t.subscriber_id in (select s.subscriber_id from limits_stage as s)
+        or t.ticket_id in (select l.ticket_id from limited_stage as l)
+    )
+order by t.ticket_id
+for update
+
 -- name: cancel_tickets
 -- Unfinished tickets of the gone and of those who refuse: cancelled, clocks void, whoever works them told.
 with doomed as (

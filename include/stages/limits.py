@@ -40,6 +40,7 @@ def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> 
         _stage(db, leaving(lake, _newest_profile(lake, today), now, subscribers))
         values = {"now": now, "today": today}
         db.execute(Q["stage_limited"], values)
+        db.execute(Q["lock_concerned"])
         because = {row.reason: row.tickets for row in db.execute(Q["cancel_tickets"], values)}
         frozen = db.execute(Q["freeze_tickets"], values).scalar_one()
         unfrozen = _unfreeze(db, config, now)

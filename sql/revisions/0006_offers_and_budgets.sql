@@ -254,6 +254,8 @@ referencing new table as changed_tickets for each statement execute function rel
 
 create function release_lapsed_budget(on_day date, at timestamptz, of_pots bigint []) returns bigint
 language sql volatile security definer set search_path = public, pg_temp as $$
+    -- the same money is freed once, however many see that an offer has lapsed
+    select 1 from budget_pots where pot_id = any(of_pots) order by pot_id for update;
     with lapsed as (
         insert into budget_movements (plan_id, pot_id, kind, amount_yuan, cause, moved_at)
         select o.plan_id, o.pot_id, 'released', o.amount_yuan, 'lapsed', at

@@ -5,6 +5,7 @@ import itertools
 import json
 import shutil
 import threading
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -463,6 +464,28 @@ def test_two_at_once_do_it_once(mornings, people, role_url):
     for thread in threads:
         thread.join()
     assert sorted(told) == [0, 3]
+
+
+def test_tickets_are_locked_by_number_so_that_nobody_waits_in_a_ring(mornings, people, role_url):
+    fill_cycle(mornings.db, 2)
+    mornings.changed("2026-11-05", ("S0002", "10:00", "left"), ("S0001", "10:00", "port_out_applied"))
+    mornings.collect(FRIDAY)
+    made, lock = (
+        engine(role_url("churn_loop")),
+        "select 1 from tickets where subscriber_id = '{}' for update nowait",
+    )
+    waits = sa.text("select count(*) from pg_locks where not granted")
+    morning = threading.Thread(target=lambda: mornings.process(FRIDAY))
+    with made.connect() as other, other.begin():
+        other.execute(sa.text(lock.format("S0001")))
+        morning.start()
+        deadline = time.monotonic() + 30
+        while not other.execute(waits).scalar() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        other.execute(sa.text(lock.format("S0002")))  # refused while it waits with this one in hand
+    morning.join()
+    made.dispose()
+    assert (mornings.state("S0001"), mornings.state("S0002")) == ("waiting", "cancelled")
 
 
 def test_a_day_delivered_again_replaces_its_rows(mornings, people):
