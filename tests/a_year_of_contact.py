@@ -45,6 +45,8 @@ from include.stages.examples import LabelledMonth
 
 FIRST, HISTORY, YEAR, JUDGES = "2025-01", 6, 12, 3
 TOLD_RIGHT = 0.85
+#: One month's few who left decide too little of the tail; chance would hide what the weights do.
+CALIBRATING = 3
 ROOT = Path(__file__).resolve().parent.parent
 _GENEROUS = {
     "grading.yaml": {"high_times: 6": "high_times: 4", "priority_value_yuan: 30": "priority_value_yuan: 0"},
@@ -178,8 +180,8 @@ def fitted(world: World, learned: list[str], *, weighted: bool) -> tuple[models.
         found = [replace(each, weights=each.weights.head(0)) for each in found]
     plan = fitting.Plan(
         tuple(found),
-        tuple(found[:-1]),
-        tuple(found[-1:]),
+        tuple(found[:-CALIBRATING]),
+        tuple(found[-CALIBRATING:]),
         examples.common_factors(world.lake, learned),
         1.0,
         None,
@@ -214,10 +216,13 @@ def people(world: World, judges: list[str], *, held_out_in: str | None) -> pl.Da
 def judged(rows: pl.DataFrame, found: dict[str, models.Model]) -> Iterator[dict[str, Any]]:
     """Figures of each model on the same people, and how far each lies from the one without contact.
 
-    Losses are expected ones, by the true chance of leaving: no luck of who left is in them.
+    Losses are expected ones, by the true chance of leaving: no luck of who left is in them. Nor is the season:
+    one shift in log-odds, the same for all, makes the model without contact right on average.
     """
     chance, happened = (rows[name].cast(pl.Float64).to_numpy() for name in ("chance", "has_churned"))
-    scores = {name: model.probabilities(models.matrix(rows, model.factors)) for name, model in found.items()}
+    raw = {name: model.probabilities(models.matrix(rows, model.factors)) for name, model in found.items()}
+    shift_by = season(raw["without_contact"], float(chance.mean()))
+    scores = {name: shifted(own, shift_by) for name, own in raw.items()}
     lost = {name: expected_losses(own, chance) for name, own in scores.items()}
     mean = np.mean(list(scores.values()), axis=0)  # no model alone says who is at risk
     risky = {share: mean >= np.quantile(mean, 1 - share) for share in (0.1, 0.02, 0.005)}
@@ -226,6 +231,7 @@ def judged(rows: pl.DataFrame, found: dict[str, models.Model]) -> Iterator[dict[
             "model": name,
             "people": rows.height,
             "auc": quality.auc(own, happened, np.ones(rows.height)),
+            "promised_before_the_season": float(raw[name].mean()),
             "promised": float(own.mean()),
             "true": float(chance.mean()),
             **{
@@ -237,6 +243,21 @@ def judged(rows: pl.DataFrame, found: dict[str, models.Model]) -> Iterator[dict[
             },
             **{each: compared(each, lost, name) for each in lost[name]},
         }
+
+
+def season(promised: Floats, rate: float) -> float:
+    """The shift in log-odds that brings the mean promise to `rate`."""
+    low, high = -3.0, 3.0
+    for _ in range(40):
+        middle = (low + high) / 2
+        low, high = (middle, high) if shifted(promised, middle).mean() < rate else (low, middle)
+    return (low + high) / 2
+
+
+def shifted(promised: Floats, by: float) -> Floats:
+    """The promises with their log-odds shifted."""
+    odds = promised / (1 - promised) * np.exp(by)
+    return np.asarray(odds / (1 + odds))
 
 
 def expected_losses(promised: Floats, chance: Floats) -> dict[str, Floats]:
