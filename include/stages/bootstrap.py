@@ -1,6 +1,6 @@
 """Bootstrap: how far a figure, or the difference of two models on the same people, may be chance."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -40,12 +40,24 @@ def auc_difference(
     ours: Floats, theirs: Floats, has_churned: Floats, weights: Floats, draws: int = 2 * DRAWS
 ) -> Interval | None:
     """95 % interval of auc(ours) − auc(theirs), both judged by the same people in every draw."""
-    mine, other = Ranking.of(ours), Ranking.of(theirs)
+    return mean_auc_difference([ours], [theirs], has_churned, weights, draws)
+
+
+def mean_auc_difference(
+    ours: Sequence[Floats],
+    theirs: Sequence[Floats],
+    has_churned: Floats,
+    weights: Floats,
+    draws: int = 2 * DRAWS,
+) -> Interval | None:
+    """The same of the mean over several scorings of the same people: a single split's chance counts less."""
+    pairs = [(Ranking.of(mine), Ranking.of(other)) for mine, other in zip(ours, theirs, strict=True)]
     values = []
     for drawn in resampled(weights, draws):
-        a, b = mine.auc(has_churned, drawn), other.auc(has_churned, drawn)
-        if a is not None and b is not None:
-            values.append(a - b)
+        found = [(mine.auc(has_churned, drawn), other.auc(has_churned, drawn)) for mine, other in pairs]
+        known = [a - b for a, b in found if a is not None and b is not None]
+        if known:
+            values.append(float(np.mean(known)))
     return interval(values)
 
 

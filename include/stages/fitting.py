@@ -26,7 +26,8 @@ _JUDGED = ("subscriber_id", "month", "cluster", "is_active", *_SEGMENTS, "has_ch
 class Plan:
     """Which months to fit on while judging, which to judge by; the final model learns from all.
 
-    cluster: the tenure cluster the months are cut down to, or "pooled"; kind: chosen before, on everybody.
+    cluster: the tenure cluster the months are cut down to, or "pooled"; kind: chosen before, on everybody;
+    split: which way people are put into folds.
     """
 
     all_months: tuple[LabelledMonth, ...]
@@ -37,6 +38,7 @@ class Plan:
     nthread: int | None
     cluster: str = "pooled"
     kind: str | None = None
+    split: int = 0
 
     @property
     def is_out_of_time(self) -> bool:
@@ -82,7 +84,7 @@ Boosters = Mapping[str, Sequence[Any]]
 
 def fit(lake: Lake, plan: Plan) -> Fitted:
     """Boosters to judge with, the choice between their kinds, and the final one on all months."""
-    examples = read_examples(lake, plan.all_months, plan.factors, plan.kept_share)
+    examples = read_examples(lake, plan.all_months, plan.factors, plan.kept_share, plan.split)
     positions = [position for position, month in enumerate(plan.all_months) if month in plan.fit]
     eligible = examples.taken(np.isin(examples.month, positions)) if plan.is_out_of_time else examples
     boosters = judging_boosters(
@@ -195,10 +197,21 @@ def early_scores(lake: Lake, plan: Plan, kind: str) -> pl.DataFrame | None:
     ]
     if not taught or not lake.has("factors", early.seen_in):
         return None
-    examples = read_examples(lake, taught, plan.factors, plan.kept_share)
+    return _scores(lake, plan, kind, taught, early)
+
+
+def scores(lake: Lake, plan: Plan, kind: str) -> pl.DataFrame | None:
+    """The margins out of sample of the newest month by models of `kind`; columns as `early_scores`."""
+    return _scores(lake, plan, kind, plan.fit, plan.judge[-1])
+
+
+def _scores(
+    lake: Lake, plan: Plan, kind: str, taught: Sequence[LabelledMonth], month: LabelledMonth
+) -> pl.DataFrame | None:
+    examples = read_examples(lake, taught, plan.factors, plan.kept_share, plan.split)
     if not 0 < examples.has_churned.sum() < len(examples.has_churned):
         return None
-    judged = _judged(lake, plan, judging_boosters(examples, plan, trees.parts_of(kind)), early)
+    judged = _judged(lake, plan, judging_boosters(examples, plan, trees.parts_of(kind)), month)
     found = {each: judged[f"margin {each}"].to_numpy() for each in trees.parts_of(kind)}
     shares = trees.shares_of(found, judged["weight"].to_numpy()) or {next(iter(found)): 1.0}
     return judged.select(*_JUDGED, pl.Series("margin", trees.blended_margins(found, shares)))
@@ -206,19 +219,17 @@ def early_scores(lake: Lake, plan: Plan, kind: str) -> pl.DataFrame | None:
 
 def _judged(lake: Lake, plan: Plan, boosters: Boosters, month: LabelledMonth) -> pl.DataFrame:
     shards = [
-        _judged_shard(month.people_of_views(lake, shard), month.month, boosters, plan.factors)
+        _judged_shard(month.people_of_views(lake, shard), month.month, boosters, plan)
         for shard in range(lake.shards)
     ]
     return pl.concat(shards)
 
 
-def _judged_shard(
-    people: pl.LazyFrame, month: str, boosters: Boosters, factors: tuple[str, ...]
-) -> pl.DataFrame:
+def _judged_shard(people: pl.LazyFrame, month: str, boosters: Boosters, plan: Plan) -> pl.DataFrame:
     there = people.collect_schema().names()
-    wanted = ("subscriber_id", "cluster", "is_active", "has_churned", "weight", *factors, *_SEGMENTS)
+    wanted = ("subscriber_id", "cluster", "is_active", "has_churned", "weight", *plan.factors, *_SEGMENTS)
     rows = people.select(name for name in dict.fromkeys(wanted) if name in there).collect(engine="streaming")
-    fold, values = folds_of(rows["subscriber_id"]), matrix(rows, factors)
+    fold, values = folds_of(rows["subscriber_id"], plan.split), matrix(rows, plan.factors)
     return rows.select(
         "subscriber_id",
         pl.lit(month).alias("month"),

@@ -13,7 +13,8 @@ from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassif
 from include import config as configuration
 from include.config import load_config
 from include.lake import Lake
-from include.stages import trees
+from include.stages import bootstrap, trees
+from include.stages.examples import folds_of
 from include.stages.training import comparison
 from include.stages.training.__main__ import main
 from tests.real_landing import with_extra_metrics
@@ -46,8 +47,14 @@ def test_every_view_has_our_area_and_the_difference_to_each_rival(
         "random_forest": RandomForestClassifier(n_estimators=20, random_state=0),
     }
     monkeypatch.setattr(comparison, "rivals", lambda: small)
-    assert main(["compare", "--lake", str(labelled.root), "--month", "2026-08", "--threads", "1"]) == 0
+    assert (
+        main(
+            ["compare", "--lake", str(labelled.root), "--month", "2026-08", "--threads", "1", "--splits", "2"]
+        )
+        == 0
+    )
     told = json.loads(capsys.readouterr().out)
+    assert told["splits"] == 2
     assert set(told["views"]) == {"all", "active", "early"}
     assert told["views"]["all"]["people"] == labelled.manifest("factors", "2026-08").rows
     assert told["views"]["active"]["people"] < told["views"]["all"]["people"]
@@ -57,6 +64,30 @@ def test_every_view_has_our_area_and_the_difference_to_each_rival(
             assert view[rival]["difference_low"] < difference < view[rival]["difference_high"], name
     assert told["views"]["all"]["loop"] > 0.65
     assert told["views"]["early"]["loop"] < 0.65  # this province forgets from month to month
+
+
+def test_every_split_puts_people_into_other_folds_of_about_the_same_size() -> None:
+    ids = pl.Series([f"S{number:08d}" for number in range(5000)])
+    first, second, third = (folds_of(ids, split) for split in range(3))
+    assert folds_of(ids, 1).tolist() == second.tolist()
+    for one, other in ((first, second), (first, third), (second, third)):
+        together = np.zeros((5, 5))
+        np.add.at(together, (one, other), 1)
+        assert together.min() > 140  # 200 expected
+        assert together.max() < 260
+
+
+def test_the_mean_over_several_scorings_is_judged_by_the_same_draws() -> None:
+    random = np.random.default_rng(3)
+    happened = (random.random(600) < 0.2).astype(float)
+    ours, theirs = ([happened + random.normal(size=600) * size for _ in range(3)] for size in (1.0, 1.2))
+    weights = np.ones(600)
+    single = [
+        bootstrap.auc_difference(a, b, happened, weights, 50) for a, b in zip(ours, theirs, strict=True)
+    ]
+    low, high = bootstrap.mean_auc_difference(ours, theirs, happened, weights, 50) or (0.0, 0.0)
+    assert bootstrap.mean_auc_difference(ours[:1], theirs[:1], happened, weights, 50) == single[0]
+    assert high - low < max(each[1] - each[0] for each in single if each)
 
 
 def test_a_lake_without_the_month_is_told_what_to_do(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:

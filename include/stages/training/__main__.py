@@ -39,6 +39,7 @@ def _parser() -> argparse.ArgumentParser:
     compare.add_argument("--lake", required=True, help="with the factors and the churn of the month")
     compare.add_argument("--month", required=True, help="YYYY-MM, a labelled month")
     compare.add_argument("--threads", type=int, help="of the fit; by default as the rows need")
+    compare.add_argument("--splits", type=int, help="ways to put the people into folds (default 5)")
     compare.set_defaults(command=_compare)
     return parser
 
@@ -54,9 +55,10 @@ def _evaluate(asked: argparse.Namespace) -> dict[str, Any]:
 def _compare(asked: argparse.Namespace) -> dict[str, Any]:
     from include.domain.months import parse_month
     from include.lake import Lake
-    from include.stages.training.comparison import compare
+    from include.stages.training.comparison import SPLITS, compare
 
-    return compare(Lake(asked.lake), parse_month(asked.month), nthread=asked.threads)
+    splits = max(1, asked.splits or SPLITS)
+    return compare(Lake(asked.lake), parse_month(asked.month), nthread=asked.threads, splits=splits)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,7 @@
 """Comparison: the loop's model on its factors beside scikit-learn's trees on the raw columns, same folds."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
@@ -11,16 +12,21 @@ from include.domain.months import shift
 from include.lake import Lake
 from include.stages import bootstrap, examples, fitting, labels, quality
 from include.stages.calibration import Floats
-from include.stages.examples import FOLDS, Folds, LabelledMonth, folds_of
+from include.stages.examples import FOLDS, Folds, LabelledMonth
 from include.stages.fitting import Plan
 
+#: So many ways to put the people into folds; one way alone is chance where few left.
+SPLITS = 5
 _MONTHS = 6
 _NO_WEIGHTS = {"subscriber_id": pl.String, "weight": pl.Float64}
 
 
-def compare(lake: Lake, month: str, horizon: int = 1, nthread: int | None = None) -> dict[str, Any]:
+def compare(
+    lake: Lake, month: str, horizon: int = 1, nthread: int | None = None, splits: int = SPLITS
+) -> dict[str, Any]:
     """Areas under the curve of `month` by view, and how far each rival lies behind (95 %, paired bootstrap).
 
+    Everybody is cross-fitted `splits` times with the same folds for all models; areas are means over them.
     Views: all; active (call minutes in the month, where they are delivered); early (what was known a month
     before). Factors of the month, and of the month before, must stand; contacts are not looked at.
     """
@@ -31,16 +37,24 @@ def compare(lake: Lake, month: str, horizon: int = 1, nthread: int | None = None
     labelled = LabelledMonth(month, labels.leavers(lake, month, horizon), pl.DataFrame(schema=_NO_WEIGHTS))
     plan = Plan((labelled,), (labelled,), (labelled,), examples.common_factors(lake, [month]), 1.0, nthread)
     fitted = fitting.fit(lake, plan)
-    people = _with_rivals(lake, fitted.judged.rename({"margin": "loop"}), month)
-    views = {"all": _view(people), "active": _view(people.filter(pl.col("is_active")))}
-    early = fitting.early_scores(lake, plan, fitted.kind)
-    if early is not None:
-        before = early.rename({"margin": "loop"})
-        views["early"] = _view(_with_rivals(lake, before, shift(month, -1)))
-    return {"month": month, "kind": fitted.kind, "factors": len(plan.factors), "views": views}
+    every = [replace(plan, split=number) for number in range(splits)]
+    now = [fitting.scores(lake, each, fitted.kind) for each in every]
+    people = [_with_rivals(lake, each, month) for each in now if each is not None]
+    early = [fitting.early_scores(lake, each, fitted.kind) for each in every]
+    before = [_with_rivals(lake, each, shift(month, -1)) for each in early if each is not None]
+    views = {"all": people, "active": [each.filter(pl.col("is_active")) for each in people], "early": before}
+    return {
+        "month": month,
+        "kind": fitted.kind,
+        "factors": len(plan.factors),
+        "splits": splits,
+        "views": {name: _view(scored) for name, scored in views.items() if scored},
+    }
 
 
-def _with_rivals(lake: Lake, people: pl.DataFrame, month: str) -> pl.DataFrame:
+def _with_rivals(lake: Lake, scored: pl.DataFrame, month: str) -> pl.DataFrame:
+    """The loop's margins as "loop", and a column of each rival's scores."""
+    people = scored.rename({"margin": "loop"})
     return people.with_columns(**_rivals(_raw(lake, people, month), people))
 
 
@@ -60,7 +74,7 @@ def _raw(lake: Lake, people: pl.DataFrame, month: str) -> pl.DataFrame:
 
 def _rivals(raw: pl.DataFrame, people: pl.DataFrame) -> Mapping[str, pl.Series]:
     """Out-of-fold scores of scikit-learn's models on the raw columns, with the loop's folds."""
-    fold, happened = folds_of(people["subscriber_id"]), people["has_churned"].to_numpy()
+    fold, happened = people["fold"].to_numpy(), people["has_churned"].to_numpy()
     values = raw.to_numpy()
     return {name: pl.Series(_crossed(rival, values, happened, fold)) for name, rival in rivals().items()}
 
@@ -83,18 +97,24 @@ def _crossed(rival: Any, values: Floats, happened: Floats, fold: Folds) -> Float
     return found
 
 
-def _view(people: pl.DataFrame) -> dict[str, Any]:
-    happened, weights = people["has_churned"].to_numpy(), people["weight"].to_numpy()
-    ours = people["loop"].to_numpy()
+def _view(scored: Sequence[pl.DataFrame]) -> dict[str, Any]:
+    """Mean areas over the splits of one view; `scored` holds the same people in the same order."""
+    happened, weights = scored[0]["has_churned"].to_numpy(), scored[0]["weight"].to_numpy()
+    ours = [each["loop"].to_numpy() for each in scored]
     told: dict[str, Any] = {
-        "people": people.height,
+        "people": len(happened),
         "churners": int(happened.sum()),
-        "loop": quality.auc(ours, happened, weights),
+        "loop": _mean_area(ours, happened, weights),
     }
     for name in ("hist_gradient_boosting", "random_forest"):
-        theirs = people[name].to_numpy()
-        low, high = bootstrap.auc_difference(ours, theirs, happened, weights) or (None, None)
-        told[name] = {
-            "auc": quality.auc(theirs, happened, weights), "difference_low": low, "difference_high": high
-        }  # fmt: skip
+        theirs = [each[name].to_numpy() for each in scored]
+        low, high = bootstrap.mean_auc_difference(ours, theirs, happened, weights) or (None, None)
+        auc = _mean_area(theirs, happened, weights)
+        told[name] = {"auc": auc, "difference_low": low, "difference_high": high}
     return told
+
+
+def _mean_area(scores: Sequence[Floats], happened: Floats, weights: Floats) -> float | None:
+    areas = [quality.auc(each, happened, weights) for each in scores]
+    known = [area for area in areas if area is not None]
+    return float(np.mean(known)) if known else None
