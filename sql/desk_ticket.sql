@@ -1,0 +1,47 @@
+-- name: read_ticket
+-- A ticket with its evidence, its people and its plan clock, as far as the person may see it.
+select
+    t.ticket_id, t.version, t.state, t.campaign, t.cycle, t.subscriber_id, t.customer_key, t.team,
+    t.branch_code, t.region_code, t.grade, t.tier, t.rank, t.value_yuan, t.assignee_id, t.dispatched_at,
+    t.expected_on, t.released_at, t.paused_until, t.outcome, t.closed_at, a.evidence, s.name as assignee
+from tickets as t
+inner join assignments as a on t.assignment_id = a.assignment_id
+left join staff as s on t.assignee_id = s.staff_id
+where t.ticket_id = :ticket_id
+
+-- name: read_clocks
+-- The clocks of a ticket, each with its explanation, the newest round of a clock last.
+select clock, round, started_at, warn_at, due_at, is_provisional, explanation, met_at, voided_at, breached_at
+from ticket_clocks
+where ticket_id = :ticket_id
+order by clock, round
+
+-- name: read_events
+-- What happened to a ticket, newest first.
+select e.version, e.kind, e.from_state, e.to_state, e.actor, e.occurred_at, e.details, s.name as person
+from ticket_events as e
+left join staff as s on e.staff_id = s.staff_id
+where e.ticket_id = :ticket_id
+order by e.version desc
+
+-- name: read_attempts
+-- The contact attempts of a ticket, newest first.
+select c.attempted_at, c.channel, c.result, c.call_back_on, c.note, s.name as person
+from contact_attempts as c
+inner join staff as s on c.staff_id = s.staff_id
+where c.ticket_id = :ticket_id
+order by c.attempted_at desc
+
+-- name: read_surveys
+-- The needs surveys of a ticket, newest first.
+select recorded_at, needs, note
+from needs_surveys
+where ticket_id = :ticket_id
+order by recorded_at desc
+
+-- name: read_plans
+-- The retention plans of a ticket, newest first.
+select plan_id, recorded_at, strategy, offer, offer_reason, cost_yuan, valid_until, note
+from retention_plans
+where ticket_id = :ticket_id
+order by recorded_at desc
