@@ -10,10 +10,32 @@ where staff_id = :staff_id and is_active
 
 -- name: lock_ticket
 -- The ticket as it stands, locked until the action is written; walled by what the person may see.
-select ticket_id, campaign, state, version, team, assignee_id, released_at, paused_until
+select
+    ticket_id, campaign, cycle, tier, branch_code, subscriber_id, customer_key, state, version, team, assignee_id,
+    released_at, paused_until, outcome, outcome_detail, satisfaction, closed_at, merged_into
 from tickets
 where ticket_id = :ticket_id
 for update
+
+-- name: see_ticket
+-- The ticket as it stands, to look at.
+select
+    ticket_id, campaign, cycle, tier, branch_code, subscriber_id, customer_key, state, version, team, assignee_id,
+    released_at, paused_until, outcome, outcome_detail, satisfaction, closed_at, merged_into
+from tickets
+where ticket_id = :ticket_id
+
+-- name: lock_in_order
+-- Several tickets locked by number.
+select ticket_id
+from tickets
+where ticket_id = any(:ticket_ids)
+order by ticket_id
+for update
+
+-- name: lock_tickets_of_customer
+-- Every unfinished ticket of the customer locked by number, also those the person may not see.
+select lock_tickets_of_customer(:ticket_id)
 
 -- name: last_event
 -- Who changed the ticket last, and how.
@@ -33,7 +55,10 @@ with changed as (
         assignee_id = :assignee_id,
         paused_until = :paused_until,
         outcome = :outcome,
-        closed_at = :closed_at
+        outcome_detail = :outcome_detail,
+        satisfaction = :satisfaction,
+        closed_at = :closed_at,
+        merged_into = :merged_into
     where ticket_id = :ticket_id and version = :version
     returning ticket_id, version
 )
@@ -47,8 +72,8 @@ returning version
 
 -- name: record_attempt
 -- One attempt to contact the subscriber.
-insert into contact_attempts (ticket_id, attempted_at, channel, result, call_back_on, note, staff_id)
-values (:ticket_id, :now, :channel, :result, :call_back_on, :note, :staff_id)
+insert into contact_attempts (ticket_id, attempted_at, channel, result, call_back_at, note, staff_id)
+values (:ticket_id, :now, :channel, :result, :call_back_at, :note, :staff_id)
 
 -- name: record_survey
 -- What the subscriber said is missing or wrong.
@@ -65,7 +90,7 @@ values (
 )
 
 -- name: read_work
--- What has been recorded in the running round of a ticket, as far as closing and clocks ask for it.
+-- When survey and plan were first recorded in the running round of a ticket.
 select
     (
         select min(recorded_at) from needs_surveys
@@ -74,12 +99,56 @@ select
     (
         select min(recorded_at) from retention_plans
         where ticket_id = :ticket_id and recorded_at >= :since
-    ) as plan_at,
-    array(
-        select attempted_at from contact_attempts
-        where ticket_id = :ticket_id and attempted_at >= :since
-        order by attempted_at
-    ) as attempts
+    ) as plan_at
+
+-- name: read_attempts
+-- The attempts of the running round of a ticket.
+select attempted_at, channel, result, call_back_at
+from contact_attempts
+where ticket_id = :ticket_id and attempted_at >= :since
+order by attempted_at, attempt_id
+
+-- name: find_promise
+-- The call-back promised last on a ticket, unless something was tried since.
+select call_back_at
+from contact_attempts
+where ticket_id = :ticket_id
+order by attempted_at desc, attempt_id desc
+limit 1
+
+-- name: read_contacts
+-- Everything tried on a ticket and on those merged into it, newest first; is_open marks a promise not yet kept.
+with family as (
+    select ticket_id
+    from tickets
+    where ticket_id = :ticket_id or merged_into = :ticket_id
+)
+
+select
+    a.ticket_id, a.attempt_id, a.attempted_at, a.channel, a.result, a.call_back_at, a.note, s.name as by_name,
+    a.ticket_id <> :ticket_id as is_of_merged,
+    a.result = 'call_back' and row_number() over (order by a.attempted_at desc, a.attempt_id desc) = 1 as is_open
+from contact_attempts as a
+inner join family on a.ticket_id = family.ticket_id
+inner join staff as s on a.staff_id = s.staff_id
+order by a.attempted_at desc, a.attempt_id desc
+
+-- name: find_refusal
+-- Since when the customer wants no calls.
+select refused_at
+from refusals
+where customer_key = :customer_key or subscriber_id = :subscriber_id
+order by refused_at
+limit 1
+
+-- name: stop_customer
+-- A standing refusal, and every other ticket of the customer cancelled; gives their numbers.
+select stop_customer(:ticket_id, :inbound_id, :now, :words)
+
+-- name: record_inbound
+-- A talk the subscriber began; gives its number, or the released ticket it belongs on.
+select inbound_id, ticket_id, team
+from record_inbound(:campaign, :subscriber_id, :now, :channel, :needs, :said, :done, :is_refusal)
 
 -- name: find_unfinished_ticket
 -- Another ticket of the same customer or number that is still being worked.
@@ -109,7 +178,7 @@ order by p.version
 
 -- name: find_plan_clock
 -- The plan clock of the newest round.
-select round, started_at, due_at, met_at, voided_at, breached_at
+select round, started_at, due_at, met_at, voided_at, breached_at, explanation
 from ticket_clocks
 where ticket_id = :ticket_id and clock = 'plan'
 order by round desc
@@ -161,3 +230,9 @@ left join ticket_clocks as c on t.ticket_id = c.ticket_id and c.clock = 'plan' a
 where t.state in ('assigned', 'in_progress', 'paused')
 order by c.due_at, t.rank
 limit :limit
+
+-- name: find_kind
+-- What the choice of rules and calendar of a ticket goes by.
+select campaign, tier, team, branch_code
+from tickets
+where ticket_id = :ticket_id

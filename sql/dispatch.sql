@@ -57,6 +57,21 @@ where
     and w.grade = 'high' and w.tier = 'priority'
 order by w.rank
 
+-- name: find_barred
+-- Who may not be called in any campaign by what the database knows, the gravest reason first: add sources here.
+with limits (customer_key, subscriber_id, reason, gravity) as (
+    select customer_key, subscriber_id, 'refused', 1
+    from refusals
+)
+
+select distinct on (w.subscriber_id) w.subscriber_id, limits.reason
+from warnings as w
+inner join limits on w.customer_key = limits.customer_key or w.subscriber_id = limits.subscriber_id
+where
+    w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
+    and w.grade = 'high' and w.tier = 'priority'
+order by w.subscriber_id, limits.gravity
+
 -- name: draw_arms
 -- An arm is drawn once per customer and epoch; whoever has one keeps it, whatever the share is now.
 insert into arms (campaign, epoch, customer_key, arm, held_out_share, decided_at)
@@ -96,12 +111,14 @@ where c.campaign = :campaign and c.cycle < :cycle and c.fixed_at is not null
 order by c.cycle desc
 limit 1
 
--- name: read_capacity
--- First contacts a working day each team can make; no row at all means that no limit was ever set.
-select team, sum(contacts_per_day) as per_day
-from staff
-where is_active and role = 'agent'
-group by team
+-- name: read_priority
+-- What routes a revision's high-priority warnings to teams, best rank first.
+select subscriber_id, customer_key, rank, value_yuan, tenure_months
+from warnings
+where
+    campaign = :campaign and cycle = :cycle and revision = :revision
+    and grade = 'high' and tier = 'priority'
+order by rank
 
 -- name: expire_waiting
 -- What an earlier cycle never released is stale once the next one dispatches.
@@ -136,7 +153,9 @@ create temporary table dispatch_stage (
     tier text,
     value_yuan numeric(14, 4),
     expected_on date,
-    msisdn text
+    msisdn text,
+    skill text,
+    routed_to text
 ) on commit drop
 
 -- name: write_assignments
@@ -157,11 +176,11 @@ order by rank
 with made as (
     insert into tickets (
         assignment_id, campaign, cycle, subscriber_id, customer_key, state, team, branch_code, region_code,
-        grade, tier, rank, value_yuan, dispatched_at, expected_on
+        grade, tier, rank, value_yuan, dispatched_at, expected_on, skill
     )
     select
         a.assignment_id, a.campaign, a.cycle, a.subscriber_id, a.customer_key, 'waiting', s.team, s.branch_code,
-        s.region_code, s.grade, s.tier, s.rank, s.value_yuan, :now, s.expected_on
+        s.region_code, s.grade, s.tier, s.rank, s.value_yuan, :now, s.expected_on, s.skill
     from dispatch_stage as s
     inner join assignments as a
         on a.campaign = :campaign and a.cycle = :cycle and s.subscriber_id = a.subscriber_id and not a.is_recalled
@@ -185,11 +204,11 @@ where s.msisdn is not null
 -- name: write_decisions
 -- What was decided for every high-priority warning; a top-up replaces what it decides anew.
 insert into dispatch_decisions (
-    campaign, cycle, subscriber_id, customer_key, rank, decision, reason, linked_ticket_id, decided_at
+    campaign, cycle, subscriber_id, customer_key, rank, decision, reason, linked_ticket_id, decided_at, team
 )
 select
     :campaign, :cycle, s.subscriber_id, s.customer_key, s.rank, s.decision, s.reason,
-    coalesce(s.linked_ticket_id, t.ticket_id), :now
+    coalesce(s.linked_ticket_id, t.ticket_id), :now, s.routed_to
 from dispatch_stage as s
 left join tickets as t
     on
@@ -201,7 +220,8 @@ do update set
     decision = excluded.decision,
     reason = excluded.reason,
     linked_ticket_id = excluded.linked_ticket_id,
-    decided_at = excluded.decided_at
+    decided_at = excluded.decided_at,
+    team = excluded.team
 
 -- name: fix_cycle
 -- From its first dispatch on a cycle is what people act on; only a top-up changes its summary.
@@ -213,10 +233,11 @@ set
 where campaign = :campaign and cycle = :cycle
 
 -- name: count_treated
--- Tickets the cycle has already.
-select count(*) as treated
+-- Tickets the cycle has already, by the team whose room they took.
+select team, count(*) as treated
 from tickets
 where campaign = :campaign and cycle = :cycle and not is_recalled
+group by team
 
 -- name: compare_revision
 -- How a re-run's high-priority warnings differ from those the fixed cycle decided on.
@@ -244,3 +265,79 @@ select
 update cycle_revisions
 set comparison = cast(:comparison as jsonb)
 where campaign = :campaign and cycle = :cycle and revision = :revision
+
+-- name: find_recalled
+-- What a recall takes back: unfinished tickets of the selection nobody was contacted on, and its held-out.
+select
+    a.assignment_id,
+    a.arm,
+    t.ticket_id,
+    t.state,
+    exists(select 1 from contact_attempts as c where c.ticket_id = t.ticket_id) as is_contacted
+from assignments as a
+left join tickets as t on a.assignment_id = t.assignment_id
+left join dispatch_decisions as d
+    on a.campaign = d.campaign and a.cycle = d.cycle and a.subscriber_id = d.subscriber_id
+where
+    a.campaign = :campaign and a.cycle = :cycle and not a.is_recalled
+    and (cast(:team as text) is null or coalesce(d.team, t.team) = :team)
+    and (cast(:region as text) is null or coalesce(t.region_code, a.evidence -> 'subscriber' ->> 'region_code') = :region)
+    and (
+        cast(:rule as text) is null
+        or a.evidence @> jsonb_build_object('rules', jsonb_build_array(jsonb_build_object('rule', cast(:rule as text))))
+    )
+order by t.ticket_id
+for update of a
+
+-- name: lock_recalled
+-- The tickets to take back, locked in the order of their number.
+select ticket_id
+from tickets
+where ticket_id = any(cast(:ticket_ids as bigint []))
+order by ticket_id
+for update
+
+-- name: recall_tickets
+-- Take tickets back: state, event and clocks in one statement; a clock that had run out is breached all the same.
+with recalled as (
+    update tickets
+    set state = 'cancelled', is_recalled = true, version = version + 1, closed_at = :now, paused_until = null
+    from (select ticket_id, state from tickets where ticket_id = any(cast(:ticket_ids as bigint []))) as seen
+    where tickets.ticket_id = seen.ticket_id and tickets.state = any(cast(:states as text []))
+    returning tickets.ticket_id, tickets.version, seen.state as from_state
+),
+
+told as (
+    insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor, occurred_at, details)
+    select
+        ticket_id, version, 'recall', from_state, 'cancelled', :actor, :now,
+        jsonb_build_object('because', cast(:because as text))
+    from recalled
+),
+
+voided as (
+    update ticket_clocks
+    set
+        voided_at = :now,
+        breached_at = case when due_at < :now then due_at end,
+        noticed_at = case when due_at < :now then coalesce(noticed_at, :now) end
+    where
+        ticket_id in (select ticket_id from recalled)
+        and met_at is null and voided_at is null
+    returning ticket_id
+)
+
+select
+    (select count(*) from recalled) as tickets,
+    (select count(*) from voided) as clocks
+
+-- name: recall_assignments
+-- Free the places of what was recalled; the arms of its customers stay.
+update assignments
+set is_recalled = true, recalled_at = :now
+where assignment_id = any(cast(:assignment_ids as bigint [])) and not is_recalled
+
+-- name: keep_recall
+-- A recall is asked about later: who took back what, on whose word.
+insert into audit_log (happened_at, actor, action, subject, details)
+values (:now, :actor, 'recall', :subject, cast(:details as jsonb))

@@ -1,26 +1,57 @@
 -- name: read_callers
--- Every agent, with the contacts left after what was released to them today already; none for the absent.
+-- Every agent with place, skills, work in hand and the contacts left after what was released to them today.
 select
     s.staff_id,
     s.team,
-    case when s.is_present then s.contacts_per_day else 0 end as contacts_per_day,
-    case when s.is_present then greatest(0, s.contacts_per_day - count(t.ticket_id)) else 0 end as room
+    s.branch_code,
+    b.region_code,
+    s.skills,
+    today.contacts,
+    held.unfinished,
+    greatest(0, today.contacts - held.released_today) as room
 from staff as s
-left join tickets as t
-    on
-        s.staff_id = t.assignee_id
-        and t.released_at >= :day_starts_at and t.released_at < :day_ends_at
+left join branches as b on s.branch_code = b.branch_code
+left join shifts as w on s.staff_id = w.staff_id and w.day = :day
+cross join lateral (
+    select
+        case
+            when not s.is_present or is_away(s.staff_id, :day) then 0
+            when w.staff_id is null and s.team = any(cast(:teams_at_rest as text [])) then 0
+            else coalesce(w.contacts, s.contacts_per_day)
+        end as contacts
+) as today
+cross join lateral (
+    select
+        count(*) filter (where t.state in ('assigned', 'in_progress', 'paused')) as unfinished,
+        count(*) filter (where t.released_at >= :day_starts_at and t.released_at < :day_ends_at) as released_today
+    from tickets as t
+    where t.assignee_id = s.staff_id
+) as held
 where s.is_active and s.role = 'agent'
-group by s.staff_id
 order by s.staff_id
 
--- name: find_waiting
--- Waiting tickets of a team, best rank first within the oldest cycle.
-select ticket_id
+-- name: count_queued_today
+-- Tickets released today to a team's queue that nobody has taken yet: they use up the team's room.
+select team, count(*) as queued
 from tickets
-where state = 'waiting' and team = :team
-order by cycle, rank, ticket_id
-limit :room
+where
+    assignee_id is null and state = 'assigned'
+    and released_at >= :day_starts_at and released_at < :day_ends_at
+group by team
+
+-- name: find_waiting
+-- Everything that waits in these teams, oldest cycle and best rank first, with the line of its branch.
+with places as (
+    select branch_code, coalesce(branch_line(branch_code), array[branch_code]) as line
+    from (select distinct branch_code from tickets where state = 'waiting' and branch_code is not null) as known
+)
+
+select t.ticket_id, t.team, p.line, coalesce(t.region_code, b.region_code) as region_code, t.skill
+from tickets as t
+left join places as p on t.branch_code = p.branch_code
+left join branches as b on t.branch_code = b.branch_code
+where t.state = 'waiting' and t.team = any(cast(:teams as text []))
+order by t.cycle, t.rank, t.ticket_id
 
 -- name: find_all_waiting
 -- Everything that waits, oldest cycle and best rank first.
@@ -37,11 +68,19 @@ where state = 'waiting'
 group by team
 order by team
 
+-- name: find_terms
+-- What the clocks of tickets go by.
+select ticket_id, campaign, tier, team, branch_code
+from tickets
+where ticket_id = any(cast(:ticket_ids as bigint []))
+order by ticket_id
+
 -- name: release_tickets
--- Hand tickets out: state, assignee, event and both clocks in one statement.
+-- Hand tickets out: state, assignee, event and both clocks by the ticket's terms, in one statement.
 with given as (
-    select ticket_id, nullif(staff_id, 0) as staff_id
-    from unnest(cast(:ticket_ids as bigint []), cast(:staff_ids as bigint [])) as pairs (ticket_id, staff_id)
+    select ticket_id, nullif(staff_id, 0) as staff_id, terms
+    from unnest(cast(:ticket_ids as bigint []), cast(:staff_ids as bigint []), cast(:terms as integer []))
+        as given (ticket_id, staff_id, terms)
 ),
 
 released as (
@@ -49,7 +88,7 @@ released as (
     set state = 'assigned', version = t.version + 1, assignee_id = given.staff_id, released_at = :now
     from given
     where t.ticket_id = given.ticket_id and t.state = 'waiting'
-    returning t.ticket_id, t.version, t.assignee_id
+    returning t.ticket_id, t.version, t.assignee_id, given.terms
 ),
 
 told as (
@@ -63,9 +102,10 @@ insert into ticket_clocks (ticket_id, clock, started_at, warn_at, due_at, is_pro
 select
     r.ticket_id, c.clock, :now, c.warn_at, c.due_at, c.is_provisional, c.explanation
 from released as r
-cross join jsonb_to_recordset(cast(:clocks as jsonb)) as c (
-    clock text, warn_at timestamptz, due_at timestamptz, is_provisional boolean, explanation jsonb
+inner join jsonb_to_recordset(cast(:clocks as jsonb)) as c (
+    terms integer, clock text, warn_at timestamptz, due_at timestamptz, is_provisional boolean, explanation jsonb
 )
+    on r.terms = c.terms
 
 -- name: expect_later
 -- What stays waiting is expected on the working day its team gets to it.

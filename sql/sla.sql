@@ -1,27 +1,3 @@
--- name: last_published_day
--- The last day of a layer that an official notice covers.
-select max(date) as last_day
-from work_days
-where layer = :layer and source <> 'provisional'
-
--- name: store_work_days
--- A published day replaces a provisional one; nothing else is overwritten.
-insert into work_days (layer, date, is_working, name, source)
-select layer, date, is_working, name, source
-from jsonb_to_recordset(cast(:rows as jsonb))
-    as given (layer text, date date, is_working boolean, name text, source text)
-on conflict (layer, date) do update set
-    is_working = excluded.is_working,
-    name = excluded.name,
-    source = excluded.source
-where work_days.source = 'provisional' and excluded.source <> 'provisional'
-
--- name: read_work_days
--- The stored days of the layers in use.
-select date, is_working, name, source, layer
-from work_days
-where layer = any(cast(:layers as text [])) and date >= :since
-
 -- name: warn_clocks
 -- Clocks that should warn and have not: stamped once, with a notice to the assignee or the team's lead.
 with warned as (
@@ -53,10 +29,10 @@ select count(*) as clocks
 from warned
 
 -- name: breach_clocks
--- Clocks past their deadline: breached at the deadline, noticed at this tick.
+-- Clocks past their deadline: breached at the deadline, noticed at this tick, to be told at once.
 with breached as (
     update ticket_clocks
-    set breached_at = due_at, noticed_at = :now
+    set breached_at = due_at, noticed_at = :now, escalate_at = due_at
     where met_at is null and voided_at is null and breached_at is null and due_at < :now
     returning ticket_id
 )
@@ -64,32 +40,34 @@ with breached as (
 select count(*) as clocks
 from breached
 
--- name: find_breach_days
--- The days on which clocks still open were breached, for the calendar to say how far each has escalated.
-select distinct breached_at, escalated_to
+-- name: find_due_escalations
+-- The kinds of open breaches whose next level may be due, for the calendar to say how far each has climbed.
+select distinct breached_at, escalated_to, explanation -> 'terms' -> 'layers' as layers
 from ticket_clocks
-where
-    met_at is null and voided_at is null and breached_at is not null
-    and escalated_to is distinct from 'branch_manager'
+where met_at is null and voided_at is null and escalate_at is not null and escalate_at <= :now
 
 -- name: escalate_clocks
 -- Raise open breaches to the level the calendar says is due, and tell only that level.
 with due as (
-    select breached_at, escalated_to, level
-    from jsonb_to_recordset(cast(:levels as jsonb))
-        as given (breached_at timestamptz, escalated_to text, level text)
+    select breached_at, escalated_to, layers, level, escalate_at
+    from jsonb_to_recordset(cast(:levels as jsonb)) as given (
+        breached_at timestamptz, escalated_to text, layers jsonb, level text, escalate_at timestamptz
+    )
 ),
 
-raised as (
+judged as (
     update ticket_clocks as c
-    set escalated_to = due.level
+    set escalated_to = due.level, escalate_at = due.escalate_at
     from due, tickets as t
     where
         t.ticket_id = c.ticket_id
-        and c.met_at is null and c.voided_at is null
+        and c.met_at is null and c.voided_at is null and c.escalate_at is not null and c.escalate_at <= :now
         and c.breached_at = due.breached_at and c.escalated_to is not distinct from due.escalated_to
-    returning c.ticket_id, c.clock, c.round, c.due_at, c.escalated_to, t.assignee_id
+        and c.explanation -> 'terms' -> 'layers' is not distinct from due.layers
+    returning c.ticket_id, c.clock, c.round, c.due_at, c.escalated_to, due.escalated_to as was, t.assignee_id
 ),
+
+raised as (select * from judged where escalated_to is distinct from was),
 
 told as (
     insert into notices (dedupe_key, kind, audience, staff_id, ticket_id, details, created_at)

@@ -36,7 +36,10 @@ MAY_READ_CLOCK = (
     "dags/",
     "plugins/",
     "include/loop.py",
+    "include/command.py",
     "include/orchestration.py",
+    "include/calendar.py",
+    "include/notices/__main__.py",
     "include/local/",
 )
 STAGES_MAY_IMPORT = (

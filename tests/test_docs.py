@@ -227,6 +227,18 @@ def test_the_state_picture_shows_exactly_the_transitions():
     assert drawn == {each for each in made if each[2] is not None}
 
 
+def test_the_table_of_actions_is_the_one_in_force():
+    from include.domain.ticket import ACTIONS
+
+    rows = re.findall(
+        r"(?m)^\| `(\w+)` \| ([\w, ]+) \| (\w+) \| ([\w, ]+) \|$", read("docs/ticket-life-cycle.md")
+    )
+    assert rows == [
+        (name, ", ".join(sorted(action.since)), action.to or "kept", ", ".join(sorted(action.by)))
+        for name, action in ACTIONS.items()
+    ]
+
+
 def test_the_feeds_are_those_the_loop_reads():
     feeds = yaml.safe_load(read("include/config/sources.yaml"))["feeds"]
     section = read("docs/data-dictionary.md").split("## Landing")[1].split("\n## ")[0]

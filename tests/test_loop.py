@@ -84,7 +84,7 @@ def test_ten_subscribers_walk_the_whole_loop(loop, db, landing, config):
         (contacts.record_contact, {"channel": "call", "result": "reached"}),
         (contacts.record_survey, {"needs": ["price"]}),
         (plans.record_plan, {"strategy": "plan_discount"}),
-        (work.close, {"outcome": "retained"}),
+        (work.close, {"outcome": "retained", "detail": "accepted_offer"}),
     ):
         actor = replace(actor, version=step(actor, **words))
 

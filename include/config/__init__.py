@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from include.config import factors, operations, rules, sources
+from include.config import factors, operations, rules, sla, sources, strategies, teams
 from include.config.reading import read_text, read_yaml
 from include.domain.errors import ConfigError
 
@@ -21,9 +21,9 @@ class Config:
     factors: factors.Factors
     rules: rules.Rules
     grading: operations.Grading
-    sla: operations.Sla
-    teams: operations.Teams
-    strategies: operations.Strategies
+    sla: sla.Sla
+    teams: teams.Teams
+    strategies: strategies.Strategies
     campaigns: dict[str, operations.Campaign]
     texts: dict[str, str]
     hash: str
@@ -57,19 +57,25 @@ def config_from(texts: Mapping[str, str]) -> Config:
     known_rules = rules.parse(*of("rules.yaml"))
     factors.check_metrics(known_factors, known_sources.feeds["usage_months"].columns)
     rules.check_factors(known_rules, known_factors)
+    known_strategies = strategies.parse(*of("strategies.yaml"))
+    strategies.check_names(known_strategies, known_factors.names, known_rules)
+    known_sla = sla.parse(*of("sla.yaml"))
+    known_teams = teams.parse(*of("teams.yaml"))
+    campaigns = {
+        PurePosixPath(file).stem: operations.parse_campaign(*of(file))
+        for file in sorted(texts)
+        if file.startswith("campaigns/")
+    }
+    sla.check_names(known_sla, set(campaigns), set(known_teams.teams))
     return Config(
         sources=known_sources,
         factors=known_factors,
         rules=known_rules,
         grading=operations.parse_grading(*of("grading.yaml")),
-        sla=operations.parse_sla(*of("sla.yaml")),
-        teams=operations.parse_teams(*of("teams.yaml")),
-        strategies=operations.parse_strategies(*of("strategies.yaml")),
-        campaigns={
-            PurePosixPath(file).stem: operations.parse_campaign(*of(file))
-            for file in sorted(texts)
-            if file.startswith("campaigns/")
-        },
+        sla=known_sla,
+        teams=known_teams,
+        strategies=known_strategies,
+        campaigns=campaigns,
         texts=dict(texts),
         hash=_hash(texts),
     )

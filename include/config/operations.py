@@ -1,12 +1,12 @@
-"""What operations and marketing configure: grading, service levels, teams, strategies, campaigns."""
+"""What operations and marketing configure: grading, teams, campaigns."""
 
-from datetime import time
 from decimal import Decimal
 from typing import Annotated
 
 from pydantic import Field, model_validator
 
 from include.config.reading import Entry, validated
+from include.config.retention import RetentionWork
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -31,69 +31,6 @@ class Grading(Entry):
         return self
 
 
-class Sla(Entry):
-    """The clocks of a ticket: working hours, days to plan and first contact, pauses, unreachable."""
-
-    opens: time
-    closes: time
-    early_warning: time
-    plan_days: Count
-    contact_days: Count
-    max_pause_days: Count
-    unreachable_attempts: Count
-    unreachable_days: Count
-    layers: tuple[str, ...]
-
-    @model_validator(mode="after")
-    def _opens_before_it_closes(self) -> "Sla":
-        if not self.opens < self.early_warning < self.closes:
-            raise ValueError("opens, early_warning and closes must follow one another within a day")
-        return self
-
-
-class Team(Entry):
-    """One retention team."""
-
-    zh: str
-    en: str
-
-
-class Teams(Entry):
-    """The teams and the rule that sends a ticket to one of them."""
-
-    teams: dict[str, Team]
-    vip: str
-    vip_value_yuan: Yuan
-    new_subscriber: str
-    new_subscriber_months: Annotated[float, Field(gt=0)]
-    others: str
-
-    @model_validator(mode="after")
-    def _routes_lead_to_teams(self) -> "Teams":
-        for route in (self.vip, self.new_subscriber, self.others):
-            if route not in self.teams:
-                raise ValueError(f"team '{route}' is routed to but not defined; known: {sorted(self.teams)}")
-        return self
-
-
-class Strategy(Entry):
-    """One offer for one reason to leave."""
-
-    zh: str
-    en: str
-    reason: str
-    offer_zh: str
-    offer_en: str
-    cost_yuan: Yuan
-    valid_days: Count
-
-
-class Strategies(Entry):
-    """The offers an agent may plan, by name."""
-
-    strategies: dict[str, Strategy]
-
-
 class HoldOut(Entry):
     """The random control group: its share and what the draw is made of."""
 
@@ -114,8 +51,8 @@ class Training(Entry):
     minimum_churners: Count
 
 
-class Campaign(Entry):
-    """One use of the engine: horizon, hold-out, capacity, caps and approval."""
+class Campaign(RetentionWork):
+    """One use of the engine: horizon, hold-out, capacity, caps, approval, and how its tickets are worked."""
 
     zh: str
     en: str
@@ -130,21 +67,6 @@ class Campaign(Entry):
 def parse_grading(raw: object, file: str) -> Grading:
     """grading.yaml."""
     return validated(Grading, raw, file)
-
-
-def parse_sla(raw: object, file: str) -> Sla:
-    """sla.yaml."""
-    return validated(Sla, raw, file)
-
-
-def parse_teams(raw: object, file: str) -> Teams:
-    """teams.yaml."""
-    return validated(Teams, raw, file)
-
-
-def parse_strategies(raw: object, file: str) -> Strategies:
-    """strategies.yaml."""
-    return validated(Strategies, raw, file)
 
 
 def parse_campaign(raw: object, file: str) -> Campaign:

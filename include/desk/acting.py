@@ -6,19 +6,20 @@ A connection with desk rights is given; row-level security hides what `staff_id`
 import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
+from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 
 from include.config import Config
 from include.domain import sla
-from include.domain.errors import Refused
+from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
-from include.domain.ticket import next_state
+from include.domain.ticket import UNFINISHED, next_state
 from include.queries import load
-from include.stages.sla import plan_clock, read_calendar
+from include.stages.clocks import Clocks, Terms, read_clocks
 
 Q = load("desk")
 
@@ -48,51 +49,119 @@ class Work:
     details: dict[str, Any] = field(default_factory=dict)
     version: int = 0
 
+    @cached_property
+    def clocks(self) -> Clocks:
+        """The rules and working days of every ticket."""
+        return read_clocks(self.actor.db, self.actor.config, self.actor.now)
+
+    @property
+    def terms(self) -> Terms:
+        """The rules and the calendar this ticket goes by."""
+        return self.clocks.of(self.ticket)
+
     @property
     def key(self) -> dict[str, Any]:
         """What nearly every statement about the ticket asks for."""
         return {"ticket_id": self.actor.ticket_id, "now": self.actor.now, "staff_id": self.actor.staff_id}
 
-    def run(self, statement: str, **values: Any) -> sa.CursorResult[Any]:
-        """Run a statement of sql/desk.sql about this ticket."""
-        return self.actor.db.execute(Q[statement], self.key | values)
+    def run(self, statement: str | sa.TextClause, **values: Any) -> sa.CursorResult[Any]:
+        """Run a statement about this ticket: one of sql/desk.sql by name, or any other."""
+        clause = Q[statement] if isinstance(statement, str) else statement
+        return self.actor.db.execute(clause, self.key | values)
 
 
 @contextmanager
 def working(actor: Actor, action: str) -> Iterator[Work]:
     """Lock the ticket, check role, state and version, then write the change and its event together."""
-    with actor.db.begin():
-        actor.db.execute(Q["identify"], {"staff_id": str(actor.staff_id)})
-        me = actor.db.execute(Q["find_staff"], {"staff_id": actor.staff_id}).one_or_none()
-        if me is None:
-            raise Refused(f"Staff {actor.staff_id} is unknown or no longer active. Ask your lead.")
-        ticket = actor.db.execute(Q["lock_ticket"], {"ticket_id": actor.ticket_id}).one_or_none()
-        if ticket is None:
-            raise Refused(
-                f"Ticket {actor.ticket_id} does not exist or is not yours to work. Go back to your queue."
-            )
-        if ticket.version != actor.version:
-            raise Refused(_stale(actor, ticket))
-        work = Work(actor, ticket, me.role, action, next_state(ticket.state, action, me.role))
+    with _identified(actor) as me:
+        work = _open(actor, action, me)
         yield work
         _write(work, me)
+
+
+@contextmanager
+def working_on_two(
+    actor: Actor, action: str, other: tuple[int, int], other_action: str
+) -> Iterator[tuple[Work, Work]]:
+    """The same for two tickets at once, `other` being (ticket_id, version): both change or neither."""
+    with _identified(actor) as me:
+        second = replace(actor, ticket_id=other[0], version=other[1])
+        lock_in_order(actor, [actor.ticket_id, second.ticket_id])
+        works = _open(actor, action, me), _open(second, other_action, me)
+        yield works
+        for work in works:
+            _write(work, me)
+
+
+@contextmanager
+def working_on_customer(actor: Actor, action: str) -> Iterator[Work]:
+    """The same for a ticket whose customer's other tickets, seen or not, the action will change too."""
+    with _identified(actor) as me:
+        actor.db.execute(Q["lock_tickets_of_customer"], {"ticket_id": actor.ticket_id})
+        work = _open(actor, action, me)
+        yield work
+        _write(work, me)
+
+
+@contextmanager
+def looking(actor: Actor) -> Iterator[Work]:
+    """A ticket to read, whatever its version and state; nothing is locked or written."""
+    with _identified(actor) as me:
+        ticket = actor.db.execute(Q["see_ticket"], {"ticket_id": actor.ticket_id}).one_or_none()
+        if ticket is None:
+            raise Refused(_hidden(actor))
+        yield Work(actor, ticket, me.role, "look", ticket.state)
+
+
+def lock_in_order(actor: Actor, ticket_ids: Sequence[int]) -> None:
+    """Lock several tickets by their number, as everybody does who locks more than one: nobody waits in a ring."""
+    actor.db.execute(Q["lock_in_order"], {"ticket_ids": list(ticket_ids)})
+
+
+@contextmanager
+def _identified(actor: Actor) -> Iterator[sa.Row[Any]]:
+    """A transaction in which row-level security knows who acts."""
+    with actor.db.begin():
+        yield identify(actor.db, actor.staff_id)
+
+
+def identify(db: sa.Connection, staff_id: int) -> sa.Row[Any]:
+    """Say who works in the open transaction; the person's row, or Refused when there is no such active one."""
+    db.execute(Q["identify"], {"staff_id": str(staff_id)})
+    me = db.execute(Q["find_staff"], {"staff_id": staff_id}).one_or_none()
+    if me is None:
+        raise Refused(f"Staff {staff_id} is unknown or no longer active. Ask your lead.")
+    return me
+
+
+def _open(actor: Actor, action: str, me: sa.Row[Any]) -> Work:
+    """The locked ticket, checked against what the actor saw and may do."""
+    ticket = actor.db.execute(Q["lock_ticket"], {"ticket_id": actor.ticket_id}).one_or_none()
+    if ticket is None:
+        raise Refused(_hidden(actor))
+    if ticket.version != actor.version:
+        raise Refused(_stale(actor, ticket))
+    return Work(actor, ticket, me.role, action, next_state(ticket.state, action, me.role))
+
+
+#: What a ticket keeps through every action that does not say otherwise.
+_KEPT = ("assignee_id", "outcome", "outcome_detail", "satisfaction", "closed_at", "merged_into")
 
 
 def _write(work: Work, me: sa.Row[Any]) -> None:
     ticket = work.ticket
     if ticket.state == "paused" and work.to_state != "paused":
         _end_pause(work)
-    is_taken_by_acting = ticket.assignee_id is None and work.role == "agent"
-    values: dict[str, Any] = {
+    values: dict[str, Any] = {name: getattr(ticket, name) for name in _KEPT}
+    if ticket.assignee_id is None and work.role == "agent" and ticket.state in UNFINISHED:
+        values["assignee_id"] = me.staff_id  # acting is taking
+    values |= {
         "version": ticket.version,
         "kind": work.action,
         "from_state": ticket.state,
         "to_state": work.to_state,
         "actor": me.staff_code,
-        "assignee_id": work.actor.staff_id if is_taken_by_acting else ticket.assignee_id,
         "paused_until": ticket.paused_until if work.to_state == "paused" else None,
-        "outcome": None,
-        "closed_at": None,
         "details": json.dumps(work.details, ensure_ascii=False),
     }
     work.version = int(work.run("change_ticket", **(values | work.changes)).scalar_one())
@@ -102,6 +171,10 @@ def _end_pause(work: Work) -> None:
     """Give the days a pause cut short did not use back to the clock; its own event is not written yet."""
     *earlier, last = pauses(work)
     move_plan_clock(work, [*earlier, _cut_short(work, last, work.actor.now)])
+
+
+def _hidden(actor: Actor) -> str:
+    return f"Ticket {actor.ticket_id} does not exist or is not yours to work. Go back to your queue."
 
 
 def _stale(actor: Actor, ticket: sa.Row[Any]) -> str:
@@ -117,8 +190,15 @@ def told(instant: datetime) -> str:
     return f"{instant.astimezone(ZONE):%Y-%m-%d %H:%M}"
 
 
+def in_words(reason: str, what: str) -> str:
+    """The reason without blanks around it; BadInput when there is none."""
+    if not reason.strip():
+        raise BadInput(f"{what} needs its reason in words. Write one sentence.")
+    return reason.strip()
+
+
 def done_in_round(work: Work) -> sa.Row[Any]:
-    """What was recorded since the running plan clock began: a reopened ticket starts over."""
+    """When survey and plan were first recorded since the running plan clock began: reopened starts over."""
     return work.run("read_work", since=work.run("find_plan_clock").one().started_at).one()
 
 
@@ -143,16 +223,12 @@ def pauses(work: Work) -> list[sla.Pause]:
 def _cut_short(work: Work, pause: sla.Pause, ended_at: datetime) -> sla.Pause:
     """A pause ended early; after closing time its day is over and still rests."""
     local = ended_at.astimezone(ZONE)
-    is_over = local.time() >= work.actor.config.sla.closes
+    is_over = local.time() >= work.terms.rules.closes
     return sla.end_pause(pause, local + timedelta(days=1) if is_over else local)
 
 
 def move_plan_clock(work: Work, pauses: Sequence[sla.Pause]) -> None:
     """Count the running plan clock anew with these pauses."""
     clock = work.run("find_plan_clock").one()
-    calendar = read_calendar(work.actor.db, work.actor.config, work.actor.now)
-    work.run(
-        "move_plan_clock",
-        round=clock.round,
-        **plan_clock(calendar, work.actor.config, clock.started_at, pauses),
-    )
+    counted = work.clocks.again(clock.explanation, clock.started_at, pauses)
+    work.run("move_plan_clock", round=clock.round, **counted)

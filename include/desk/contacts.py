@@ -1,33 +1,143 @@
-"""What is heard from a subscriber: attempts to reach them and what they need. Each returns the ticket's new version."""
+"""What is heard from a subscriber: attempts to reach them, what they need, that they want no calls, that they call."""
 
 from collections.abc import Sequence
-from datetime import date
+from datetime import datetime
 
-from include.desk.acting import Actor, meet_plan_when_complete, working
+import sqlalchemy as sa
+
+from include.config import Config
+from include.config.retention import COMPLAINT
+from include.desk.acting import (
+    Actor,
+    identify,
+    in_words,
+    meet_plan_when_complete,
+    working,
+    working_on_customer,
+)
+from include.desk.tasks import Q as TASKS
+from include.desk.tasks import task_due
 from include.domain import outcome as outcomes
-from include.domain.errors import BadInput
+from include.domain.errors import BadInput, Refused
+from include.queries import load
+
+Q = load("desk")
+CHANNELS = ("call", "sms", "app", "visit")
+RESULTS = ("reached", "no_answer", "refused", "call_back")
 
 
 def record_contact(
-    actor: Actor, *, channel: str, result: str, call_back_on: date | None = None, note: str | None = None
+    actor: Actor, *, channel: str, result: str, call_back_at: datetime | None = None, note: str | None = None
 ) -> int:
-    """Record an attempt, reached or not; the first one meets the first-contact clock."""
-    if (result == "call_back") != (call_back_on is not None):
-        raise BadInput(
-            f"Result '{result}' with call-back date {call_back_on}: give a date with 'call_back' alone."
-        )
+    """Record an attempt, reached or not; the first one meets the first-contact clock. The ticket's new version.
+
+    `call_back_at` (aware, after now) belongs to the result 'call_back' and to no other.
+    """
+    _check_attempt(actor.now, channel, result, call_back_at)
     with working(actor, "contact") as work:
-        work.run("record_attempt", channel=channel, result=result, call_back_on=call_back_on, note=note)
+        work.run("record_attempt", channel=channel, result=result, call_back_at=call_back_at, note=note)
         work.run("meet_clock", clock="first_contact")
         work.details = {"channel": channel, "result": result}
+        if call_back_at is not None:
+            work.details["call_back_at"] = call_back_at.isoformat()
     return work.version
 
 
+def _check_attempt(now: datetime, channel: str, result: str, call_back_at: datetime | None) -> None:
+    for told, known in ((channel, CHANNELS), (result, RESULTS)):
+        if told not in known:
+            raise BadInput(f"'{told}' is not known for an attempt. Choose one of {', '.join(known)}.")
+    if (result == "call_back") != (call_back_at is not None):
+        raise BadInput(
+            f"Result '{result}' with call-back at {call_back_at}: give an instant with 'call_back' alone."
+        )
+    if call_back_at is None:
+        return
+    if call_back_at.tzinfo is None:
+        raise BadInput(f"The call-back at {call_back_at} has no time zone. Write it with +08:00.")
+    if call_back_at <= now:
+        raise BadInput(f"The call-back at {call_back_at} does not lie ahead. Promise a later time.")
+
+
 def record_survey(actor: Actor, *, needs: Sequence[str], note: str | None = None) -> int:
-    """Record what the subscriber needs; with a plan it meets the plan clock."""
-    outcomes.check_needs(list(needs))
+    """Record what the subscriber needs ('other' with words); with a plan it meets the plan clock."""
+    outcomes.check_needs(list(needs), note)
     with working(actor, "survey") as work:
         work.run("record_survey", needs=list(needs), note=note)
         meet_plan_when_complete(work)
         work.details = {"needs": list(needs)}
     return work.version
+
+
+def do_not_call(actor: Actor, *, words: str) -> int:
+    """The customer wants no calls: a refusal for good, every ticket of theirs cancelled, a complaint opened.
+
+    Reaches tickets of every campaign and team. Returns the ticket's new version.
+    """
+    said = in_words(words, "'Do not call'")
+    with working_on_customer(actor, "do_not_call") as work:
+        stopped = work.run("stop_customer", inbound_id=None, words=said).scalar_one()
+        work.run("void_clocks")
+        due = task_due(actor.db, actor.config, work.ticket.campaign, COMPLAINT, actor.now, work.ticket.team)
+        task_id = work.run(
+            TASKS["open_task"], task_ticket_id=actor.ticket_id, inbound_id=None, unit=COMPLAINT, words=said, **due
+        ).scalar_one()  # fmt: skip
+        work.changes["closed_at"] = actor.now
+        work.details = {"words": said, "also_cancelled": stopped, "task": task_id}
+    return work.version
+
+
+def record_inbound(
+    db: sa.Connection,
+    config: Config,
+    *,
+    staff_id: int,
+    campaign: str,
+    subscriber_id: str,
+    channel: str,
+    said: str,
+    done: str,
+    now: datetime,
+    needs: Sequence[str] = (),
+    is_refusal: bool = False,
+) -> int:
+    """A subscriber without a released ticket calls in: what they said and what was done; its number.
+
+    Kept with the newest assignment of either arm without telling which: a held-out customer who calls is served,
+    not called, and counted apart. `is_refusal` makes it a "do not call" as on a ticket. Refused, naming the
+    ticket, when the talk belongs on one.
+    """
+    if needs:
+        outcomes.check_needs(list(needs), said)
+    values = {
+        "campaign": campaign, "subscriber_id": subscriber_id, "now": now, "channel": channel, "needs": list(needs),
+        "said": in_words(said, "A call that came in"), "done": in_words(done, "What was done"),
+        "is_refusal": is_refusal,
+    }  # fmt: skip
+    with db.begin():
+        identify(db, staff_id)
+        told = db.execute(Q["record_inbound"], values).one()
+        if told.inbound_id is None:
+            raise Refused(
+                f"The subscriber has ticket {told.ticket_id} in team '{told.team}'. "
+                "Record the talk there, or pass the call on to that team."
+            )
+        if is_refusal:
+            _complain(db, config, campaign, int(told.inbound_id), staff_id, values["said"], now)
+    return int(told.inbound_id)
+
+
+def _complain(
+    db: sa.Connection,
+    config: Config,
+    campaign: str,
+    inbound_id: int,
+    staff_id: int,
+    words: object,
+    now: datetime,
+) -> None:
+    said = {"ticket_id": None, "inbound_id": inbound_id, "now": now, "words": words}
+    db.execute(Q["stop_customer"], said)
+    due = task_due(db, config, campaign, COMPLAINT, now)
+    opened = {"task_ticket_id": None, "unit": COMPLAINT, "staff_id": staff_id}
+    db.execute(TASKS["open_task"], said | opened | due)

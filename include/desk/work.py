@@ -2,11 +2,21 @@
 
 from datetime import date
 
-from include.desk.acting import Actor, done_in_round, move_plan_clock, pauses, told, working
+from include.desk.acting import (
+    Actor,
+    Work,
+    done_in_round,
+    in_words,
+    move_plan_clock,
+    pauses,
+    told,
+    working,
+    working_on_two,
+)
+from include.desk.procedure import step_of
 from include.domain import outcome as outcomes
 from include.domain import sla
-from include.domain.errors import Refused
-from include.stages.sla import plan_clock, read_calendar
+from include.domain.errors import BadInput, Refused
 
 
 def claim(actor: Actor) -> int:
@@ -31,10 +41,20 @@ def reassign(actor: Actor, to_staff_id: int) -> int:
     return work.version
 
 
+def hand_back(actor: Actor, *, reason: str) -> int:
+    """Return a ticket to the team's queue; state, clocks and promised call-backs stay."""
+    words = in_words(reason, "Handing back")
+    with working(actor, "hand_back") as work:
+        if work.ticket.assignee_id is None:
+            raise Refused(f"Ticket {actor.ticket_id} lies in the team's queue already. Claim it or leave it.")
+        work.changes["assignee_id"] = None
+        work.details = {"from": work.ticket.assignee_id, "reason": words}
+    return work.version
+
+
 def pause(actor: Actor, *, call_back_on: date) -> int:
     """Rest the plan clock from today to the promised call-back, exclusive."""
     with working(actor, "pause") as work:
-        calendar = read_calendar(actor.db, actor.config, actor.now)
         clock = work.run("find_plan_clock").one()
         if clock.met_at is None and clock.due_at < actor.now:
             raise Refused(
@@ -42,8 +62,8 @@ def pause(actor: Actor, *, call_back_on: date) -> int:
             )
         earlier = pauses(work)
         start, until = sla.plan_pause(
-            actor.now, call_back_on, calendar, earlier,
-            with_lead=work.role == "lead", limit=actor.config.sla.max_pause_days,
+            actor.now, call_back_on, work.terms.calendar, earlier,
+            with_lead=work.role == "lead", limit=work.terms.rules.max_pause_days,
         )  # fmt: skip
         move_plan_clock(work, [*earlier, (start, until)])
         work.changes["paused_until"] = until
@@ -58,31 +78,35 @@ def resume(actor: Actor) -> int:
     return work.version
 
 
-def close(actor: Actor, *, outcome: str) -> int:
-    """Close with an outcome; Refused while survey, plan or attempts it needs are missing."""
+def close(actor: Actor, *, outcome: str, detail: str | None = None, satisfaction: int | None = None) -> int:
+    """Close with a main outcome, its detail and how satisfied (0–10) the subscriber was.
+
+    BadInput for a word not in the campaign's catalogue; Refused while survey, plan or attempts are missing.
+    """
     with working(actor, "close") as work:
-        done = done_in_round(work)
-        rules = actor.config.sla
-        calendar = read_calendar(actor.db, actor.config, actor.now)
-        outcomes.check_close(
-            outcome,
-            has_survey=done.survey_at is not None,
-            has_plan=done.plan_at is not None,
-            may_be_unreachable=sla.is_unreachable(
-                done.attempts, calendar, rules.unreachable_attempts, rules.unreachable_days
-            ),
-        )
+        catalogue = actor.config.campaign(work.ticket.campaign).catalogue
+        done, step = done_in_round(work), step_of(work)
+        recorded = {
+            outcomes.SURVEY: done.survey_at is not None,
+            outcomes.PLAN: done.plan_at is not None,
+            outcomes.PROCEDURE: step.is_unreachable_allowed,
+        }
+        chosen = outcomes.check_close(
+            outcome, detail, catalogue=catalogue,
+            done=[name for name, is_there in recorded.items() if is_there], next_step=step.en,
+        )  # fmt: skip
+        outcomes.check_satisfaction(satisfaction, chosen)
         work.run("meet_clock", clock="plan")
-        work.changes |= {"outcome": outcome, "closed_at": actor.now}
-        work.details = {"outcome": outcome}
+        ending = {"outcome": outcome, "outcome_detail": detail, "satisfaction": satisfaction}
+        work.changes |= {**ending, "closed_at": actor.now}
+        work.details = {"outcome": outcome, "detail": detail, "satisfaction": satisfaction}
     return work.version
 
 
 def cancel(actor: Actor, *, reason: str) -> int:
     """Withdraw a ticket (gone, wrong number, …); its clocks are void."""
     with working(actor, "cancel") as work:
-        work.run("void_clocks")
-        work.changes["closed_at"] = actor.now
+        _end(work)
         work.details = {"reason": reason}
     return work.version
 
@@ -93,9 +117,47 @@ def reopen(actor: Actor, *, reason: str) -> int:
         other = work.run("find_unfinished_ticket").scalar()
         if other is not None:
             raise Refused(f"The customer already has ticket {other} in work. Go on with that one.")
-        calendar = read_calendar(actor.db, actor.config, actor.now)
+        refused_at = work.run("find_refusal", **_customer(work)).scalar()
+        if refused_at is not None:
+            raise Refused(f"The customer refused all calls at {told(refused_at)}. Leave them in peace.")
         old = work.run("find_plan_clock").one()
-        work.run("start_plan_clock", round=old.round + 1, **plan_clock(calendar, actor.config, actor.now))
-        work.changes |= {"outcome": None, "closed_at": None}
+        work.run("start_plan_clock", round=old.round + 1, **work.terms.plan(actor.now))
+        work.changes |= {"outcome": None, "outcome_detail": None, "satisfaction": None, "closed_at": None}
         work.details = {"reason": reason}
     return work.version
+
+
+def merge(
+    actor: Actor, *, into: int, into_version: int, reason: str, has_changed_customer: bool = False
+) -> tuple[int, int]:
+    """Fold the actor's ticket into another one of the same customer: cancelled with a link, its contacts stay read.
+
+    `has_changed_customer` says that two tickets which share neither customer nor number are one customer's
+    since the customer's id changed. Returns the new versions of both, the surviving one last.
+    """
+    if into == actor.ticket_id:
+        raise BadInput(f"Ticket {into} cannot be merged into itself. Name the customer's other ticket.")
+    words = in_words(reason, "Merging")
+    with working_on_two(actor, "merge", (into, into_version), "absorb") as (gone, kept):
+        if not (has_changed_customer or _customer(gone).items() & _customer(kept).items()):
+            raise Refused(
+                f"Tickets {actor.ticket_id} and {into} share neither customer nor number. "
+                "Say that the customer's id has changed if they are one customer's."
+            )
+        _end(gone)
+        gone.changes["merged_into"] = into
+        gone.details = {"into": into, "reason": words}
+        promised = gone.run("find_promise").scalar()
+        kept.details = {"from": actor.ticket_id, "reason": words} | (
+            {"call_back_at": promised.isoformat()} if promised else {}
+        )
+    return gone.version, kept.version
+
+
+def _end(work: Work) -> None:
+    work.run("void_clocks")
+    work.changes["closed_at"] = work.actor.now
+
+
+def _customer(work: Work) -> dict[str, str]:
+    return {"customer_key": work.ticket.customer_key, "subscriber_id": work.ticket.subscriber_id}

@@ -11,22 +11,30 @@ TREATED, HELD_OUT = "treated", "held_out"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A high-priority warning in the order of its rank; `barred` says why nobody may call, in either arm."""
+    """A high-priority warning in the order of its rank; `barred` says why nobody may call, in either arm.
+
+    `team` is the one whose capacity decides whether the customer is reached, whichever arm was drawn.
+    """
 
     subscriber_id: str
     customer_key: str
     rank: int
     barred: str | None = None
+    team: str = ""
 
 
 @dataclass(frozen=True)
 class Decision:
-    """What dispatch decided for a candidate; `linked` names the subscriber whose assignment stands for it."""
+    """What dispatch decided for a candidate; `linked` names the subscriber whose assignment stands for it.
+
+    `worked_by` is the team whose room a treated one takes: the own one, or one that takes its overflow.
+    """
 
     candidate: Candidate
     decision: str
     reason: str | None = None
     linked: str | None = None
+    worked_by: str | None = None
 
 
 def epoch_of(month: str) -> str:
@@ -44,20 +52,37 @@ def arm_of(customer_key: str, campaign: str, epoch: str, salt: str, share: float
     return HELD_OUT if drawn < share else TREATED
 
 
-def walk(candidates: Sequence[Candidate], arms: Mapping[str, str], capacity: int | None) -> list[Decision]:
-    """Walk both arms by rank until the treated fill `capacity` (None: no limit).
+def walk(
+    candidates: Sequence[Candidate],
+    arms: Mapping[str, str],
+    rooms: Mapping[str, int] | None,
+    overflow: Mapping[str, Sequence[str]] | None = None,
+) -> list[Decision]:
+    """Walk both arms by rank until the treated fill the `rooms` of the teams (None: no limit).
 
-    The held-out passed on the way are the control; whoever comes after the last treated was not reached
-    and is in neither arm. Of one customer the best ranked stands for all.
+    A team that is full passes nobody more, unless another takes its `overflow`; the others go on. The held-out
+    passed on the way are the control. Whether somebody is reached depends on the rank and on the team alone,
+    never on the own arm, so the arms stay comparable in every team. Of one customer the best ranked stands
+    for all.
     """
+    left = None if rooms is None else dict(rooms)
     seen: dict[str, str] = {}
-    treated = 0
     decisions = []
     for candidate in candidates:
-        decision = _decide(candidate, arms, seen, capacity is not None and treated >= capacity)
-        treated += decision.decision == TREATED
+        worked_by = _with_room(candidate.team, left, overflow or {})
+        decision = _decide(candidate, arms, seen, worked_by)
+        if left is not None and decision.decision == TREATED and worked_by is not None:
+            left[worked_by] -= 1
         decisions.append(decision)
     return decisions
+
+
+def _with_room(
+    team: str, left: Mapping[str, int] | None, overflow: Mapping[str, Sequence[str]]
+) -> str | None:
+    if left is None:
+        return team
+    return next((each for each in (team, *overflow.get(team, ())) if left.get(each, 0) > 0), None)
 
 
 def without_mixed_arms(
@@ -75,15 +100,18 @@ def without_mixed_arms(
     ]
 
 
-def _decide(candidate: Candidate, arms: Mapping[str, str], seen: dict[str, str], is_full: bool) -> Decision:
+def _decide(
+    candidate: Candidate, arms: Mapping[str, str], seen: dict[str, str], worked_by: str | None
+) -> Decision:
     if candidate.barred:
         return Decision(candidate, "ineligible", candidate.barred)
     if candidate.customer_key in seen:
         return Decision(candidate, "ineligible", "same_customer", seen[candidate.customer_key])
-    if is_full:
+    if worked_by is None:
         return Decision(candidate, "not_reached")
     seen[candidate.customer_key] = candidate.subscriber_id
-    return Decision(candidate, arms[candidate.customer_key])
+    arm = arms[candidate.customer_key]
+    return Decision(candidate, arm, worked_by=worked_by if arm == TREATED else None)
 
 
 @dataclass(frozen=True)
@@ -106,43 +134,18 @@ def team_of(value_yuan: Decimal | None, tenure_months: float | None, routing: Ro
     return routing.others
 
 
-def expected_days(teams: Iterable[str], per_day: Mapping[str, int], days: Sequence[date]) -> list[date]:
-    """The day each ticket, best rank first, is expected to be released: `per_day` of its team a working day.
+def expected_days(
+    teams: Iterable[str], rooms: Mapping[str, Sequence[int]], days: Sequence[date]
+) -> list[date]:
+    """The day each ticket, best rank first, is expected to be released, by the rooms of its team a day.
 
-    A team without anybody to call waits for the last of `days`.
+    `rooms` has one number per day of `days`. What does not fit within them waits for the last of `days`.
     """
-    queued: dict[str, int] = {}
-    expected = []
+    expected, filled = [], {team: [0, 0] for team in rooms}  # which day, how many of its places are taken
     for team in teams:
-        position = queued.get(team, 0)
-        queued[team] = position + 1
-        capacity = per_day.get(team, 0)
-        index = position // capacity if capacity else len(days) - 1
-        expected.append(days[min(index, len(days) - 1)])
+        room, place = rooms.get(team, ()), filled.get(team, [0, 0])
+        while place[0] < len(room) and place[1] >= room[place[0]]:
+            place[:] = [place[0] + 1, 0]
+        place[1] += 1
+        expected.append(days[min(place[0], len(days) - 1)] if room else days[-1])
     return expected
-
-
-@dataclass(frozen=True)
-class Caller:
-    """Somebody who can take `room` more first contacts today."""
-
-    staff_id: int
-    room: int
-
-
-def share_out(tickets: Sequence[int], callers: Sequence[Caller]) -> list[tuple[int, int]]:
-    """(ticket, staff) pairs: each ticket, best rank first, to whoever has the most room left.
-
-    Gives out no more than there is room; ties go to the lower staff id, so that it can be repeated.
-    """
-    room = {caller.staff_id: caller.room for caller in callers if caller.room > 0}
-    pairs = []
-    for ticket in tickets:
-        if not room:
-            break
-        staff_id = min(room, key=lambda each: (-room[each], each))
-        pairs.append((ticket, staff_id))
-        room[staff_id] -= 1
-        if room[staff_id] == 0:
-            del room[staff_id]
-    return pairs

@@ -9,7 +9,7 @@ from include.domain.errors import BadInput
 from include.domain.months import ZONE
 
 Language = Literal["zh", "en"]
-Reason = Literal["opened", "working", "make_up", "weekend", "holiday", "paused"]
+Reason = Literal["opened", "working", "make_up", "weekend", "holiday", "paused", "grace"]
 
 _WEEKDAYS = {
     "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
@@ -110,6 +110,7 @@ def _reason_zh(note: DayNote, number: int) -> str:
         "weekend": "周末，不计",
         "holiday": f"{name + '放假' if name else '休息日'}，不计",
         "paused": "已暂停，不计",
+        "grace": "日历调整后留出的时间，不计",
     }[note.reason]
 
 
@@ -122,4 +123,5 @@ def _reason_en(note: DayNote, number: int) -> str:
         "weekend": "weekend, not counted",
         "holiday": f"{name or 'rest day'}, not counted",
         "paused": "paused, not counted",
+        "grace": "left after a change of the calendar, not counted",
     }[note.reason]

@@ -1,64 +1,128 @@
-"""How a retention ticket can end, and what each ending needs."""
+"""How a retention ticket can end, what each ending needs, and what a subscriber may need."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
 
 from include.domain.errors import BadInput, Refused
+
+SURVEY, PLAN, PROCEDURE = "survey", "plan", "procedure"
+_MISSING = {SURVEY: "needs survey", PLAN: "retention plan"}
+
+
+@dataclass(frozen=True)
+class Words:
+    """What staff read, in both languages."""
+
+    zh: str
+    en: str
 
 
 @dataclass(frozen=True)
 class Outcome:
-    """One ending: its words, whether it needs survey and plan, and whether the subscriber was spoken to."""
+    """One ending: its words, what must be recorded first, whether the subscriber was spoken to, its details.
+
+    `needs` holds `survey`, `plan` or `procedure` (the contact ladder kept to its end). When there are details,
+    one of them must be named.
+    """
 
     zh: str
     en: str
-    needs_plan: bool
+    needs: frozenset[str]
     is_reached: bool
+    details: Mapping[str, Words] = field(default_factory=dict)
+
+    @property
+    def needs_plan(self) -> bool:
+        """Whether a retention plan must have been offered."""
+        return PLAN in self.needs
 
 
+_OFFERED = frozenset({SURVEY, PLAN})
+
+#: The endings the engine knows; a campaign words them and adds details in its own catalogue.
 OUTCOMES: Mapping[str, Outcome] = {
-    "retained": Outcome("已挽留", "Retained", needs_plan=True, is_reached=True),
-    "considering": Outcome("考虑中", "Considering", needs_plan=True, is_reached=True),
-    "declined": Outcome("拒绝方案", "Declined the plan", needs_plan=True, is_reached=True),
-    "no_intention": Outcome("无离网意向", "No intention to leave", needs_plan=False, is_reached=True),
-    "refused_contact": Outcome("拒绝沟通", "Refused contact", needs_plan=False, is_reached=True),
-    "unreachable": Outcome("无法接通", "Unreachable", needs_plan=False, is_reached=False),
+    "retained": Outcome("已挽留", "Retained", _OFFERED, is_reached=True),
+    "considering": Outcome("考虑中", "Considering", _OFFERED, is_reached=True),
+    "declined": Outcome("拒绝方案", "Declined the plan", _OFFERED, is_reached=True),
+    "no_intention": Outcome("无离网意向", "No intention to leave", frozenset(), is_reached=True),
+    "refused_contact": Outcome("拒绝沟通", "Refused contact", frozenset(), is_reached=True),
+    "unreachable": Outcome("无法接通", "Unreachable", frozenset({PROCEDURE}), is_reached=False),
+}
+
+#: What an ending always needs, whatever a campaign configures: nobody is retained without a plan.
+ALWAYS_NEEDED: Mapping[str, frozenset[str]] = {
+    "retained": frozenset({PLAN}),
+    "unreachable": frozenset({PROCEDURE}),
 }
 
 #: What a needs survey can find; the same words as the latent reasons strategies answer to.
-NEEDS = (
-    "price",
-    "bundle_mismatch",
-    "network",
-    "service",
-    "competition",
-    "contract_end",
-    "device",
-    "moving",
-    "other",
-)
+NEEDS: Mapping[str, Words] = {
+    "price": Words("资费", "price"),
+    "bundle_mismatch": Words("套餐不匹配", "bundle mismatch"),
+    "network": Words("网络质量", "network"),
+    "service": Words("服务", "service"),
+    "competition": Words("竞品邀约", "competitor offer"),
+    "contract_end": Words("合约到期", "end of contract"),
+    "device": Words("终端", "device"),
+    "moving": Words("搬迁", "moving"),
+    "other": Words("其他", "other"),
+}
+
+LOWEST, HIGHEST = 0, 10
 
 
-def outcome_named(name: str) -> Outcome:
+def outcome_named(name: str, catalogue: Mapping[str, Outcome] = OUTCOMES) -> Outcome:
     """The outcome of that name; BadInput listing the known ones."""
-    if name not in OUTCOMES:
-        raise BadInput(f"'{name}' is not an outcome. Choose one of {', '.join(OUTCOMES)}.")
-    return OUTCOMES[name]
+    if name not in catalogue:
+        raise BadInput(f"'{name}' is not an outcome. Choose one of {', '.join(catalogue)}.")
+    return catalogue[name]
 
 
-def check_close(name: str, *, has_survey: bool, has_plan: bool, may_be_unreachable: bool) -> Outcome:
-    """The outcome a ticket may be closed with; Refused when something it needs is missing."""
-    outcome = outcome_named(name)
-    if outcome.needs_plan and not (has_survey and has_plan):
-        missing = "needs survey" if not has_survey else "retention plan"
-        raise Refused(f"Outcome '{name}' needs a {missing}. Record it first, then close.")
-    if name == "unreachable" and not may_be_unreachable:
-        raise Refused("'unreachable' needs more attempts on more working days. Try again, then close.")
+def check_close(
+    name: str,
+    detail: str | None = None,
+    *,
+    catalogue: Mapping[str, Outcome] = OUTCOMES,
+    done: Iterable[str] = (),
+    next_step: str = "",
+) -> Outcome:
+    """The outcome a ticket may be closed with; Refused when something it needs is not among `done`.
+
+    `next_step` says what the contact ladder still asks for. BadInput for an unknown outcome or detail.
+    """
+    outcome = outcome_named(name, catalogue)
+    _check_detail(name, outcome, detail)
+    missing = outcome.needs - set(done)
+    if PROCEDURE in missing:
+        raise Refused(f"'{name}' needs the contact procedure kept to its end. Next: {next_step}")
+    for need, told in _MISSING.items():
+        if need in missing:
+            raise Refused(f"Outcome '{name}' needs a {told}. Record it first, then close.")
     return outcome
 
 
-def check_needs(needs: list[str]) -> None:
-    """BadInput when a survey names no need or an unknown one."""
+def _check_detail(name: str, outcome: Outcome, detail: str | None) -> None:
+    if detail is None and outcome.details:
+        raise BadInput(f"Outcome '{name}' needs a detail. Choose one of {', '.join(outcome.details)}.")
+    if detail is not None and detail not in outcome.details:
+        known = ", ".join(outcome.details) or "none"
+        raise BadInput(f"'{detail}' is not a detail of outcome '{name}'. Known: {known}.")
+
+
+def check_satisfaction(satisfaction: int | None, outcome: Outcome) -> None:
+    """BadInput unless satisfaction is absent, or 0 to 10 from somebody who was spoken to."""
+    if satisfaction is None:
+        return
+    if not LOWEST <= satisfaction <= HIGHEST:
+        raise BadInput(f"Satisfaction {satisfaction} is not on the scale. Give {LOWEST} to {HIGHEST}.")
+    if not outcome.is_reached:
+        raise BadInput(f"Nobody was spoken to ('{outcome.en}'), so nobody was satisfied. Leave it empty.")
+
+
+def check_needs(needs: list[str], words: str | None = None) -> None:
+    """BadInput when a survey names no need or an unknown one, or 'other' without words."""
     unknown = [need for need in needs if need not in NEEDS]
     if not needs or unknown:
         raise BadInput(f"A needs survey names one or more of {', '.join(NEEDS)}; got {needs}.")
+    if "other" in needs and not (words or "").strip():
+        raise BadInput("The need 'other' says nothing by itself. Write down in words what it is.")

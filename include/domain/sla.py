@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Literal
 
-from include.domain.deadline import Deadline, Language, check_language, day_text
+from include.domain.deadline import DayNote, Deadline, Language, Reason, check_language, day_text
 from include.domain.errors import BadInput, Refused
 from include.domain.workdays import WorkCalendar, shanghai_day
 
@@ -54,6 +54,45 @@ def first_contact_deadline(released_at: datetime, calendar: WorkCalendar) -> Dea
 def reopened_deadline(reopened_at: datetime, calendar: WorkCalendar, days: int = PLAN_DAYS) -> Deadline:
     """A new plan deadline counted from the day of reopening, free of old pauses; the old verdict stays."""
     return plan_deadline(reopened_at, calendar, days)
+
+
+def moved_deadline(
+    counted: Deadline,
+    old_at: datetime,
+    now: datetime,
+    calendar: WorkCalendar,
+    paused: Sequence[Pause] = (),
+) -> Deadline:
+    """The deadline after a change of the calendar gave `counted` for one that stood at `old_at`, not yet past.
+
+    Later is always taken over. Earlier only as far as closing time of the next working day after `now` that
+    is not paused: what no longer leaves that much keeps its old deadline where that is earlier, and else
+    gets that day. So no change breaches anything at once. Raises BadInput when `old_at` is past.
+    """
+    if old_at < now:
+        raise BadInput(f"The deadline {old_at.isoformat()} is past; its verdict stands. Leave it as it is.")
+    least = calendar.due_on(_day_of(now), 1, paused)
+    if counted.at >= min(old_at, least.at):
+        return counted
+    keeps_old = old_at <= least.at and calendar.is_working(old_at)
+    return _with_grace(counted, old_at if keeps_old else least.at, calendar, paused)
+
+
+def _with_grace(counted: Deadline, at: datetime, calendar: WorkCalendar, paused: Sequence[Pause]) -> Deadline:
+    notes = []
+    for ahead in range(1, (shanghai_day(at) - counted.day).days + 1):
+        note = calendar.note_on(counted.day + timedelta(days=ahead))
+        is_paused = any(start <= note.day < end for start, end in paused)
+        reason: Reason = "paused" if is_paused else "grace" if note.counted else note.reason
+        notes.append(DayNote(note.day, False, reason, note.name, note.is_provisional))
+    is_provisional = counted.is_provisional or any(note.is_provisional for note in notes)
+    return Deadline(at.astimezone(counted.at.tzinfo), is_provisional, (*counted.days, *notes))
+
+
+def rests_of(deadline: Deadline) -> list[Pause]:
+    """The paused days a deadline was counted with, each a pause of its own."""
+    one = timedelta(days=1)
+    return [(note.day, note.day + one) for note in deadline.days if note.reason == "paused"]
 
 
 def warn_at(
@@ -147,6 +186,12 @@ def escalation_due(
     reached = -1 if sent is None else LEVELS.index(sent)
     due = [each for each in escalations(breached_at, calendar)[reached + 1 :] if each.due_at <= now]
     return due[-1] if due else None
+
+
+def next_escalation_at(breached_at: datetime, calendar: WorkCalendar, sent: Level | None) -> datetime | None:
+    """When the level above the one already `sent` is to be told; None above the highest."""
+    reached = -1 if sent is None else LEVELS.index(sent)
+    return next((each.due_at for each in escalations(breached_at, calendar)[reached + 1 :]), None)
 
 
 def is_unreachable(

@@ -30,6 +30,8 @@ from include.domain.months import ZONE
 from include.queries import load
 from include.simulator.reasons import REASONS
 from include.stages import release, sla
+from include.stages.calendar import fill_calendar
+from include.stages.clocks import read_clocks
 
 Q = load("staff")
 
@@ -153,8 +155,8 @@ def hire(db: sa.Connection) -> int:
 def work_cycle(shift: Shift, start: datetime, until: datetime) -> Iterator[dict[str, Any]]:
     """Work every working day from `start` to `until` while a ticket is unfinished; a row of counts per day."""
     with shift.db.begin():
-        sla.fill_calendar(shift.db)
-        calendar = sla.read_calendar(shift.db, shift.config, start)
+        fill_calendar(shift.db, shift.config, start)
+        calendar = read_clocks(shift.db, shift.config, start).calendar()
     day = start.astimezone(ZONE).date()
     while day <= until.astimezone(ZONE).date() and shift.unfinished():
         if calendar.is_working(day):

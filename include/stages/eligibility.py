@@ -1,11 +1,14 @@
 """Who must not be called whatever the score says: gone, porting out, refused, protected. The same for both arms."""
 
+from collections.abc import Mapping
 from datetime import UTC, datetime
 
 import polars as pl
+import sqlalchemy as sa
 
 from include.domain.months import ZONE, month_of
 from include.lake import Lake
+from include.queries import load
 from include.stages.returns import still_gone
 
 
@@ -27,6 +30,15 @@ def barred(lake: Lake, month: str, as_of: datetime, subscribers: list[str]) -> d
             rows = frame.join(wanted, on="subscriber_id", how="semi").collect(engine="streaming")
             found |= dict(rows.select("subscriber_id", "reason").iter_rows())
     return found
+
+
+def barred_in_database(db: sa.Connection, key: Mapping[str, str], revision: int) -> dict[str, str]:
+    """The reason for each high-priority warning of the cycle whose customer must not be called, in any campaign.
+
+    What a person was told counts whenever it was told: a refusal after `as_of` is one all the same.
+    """
+    rows = db.execute(load("dispatch")["find_barred"], {**key, "revision": revision})
+    return {row.subscriber_id: row.reason for row in rows}
 
 
 def _until(lake: Lake, table: str, as_of: datetime) -> pl.LazyFrame | None:

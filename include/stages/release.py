@@ -9,15 +9,16 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database import lock
-from include.domain.assignment import Caller, expected_days, share_out
+from include.domain.assignment import expected_days
 from include.domain.months import ZONE
-from include.domain.workdays import WorkCalendar
+from include.domain.sharing import Caller, Waiting, share_out
 from include.queries import load
-from include.stages.sla import clocks_from, fill_calendar, read_calendar
+from include.stages.calendar import fill_calendar
+from include.stages.capacity import read_capacity
+from include.stages.clocks import Clocks, read_clocks
 
 Q = load("release")
 
-_HORIZON_DAYS = 60
 _NOBODY = 0
 
 
@@ -26,6 +27,8 @@ def release(
 ) -> dict[str, Any]:
     """Release what the teams can call today; on a rest day nothing, unless `on_rest_days`.
 
+    A ticket goes to the least loaded of the team who serves its branch or region and has its skill; one that
+    nobody of the team fits goes to the team's queue. On a rest day those on the roster still get theirs.
     Run twice a day it gives out no more than the day's contacts; without staff everything goes at once.
     """
     with db.begin():
@@ -41,70 +44,94 @@ def release_within(
     is_unlimited: bool = False,
 ) -> dict[str, Any]:
     """The same inside a transaction that is open already; `is_unlimited` when no capacity is configured."""
+    fill_calendar(db, config, now)
     lock(db, "release")
-    fill_calendar(db)
-    calendar = read_calendar(db, config, now)
-    present = [] if is_unlimited else _present(db, now)
-    if present and not on_rest_days and not calendar.is_working(now):
-        return _told(db, 0, "today is a rest day; tickets wait for the next working morning")
-    pairs = _shared_out(db, present) if present else _everything(db)
+    clocks = read_clocks(db, config, now)
+    today = _today(now) | {"teams_at_rest": [] if on_rest_days else _at_rest(clocks, config, now)}
+    agents = [] if is_unlimited else db.execute(Q["read_callers"], today).all()
+    if agents and today["teams_at_rest"] and not any(row.contacts for row in agents):
+        return _told(db, [], "today is a rest day; tickets wait for the next working morning")
+    pairs = _shared_out(db, agents, today) if agents else _everything(db)
     if pairs:
-        clocks = clocks_from(calendar, config, now.astimezone(ZONE))
-        values = {"ticket_ids": [pair[0] for pair in pairs], "staff_ids": [pair[1] for pair in pairs]}
-        db.execute(
-            Q["release_tickets"], values | {"now": now, "clocks": json.dumps(clocks, ensure_ascii=False)}
-        )
-    if present:
-        _expect_later(db, calendar, present, now)
-    return _told(db, len(pairs))
+        _hand_out(db, clocks, pairs, now)
+    if agents:
+        _expect_later(db, config, now)
+    return _told(db, pairs)
 
 
-def _present(db: sa.Connection, now: datetime) -> Sequence[sa.Row[Any]]:
-    """Everybody who can call today, with team, daily contacts and room left; empty when there is no staff."""
-    starts = datetime.combine(now.astimezone(ZONE).date(), time(0), ZONE)
-    return db.execute(
-        Q["read_callers"], {"day_starts_at": starts, "day_ends_at": starts + timedelta(days=1)}
-    ).all()
+def _hand_out(db: sa.Connection, clocks: Clocks, pairs: Sequence[tuple[int, int]], now: datetime) -> None:
+    """State, assignee, event and both clocks of every ticket, each by the rules and calendar of its kind."""
+    staff = dict(pairs)
+    tickets = db.execute(Q["find_terms"], {"ticket_ids": list(staff)}).all()
+    terms, started = clocks.at_release(tickets, now.astimezone(ZONE))
+    values = {
+        "ticket_ids": [ticket.ticket_id for ticket in tickets],
+        "staff_ids": [staff[ticket.ticket_id] for ticket in tickets],
+        "terms": terms,
+        "clocks": json.dumps(started, ensure_ascii=False),
+    }
+    db.execute(Q["release_tickets"], values | {"now": now})
+
+
+def _at_rest(clocks: Clocks, config: Config, now: datetime) -> list[str]:
+    return [team for team in config.teams.teams if not clocks.calendar(team=team).is_working(now)]
+
+
+def _today(now: datetime) -> dict[str, Any]:
+    day = now.astimezone(ZONE).date()
+    starts = datetime.combine(day, time(0), ZONE)
+    return {"day": day, "day_starts_at": starts, "day_ends_at": starts + timedelta(days=1)}
 
 
 def _everything(db: sa.Connection) -> list[tuple[int, int]]:
     return [(row.ticket_id, _NOBODY) for row in db.execute(Q["find_all_waiting"])]
 
 
-def _shared_out(db: sa.Connection, present: Sequence[sa.Row[Any]]) -> list[tuple[int, int]]:
+def _shared_out(
+    db: sa.Connection, agents: Sequence[sa.Row[Any]], today: dict[str, Any]
+) -> list[tuple[int, int]]:
+    """(ticket, staff) pairs: to the least loaded who fits; what nobody fits goes to the team's queue."""
+    teams = sorted({row.team for row in agents if row.room})
+    queued = {row.team: row.queued for row in db.execute(Q["count_queued_today"], today)}
+    waiting: dict[str, list[Waiting]] = {team: [] for team in teams}
+    for row in db.execute(Q["find_waiting"], {"teams": teams}):
+        waiting[row.team].append(Waiting(row.ticket_id, tuple(row.line or ()), row.region_code, row.skill))
     pairs: list[tuple[int, int]] = []
-    for team in sorted({row.team for row in present}):
-        callers = [Caller(row.staff_id, row.room) for row in present if row.team == team]
-        values = {"team": team, "room": sum(caller.room for caller in callers)}
-        tickets = [row.ticket_id for row in db.execute(Q["find_waiting"], values)]
-        pairs += share_out(tickets, callers)
+    for team in teams:
+        mine = [_caller(row) for row in agents if row.team == team]
+        at_work = [caller for caller in mine if caller.room]
+        given = share_out(waiting[team], at_work, [caller for caller in mine if not caller.room])
+        left = sum(caller.room for caller in at_work) - queued.get(team, 0)
+        pairs += given.pairs
+        pairs += [(ticket_id, _NOBODY) for ticket_id in given.unfitting[: max(0, left)]]
     return pairs
 
 
-def _expect_later(
-    db: sa.Connection, calendar: WorkCalendar, present: Sequence[sa.Row[Any]], now: datetime
-) -> None:
+def _caller(row: sa.Row[Any]) -> Caller:
+    return Caller(
+        row.staff_id, row.room, row.contacts, row.unfinished, row.branch_code, row.region_code,
+        frozenset(row.skills),
+    )  # fmt: skip
+
+
+def _expect_later(db: sa.Connection, config: Config, now: datetime) -> None:
     rows = db.execute(Q["find_waiting_by_team"]).all()
     if not rows:
         return
-    per_day: dict[str, int] = {}
-    for row in present:
-        per_day[row.team] = per_day.get(row.team, 0) + row.contacts_per_day
-    today = now.astimezone(ZONE).date()
-    span = [today + timedelta(days=ahead) for ahead in range(1, _HORIZON_DAYS)]
-    days = expected_days(
-        [row.team for row in rows], per_day, [day for day in span if calendar.is_working(day)]
-    )
+    tomorrow = now.astimezone(ZONE) + timedelta(days=1)
+    capacity = read_capacity(db, config, 1, tomorrow)
+    days = expected_days([row.team for row in rows], capacity.rooms, capacity.days)
     db.execute(Q["expect_later"], {"ticket_ids": [row.ticket_id for row in rows], "days": days})
 
 
-def _told(db: sa.Connection, released: int, message: str | None = None) -> dict[str, Any]:
+def _told(db: sa.Connection, pairs: Sequence[tuple[int, int]], message: str | None = None) -> dict[str, Any]:
     waiting = {row.team: row.waiting for row in db.execute(Q["count_waiting"])}
     told: dict[str, Any] = {
         "stage": "release",
-        "rows_in": released + sum(waiting.values()),
-        "rows_out": released,
-        "released": released,
+        "rows_in": len(pairs) + sum(waiting.values()),
+        "rows_out": len(pairs),
+        "released": len(pairs),
+        "to_queue": sum(staff_id == _NOBODY for _, staff_id in pairs),
         "waiting": waiting,
     }
     return told | ({"message": message} if message else {})

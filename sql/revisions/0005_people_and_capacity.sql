@@ -117,7 +117,23 @@ end
 $$;
 comment on function retire_staff is 'the desk marks a person as left; only for a manager or the lead of the person''s team';
 revoke execute on function retire_staff from public;
-grant execute on function retire_staff to churn_desk;
+grant execute on function retire_staff to churn_desk, churn_loop;
+
+create function refuse_left_assignee() returns trigger language plpgsql security definer
+set search_path = public, pg_temp as $$
+begin
+    -- waits for a hand-over under way, so that nothing is given to somebody who is leaving
+    perform from staff as s where s.staff_id = new.assignee_id and s.is_active for share;
+    if not found then
+        raise exception 'Staff % works here no longer; ticket % needs somebody else.', new.assignee_id, new.ticket_id
+            using errcode = 'integrity_constraint_violation';
+    end if;
+    return new;
+end
+$$;
+create trigger tickets_assignee_is_active before update of assignee_id on tickets for each row
+when (new.assignee_id is not null and new.assignee_id is distinct from old.assignee_id)
+execute function refuse_left_assignee();
 
 -- ---------------------------------------------------------------- rights
 

@@ -11,6 +11,7 @@ from include.config import Config
 from include.database import DESK_ROLE, engine
 from include.desk import contacts, plans, work
 from include.desk.acting import Actor
+from include.desk.procedure import next_contact
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
 from include.stages.release import release
@@ -68,7 +69,7 @@ def worked_through(agent: Actor) -> Actor:
 
 def test_a_worked_ticket_is_closed_with_an_event_for_every_step(db, agent):
     done = worked_through(agent)
-    work.close(done, outcome="retained")
+    work.close(done, outcome="retained", detail="accepted_offer")
     with db.begin():
         kinds = db.execute(
             sa.text(
@@ -94,7 +95,9 @@ def test_the_first_attempt_meets_the_contact_clock_reached_or_not(db, agent):
 
 def test_survey_and_plan_together_meet_the_plan_clock(db, agent):
     agent = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
-    agent = replace(agent, version=contacts.record_survey(agent, needs=["network", "other"]))
+    agent = replace(
+        agent, version=contacts.record_survey(agent, needs=["network", "other"], note="signal in the cellar")
+    )
     assert clock(db, agent.ticket_id).met_at is None
     plans.record_plan(agent, strategy="network_cure")
     assert clock(db, agent.ticket_id).met_at == MONDAY
@@ -103,32 +106,36 @@ def test_survey_and_plan_together_meet_the_plan_clock(db, agent):
 def test_retained_needs_survey_and_plan(agent):
     contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
     with pytest.raises(Refused, match="needs a needs survey"):
-        work.close(contacted, outcome="retained")
+        work.close(contacted, outcome="retained", detail="accepted_offer")
 
 
 def test_an_outcome_without_plan_meets_the_plan_clock(db, agent):
     contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
-    work.close(contacted, outcome="no_intention")
+    work.close(contacted, outcome="no_intention", detail="satisfied")
     assert clock(db, agent.ticket_id).met_at == MONDAY
 
 
-def test_unreachable_needs_three_attempts_on_two_working_days(agent):
-    for _ in range(3):
+def test_unreachable_needs_the_procedure_kept(agent):
+    agent = replace(agent, version=contacts.record_contact(agent, channel="call", result="no_answer"))
+    with pytest.raises(
+        Refused, match=r"kept to its end. Next: Call 2 of 3, in the afternoon or evening this time\."
+    ):
+        work.close(agent, outcome="unreachable", detail="never_answers")
+    for at in (MONDAY.replace(hour=14), MONDAY + timedelta(days=1)):
+        agent = replace(agent, now=at)
         agent = replace(agent, version=contacts.record_contact(agent, channel="call", result="no_answer"))
-    with pytest.raises(Refused, match="more working days"):
-        work.close(agent, outcome="unreachable")
-    tomorrow = replace(agent, now=MONDAY + timedelta(days=1))
-    tomorrow = replace(
-        tomorrow, version=contacts.record_contact(tomorrow, channel="call", result="no_answer")
-    )
-    work.close(tomorrow, outcome="unreachable")
+    with pytest.raises(Refused, match=r"Next: Nobody answers: send an SMS\."):
+        work.close(agent, outcome="unreachable", detail="never_answers")
+    agent = replace(agent, version=contacts.record_contact(agent, channel="sms", result="no_answer"))
+    assert next_contact(agent).is_unreachable_allowed
+    work.close(agent, outcome="unreachable", detail="never_answers")
 
 
 def test_a_pause_moves_the_plan_deadline_by_its_working_days(db, agent):
     contacted = replace(
         agent,
         version=contacts.record_contact(
-            agent, channel="call", result="call_back", call_back_on=date(2026, 11, 12)
+            agent, channel="call", result="call_back", call_back_at=datetime(2026, 11, 12, 10, tzinfo=ZONE)
         ),
     )
     work.pause(contacted, call_back_on=date(2026, 11, 12))
@@ -190,7 +197,7 @@ def test_the_lead_reassigns_within_the_team_and_no_clock_moves(db, agent, people
 
 
 def test_an_agent_may_not_reassign(agent, people):
-    with pytest.raises(Refused, match="reassigned by lead, not by agent"):
+    with pytest.raises(Refused, match="reassigned by lead or loop or manager, not by agent"):
         work.reassign(agent, people.colleague)
 
 
@@ -202,7 +209,9 @@ def test_cancelling_voids_the_clocks(db, agent, people):
 
 def test_reopening_starts_a_new_plan_clock_and_keeps_the_old_verdict(db, agent, people):
     done = worked_through(agent)
-    closed = replace(done, version=work.close(done, outcome="declined"), staff_id=people.lead)
+    closed = replace(
+        done, version=work.close(done, outcome="declined", detail="lost_trust"), staff_id=people.lead
+    )
     work.reopen(replace(closed, now=MONDAY + timedelta(days=1)), reason="called back")
     assert clock(db, agent.ticket_id).met_at == MONDAY
     assert clock(db, agent.ticket_id, round_=2).due_at == datetime(2026, 11, 13, 18, tzinfo=ZONE)
@@ -247,7 +256,9 @@ def test_a_pause_ended_after_closing_time_keeps_its_day_of_rest(db, agent):
 
 def reopened(agent: Actor, people: People) -> Actor:
     done = worked_through(agent)
-    closed = replace(done, version=work.close(done, outcome="declined"), staff_id=people.lead)
+    closed = replace(
+        done, version=work.close(done, outcome="declined", detail="lost_trust"), staff_id=people.lead
+    )
     version = work.reopen(replace(closed, now=MONDAY + timedelta(days=1)), reason="called back")
     return replace(done, version=version, now=MONDAY + timedelta(days=1, hours=1))
 
@@ -255,7 +266,7 @@ def reopened(agent: Actor, people: People) -> Actor:
 def test_a_reopened_ticket_starts_over_with_survey_and_plan(db, agent, people):
     again = reopened(agent, people)
     with pytest.raises(Refused, match="needs a needs survey"):
-        work.close(again, outcome="retained")
+        work.close(again, outcome="retained", detail="accepted_offer")
     again = replace(again, version=contacts.record_survey(again, needs=["price"]))
     assert clock(db, agent.ticket_id, round_=2).met_at is None
     plans.record_plan(again, strategy="plan_discount")
@@ -264,7 +275,9 @@ def test_a_reopened_ticket_starts_over_with_survey_and_plan(db, agent, people):
 
 def test_a_closed_ticket_stays_closed_while_the_customer_has_another_one(db, agent, people):
     done = worked_through(agent)
-    closed = replace(done, version=work.close(done, outcome="declined"), staff_id=people.lead)
+    closed = replace(
+        done, version=work.close(done, outcome="declined", detail="lost_trust"), staff_id=people.lead
+    )
     fill_cycle(db, 1, cycle="2026-11")
     with pytest.raises(Refused, match="already has ticket"):
         work.reopen(closed, reason="called back")
@@ -272,17 +285,17 @@ def test_a_closed_ticket_stays_closed_while_the_customer_has_another_one(db, age
 
 def test_the_neighbouring_ticket_is_untouched(db, agent, tickets):
     before = snapshot(db, tickets[1])
-    work.close(worked_through(agent), outcome="retained")
+    work.close(worked_through(agent), outcome="retained", detail="accepted_offer")
     assert snapshot(db, tickets[1]) == before
 
 
 def test_an_illegal_step_is_refused_in_a_sentence(agent):
     with pytest.raises(Refused, match="state 'assigned' cannot be closed; it must be in_progress or paused"):
-        work.close(agent, outcome="retained")
+        work.close(agent, outcome="retained", detail="accepted_offer")
 
 
 def test_a_call_back_needs_its_date(agent):
-    with pytest.raises(BadInput, match="give a date with 'call_back' alone"):
+    with pytest.raises(BadInput, match="give an instant with 'call_back' alone"):
         contacts.record_contact(agent, channel="call", result="call_back")
 
 

@@ -7,13 +7,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.domain.assignment import (
-    Caller,
     Candidate,
     Routing,
     arm_of,
     epoch_of,
     expected_days,
-    share_out,
     team_of,
     walk,
 )
@@ -50,25 +48,72 @@ def test_raising_the_share_never_moves_anybody_out_of_the_control():
             assert arm_of(f"C{n}", "x", "A", "a-long-salt", 0.3) == "held_out"
 
 
-@given(st.lists(st.sampled_from(["treated", "held_out"]), max_size=40), st.integers(0, 20) | st.none())
-def test_the_walk_fills_the_capacity_and_stops_there(drawn, capacity):
-    people = candidates(len(drawn))
-    arms = {person.customer_key: arm for person, arm in zip(people, drawn, strict=True)}
-    decided = [each.decision for each in walk(people, arms, capacity)]
-    wanted = drawn.count("treated") if capacity is None else min(capacity, drawn.count("treated"))
-    assert decided.count("treated") == wanted
-    reached = [i for i, each in enumerate(decided) if each != "not_reached"]
-    assert reached == list(range(len(reached)))  # nobody is passed over
-    if "not_reached" in decided:
-        assert decided[len(reached) - 1 : len(reached)] in (
-            [],
-            ["treated"],
-        )  # the line lies at the last treated
+TEAMS = ("vip", "mid_high", "new_subscriber")
+ARMS = st.sampled_from(["treated", "held_out"])
+PEOPLE = st.lists(st.tuples(ARMS, st.sampled_from(TEAMS)), max_size=40)
+ROOMS = st.fixed_dictionaries({}, optional={team: st.integers(0, 12) for team in TEAMS})
+OVERFLOW = st.sampled_from([{}, {"vip": ("mid_high",)}, {"vip": ("new_subscriber", "mid_high")}])
+
+
+def walked(drawn, rooms, overflow):
+    people = [Candidate(f"S{i}", f"S{i}", i, team=team) for i, (_, team) in enumerate(drawn)]
+    arms = {person.customer_key: arm for person, (arm, _) in zip(people, drawn, strict=True)}
+    return walk(people, arms, rooms, overflow)
+
+
+@given(PEOPLE)
+def test_without_a_limit_everybody_is_reached(drawn):
+    assert [each.decision for each in walked(drawn, None, {})] == [arm for arm, _ in drawn]
+
+
+@given(PEOPLE, ROOMS)
+def test_every_team_fills_its_own_room_and_stops_at_its_last_treated(drawn, rooms):
+    decided = walked(drawn, rooms, {})
+    for team in TEAMS:
+        own = [each.decision for each in decided if each.candidate.team == team]
+        treated = [arm for arm, its in drawn if its == team].count("treated")
+        assert own.count("treated") == min(rooms.get(team, 0), treated)
+        reached = [i for i, each in enumerate(own) if each != "not_reached"]
+        assert reached == list(range(len(reached)))  # nobody of the team is passed over
+        if "not_reached" in own and reached:
+            assert own[len(reached) - 1] == "treated"
+
+
+@given(PEOPLE, ROOMS, OVERFLOW)
+def test_whether_somebody_is_reached_does_not_depend_on_the_own_arm(drawn, rooms, overflow):
+    reached = [each.decision != "not_reached" for each in walked(drawn, rooms, overflow)]
+    for position, (arm, team) in enumerate(drawn):
+        other = "treated" if arm == "held_out" else "held_out"
+        flipped = [*drawn[:position], (other, team), *drawn[position + 1 :]]
+        again = walked(flipped, rooms, overflow)[position]
+        assert (again.decision != "not_reached") == reached[position]
+
+
+@given(PEOPLE, ROOMS, OVERFLOW)
+def test_no_team_is_given_more_than_its_room_whoever_overflows(drawn, rooms, overflow):
+    decided = walked(drawn, rooms, overflow)
+    given_to = [each.worked_by for each in decided if each.decision == "treated"]
+    assert all(given_to.count(team) <= rooms.get(team, 0) for team in TEAMS)
+    assert all(
+        each.worked_by in (each.candidate.team, *overflow.get(each.candidate.team, ()))
+        for each in decided
+        if each.decision == "treated"
+    )
+    assert all(each.worked_by is None for each in decided if each.decision != "treated")
+
+
+def test_a_full_team_takes_no_room_from_another_unless_configured():
+    drawn = [("treated", "vip")] * 3 + [("treated", "mid_high")] * 2
+    rooms = {"vip": 1, "mid_high": 3}
+    told = [each.worked_by for each in walked(drawn, rooms, {})]
+    assert told == ["vip", None, None, "mid_high", "mid_high"]
+    told = [each.worked_by for each in walked(drawn, rooms, {"vip": ("mid_high",)})]
+    assert told == ["vip", "mid_high", "mid_high", "mid_high", None]
 
 
 def test_a_barred_candidate_takes_no_capacity():
     people = [Candidate("A", "A", 1, "gone"), *candidates(2)]
-    decided = walk(people, {"S0": "treated", "S1": "treated"}, 1)
+    decided = walk(people, {"S0": "treated", "S1": "treated"}, {"": 1})
     assert [(each.decision, each.reason) for each in decided] == [
         ("ineligible", "gone"), ("treated", None), ("not_reached", None),
     ]  # fmt: skip
@@ -80,16 +125,13 @@ def test_value_goes_before_tenure_when_choosing_the_team():
     assert team_of(None, None, ROUTING) == "mid_high"
 
 
-def test_expected_days_follow_each_teams_own_queue():
+def test_expected_days_follow_each_teams_own_roster():
     days = [date(2026, 11, day) for day in (9, 10, 11)]
-    expected = expected_days(["a", "a", "b", "a", "none"], {"a": 2, "b": 1}, days)
-    assert [day.day for day in expected] == [9, 9, 9, 10, 11]
+    rooms = {"a": [2, 0, 5], "b": [1, 1, 1]}
+    expected = expected_days(["a", "a", "b", "a", "none"], rooms, days)
+    assert [day.day for day in expected] == [9, 9, 9, 11, 11]
 
 
-@given(st.lists(st.integers(0, 5), max_size=6), st.integers(0, 20))
-def test_tickets_are_shared_out_evenly_within_the_room(rooms, count):
-    callers = [Caller(number, room) for number, room in enumerate(rooms)]
-    pairs = share_out(list(range(count)), callers)
-    assert [ticket for ticket, _ in pairs] == list(range(min(count, sum(rooms))))
-    for caller in callers:
-        assert sum(staff == caller.staff_id for _, staff in pairs) <= caller.room
+def test_what_fits_on_no_day_is_expected_on_the_last():
+    days = [date(2026, 11, 9), date(2026, 11, 10)]
+    assert expected_days(["a"] * 4, {"a": [1, 1]}, days)[-2:] == [days[-1], days[-1]]

@@ -12,25 +12,61 @@ ALLOWED = {
     ("waiting", "release"): "assigned",
     ("waiting", "expire"): "expired",
     ("waiting", "cancel"): "cancelled",
+    ("waiting", "recall"): "cancelled",
+    ("waiting", "merge"): "cancelled",
+    ("waiting", "absorb"): "waiting",
+    ("waiting", "do_not_call"): "cancelled",
     ("assigned", "claim"): "assigned",
     ("assigned", "reassign"): "assigned",
+    ("assigned", "hand_back"): "assigned",
     ("assigned", "contact"): "in_progress",
     ("assigned", "cancel"): "cancelled",
+    ("assigned", "recall"): "cancelled",
+    ("assigned", "merge"): "cancelled",
+    ("assigned", "absorb"): "assigned",
+    ("assigned", "do_not_call"): "cancelled",
+    ("assigned", "open_task"): "assigned",
+    ("assigned", "finish_task"): "assigned",
+    ("in_progress", "claim"): "in_progress",
     ("in_progress", "reassign"): "in_progress",
+    ("in_progress", "hand_back"): "in_progress",
     ("in_progress", "contact"): "in_progress",
     ("in_progress", "survey"): "in_progress",
     ("in_progress", "plan"): "in_progress",
+    ("in_progress", "processing"): "in_progress",
     ("in_progress", "pause"): "paused",
     ("in_progress", "close"): "closed",
     ("in_progress", "cancel"): "cancelled",
+    ("in_progress", "recall"): "cancelled",
+    ("in_progress", "merge"): "cancelled",
+    ("in_progress", "absorb"): "in_progress",
+    ("in_progress", "do_not_call"): "cancelled",
+    ("in_progress", "open_task"): "in_progress",
+    ("in_progress", "finish_task"): "in_progress",
+    ("paused", "claim"): "paused",
     ("paused", "reassign"): "paused",
+    ("paused", "hand_back"): "paused",
     ("paused", "contact"): "in_progress",
     ("paused", "survey"): "paused",
     ("paused", "plan"): "paused",
+    ("paused", "processing"): "paused",
     ("paused", "resume"): "in_progress",
     ("paused", "close"): "closed",
     ("paused", "cancel"): "cancelled",
+    ("paused", "recall"): "cancelled",
+    ("paused", "merge"): "cancelled",
+    ("paused", "absorb"): "paused",
+    ("paused", "do_not_call"): "cancelled",
+    ("paused", "open_task"): "paused",
+    ("paused", "finish_task"): "paused",
+    ("assigned", "recompute"): "assigned",
+    ("in_progress", "recompute"): "in_progress",
+    ("paused", "recompute"): "paused",
     ("closed", "reopen"): "in_progress",
+    ("closed", "processing"): "closed",
+    ("closed", "open_task"): "closed",
+    ("closed", "finish_task"): "closed",
+    ("cancelled", "finish_task"): "cancelled",
 }
 
 
@@ -45,7 +81,15 @@ def test_a_step_goes_where_the_table_says_or_is_refused(state, action):
 
 
 @pytest.mark.parametrize(
-    ("action", "by"), [("reassign", "agent"), ("release", "lead"), ("reopen", "agent"), ("close", "manager")]
+    ("action", "by"),
+    [
+        ("reassign", "agent"),
+        ("release", "lead"),
+        ("reopen", "agent"),
+        ("close", "manager"),
+        ("recall", "agent"),
+        ("merge", "manager"),
+    ],
 )
 def test_nobody_does_what_is_not_theirs(action, by):
     with pytest.raises(Refused, match=f"not by {by}"):
@@ -55,3 +99,10 @@ def test_nobody_does_what_is_not_theirs(action, by):
 def test_finished_and_unfinished_are_all_states():
     assert set(FINISHED) | set(UNFINISHED) == set(STATES)
     assert not set(FINISHED) & set(UNFINISHED)
+
+
+def test_a_refusal_says_what_to_do():
+    for state, action in itertools.product(STATES, ACTIONS):
+        if (state, action) not in ALLOWED:
+            with pytest.raises(Refused, match=r"it must be [a-z_ ]+\. [A-Z][^.]+\."):
+                next_state(state, action, min(ACTIONS[action].by))

@@ -7,6 +7,7 @@ import subprocess
 import sys
 import threading
 import time
+from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -84,14 +85,100 @@ def test_no_held_out_customer_can_get_a_ticket(db, lake, config):
 
 
 def test_the_treated_fill_the_capacity_and_the_rest_is_in_neither_arm(db, lake, config):
-    hire(db, contacts_per_day=4)  # three agents: 4 × 3 × 3 days = 36
+    hire(db, contacts_per_day=4)  # two agents of mid_high: 4 × 2 × 3 days = 24; one of vip: 12
     result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW)
-    assert (result["treated"], result["capacity"]) == (36, 36)
+    assert (result["treated"], result["capacity"]) == (24, 36)
     last = rows(db, "select max(rank) from assignments where arm = 'treated'")[0][0]
     assert rows(
         db, "select count(*) from dispatch_decisions where decision = 'not_reached' and rank < :r", r=last
     ) == [(0,)]
     assert rows(db, "select count(*) from assignments where rank > :r", r=last) == [(0,)]
+
+
+def test_a_team_without_room_does_not_eat_anothers(db, lake, config):
+    hire(db, contacts_per_day=2)  # mid_high 12, vip 6, nobody for new subscribers
+    warned = [Warned(f"V{n:03d}", value_yuan=200) for n in range(40)]
+    warned += [Warned(f"M{n:03d}") for n in range(20)] + [
+        Warned(f"N{n:03d}", tenure_months=2) for n in range(5)
+    ]
+    result = dispatch(**graded_cycle(db, lake, _with_campaign(config, _all_treated(config)), warned), now=NOW)
+    teams = {team: told.get("treated", 0) for team, told in result["teams"].items()}
+    assert teams == {"mid_high": 12, "new_subscriber": 0, "vip": 6}
+    assert rows(db, "select team, count(*) from tickets group by team order by team") == [
+        ("mid_high", 12), ("vip", 6),
+    ]  # fmt: skip
+    assert (
+        "Team new_subscriber has nobody who can call: 5 of its customers are not reached."
+        in result["message"]
+    )
+
+
+def test_overflow_is_taken_where_it_is_configured(db, lake, config):
+    hire(db, contacts_per_day=2)
+    config = _with_campaign(config, _all_treated(config))
+    config = replace(config, teams=config.teams.model_copy(update={"overflow": {"vip": ("mid_high",)}}))
+    warned = [Warned(f"V{n:03d}", value_yuan=200) for n in range(10)]
+    dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    assert rows(db, "select team, count(*) from tickets group by team order by team") == [
+        ("mid_high", 4), ("vip", 6),
+    ]  # fmt: skip
+    assert rows(db, "select distinct team from dispatch_decisions") == [("vip",)]
+
+
+def test_the_held_out_of_a_full_team_are_not_reached_either(db, lake, config):
+    hire(db, contacts_per_day=2)
+    warned = [Warned(f"S{n:04d}", value_yuan=200 if n % 2 else 80) for n in range(200)]
+    dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    for team in ("vip", "mid_high"):
+        last = rows(
+            db,
+            "select max(rank) from dispatch_decisions where team = :team and decision = 'treated'",
+            team=team,
+        )[0][0]
+        beyond = rows(
+            db, "select distinct decision from dispatch_decisions where team = :team and rank > :last",
+            team=team, last=last,
+        )  # fmt: skip
+        assert beyond == [("not_reached",)]
+
+
+def test_leave_in_the_days_of_the_cycle_lowers_its_capacity(db, lake, config):
+    staff = hire(db, contacts_per_day=4)
+    leave = (
+        "insert into absences (staff_id, from_on, until_on, recorded_at, recorded_by)"
+        " values (:who, :day, :day, now(), 'x')"
+    )
+    with db.begin():
+        db.execute(sa.text(leave), {"who": staff.agent, "day": date(2026, 11, 6)})
+        db.execute(
+            sa.text(leave), {"who": staff.colleague, "day": date(2026, 11, 20)}
+        )  # after the cycle's days
+    result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW)
+    assert (result["teams"]["mid_high"]["capacity"], result["treated"]) == (20, 20)
+
+
+def test_the_cut_is_explained_and_kept(db, lake, config):
+    hire(db, contacts_per_day=4)
+    config = _with_campaign(config, _all_treated(config))
+    result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW)
+    assert result["cut"]["one_more_agent"] == [{"team": "mid_high", "tickets": 12, "yuan_a_month": None}]
+    assert result["message"].startswith("100 at high risk may be called, 24 within reach this cycle")
+    assert rows(db, "select dispatch_summary -> 'cut' ->> 'effect_is' from cycles") == [("assumed",)]
+
+
+def test_a_refusal_told_to_us_bars_both_numbers_of_a_customer_in_every_campaign(db, lake, config):
+    staff = hire(db, contacts_per_day=50)
+    with db.begin():
+        db.execute(
+            sa.text(
+                "insert into refusals (customer_key, subscriber_id, refused_at, staff_id, words)"
+                " values ('C1', 'S0001', now(), :who, 'no calls')"
+            ),
+            {"who": staff.agent},
+        )
+    warned = [Warned("S0001", "C9"), Warned("S0002", "C1"), Warned("S0003", "C3")]
+    result = dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    assert result["ineligible"] == {"refused": 2}
 
 
 def test_an_arm_holds_for_the_half_year_even_when_the_share_changes(db, lake, config):
@@ -108,8 +195,6 @@ def test_an_arm_holds_for_the_half_year_even_when_the_share_changes(db, lake, co
 
 
 def _with_campaign(config: Config, campaign: Any) -> Config:
-    from dataclasses import replace
-
     return replace(config, campaigns={CAMPAIGN: campaign}, hash=config.hash[::-1])
 
 
@@ -211,7 +296,7 @@ def test_agents_all_absent_today_are_still_the_capacity_of_the_cycle(db, lake, c
     with db.begin():
         db.execute(sa.text("update staff set is_present = false"))
     result = dispatch(**graded_cycle(db, lake, config, people(30)), now=NOW)
-    assert (result["capacity"], result["treated"]) == (9, 9)
+    assert (result["capacity"], result["treated"]) == (9, 6)
     assert rows(db, "select distinct state from tickets") == [("waiting",)]
 
 
@@ -272,8 +357,8 @@ def test_a_month_that_is_over_is_not_dispatched_unless_a_person_says_so(db, lake
 
 def test_a_top_up_adds_new_high_risk_within_the_capacity_left(db, lake, config):
     config = _with_campaign(config, _all_treated(config))
-    hire(db, contacts_per_day=1)  # three agents: capacity 9
-    given = graded_cycle(db, lake, config, people(6))
+    hire(db, contacts_per_day=1)  # two agents of mid_high: capacity 6
+    given = graded_cycle(db, lake, config, people(3))
     dispatch(**given, now=NOW)
     with db.begin():
         db.execute(
@@ -293,7 +378,7 @@ def test_a_top_up_adds_new_high_risk_within_the_capacity_left(db, lake, config):
         put_copy(lake, table, [f"N{n}" for n in range(1, 6)])
     result = dispatch(**given, now=NOW, revision=1, top_up=True)
     assert (result["treated"], result["not_reached"], result["top_up"]) == (3, 2, True)
-    assert rows(db, "select count(*) from tickets") == [(9,)]
+    assert rows(db, "select count(*) from tickets") == [(6,)]
 
 
 def put_copy(lake: Lake, table: str, extra: list[str]) -> None:

@@ -126,7 +126,7 @@ def test_a_paused_clock_goes_by_its_moved_deadline(db, config, people, tickets):
         ).one()
     actor = Actor(db, config, row.assignee_id, tickets[0], row.version, MONDAY_15)
     version = contacts.record_contact(
-        actor, channel="call", result="call_back", call_back_on=date(2026, 11, 12)
+        actor, channel="call", result="call_back", call_back_at=datetime(2026, 11, 12, 10, tzinfo=ZONE)
     )
     work.pause(
         Actor(db, config, row.assignee_id, tickets[0], version, MONDAY_15),
@@ -150,24 +150,3 @@ def test_eight_watchers_at_once_leave_one_notice_each(db, config, tickets, role_
     for thread in threads:
         thread.join()
     assert notices(db) == [("clock_breached", "assignee", ticket) for ticket in tickets]
-
-
-def test_a_published_year_replaces_provisional_days_and_nothing_else(db):
-    with db.begin():
-        sla.fill_calendar(db)
-        db.execute(
-            sa.text(
-                "update work_days set is_working = false, source = 'provisional' where date = '2026-11-09'"
-            )
-        )
-        db.execute(
-            sa.text("update work_days set is_working = false, source = 'province' where date = '2026-11-10'")
-        )
-        db.execute(sa.text("delete from work_days where date > '2026-11-20'"))
-        sla.fill_calendar(db)
-        rows = db.execute(
-            sa.text(
-                "select is_working, source from work_days where date in ('2026-11-09', '2026-11-10') order by date"
-            )
-        ).all()
-    assert [tuple(row) for row in rows] == [(True, "chinesecalendar"), (False, "province")]

@@ -1,7 +1,6 @@
 """Dispatch: from high-priority warnings to arms, assignments and tickets, in one transaction, once a cycle."""
 
 import json
-from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,16 +8,19 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database import lock
-from include.domain.assignment import Decision
 from include.domain.errors import NotReady, Refused
 from include.lake import Lake
+from include.stages.calendar import fill_calendar
+from include.stages.capacity import has_agents, read_capacity
 from include.stages.dispatch.decision import candidates, decide
-from include.stages.dispatch.run import Q, Run, scores_table
-from include.stages.dispatch.size import capacity, capacity_left, is_late, plan_size, warned
+from include.stages.dispatch.recall import Selection, recall
+from include.stages.dispatch.run import Q, Run
+from include.stages.dispatch.size import is_late, plan_size, taken
+from include.stages.dispatch.summary import summary_of
 from include.stages.dispatch.writing import fix, write
 from include.stages.release import release_within
 
-__all__ = ["dispatch", "is_late", "plan_size"]
+__all__ = ["Selection", "dispatch", "is_late", "plan_size", "recall"]
 
 
 def dispatch(
@@ -32,6 +34,7 @@ def dispatch(
     """
     key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
+        fill_calendar(db, config, now)
         lock(db, "dispatch", campaign, cycle)
         found = db.execute(Q["find_cycle"], key).one_or_none()
         if found is None:
@@ -57,12 +60,13 @@ def _dispatched(run: Run, *, is_top_up: bool) -> dict[str, Any]:
     if not is_top_up:
         run.db.execute(Q["expire_waiting"], run.key | {"now": run.now})
     rows = candidates(run)
-    whole = capacity(run.db, run.campaign.capacity_days)
-    decisions = decide(run, rows, capacity_left(run.db, run.key, run.campaign.capacity_days))
-    write(run, decisions, {row["subscriber_id"]: row for row in rows})
-    summary = _summary(run, decisions, whole, is_top_up)
+    capacity = read_capacity(run.db, run.config, run.campaign.capacity_days, run.now)
+    decisions = decide(run, rows, capacity.left(taken(run.db, run.key)))
+    by_subscriber = {row["subscriber_id"]: row for row in rows}
+    write(run, decisions, by_subscriber, capacity)
+    summary = summary_of(run, decisions, by_subscriber, capacity) | {"top_up": is_top_up}
     fix(run, summary)
-    if whole is None:
+    if not capacity.is_limited:
         told = release_within(run.db, run.config, run.now, is_unlimited=True)
         summary["released"] = told["released"]
     return summary
@@ -76,23 +80,6 @@ def _require_own_grades(lake: Lake, month: str, as_of: datetime, revision: int) 
             f"The grades of {month} were made as of {facts['as_of']} (revision {facts['revision']}), not as of "
             f"{as_of.isoformat()} (revision {revision}). Run prediction and grading for this as_of first."
         )
-
-
-def _summary(run: Run, decisions: Sequence[Decision], whole: int | None, is_top_up: bool) -> dict[str, Any]:
-    counts = _counted(each.decision for each in decisions)
-    return {
-        "stage": "dispatch",
-        "rows_in": len(decisions),
-        "rows_out": counts.get("treated", 0),
-        "treated": counts.get("treated", 0),
-        "held_out": counts.get("held_out", 0),
-        "not_reached": counts.get("not_reached", 0),
-        "ineligible": _counted(each.reason for each in decisions if each.reason),
-        "capacity": whole,
-        "top_up": is_top_up,
-        "high": warned(run.db, run.key, run.revision).get("high", 0),
-        "scored": run.lake.manifest(scores_table(run.revision), run.month).rows,
-    }
 
 
 def _compared(
@@ -114,17 +101,10 @@ def _compared(
         "message": f"Cycle {key['cycle']} is already fixed, {differ} would differ; nothing new is dispatched.",
         **comparison,
     }
-    if capacity(db, 1) is None:  # without a limit nothing may stay waiting, whoever was killed before
+    if not has_agents(db):  # without a limit nothing may stay waiting, whoever was killed before
         told["released"] = release_within(db, config, now, is_unlimited=True)["released"]
     return told
 
 
 def _nothing(message: str) -> dict[str, Any]:
     return {"stage": "dispatch", "rows_in": 0, "rows_out": 0, "treated": 0, "message": message}
-
-
-def _counted(words: Iterable[Any]) -> dict[str, int]:
-    counts: dict[str, int] = {}
-    for word in words:
-        counts[word] = counts.get(word, 0) + 1
-    return dict(sorted(counts.items()))

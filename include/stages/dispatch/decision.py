@@ -5,8 +5,9 @@ from typing import Any
 
 from include.domain import assignment
 from include.domain.assignment import Candidate, Decision
+from include.stages.dispatch.routing import team_for
 from include.stages.dispatch.run import Q, Row, Run
-from include.stages.eligibility import barred
+from include.stages.eligibility import barred, barred_in_database
 
 
 def candidates(run: Run) -> list[dict[str, Any]]:
@@ -20,20 +21,22 @@ def candidates(run: Run) -> list[dict[str, Any]]:
     return [dict(row) for row in run.db.execute(Q["find_candidates"], run.key | values).mappings()]
 
 
-def decide(run: Run, rows: Sequence[Row], capacity: int | None) -> list[Decision]:
+def decide(run: Run, rows: Sequence[Row], rooms: Mapping[str, int] | None) -> list[Decision]:
     """A decision for each of `rows` that has none yet, in order; draws the arms and keeps them in `run`."""
     outside = barred(run.lake, run.month, run.as_of, [row["subscriber_id"] for row in rows])
+    outside = barred_in_database(run.db, run.key, run.revision) | outside
     open_ = [
         Candidate(
             row["subscriber_id"], row["customer_key"], row["rank"],
-            outside.get(row["subscriber_id"]) or _barred_by_tickets(row),
+            outside.get(row["subscriber_id"]) or _barred_by_tickets(row), team_for(run.config, row),
         )
         for row in rows if not row["is_assigned"]
     ]  # fmt: skip
     own_arms = {row["subscriber_id"]: row["own_arm"] for row in rows if row["own_arm"]}
     _draw_arms(run, open_, own_arms)
     arms = {key: row.arm for key, row in run.arms.items()}
-    return assignment.walk(assignment.without_mixed_arms(open_, arms, own_arms), arms, capacity)
+    unmixed = assignment.without_mixed_arms(open_, arms, own_arms)
+    return assignment.walk(unmixed, arms, rooms, run.config.teams.overflow)
 
 
 def _draw_arms(run: Run, open_: Sequence[Candidate], own_arms: Mapping[str, str]) -> None:

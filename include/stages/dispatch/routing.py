@@ -1,41 +1,47 @@
-"""Where a ticket goes: its team, the day it is expected, the number to call."""
+"""Where a ticket goes: its team, the skill it asks for, the day it is expected, the number to call."""
 
-from collections.abc import Mapping, Sequence
-from datetime import date, timedelta
+from collections.abc import Sequence
 from typing import Any
 
-from include.domain import assignment, months
+from include.config import Config
+from include.domain import assignment
 from include.domain.assignment import Decision, Routing
-from include.stages.dispatch.run import Q, Row, Run
-from include.stages.sla import fill_calendar, read_calendar
+from include.domain.months import ZONE
+from include.stages.capacity import Capacity
+from include.stages.dispatch.run import Row, Run
 
-_EXPECTED_HORIZON_DAYS = 60
+
+def team_for(config: Config, row: Row) -> str:
+    """The team of a warning with `value_yuan` and `tenure_months`; the same rule for both arms."""
+    teams = config.teams
+    routing = Routing(
+        teams.vip, teams.vip_value_yuan, teams.new_subscriber, teams.new_subscriber_months, teams.others
+    )
+    return assignment.team_of(row["value_yuan"], row["tenure_months"], routing)
 
 
-def routes(run: Run, assigned: Sequence[Decision], rows: Mapping[str, Row]) -> dict[str, dict[str, Any]]:
-    """`team`, `expected_on` and `msisdn` of every treated subscriber."""
-    treated = [each.candidate.subscriber_id for each in assigned if each.decision == assignment.TREATED]
-    routing = Routing(**run.config.teams.model_dump(exclude={"teams"}))
-    teams = [
-        assignment.team_of(rows[each]["value_yuan"], rows[each]["tenure_months"], routing) for each in treated
-    ]
-    per_day = {row.team: row.per_day for row in run.db.execute(Q["read_capacity"])}
-    days = assignment.expected_days(teams, per_day, _working_days(run, bool(per_day)))
-    phones = _phones(run, treated)
+def routes(run: Run, decisions: Sequence[Decision], capacity: Capacity) -> dict[str, dict[str, Any]]:
+    """`team`, `skill`, `expected_on` and `msisdn` of every treated subscriber."""
+    treated = [each for each in decisions if each.decision == assignment.TREATED]
+    teams = [each.worked_by or each.candidate.team for each in treated]
+    today = run.now.astimezone(ZONE).date()
+    days = (
+        assignment.expected_days(teams, capacity.rooms, capacity.days)
+        if capacity.is_limited
+        else [today for _ in treated]
+    )
+    subscribers = [each.candidate.subscriber_id for each in treated]
+    phones = _phones(run, subscribers)
+    known = run.config.teams.teams
     return {
-        subscriber: {"team": team, "expected_on": day, "msisdn": phones.get(subscriber)}
-        for subscriber, team, day in zip(treated, teams, days, strict=True)
+        subscriber: {
+            "team": team,
+            "skill": known[team].skill,
+            "expected_on": day,
+            "msisdn": phones.get(subscriber),
+        }
+        for subscriber, team, day in zip(subscribers, teams, days, strict=True)
     }
-
-
-def _working_days(run: Run, is_limited: bool) -> list[date]:
-    today = run.now.astimezone(months.ZONE).date()
-    if not is_limited:
-        return [today]
-    fill_calendar(run.db)
-    calendar = read_calendar(run.db, run.config, run.now)
-    span = (today + timedelta(days=ahead) for ahead in range(_EXPECTED_HORIZON_DAYS))
-    return [day for day in span if calendar.is_working(day)]
 
 
 def _phones(run: Run, subscribers: list[str]) -> dict[str, str]:

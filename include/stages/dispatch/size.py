@@ -1,6 +1,6 @@
 """How large a dispatch would be, against capacity and the cycle before, and whether a person must agree."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
@@ -9,7 +9,11 @@ import sqlalchemy as sa
 from include.config import Config
 from include.config.operations import Approval
 from include.domain import months
+from include.domain.assignment import TREATED, Candidate, walk
 from include.lake import Lake
+from include.stages.calendar import fill_calendar
+from include.stages.capacity import read_capacity
+from include.stages.dispatch.routing import team_for
 from include.stages.dispatch.run import Q, scores_table
 
 
@@ -29,13 +33,15 @@ def plan_size(
     rules = config.campaign(campaign)
     key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
+        fill_calendar(db, config, now)
         is_fixed = db.execute(Q["find_cycle"], key).one().fixed_at is not None
         counts = warned(db, key, revision)
         before = db.execute(Q["count_warned_before"], key).one_or_none()
-        left = capacity_left(db, key, rules.capacity_days)
-    high, priority = counts.get("high", 0), counts.get("high/priority", 0)
+        capacity = read_capacity(db, config, rules.capacity_days, now)
+        rows = db.execute(Q["read_priority"], key | {"revision": revision}).all()
+        tickets = _at_most(config, rows, capacity.left(taken(db, key)))
+    high = counts.get("high", 0)
     scored = lake.manifest(scores_table(revision), month).rows
-    tickets = priority if left is None else min(priority, left)
     times = _times(high, scored, before)
     may_dispatch = (top_up or not is_fixed) and (dispatch_late or not is_late(month, now))
     why = _unusual(tickets, times, rules.approval)
@@ -51,17 +57,9 @@ def plan_size(
     }
 
 
-def capacity(db: sa.Connection, days: int) -> int | None:
-    """First contacts the teams can make in a cycle; None when nobody has set any."""
-    rows = db.execute(Q["read_capacity"]).all()
-    return days * sum(row.per_day for row in rows) if rows else None
-
-
-def capacity_left(db: sa.Connection, key: Mapping[str, str], days: int) -> int | None:
-    """What of the capacity the cycle's tickets have not used yet; None when there is no limit."""
-    whole = capacity(db, days)
-    done = db.execute(Q["count_treated"], key).scalar_one()
-    return None if whole is None else max(0, whole - int(done))
+def taken(db: sa.Connection, key: Mapping[str, str]) -> dict[str, int]:
+    """Tickets of the cycle by the team whose room they took."""
+    return {row.team: row.treated for row in db.execute(Q["count_treated"], dict(key))}
 
 
 def warned(db: sa.Connection, key: Mapping[str, str], revision: int) -> dict[str, int]:
@@ -71,6 +69,17 @@ def warned(db: sa.Connection, key: Mapping[str, str], revision: int) -> dict[str
         counts[row.grade] = counts.get(row.grade, 0) + row.subscribers
         counts[f"{row.grade}/{row.tier}"] = row.subscribers
     return counts
+
+
+def _at_most(config: Config, rows: Sequence[sa.Row[Any]], left: Mapping[str, int] | None) -> int:
+    """Tickets if nobody were held out or barred."""
+    candidates = [
+        Candidate(row.subscriber_id, row.customer_key, row.rank, team=team_for(config, dict(row._mapping)))
+        for row in rows
+    ]
+    arms = {each.customer_key: TREATED for each in candidates}
+    decisions = walk(candidates, arms, left, config.teams.overflow)
+    return sum(each.decision == TREATED for each in decisions)
 
 
 def _times(high: int, scored: int, before: Any) -> float | None:

@@ -8,6 +8,7 @@ from include.database import copy_rows
 from include.domain import assignment
 from include.domain.assignment import Candidate, Decision
 from include.stages import prediction
+from include.stages.capacity import Capacity
 from include.stages.dispatch.routing import routes
 from include.stages.dispatch.run import Q, Row, Run, scores_table
 from include.stages.evidence import evidence_of, sha256_of
@@ -15,15 +16,17 @@ from include.stages.evidence import evidence_of, sha256_of
 _STAGED = (
     "subscriber_id", "customer_key", "rank", "decision", "reason", "linked_ticket_id", "linked_subscriber_id",
     "probability_of_assignment", "evidence", "evidence_sha256", "team", "branch_code", "region_code", "grade",
-    "tier", "value_yuan", "expected_on", "msisdn",
+    "tier", "value_yuan", "expected_on", "msisdn", "skill", "routed_to",
 )  # fmt: skip
 
 
-def write(run: Run, decisions: Sequence[Decision], rows: Mapping[str, dict[str, Any]]) -> None:
+def write(
+    run: Run, decisions: Sequence[Decision], rows: Mapping[str, dict[str, Any]], capacity: Capacity
+) -> None:
     """Write arms, assignments, tickets and decisions by way of one staging table."""
     assigned = [each for each in decisions if each.decision in (assignment.TREATED, assignment.HELD_OUT)]
     extras = _evidence(run, [rows[each.candidate.subscriber_id] for each in assigned])
-    for subscriber, facts in routes(run, assigned, rows).items():
+    for subscriber, facts in routes(run, assigned, capacity).items():
         extras[subscriber] |= facts
     run.db.execute(Q["stage_decisions"])
     staged = (_staged(run, each, rows[each.candidate.subscriber_id], extras) for each in decisions)
@@ -59,8 +62,9 @@ def _evidence(run: Run, rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, A
         subscriber_ids=[row["subscriber_id"] for row in rows], revision=run.revision,
     )  # fmt: skip
     found = evidence_of(
-        lake=run.lake, config=run.config, month=run.month, as_of=run.as_of, warnings=rows, reasons=reasons
-    )
+        lake=run.lake, config=run.config, month=run.month, as_of=run.as_of, warnings=rows, reasons=reasons,
+        campaign=run.key["campaign"],
+    )  # fmt: skip
     return {
         subscriber: {"evidence": text, "evidence_sha256": sha256_of(text)}
         for subscriber, text in found.items()
@@ -75,6 +79,7 @@ def _staged(run: Run, each: Decision, row: Row, extras: Mapping[str, Row]) -> li
         | {
             "decision": each.decision,
             "reason": each.reason,
+            "routed_to": each.candidate.team,
             "linked_ticket_id": row["unfinished_ticket_id"] if each.reason == "unfinished_ticket" else None,
             "linked_subscriber_id": each.linked,
             "probability_of_assignment": _chance(run, each.candidate) if subscriber in extras else None,

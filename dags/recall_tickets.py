@@ -1,0 +1,61 @@
+"""### Take a wrong batch of tickets back, by hand
+
+Trigger it with the cycle, the part of it that was wrong, and the reason. In one transaction the unfinished
+tickets of that part are cancelled as recalled and their clocks are void; tickets on which a customer was
+contacted stay, unless `contacted_too`. The hold-out of that part is recalled with them. Arms stay as drawn: a
+top-up of `churn_warning` may dispatch the same customers again. Running it twice takes back nothing more.
+"""
+
+from airflow.sdk import Param, dag, task
+
+from include.orchestration import DEFAULTS, run_stage
+
+
+def _optional(title: str, description: str) -> Param:
+    return Param(None, type=["null", "string"], title=title, description=description)
+
+
+PARAMS = {
+    "cycle": Param("", type="string", minLength=1, title="Cycle 周期", description="YYYY-MM"),
+    "because": Param(
+        "", type="string", minLength=1, title="Because 原因", description="Kept with every ticket."
+    ),
+    "by": Param("", type="string", minLength=1, title="By 操作人", description="Who takes the batch back."),
+    "team": _optional("Team 团队", "Only tickets routed to this team."),
+    "region": _optional("Region 区域", "Only this region_code."),
+    "rule": _optional("Rule 规则", "Only where this rule fired."),
+    "contacted_too": Param(
+        False,
+        type="boolean",
+        title="Contacted too 含已联系",
+        description="Also where a customer was contacted.",
+    ),
+}
+
+
+@task(retries=0)
+def recall(params: dict):
+    """Take back what the Params select."""
+    from include.stages import dispatch
+
+    selection = dispatch.Selection(params["team"], params["region"], params["rule"])
+    given = {name: params[name] for name in ("cycle", "because", "by", "contacted_too")}
+    return run_stage(dispatch.recall, selection=selection, **given)
+
+
+@dag(
+    schedule=None,
+    catchup=False,
+    max_active_runs=1,
+    default_args=DEFAULTS,
+    params=PARAMS,
+    tags=["churn", "by hand"],
+    dag_display_name="Recall tickets 撤回工单",
+    doc_md=__doc__,
+)
+def recall_tickets():
+    """One task: all or nothing."""
+    recall()
+
+
+recall_tickets()

@@ -1,0 +1,55 @@
+"""What the small commands share: the database they open, the instant they work at, how a failure is told."""
+
+import argparse
+import os
+import sys
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from datetime import datetime
+
+import sqlalchemy as sa
+from sqlalchemy.exc import IntegrityError, OperationalError
+
+from include.database import engine
+from include.domain.errors import BadInput, LoopError
+from include.domain.months import ZONE, parse_instant
+
+
+def add_place_and_time(parser: argparse.ArgumentParser) -> None:
+    """The options --db and --now, which every command on the operations database takes."""
+    parser.add_argument("--db", default=os.environ.get("AIRFLOW_CONN_CHURN_DB"), help="postgresql:// URL")
+    parser.add_argument("--now", help="instant the change is stamped with; default: the real time")
+
+
+def instant(told: argparse.Namespace) -> datetime:
+    """The instant given by --now, else the real time."""
+    return parse_instant(told.now, "--now") if told.now else datetime.now(ZONE)
+
+
+@contextmanager
+def opened(url: str | None) -> Iterator[sa.Connection]:
+    """A connection with the rights of the stages; BadInput when none is named or it cannot be reached."""
+    if not url:
+        raise BadInput("No operations database is named. Give --db, or set AIRFLOW_CONN_CHURN_DB.")
+    made = engine(url)
+    try:
+        with made.connect() as db:
+            yield db
+    except OperationalError as error:
+        cause = str(error.orig).splitlines()[0]
+        raise BadInput(f"The operations database cannot be reached: {cause}. Look at --db.") from None
+    except IntegrityError as error:
+        cause = str(error.orig).splitlines()[0]
+        raise BadInput(f"The database refused it, nothing was changed: {cause}. Mend that first.") from None
+    finally:
+        made.dispose()
+
+
+def ended(run: Callable[[], None]) -> int:
+    """The exit status of a command: 1, after one sentence on stderr, when a person must act."""
+    try:
+        run()
+    except LoopError as error:
+        print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
+        return 1
+    return 0

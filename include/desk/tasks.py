@@ -1,0 +1,77 @@
+"""Problems charged to another unit: opened from a ticket or a talk, with a deadline, followed until cured."""
+
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.config import Config
+from include.desk.acting import Actor, identify, in_words, working
+from include.domain.errors import BadInput, Refused
+from include.queries import load
+from include.stages.clocks import read_clocks
+
+Q = load("tasks")
+
+
+def open_task(actor: Actor, *, unit: str, words: str) -> int:
+    """Charge a problem to another unit; due after the working days the campaign gives it. The new version."""
+    told = in_words(words, "A task")
+    with working(actor, "open_task") as work:
+        team, branch = work.ticket.team, work.ticket.branch_code
+        due = task_due(actor.db, actor.config, work.ticket.campaign, unit, actor.now, team, branch)
+        task_id = work.run(
+            Q["open_task"], task_ticket_id=actor.ticket_id, inbound_id=None, unit=unit, words=told, **due
+        ).scalar_one()
+        work.details = {"task": task_id, "unit": unit, "due_at": due["due_at"].isoformat()}
+    return work.version
+
+
+def finish_task(actor: Actor, *, task_id: int, result: str) -> int:
+    """Record what the unit did; the task may outlive its ticket. Refused when it is done already."""
+    told = in_words(result, "A finished task")
+    with working(actor, "finish_task") as work:
+        _finish(actor.db, task_id, actor.ticket_id, told, actor.staff_id, actor.now)
+        work.details = {"task": task_id, "result": told}
+    return work.version
+
+
+def finish_inbound_task(
+    db: sa.Connection, *, staff_id: int, task_id: int, result: str, now: datetime
+) -> None:
+    """The same for a task that came from a talk without a ticket."""
+    told = in_words(result, "A finished task")
+    with db.begin():
+        identify(db, staff_id)
+        _finish(db, task_id, None, told, staff_id, now)
+
+
+def task_due(
+    db: sa.Connection,
+    config: Config,
+    campaign: str,
+    unit: str,
+    now: datetime,
+    team: str | None = None,
+    branch: str | None = None,
+) -> dict[str, Any]:
+    """The deadline of a task given to a unit at `now`: due_at (aware) and is_provisional."""
+    units = config.campaign(campaign).units
+    if unit not in units:
+        raise BadInput(f"'{unit}' is not a unit of campaign '{campaign}'. Choose one of {', '.join(units)}.")
+    deadline = read_clocks(db, config, now).calendar(team, branch).due_on(now, units[unit].days)
+    return {"due_at": deadline.at, "is_provisional": deadline.is_provisional}
+
+
+def _finish(
+    db: sa.Connection, task_id: int, ticket_id: int | None, result: str, staff_id: int, now: datetime
+) -> None:
+    values = {"task_id": task_id, "task_ticket_id": ticket_id}
+    task = db.execute(Q["lock_task"], values).one_or_none()
+    if task is None:
+        raise Refused(
+            f"Task {task_id} does not belong here or is not yours to see. Look at the ticket again."
+        )
+    if task.done_at is not None:
+        raise Refused(f"Task {task_id} of unit '{task.unit}' is done already. Open a new one if it is not.")
+    db.execute(Q["finish_task"], {"task_id": task_id, "result": result, "staff_id": staff_id, "now": now})

@@ -1,0 +1,91 @@
+"""The cut explained: who stays out of reach this cycle, and what one more agent would be worth."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+_CENT = Decimal("0.01")
+
+
+@dataclass(frozen=True)
+class Missed:
+    """Somebody who would have got a ticket but was not reached, best rank first in a sequence of them.
+
+    `value_yuan` is the monthly bill at stake; `probability` of leaving is None where only rules served.
+    """
+
+    team: str
+    value_yuan: Decimal | None
+    probability: float | None
+
+
+@dataclass(frozen=True)
+class OneMore:
+    """What one more agent of `team` is worth in a cycle: tickets, and the monthly bill expected to be kept.
+
+    `yuan` is None when no probability is known for any of the tickets.
+    """
+
+    team: str
+    tickets: int
+    yuan: Decimal | None
+
+
+def one_more_agent(
+    missed: Sequence[Missed], contacts_of_one: Mapping[str, int], effect: float
+) -> list[OneMore]:
+    """For every team somebody was missed in: the next tickets by rank that one more agent would take.
+
+    `contacts_of_one` is what one agent of the team can contact in the cycle. Yuan a month kept is the sum over
+    these tickets of monthly bill × probability of leaving × `effect`, the share of leavers a contact keeps.
+    """
+    found = []
+    for team in sorted({each.team for each in missed}):
+        next_ones = [each for each in missed if each.team == team][: contacts_of_one.get(team, 0)]
+        if next_ones:
+            found.append(OneMore(team, len(next_ones), _kept(next_ones, effect)))
+    return sorted(found, key=lambda each: (-(each.yuan or 0), -each.tickets, each.team))
+
+
+def _kept(tickets: Sequence[Missed], effect: float) -> Decimal | None:
+    known = [
+        each.value_yuan * Decimal(str(each.probability))
+        for each in tickets
+        if each.value_yuan is not None and each.probability is not None
+    ]
+    return (sum(known, Decimal(0)) * Decimal(str(effect))).quantize(_CENT) if known else None
+
+
+def told(counts: Mapping[str, int], best: OneMore | None, effect: float) -> dict[str, str]:
+    """The cut in a sentence, `zh` and `en`; `counts` holds treated, held_out and not_reached."""
+    reached = counts.get("treated", 0) + counts.get("held_out", 0)
+    missed = counts.get("not_reached", 0)
+    en = (
+        f"{reached + missed:,} at high risk may be called, {reached:,} within reach this cycle"
+        f" ({counts.get('treated', 0):,} tickets, {counts.get('held_out', 0):,} held out), {missed:,} not"
+    )
+    zh = (
+        f"可联系高风险客户 {reached + missed:,} 人，本期可及 {reached:,} 人"
+        f"（派单 {counts.get('treated', 0):,}，对照 {counts.get('held_out', 0):,}），未及 {missed:,} 人"
+    )
+    if best is None:
+        return {"zh": f"{zh}。", "en": f"{en}."}
+    return {
+        "zh": f"{zh}；{best.team} 团队每增加一名坐席可多处理 {best.tickets:,} 单{_worth_zh(best, effect)}。",
+        "en": f"{en}; one more agent in {best.team} is worth {best.tickets:,} tickets{_worth_en(best, effect)}.",
+    }
+
+
+def _worth_en(best: OneMore, effect: float) -> str:
+    if best.yuan is None:
+        return " (no probability is known, so no value either)"
+    return (
+        f", about {best.yuan:,.0f} yuan a month (bill × probability of leaving × {effect:g},"
+        " the share of leavers a contact is assumed to keep until the hold-out has measured it)"
+    )
+
+
+def _worth_zh(best: OneMore, effect: float) -> str:
+    if best.yuan is None:
+        return "（无概率，无法估值）"
+    return f"，约合每月 {best.yuan:,.0f} 元（月账单 × 离网概率 × {effect:g}，后者为假定挽留率，待对照组实测）"

@@ -1,0 +1,62 @@
+"""Alarms for operations: written once per key, and a watcher that has fallen silent is one."""
+
+import json
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any
+
+import sqlalchemy as sa
+
+from include.config.notices import Heartbeat, Notices
+from include.domain.months import ZONE
+from include.queries import load
+
+Q = load("notices")
+
+
+def announce(db: sa.Connection, kind: str, key: str, details: Mapping[str, Any], now: datetime) -> bool:
+    """Tell operations once a day of one thing (`key`), inside the open transaction; False when told already."""
+    values = {
+        "dedupe_key": f"{kind}/{key}/{now.astimezone(ZONE):%Y-%m-%d}",
+        "kind": kind,
+        "details": json.dumps(dict(details), ensure_ascii=False),
+        "now": now,
+    }
+    return db.execute(Q["announce"], values).one_or_none() is not None
+
+
+def check_heartbeats(db: sa.Connection, notices: Notices, now: datetime) -> list[str]:
+    """Alarm for every watcher that should have ticked by `now` and has not; returns their names."""
+    with db.begin():
+        silent = silent_watchers(db, notices, now)
+        for name, (expected_at, ticked_at) in silent.items():
+            told = ticked_at.isoformat() if ticked_at else "never"
+            details = {"watcher": name, "expected_at": expected_at.isoformat(), "ticked_at": told}
+            announce(db, "heartbeat_missing", name, details, now)
+    return list(silent)
+
+
+def silent_watchers(
+    db: sa.Connection, notices: Notices, now: datetime
+) -> dict[str, tuple[datetime, datetime | None]]:
+    """Watchers that missed a tick: when it was expected, and the last one seen (None: never)."""
+    ticked = {row.name: row.ticked_at for row in db.execute(Q["read_heartbeats"])}
+    has_work = bool(db.execute(Q["has_released_tickets"]).scalar())
+    found = {}
+    for name, rule in notices.heartbeats.items():
+        last, expected_at = ticked.get(name), expected_tick(rule, now)
+        # before its first ticket a watcher has nothing to watch
+        if (last is None and has_work) or (last is not None and last < expected_at):
+            found[name] = (expected_at, last)
+    return found
+
+
+def expected_tick(rule: Heartbeat, now: datetime) -> datetime:
+    """The newest tick that must be over at `now`, the allowance granted."""
+    latest = now.astimezone(ZONE) - timedelta(minutes=rule.allow_minutes)
+    first = datetime.combine(latest.date(), rule.since, ZONE)
+    if latest < first:
+        return datetime.combine(latest.date() - timedelta(days=1), rule.until, ZONE)
+    last = datetime.combine(latest.date(), rule.until, ZONE)
+    step = timedelta(minutes=rule.every_minutes)
+    return min(last, first + (latest - first) // step * step)

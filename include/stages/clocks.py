@@ -1,0 +1,194 @@
+"""Which rules and which calendar a ticket's clocks go by, and the values to store for them."""
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import date, datetime, time
+from typing import Any, NamedTuple, Protocol
+
+import sqlalchemy as sa
+
+from include.config import Config
+from include.config.sla import Rules, Sla
+from include.domain import sla
+from include.domain.deadline import Deadline
+from include.domain.months import ZONE
+from include.domain.workdays import WorkCalendar, WorkDay
+from include.queries import load
+
+Q = load("calendar")
+
+
+class Ticket(Protocol):
+    """What the choice of rules and layers goes by: a row of tickets with at least these columns."""
+
+    @property
+    def campaign(self) -> str: ...
+    @property
+    def tier(self) -> str: ...
+    @property
+    def team(self) -> str: ...
+    @property
+    def branch_code(self) -> str | None: ...
+
+
+class Frozen(NamedTuple):
+    """What a running clock was started with; stored in its explanation, so that an edit does not change it."""
+
+    days: int
+    layers: tuple[str, ...]
+    closes: time
+    early_warning: time
+
+    def stored(self) -> dict[str, Any]:
+        """As JSON."""
+        return {
+            "days": self.days,
+            "layers": list(self.layers),
+            "closes": f"{self.closes:%H:%M}",
+            "early_warning": f"{self.early_warning:%H:%M}",
+        }
+
+
+@dataclass(frozen=True)
+class Terms:
+    """The rules and the calendar of one ticket."""
+
+    rules: Rules
+    calendar: WorkCalendar
+
+    def at_release(self, started_at: datetime) -> list[dict[str, Any]]:
+        """Both clocks of a ticket released at `started_at`, as JSON rows to store."""
+        first = self._clock(self.rules.contact_days, started_at, ())
+        clocks = {"first_contact": first, "plan": self.plan(started_at)}
+        return [
+            {**stored, "clock": name, "explanation": json.loads(stored["explanation"])}
+            for name, stored in clocks.items()
+        ]
+
+    def plan(self, started_at: datetime, paused: Sequence[sla.Pause] = ()) -> dict[str, Any]:
+        """The plan clock's stored values: warn_at, due_at, is_provisional and the explanation."""
+        return self._clock(self.rules.plan_days, started_at, paused)
+
+    def is_unreachable(self, attempts: Sequence[datetime]) -> bool:
+        """Whether these attempts allow the outcome "unreachable"."""
+        needed = self.rules.unreachable_attempts, self.rules.unreachable_days
+        return sla.is_unreachable(attempts, self.calendar, *needed)
+
+    def is_within_hours(self, now: datetime) -> bool:
+        """Whether `now` lies between opening and closing time, on whatever day."""
+        return self.rules.opens <= now.astimezone(ZONE).time() <= self.rules.closes
+
+    def _clock(self, days: int, started_at: datetime, paused: Sequence[sla.Pause]) -> dict[str, Any]:
+        frozen = Frozen(days, self.calendar.layers, self.rules.closes, self.rules.early_warning)
+        return stored_clock(frozen, self.calendar, started_at, paused)
+
+
+def stored_clock(
+    frozen: Frozen, calendar: WorkCalendar, started_at: datetime, paused: Sequence[sla.Pause]
+) -> dict[str, Any]:
+    """A clock's stored values: warn_at, due_at, is_provisional and the explanation."""
+    deadline = sla.plan_deadline(started_at, calendar, frozen.days, paused)
+    warn_at = sla.warn_at(started_at, calendar, frozen.days, paused, frozen.early_warning)
+    return as_stored(frozen, deadline, warn_at)
+
+
+def as_stored(frozen: Frozen, deadline: Deadline, warn_at: datetime) -> dict[str, Any]:
+    """The columns of ticket_clocks that say when; the explanation also keeps the terms."""
+    return {
+        "warn_at": warn_at.isoformat(),
+        "due_at": deadline.at.isoformat(),
+        "is_provisional": deadline.is_provisional,
+        "explanation": json.dumps({**deadline.to_json(), "terms": frozen.stored()}, ensure_ascii=False),
+    }
+
+
+@dataclass(frozen=True)
+class Clocks:
+    """Rules and calendars of every campaign, tier, team and branch, as configured and stored."""
+
+    config: Sla
+    days: tuple[WorkDay, ...]
+    ancestors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+    _calendars: dict[Any, WorkCalendar] = field(default_factory=dict)
+
+    def of(self, ticket: Ticket) -> Terms:
+        """The terms of a ticket: any row with campaign, tier, team and branch_code."""
+        return self.terms(ticket.campaign, ticket.tier, ticket.team, ticket.branch_code)
+
+    def terms(
+        self,
+        campaign: str | None = None,
+        tier: str | None = None,
+        team: str | None = None,
+        branch: str | None = None,
+    ) -> Terms:
+        """The terms of tickets of that kind; what is not named is as for every ticket."""
+        rules = self.rules(campaign, tier, team)
+        return Terms(rules, self.layered(self.config.layers_of(team, self._branches(branch)), rules.closes))
+
+    def rules(self, campaign: str | None = None, tier: str | None = None, team: str | None = None) -> Rules:
+        """What holds for a ticket of that campaign, tier and team."""
+        return self.config.rules(campaign, tier, team)
+
+    def calendar(self, team: str | None = None, branch: str | None = None) -> WorkCalendar:
+        """The working days of a team or branch; of everybody when neither is named."""
+        return self.terms(team=team, branch=branch).calendar
+
+    def layered(self, layers: tuple[str, ...], closes: time) -> WorkCalendar:
+        """The calendar of these layers, each overriding those before."""
+        if (layers, closes) not in self._calendars:
+            own = [day for day in self.days if day.layer in layers]
+            self._calendars[layers, closes] = WorkCalendar.from_rows(own, layers, closes)
+        return self._calendars[layers, closes]
+
+    def at_release(
+        self, tickets: Iterable[Ticket], started_at: datetime
+    ) -> tuple[list[int], list[dict[str, Any]]]:
+        """Which terms each ticket goes by, and both clocks of each: rows that bear the number of their terms."""
+        numbers: dict[tuple[Any, ...], int] = {}
+        chosen = []
+        for ticket in tickets:
+            key = (ticket.campaign, ticket.tier, ticket.team, ticket.branch_code)
+            chosen.append(numbers.setdefault(key, len(numbers)))
+        clocks = [
+            {**clock, "terms": number}
+            for key, number in numbers.items()
+            for clock in self.terms(*key).at_release(started_at)
+        ]
+        return chosen, clocks
+
+    def again(
+        self, explanation: Mapping[str, Any], started_at: datetime, paused: Sequence[sla.Pause]
+    ) -> dict[str, Any]:
+        """A running clock counted anew with these pauses, by the terms it was started with."""
+        frozen = self.frozen(explanation)
+        return stored_clock(frozen, self.layered(frozen.layers, frozen.closes), started_at, paused)
+
+    def frozen(self, explanation: Mapping[str, Any]) -> Frozen:
+        """The terms in a stored explanation; those of every ticket where it is older than they are."""
+        terms = explanation.get("terms", {})
+        counted = sum(note["counted"] for note in explanation["days"])
+        return Frozen(
+            terms.get("days", counted),
+            tuple(terms.get("layers", self.config.layers)),
+            time.fromisoformat(terms["closes"]) if terms else self.config.closes,
+            time.fromisoformat(terms["early_warning"]) if terms else self.config.early_warning,
+        )
+
+    def _branches(self, branch: str | None) -> tuple[str, ...]:
+        return () if branch is None else (*self.ancestors.get(branch, ()), branch)
+
+
+def read_clocks(db: sa.Connection, config: Config, now: datetime) -> Clocks:
+    """Rules as configured, working days as stored from the year before `now` on; inside a transaction."""
+    values = {"layers": list(config.sla.every_layer), "since": date(now.year - 1, 1, 1)}
+    days = (WorkDay(**row) for row in db.execute(Q["read_work_days"], values).mappings())
+    return Clocks(config.sla, tuple(days), _ancestors(db, config))
+
+
+def _ancestors(db: sa.Connection, config: Config) -> dict[str, tuple[str, ...]]:
+    """The branches above each one, from the top; asked for only where branches have layers."""
+    if not config.sla.branch_layers:
+        return {}
+    return {row.branch_code: tuple(row.above) for row in db.execute(Q["read_branches_above"])}

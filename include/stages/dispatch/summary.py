@@ -1,0 +1,91 @@
+"""What a dispatch says of itself: counts by decision and team, and the cut explained."""
+
+from collections import Counter
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+from include.domain import cut
+from include.domain.assignment import HELD_OUT, TREATED, Decision
+from include.stages.capacity import Capacity
+from include.stages.dispatch.run import Row, Run, scores_table
+from include.stages.dispatch.size import warned
+
+
+def summary_of(
+    run: Run, decisions: Sequence[Decision], rows: Mapping[str, Row], capacity: Capacity
+) -> dict[str, Any]:
+    """The counts of a dispatch, its `cut` and, as `message`, the cut in English."""
+    counts = _counted(each.decision for each in decisions)
+    whole = capacity.of_cycle
+    explained = _cut(run, decisions, rows, capacity)
+    return {
+        "stage": "dispatch",
+        "rows_in": len(decisions),
+        "rows_out": counts.get(TREATED, 0),
+        "treated": counts.get(TREATED, 0),
+        "held_out": counts.get(HELD_OUT, 0),
+        "not_reached": counts.get("not_reached", 0),
+        "ineligible": _counted(each.reason for each in decisions if each.reason),
+        "capacity": None if whole is None else sum(whole.values()),
+        "teams": _by_team(decisions, whole),
+        "high": warned(run.db, run.key, run.revision).get("high", 0),
+        "scored": run.lake.manifest(scores_table(run.revision), run.month).rows,
+        "cut": explained,
+        "message": " ".join([explained["en"], *_unstaffed(decisions, whole)]),
+    }
+
+
+def _by_team(decisions: Sequence[Decision], whole: Mapping[str, int] | None) -> dict[str, dict[str, Any]]:
+    """Per team its capacity, and the decisions about its customers."""
+    teams = {each.candidate.team for each in decisions} | set(whole or {})
+    return {
+        team: {"capacity": None if whole is None else whole.get(team, 0)}
+        | _counted(each.decision for each in decisions if each.candidate.team == team)
+        for team in sorted(teams)
+    }
+
+
+def _cut(
+    run: Run, decisions: Sequence[Decision], rows: Mapping[str, Row], capacity: Capacity
+) -> dict[str, Any]:
+    effect = run.config.teams.assumed_effect
+    missed = [_missed(each, rows) for each in decisions if _would_be_called(run, each)]
+    contacts = {team: capacity.of_one_agent(team) for team in {each.team for each in missed}}
+    worth = cut.one_more_agent(missed, contacts, effect)
+    counts = Counter(each.decision for each in decisions)
+    return {
+        "one_more_agent": [
+            {"team": each.team, "tickets": each.tickets, "yuan_a_month": _number(each.yuan)} for each in worth
+        ],
+        "assumed_effect": effect,
+        "effect_is": "assumed",
+        **cut.told(counts, worth[0] if worth else None, effect),
+    }
+
+
+def _would_be_called(run: Run, each: Decision) -> bool:
+    return each.decision == "not_reached" and run.arms[each.candidate.customer_key].arm == TREATED
+
+
+def _missed(each: Decision, rows: Mapping[str, Row]) -> cut.Missed:
+    row = rows[each.candidate.subscriber_id]
+    return cut.Missed(each.candidate.team, row["value_yuan"], row["probability"])
+
+
+def _unstaffed(decisions: Sequence[Decision], whole: Mapping[str, int] | None) -> list[str]:
+    """What to do about teams that have customers and nobody to call them."""
+    missed = Counter(each.candidate.team for each in decisions if each.decision == "not_reached")
+    return [
+        f"Team {team} has nobody who can call: {count:,} of its customers are not reached."
+        " Hire for it, or name who takes its overflow in teams.yaml."
+        for team, count in sorted(missed.items())
+        if whole is not None and not whole.get(team)
+    ]
+
+
+def _number(yuan: Any) -> float | None:
+    return None if yuan is None else float(yuan)
+
+
+def _counted(words: Iterable[Any]) -> dict[str, int]:
+    return dict(sorted(Counter(words).items()))
