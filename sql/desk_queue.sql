@@ -2,7 +2,7 @@
 -- Open tickets of a view, most urgent plan deadline first, after the last one of the page before.
 select
     t.ticket_id, t.version, t.state, t.subscriber_id, t.grade, t.tier, t.region_code, t.value_yuan, t.team,
-    t.assignee_id, t.paused_until, t.expected_on, s.name as assignee,
+    t.assignee_id, t.branch_code, t.campaign, t.paused_until, t.expected_on, s.name as assignee,
     a.evidence -> 'reasons' -> 0 as top_reason,
     a.evidence -> 'rules' -> 0 as top_rule,
     c.due_at, c.warn_at, c.is_provisional, c.breached_at

@@ -3,7 +3,7 @@
 select
     t.ticket_id, t.version, t.state, t.campaign, t.cycle, t.subscriber_id, t.customer_key, t.team,
     t.branch_code, t.region_code, t.grade, t.tier, t.rank, t.value_yuan, t.assignee_id, t.dispatched_at,
-    t.expected_on, t.released_at, t.paused_until, t.outcome, t.closed_at, a.evidence, s.name as assignee
+    t.expected_on, t.released_at, t.paused_until, t.outcome, t.outcome_detail, t.satisfaction, t.closed_at, t.merged_into, a.evidence, s.name as assignee
 from tickets as t
 inner join assignments as a on t.assignment_id = a.assignment_id
 left join staff as s on t.assignee_id = s.staff_id
@@ -26,7 +26,7 @@ order by e.version desc
 
 -- name: read_attempts
 -- The contact attempts of a ticket, newest first.
-select c.attempted_at, c.channel, c.result, c.call_back_on, c.note, s.name as person
+select c.attempted_at, c.channel, c.result, c.call_back_at, c.note, s.name as person
 from contact_attempts as c
 inner join staff as s on c.staff_id = s.staff_id
 where c.ticket_id = :ticket_id
@@ -40,8 +40,31 @@ where ticket_id = :ticket_id
 order by recorded_at desc
 
 -- name: read_plans
--- The retention plans of a ticket, newest first.
-select plan_id, recorded_at, strategy, offer, offer_reason, cost_yuan, valid_until, note
-from retention_plans
+-- The retention plans of a ticket with what became of each, newest first.
+select
+    p.plan_id, p.recorded_at, p.strategy, p.offer, p.cost_yuan, p.valid_until, p.note, r.result, r.order_number,
+    r.processed_at
+from retention_plans as p
+left join lateral (
+    select result, order_number, processed_at
+    from plan_processings
+    where plan_processings.plan_id = p.plan_id
+    order by processed_at desc
+    limit 1
+) as r on true
+where p.ticket_id = :ticket_id
+order by p.recorded_at desc
+
+-- name: read_tasks
+-- The problems of a ticket charged to other units, newest first.
+select task_id, unit, words, opened_at, due_at, is_provisional, done_at, result
+from linked_tasks
 where ticket_id = :ticket_id
-order by recorded_at desc
+order by opened_at desc
+
+-- name: read_team_mates
+-- The active agents of a team, for the lead to choose from.
+select staff_id, name
+from staff
+where team = :team and is_active and role = 'agent'
+order by name

@@ -1,5 +1,5 @@
 """The desk's pages, one module a screen; each route names the right it needs."""
 
-from include.desk.pages import queue, ticket
+from include.desk.pages import forms, queue, ticket
 
-ROUTERS = (queue.router, ticket.router)
+ROUTERS = (queue.router, ticket.router, forms.router)

@@ -14,7 +14,7 @@ from include.desk.words import LANGUAGES
 from include.domain.countdown import urgency, working_time_between
 from include.domain.errors import BadInput
 from include.queries import load
-from include.stages.sla import read_calendar
+from include.stages.clocks import Clocks, read_clocks
 
 Q = load("desk_queue")
 router = APIRouter()
@@ -74,7 +74,8 @@ def show_queue(
     now = request.app.state.clock()
     with request.app.state.database.reading(viewer.staff_id) as db:
         rows = _rows(db, asked, viewer)
-        timed = [_timed(dict(row), now, request, db) for row in rows[:PAGE]]
+        clocks = read_clocks(db, request.app.state.config, now)
+    timed = [_timed(dict(row), now, clocks) for row in rows[:PAGE]]
     return page(
         request, "queue.html", viewer=viewer, views=_views(viewer), asked=asked, tickets=timed,
         next_page=_next_page(timed) if len(rows) > PAGE else None,
@@ -146,15 +147,13 @@ def _rows(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Any]:
     return list(db.execute(Q["read_open"], values).mappings())
 
 
-def _timed(row: dict[str, Any], now: datetime, request: Request, db: sa.Connection) -> dict[str, Any]:
+def _timed(row: dict[str, Any], now: datetime, clocks: Clocks) -> dict[str, Any]:
     """The row with its urgency and the working time left."""
     if row.get("due_at") is None:
         return row | {"urgency": None, "left": None}
-    if not hasattr(request.state, "calendar"):
-        request.state.calendar = read_calendar(db, request.app.state.config, now)
-    rules = request.app.state.config.sla
+    terms = clocks.terms(row["campaign"], row["tier"], row["team"], row["branch_code"])
     left = working_time_between(
-        now, row["due_at"], request.state.calendar.is_working, rules.opens, rules.closes
+        now, row["due_at"], terms.calendar.is_working, terms.rules.opens, terms.rules.closes
     )
     return row | {"urgency": urgency(row["due_at"], row["warn_at"], now), "left": left}
 
