@@ -1,7 +1,7 @@
 """The desk as people reach it: real Airflow users with real tokens, over HTTP, on a database of its own."""
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
