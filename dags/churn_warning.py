@@ -1,14 +1,16 @@
 """### The closed warning loop, once a month
 
-collection → features → (training) → prediction → grading → dispatch → follow_up, for one month **M**: the
-partition key of a scheduled run (06:00 on the 5th of M+1, Asia/Shanghai) or the Param `month` of a manual
-one.
+collection → features → (training) → prediction → grading → dispatch → outreach → follow_up, for one month
+**M**: the partition key of a scheduled run (06:00 on the 5th of M+1, Asia/Shanghai) or the Param `month` of a
+manual one.
 
 - Safe to clear, retry, backfill and run twice at any place: the same month gives the same tickets, once.
 - A month whose following month is over is graded and evaluated but **never dispatched**, unless
   `dispatch_late` is set.
-- An unusually large dispatch waits for a person at `dispatch.approve`. Rejected, or unanswered for one
-  working day: the run fails with that reason and nothing is dispatched. Clear the task to ask again.
+- An unusually large dispatch waits for a person at `dispatch.approve`, who sees it against the month before and
+  may let all of it go out, the best ranked alone, or have the month scored again by last month's model or by the
+  rules. Rejected, or unanswered for one working day: the run fails with that reason and nothing is dispatched.
+  Clear the task to ask again.
 - A scheduled run waits at `collection.required` for the feeds it cannot do without, until the hour of
   `sources.yaml`; then it fails once, naming feeds, regions and counts.
 - A task that fails says in one sentence what to do. Follow it, then clear the task.
@@ -19,8 +21,17 @@ one.
 from airflow.sdk import CronPartitionTimetable, Param, chain, dag, task, task_group
 
 from include import monthly_run
-from include.approval import DispatchApproval
-from include.orchestration import DEFAULTS, LABELS, announce_labels, finish_stage, run_stage, write_part
+from include.approval import FORM, DispatchApproval
+from include.orchestration import (
+    DEFAULTS,
+    FACTORS,
+    LABELS,
+    announce_drift,
+    announce_labels,
+    finish_stage,
+    run_stage,
+    write_part,
+)
 from include.waiting import RequiredFeeds
 
 PARAMS = {
@@ -76,15 +87,16 @@ def collection(cycle):
 
         return monthly_run.by_feed_and_month(run_stage(collection.plan, cycle))
 
-    @task(map_index_template="{{ task.op_kwargs['feed'] }} {{ task.op_kwargs['periods'][0][:7] }}")
+    @task(map_index_template=monthly_run.COLLECTED)
     def collect(cycle: dict, feed: str, periods: list):
         """Validate, quarantine, reconcile and publish the deliveries of one feed and month."""
-        return monthly_run.collect_periods(cycle, feed, periods)
+        return monthly_run.labelled(monthly_run.collect_periods(cycle, feed, periods))
 
-    @task(trigger_rule="none_failed")
-    def report(cycle: dict, required: dict, collected: list):
-        """Say what stands for the month and what the operator did not deliver."""
-        return finish_stage(monthly_run.report_collection, cycle, collected=[required, *collected[:]])
+    @task(trigger_rule="none_failed", outlets=[monthly_run.COLLECTION])
+    def report(cycle: dict, required: dict, collected: list, outlet_events):
+        """Say what stands for the month and what the operator did not deliver, on the asset's page as well."""
+        told = finish_stage(monthly_run.report_collection, cycle, collected=[required, *collected[:]])
+        return monthly_run.announce_collection(told, outlet_events)
 
     required = RequiredFeeds(task_id="required", cycle_from="open_cycle")
     planned = plan(cycle)
@@ -102,6 +114,13 @@ def shards():
 def features(cycle):
     """Compute the month's factors for every subscriber."""
 
+    @task
+    def peers(cycle: dict):
+        """The means of plan and region that people are compared with, once for all shards."""
+        from include.stages import features
+
+        return run_stage(features.compute_peers, cycle)
+
     @task(map_index_template="shard {{ task.op_kwargs['shard'] }}")
     def compute(cycle: dict, shard: int):
         """The factors of one shard, not visible yet."""
@@ -116,7 +135,9 @@ def features(cycle):
 
         return finish_stage(features.publish, cycle, made[:])
 
-    publish(cycle, compute.partial(cycle=cycle).expand(shard=shards()))
+    computed = compute.partial(cycle=cycle).expand(shard=shards())
+    peers(cycle) >> computed
+    publish(cycle, computed)
 
 
 @task.skip_if(lambda context: not context["params"]["train"], skip_message="The Param train is off.")
@@ -163,6 +184,14 @@ def prediction(cycle):
     publish(cycle, chosen, predict.partial(cycle=cycle, champions=chosen).expand(shard=shards()))
 
 
+@task(outlets=[FACTORS])
+def drift(cycle: dict, outlet_events):
+    """How factors and scores moved against the month before, and which factors tell most."""
+    from include.stages import drift
+
+    announce_drift(finish_stage(drift.measure, cycle), outlet_events)
+
+
 @task
 def grading(cycle: dict):
     """Grade and tier everybody; high and mid become warnings."""
@@ -176,28 +205,54 @@ def dispatch(cycle):
     """Draw the arms and write assignments and tickets, once a cycle."""
 
     @task
+    def limits(cycle: dict):
+        """Who is gone, porting out or refuses by now: their unfinished tickets first."""
+        from include.stages import limits
+
+        return run_stage(limits.process, cycle)
+
+    @task
     def plan_size(cycle: dict, params: dict):
         """How large the dispatch would be, and whether a person must agree first."""
         from include.stages import dispatch
 
-        return run_stage(dispatch.plan_size, cycle, dispatch_late=params["dispatch_late"])
+        choices = {name: params[name] for name in ("dispatch_late", "top_up")}
+        return run_stage(dispatch.plan_size, cycle, **choices)
 
     approve = DispatchApproval(
         task_id="approve",
         asks_for="dispatch.plan_size",
         subject="Dispatch {{ ti.xcom_pull('open_cycle')['month'] }}? 批准派单吗？",
+        params=FORM,
         execution_timeout=None,
     )
 
+    @task
+    def rescore(cycle: dict, approved: dict):
+        """Score and grade the month again by last cycle's model or the rules, when that was chosen."""
+        return monthly_run.rescore(cycle, approved["choice"])
+
     @task(trigger_rule="none_failed")
-    def assign(cycle: dict, params: dict):
+    def assign(cycle: dict, size: dict, params: dict, ti=None):
         """Eligibility, arms, walk by rank, evidence and tickets in one transaction."""
         from include.stages import dispatch
 
         choices = {name: params[name] for name in ("dispatch_late", "top_up")}
-        return finish_stage(dispatch.dispatch, cycle, **choices)
+        approved = ti.xcom_pull(task_ids="dispatch.approve")
+        # unasked, no more than need no asking: people may have been hired meanwhile
+        most = approved["most"] if approved else size["tickets_unasked"]
+        return finish_stage(dispatch.dispatch, cycle, most=most, **choices)
 
-    plan_size(cycle) >> approve >> assign(cycle)
+    size = plan_size(cycle)
+    limits(cycle) >> size >> approve >> rescore(cycle, approve.output) >> assign(cycle, size)
+
+
+@task(trigger_rule="none_failed")
+def outreach(cycle: dict, params: dict):
+    """List the secondary tier of a dispatched cycle for SMS and app, once."""
+    from include.stages import outreach
+
+    return finish_stage(outreach.outreach, cycle, dispatch_late=params["dispatch_late"])
 
 
 @task_group
@@ -234,8 +289,9 @@ def churn_warning():
     opened = open_cycle()
     reopened = reopen_cycle(opened)
     before = [stage(opened) for stage in (collection, features, training)]
-    after = [stage(reopened) for stage in (prediction, grading, dispatch, follow_up)]
+    after = [stage(reopened) for stage in (prediction, grading, dispatch, outreach, follow_up)]
     chain(opened, *before, reopened, *after)
+    after[0] >> drift(reopened)
 
 
 churn_warning()

@@ -2,7 +2,8 @@
 
 At 07:00 (Asia/Shanghai): joins outcomes and observed churn, labels every month that is now complete and
 evaluates it per grade, cluster and arm. A labelled month no training has seen is told to the asset `labels`,
-which starts `train_models`; told every morning until one has, nothing is lost to a kill or a pause.
+which starts `train_models`; told every morning until one has, nothing is lost to a kill or a pause. Afterwards
+what has been kept as long as `retention.yaml` says is removed.
 """
 
 from airflow.sdk import CronTriggerTimetable, dag, task
@@ -24,6 +25,22 @@ def announce(result: dict, outlet_events):
     announce_labels(result, outlet_events)
 
 
+@task(retries=1)
+def heartbeats():
+    """Alarm when the watcher of the clocks has fallen silent."""
+    from include.notices import telling
+
+    return run_stage(telling.check)
+
+
+@task
+def retain():
+    """Remove what has been kept long enough: months of the lake, quarantine, rows of the database."""
+    from include import retention
+
+    return run_stage(retention.retain, now=right_now())
+
+
 @dag(
     schedule=CronTriggerTimetable("0 7 * * *", timezone="Asia/Shanghai"),
     catchup=False,
@@ -34,8 +51,11 @@ def announce(result: dict, outlet_events):
     doc_md=__doc__,
 )
 def follow_up():
-    """Evaluate, then announce what became labelled."""
-    announce(evaluate())
+    """Evaluate, announce what became labelled, end what was kept long enough; beside it, is the watcher alive?"""
+    evaluated = evaluate()
+    announce(evaluated)
+    evaluated >> retain()
+    heartbeats()
 
 
 follow_up()

@@ -6,6 +6,8 @@ contacted stay, unless `contacted_too`. The hold-out of that part is recalled wi
 top-up of `churn_warning` may dispatch the same customers again. Running it twice takes back nothing more.
 """
 
+from functools import partial
+
 from airflow.sdk import Param, dag, task
 
 from include.orchestration import DEFAULTS, run_stage
@@ -39,8 +41,9 @@ def recall(params: dict):
     from include.stages import dispatch
 
     selection = dispatch.Selection(params["team"], params["region"], params["rule"])
-    given = {name: params[name] for name in ("cycle", "because", "by", "contacted_too")}
-    return run_stage(dispatch.recall, selection=selection, **given)
+    given = {name: params[name] for name in ("because", "by", "contacted_too")}
+    of_cycle = partial(dispatch.recall, cycle=params["cycle"])  # a run has no cycle of its own here
+    return run_stage(of_cycle, selection=selection, **given)
 
 
 @dag(

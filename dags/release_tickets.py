@@ -1,5 +1,10 @@
 """### Hand out tickets, every working morning
 
+First the day feeds `subscriber_changes` and `contact_limits` that have landed are collected and processed, rest
+days too: unfinished tickets of subscribers who are gone or refuse are cancelled, those of port-out applicants
+frozen, in every campaign. While a delivery of these feeds cannot be read, nothing is released: mend it, or
+decide to go on without the file, then clear the task `collection`.
+
 At 08:30 (Asia/Shanghai) each team gets the waiting tickets it can first-contact today, best rank first. Their
 clocks start at release. On a rest day the stage releases nothing, unless the Param `on_rest_days` is set.
 Running it twice in a morning releases nothing more than the day's capacity.
@@ -7,6 +12,7 @@ Running it twice in a morning releases nothing more than the day's capacity.
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
+from include import morning
 from include.orchestration import DEFAULTS, run_stage
 
 ON_REST_DAYS = Param(
@@ -15,11 +21,31 @@ ON_REST_DAYS = Param(
 
 
 @task
+def collection():
+    """Collect what has landed of the day feeds."""
+    return morning.collect_days()
+
+
+@task(trigger_rule="all_done")
+def limits():
+    """Cancel, freeze and unfreeze tickets by what is known now; also when a delivery could not be read."""
+    return morning.process_limits()
+
+
+@task
 def release(params: dict):
     """Give each team what it can first-contact today."""
     from include.stages import release
 
     return run_stage(release.release, on_rest_days=params["on_rest_days"])
+
+
+@task(retries=1)
+def heartbeats():
+    """Alarm when the watcher of the clocks has fallen silent."""
+    from include.notices import telling
+
+    return run_stage(telling.check)
 
 
 @dag(
@@ -33,8 +59,11 @@ def release(params: dict):
     doc_md=__doc__,
 )
 def release_tickets():
-    """One task: the stage decides whether the morning is a working one."""
-    release()
+    """Day feeds in, tickets brought up to them, then released on working mornings; beside it, is the watcher alive?"""
+    collected, limited = collection(), limits()
+    collected >> limited
+    [collected, limited] >> release()
+    heartbeats()
 
 
 release_tickets()

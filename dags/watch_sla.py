@@ -2,7 +2,8 @@
 
 09:00–18:15 (Asia/Shanghai), rest days too: stamps warnings and breaches of first-contact and plan deadlines,
 each once. No deadline falls on a rest day, so a tick there finds nothing new, unless ticks were missed: the
-next one, on whatever day, notices what is due by then. A missed tick loses nothing.
+next one, on whatever day, notices what is due by then. A missed tick loses nothing. Notices go out after each
+tick; the mornings' `release_tickets` and `follow_up` look whether the ticks of this DAG are missing.
 """
 
 from datetime import timedelta
@@ -20,6 +21,14 @@ def sla():
     return run_stage(sla.watch)
 
 
+@task(execution_timeout=timedelta(minutes=10), retries=1, trigger_rule="all_done")
+def notices():
+    """Gather notices into one digest per person on duty, and deliver what is due."""
+    from include.notices import telling
+
+    return run_stage(telling.tell)
+
+
 @dag(
     schedule=MultipleCronTriggerTimetable("*/15 9-17 * * *", "0,15 18 * * *", timezone="Asia/Shanghai"),
     catchup=False,
@@ -30,8 +39,8 @@ def sla():
     doc_md=__doc__,
 )
 def watch_sla():
-    """One task: the stage reads the stored deadlines, whatever the day."""
-    sla()
+    """The stage reads the stored deadlines, whatever the day; then notices go out, also when it failed."""
+    sla() >> notices()
 
 
 watch_sla()

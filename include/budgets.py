@@ -1,7 +1,7 @@
 """Budget pots: what may be spent on the plans of a campaign, by period and branch. No pot means no limit.
 
-python -m include.budgets set --db URL --period YYYY[-MM|-Qn] --limit YUAN --by WHO [--branch CODE] [--campaign NAME]
-python -m include.budgets show --db URL [--campaign NAME]
+python -m include.budgets set --period YYYY[-MM|-Qn] --limit YUAN --by WHO [--branch CODE] [--campaign NAME] [--db URL]
+python -m include.budgets show [--campaign NAME] [--db URL]
 """
 
 import argparse
@@ -17,10 +17,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import settings
+from include.command import add_place_and_time, ended, instant, opened
 from include.config import load_config
-from include.database import engine
-from include.domain.errors import BadInput, LoopError, Refused
-from include.domain.months import ZONE, parse_instant
+from include.domain.errors import BadInput, Refused
+from include.domain.months import ZONE
 from include.queries import load
 
 Q = load("budgets")
@@ -123,9 +123,8 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     commands = parser.add_subparsers(dest="command", required=True)
     for name in _COMMANDS:
         one = commands.add_parser(name)
-        one.add_argument("--db", required=True, help="postgresql:// URL of the operations database")
+        add_place_and_time(one)
         one.add_argument("--campaign", default=settings.CAMPAIGN)
-        one.add_argument("--now", help="instant it happens at; default: the real time")
     sets = commands.choices["set"]
     sets.add_argument("--period", required=True, help="2026, 2026-Q4 or 2026-11")
     sets.add_argument("--limit", required=True, help="yuan")
@@ -137,19 +136,12 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> int:
     """Run the command; 1 and a sentence on stderr when something must be put right first."""
     told = _arguments(words)
-    made = None
-    try:
-        now = parse_instant(told.now, "--now") if told.now else datetime.now(ZONE)
-        made = engine(told.db)
-        with made.connect() as db:
-            _COMMANDS[told.command](db, told, now)
-    except LoopError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    finally:
-        if made is not None:
-            made.dispose()
-    return 0
+
+    def run() -> None:
+        with opened(told.db) as db:
+            _COMMANDS[told.command](db, told, instant(told))
+
+    return ended(run)
 
 
 if __name__ == "__main__":

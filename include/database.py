@@ -21,6 +21,7 @@ VERSION_TABLE = "churn_revision"
 LOOP_ROLE = "churn_loop"
 DESK_ROLE = "churn_desk"
 _UPGRADE_LOCK = 7_203_114_998_011
+_COPY_BYTES = 256 * 1024
 
 
 def driver_url(url: str) -> sa.URL:
@@ -78,14 +79,41 @@ def lock(db: sa.Connection, *words: object) -> None:
 def copy_rows(db: sa.Connection, table: str, columns: Sequence[str], rows: Iterable[Sequence[object]]) -> int:
     """Bulk-load `rows` into `table` by COPY inside the open transaction; return how many there were.
 
-    Values are written as PostgreSQL reads them from text; None is null.
+    Values are written as PostgreSQL reads them from text; None is null. Only a piece of the rows is held in
+    memory at a time.
     """
-    lines = [("\t".join(map(_copy_text, row))) + "\n" for row in rows]
+    stream = _CopyStream(rows)
     names = psycopg2.sql.SQL(", ").join(map(psycopg2.sql.Identifier, columns))
     statement = psycopg2.sql.SQL("copy {} ({}) from stdin").format(psycopg2.sql.Identifier(table), names)
     with db.connection.driver_connection.cursor() as cursor:  # type: ignore[union-attr]
-        cursor.copy_expert(statement, io.StringIO("".join(lines)))
-    return len(lines)
+        cursor.copy_expert(statement, stream, size=_COPY_BYTES)
+    return stream.rows
+
+
+class _CopyStream(io.RawIOBase):
+    """Rows as the bytes COPY reads, made when they are asked for; `rows` counts them."""
+
+    def __init__(self, rows: Iterable[Sequence[object]]) -> None:
+        self._lines = iter(rows)
+        self._left = b""
+        self.rows = 0
+
+    def readable(self) -> bool:
+        return True
+
+    def read(self, size: int = -1) -> bytes:
+        pieces, length = [self._left], len(self._left)
+        while size < 0 or length < size:
+            row = next(self._lines, None)
+            if row is None:
+                break
+            pieces.append(("\t".join(map(_copy_text, row)) + "\n").encode())
+            length += len(pieces[-1])
+            self.rows += 1
+        found = b"".join(pieces)
+        end = len(found) if size < 0 else size
+        self._left = found[end:]
+        return found[:end]
 
 
 def _copy_text(value: object) -> str:

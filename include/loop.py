@@ -25,7 +25,18 @@ from include.config import Config, load_config
 from include.domain.errors import BadInput, LoopError
 from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
-from include.stages import collection, dispatch, features, follow_up, grading, prediction, training
+from include.stages import (
+    collection,
+    dispatch,
+    drift,
+    features,
+    follow_up,
+    grading,
+    limits,
+    outreach,
+    prediction,
+    training,
+)
 
 Result = dict[str, Any]
 
@@ -123,6 +134,13 @@ def _prediction(loop: Loop, cycle: cycles.Cycle) -> Result:
     )
 
 
+def _drift(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return drift.measure(
+        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
+        month=loop.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
+    )  # fmt: skip
+
+
 def _grading(loop: Loop, cycle: cycles.Cycle) -> Result:
     return grading.grade(
         db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
@@ -130,11 +148,22 @@ def _grading(loop: Loop, cycle: cycles.Cycle) -> Result:
     )  # fmt: skip
 
 
+def _limits(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return limits.process(db=loop.db, lake=loop.lake, config=loop.config, now=loop.instant())
+
+
 def _dispatch(loop: Loop, cycle: cycles.Cycle) -> Result:
     return dispatch.dispatch(
         db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
         month=loop.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
         dispatch_late=loop.dispatch_late, top_up=loop.top_up,
+    )  # fmt: skip
+
+
+def _outreach(loop: Loop, cycle: cycles.Cycle) -> Result:
+    return outreach.outreach(
+        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
+        month=loop.month, now=loop.instant(), dispatch_late=loop.dispatch_late,
     )  # fmt: skip
 
 
@@ -150,8 +179,11 @@ STAGES: dict[str, Callable[[Loop, cycles.Cycle], Result]] = {
     "features": _features,
     "training": _training,
     "prediction": _prediction,
+    "drift": _drift,
     "grading": _grading,
+    "limits": _limits,
     "dispatch": _dispatch,
+    "outreach": _outreach,
     "follow_up": _follow_up,
 }
 
@@ -177,7 +209,7 @@ def _run_id() -> str:
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m include.loop", description="Run the closed loop once.")
     parser.add_argument("--landing", type=Path, required=True, help="folder of deliveries")
-    parser.add_argument("--lake", required=True, help="folder of the lake; made when absent")
+    parser.add_argument("--lake", required=True, help="folder or URL of the lake; made when absent")
     parser.add_argument("--db", required=True, help="postgresql:// URL of the operations database")
     parser.add_argument("--month", required=True, help="YYYY-MM")
     parser.add_argument("--as-of", help="instant from which on nothing is known, with its offset")

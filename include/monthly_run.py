@@ -5,9 +5,19 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
+from airflow.sdk.exceptions import AirflowSkipException
+
 from include.domain.errors import BadInput
 from include.domain.months import parse_instant, parse_month
-from include.orchestration import Workplace, called, workplace
+from include.orchestration import (
+    COLLECTION,
+    Workplace,
+    called,
+    finish_stage,
+    run_stage,
+    workplace,
+    write_part,
+)
 from include.settings import CAMPAIGN
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
@@ -18,7 +28,12 @@ if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
 
 _log = logging.getLogger("churn")
 
+#: How a mapped collection is called: feed, month and, once it has run, what it put aside.
+COLLECTED = "{{ task.op_kwargs['feed'] }} {{ task.op_kwargs['periods'][0][:7] }}{{ put_aside | default('') }}"
+
 _ROWS = ("rows_in", "rows_out", "quarantined")
+# How many lines of the quarantine table a log bears; `python -m include.quarantine` shows all.
+_LINES = 50
 
 
 def open_cycle(params: Mapping[str, Any], partition_key: str | None) -> dict[str, Any]:
@@ -106,12 +121,42 @@ def report_collection(
     collected: Sequence[Mapping[str, Any]],
 ) -> dict[str, Any]:
     """What stands for the month after collection, with the counts of what this run `collected`."""
+    from include.quarantine import put_aside, table
     from include.stages import collection
 
     standing = collection.report(db=db, lake=lake, config=config, month=month, as_of=as_of)
     for note in standing.get("notes", ()):
         _log.warning("collection: %s", note)
+    if aside := put_aside(db, month):
+        _log.info("In quarantine of %s, the most rows first:\n%s", month, table(aside[:_LINES]))
     return {**standing, "deliveries": sum(each["deliveries"] for each in collected), **_added(collected)}
+
+
+def labelled(result: dict[str, Any]) -> dict[str, Any]:
+    """Show beside the mapped task what it put aside, then give its result on."""
+    from airflow.sdk import get_current_context
+
+    told = f": {result['quarantined']:,} of {result['rows_in']:,} rows in quarantine"
+    get_current_context()["put_aside"] = told if result["quarantined"] else ""
+    return result
+
+
+def announce_collection(result: dict[str, Any], outlet_events: Any) -> dict[str, Any]:
+    """Tell the asset `collection` what stands for the month, in words its page shows; then give the result on."""
+    outlet_events[COLLECTION].extra = {
+        "month": result["month"],
+        "rows": {feed: _in_words(counts) for feed, counts in result["by_feed"].items()},
+        "worst in quarantine": result["worst"],
+        "goes on without": result["goes_on_without"],
+        "not delivered": result["missing_feeds"],
+    }
+    return result
+
+
+def _in_words(counts: Mapping[str, int]) -> str:
+    return (
+        f"{counts['read']:,} read, {counts['accepted']:,} accepted, {counts['quarantined']:,} in quarantine"
+    )
 
 
 def _added(results: Iterable[Mapping[str, Any]]) -> dict[str, int]:
@@ -123,3 +168,35 @@ def shards() -> list[int]:
     """The shard numbers of the lake, one mapped task each."""
     with workplace() as place:
         return list(range(place.lake.shards))
+
+
+def rescore(cycle: Mapping[str, Any], choice: str) -> dict[str, Any]:
+    """Score and grade a month not dispatched yet again, by `last_champion` or `rules_only`; what else skips.
+
+    Through the same stages as before; the champion of the register stays what it is for the next month.
+    """
+    from include.stages import grading, prediction
+
+    if choice not in ("last_champion", "rules_only"):
+        raise AirflowSkipException("The scores stay as they are.")
+    chosen = run_stage(_other_champions, cycle, choice=choice)
+    made = [write_part(prediction.predict_shard, cycle, champions=chosen, shard=each) for each in shards()]
+    finish_stage(prediction.publish, cycle, made, champions=chosen)
+    return finish_stage(grading.grade, cycle)
+
+
+def _other_champions(
+    *, db: "Connection", config: "Config", campaign: str, cycle: str, month: str, choice: str
+) -> dict[str, Any]:
+    from include.stages.champions import POOLED, rules_champion
+    from include.stages.dispatch import champions_before
+
+    if choice == "rules_only":
+        return {POOLED: rules_champion(config.texts["rules.yaml"])}
+    with db.begin():
+        last = champions_before(db, {"campaign": campaign, "cycle": cycle}, month)
+    if last is None:
+        raise BadInput(
+            f"No cycle before {cycle} was scored by a model. Clear dispatch.approve, choose another."
+        )
+    return last

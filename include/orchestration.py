@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from airflow.sdk import Asset
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from include import settings
 from include.domain.errors import BadInput, ConfigError, LoopError, NotReady, Refused
@@ -24,10 +24,18 @@ if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from sqlalchemy import Connection
 
     from include.config import Config
+    from include.config.notices import Notices
     from include.lake import Lake
+    from include.notices.channels import Endpoint
+    from include.notices.delivering import Send
 
 #: Told while a labelled month awaits training: what really happened to its subscribers is known.
 LABELS = Asset("labels", uri="churn://labels", group="churn")
+
+#: Told when a month has been collected: what came, what was put aside, what a person went on without.
+COLLECTION = Asset("collection", uri="churn://collection", group="churn")
+#: Told when a month's factors were measured: how far they moved, and which tell most about churn.
+FACTORS = Asset("factors", uri="churn://factors", group="churn")
 
 #: No retry cures these; a person does. NotReady may cure itself while the retries wait.
 _INCURABLE = (BadInput, ConfigError, Refused)
@@ -44,6 +52,26 @@ def tell_failure(context: Mapping[str, Any]) -> None:
     cause = " ".join(str(context.get("exception") or "Its process ended without a word.").split())
     task = ti.task_id + (f" [{ti.map_index}]" if ti.map_index >= 0 else "")
     _log.error("FAILED %s %s, run %s: %s", ti.dag_id, task, ti.run_id, cause[:_REASON_LENGTH])
+    where = f"{ti.dag_id} {task}, run {ti.run_id}"
+    details = {"where": where, "why": cause[:_REASON_LENGTH], "link": str(getattr(ti, "log_url", "") or "")}
+    alarm("stage_failed", where, details)
+
+
+def alarm(kind: str, key: str, details: Mapping[str, Any]) -> None:
+    """Tell operations of one thing, once a day; what hinders that is logged and never hides the thing itself."""
+    from sqlalchemy.exc import SQLAlchemyError
+
+    from include.notices import telling
+
+    try:
+        with ExitStack() as stack:
+            place = Workplace(stack)
+            telling.alarm(
+                db=place.db, notices=place.notices, channels=place.channels, now=place.now,
+                kind=kind, key=key, details=details,
+            )  # fmt: skip
+    except (LoopError, SQLAlchemyError, AirflowException) as error:
+        _log.warning("Operations could not be told of %s: %s", kind, type(error).__name__)
 
 
 #: Three retries within ten minutes outlast a database that restarts; a person is told after them.
@@ -123,6 +151,20 @@ class Workplace:
         return load_config(settings.config_folder())
 
     @cached_property
+    def notices(self) -> "Notices":
+        """What is told to whom, as configured now."""
+        from include.config.notices import load_notices
+
+        return load_notices(settings.config_folder())
+
+    @cached_property
+    def channels(self) -> "dict[str, Send]":
+        """The ways messages go; a channel's Airflow Connection is looked up when it is first used."""
+        from include.notices.channels import open_channels
+
+        return open_channels(self.notices, settings.notices_folder(), _endpoint)
+
+    @cached_property
     def landing(self) -> "Path":
         """The folder deliveries land in."""
         return settings.landing()
@@ -136,6 +178,17 @@ class Workplace:
     def run_id(self) -> str:
         """A name for the files of this attempt, which no other attempt shares."""
         return uuid4().hex[:12]
+
+
+def _endpoint(name: str) -> "Endpoint":
+    """The server an Airflow Connection stands for."""
+    from airflow.sdk import Connection as AirflowConnection
+
+    from include.notices.channels import Endpoint
+
+    found = AirflowConnection.get(name)
+    extra = found.extra_dejson
+    return Endpoint(found.host or "", found.port, found.login, found.password, found.schema, extra)
 
 
 @contextmanager
@@ -250,6 +303,14 @@ def announce_labels(result: Mapping[str, Any], outlet_events: Any) -> None:
     if not result["untaught"]:
         raise AirflowSkipException("Every labelled month has been trained on.")
     outlet_events[LABELS].extra = {"months": result["untaught"]}
+
+
+def announce_drift(result: Mapping[str, Any], outlet_events: Any) -> None:
+    """Show the drift figures as metadata of the asset `factors`; one warning when something has shifted."""
+    shown = ("month", "baseline_month", "score_psi", "largest", "shifted", "watch", "ranked_on", "strongest")
+    outlet_events[FACTORS].extra = {name: result[name] for name in shown}
+    if result["shifted"]:
+        _log.warning("drift: %s", result["message"])
 
 
 def train_newest() -> dict[str, Any]:

@@ -15,6 +15,7 @@ ENVIRONMENT = {
     "CHURN_LAKE": "the lake: a folder or an object store URL",
     "CHURN_LANDING": "the folder into which deliveries land",
     "CHURN_CONFIG": "the folder of YAML files analysts edit",
+    "CHURN_NOTICES": "the private folder of notices that go by no other way",
 }
 
 
@@ -31,3 +32,8 @@ def lake_root() -> str:
 def landing() -> Path:
     """The folder deliveries land in (`CHURN_LANDING`, else `.run/landing` in the project)."""
     return Path(os.environ.get("CHURN_LANDING") or ROOT / ".run" / "landing")
+
+
+def notices_folder() -> Path:
+    """The folder of notices sent to a file (`CHURN_NOTICES`, else `.run/notices` in the project)."""
+    return Path(os.environ.get("CHURN_NOTICES") or ROOT / ".run" / "notices")

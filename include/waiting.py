@@ -10,7 +10,7 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include import monthly_run
 from include.domain.months import ZONE
-from include.orchestration import right_now
+from include.orchestration import alarm, right_now
 
 _LOOK_EVERY = timedelta(minutes=10)
 
@@ -46,8 +46,15 @@ class RequiredFeeds(BaseOperator):  # type: ignore[misc]  # Airflow is seen as A
                 "Waiting until %s for %s: %s", f"{until:%Y-%m-%d %H:%M}", ", ".join(lacking), told
             )
             moment = min(now + _LOOK_EVERY, until)
+            self._tell(context, cycle, until, told)
             self.defer(trigger=DateTimeTrigger(moment), method_name="look", kwargs={"seen": lacking})
         raise AirflowFailException(f"{told} Then clear this task.")
+
+    def _tell(self, context: Context, cycle: Mapping[str, Any], until: datetime, told: str) -> None:
+        """Tell operations once a day that this month waits, and for what."""
+        link = str(getattr(context["ti"], "log_url", "") or "")
+        details = {"month": cycle["month"], "until": until.isoformat(), "why": told, "link": link}
+        alarm("feed_waiting", cycle["month"], details)
 
 
 def cut_off(as_of: str, hour: int) -> datetime:

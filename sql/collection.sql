@@ -54,6 +54,18 @@ select
 from deliveries
 where is_current and left(period, 7) = :month;
 
+-- name: month_totals_by_feed
+-- The same for each feed.
+select
+    feed,
+    sum(rows_read)::bigint as rows_read,
+    sum(rows_accepted)::bigint as rows_accepted,
+    sum(rows_quarantined)::bigint as rows_quarantined
+from deliveries
+where is_current and left(period, 7) = :month
+group by feed
+order by feed;
+
 -- name: quarantine_of_month
 -- What was put aside from the deliveries that stand for a month, the most rows first.
 select
@@ -74,3 +86,55 @@ order by
     quarantine_summary.file,
     quarantine_summary.column_name,
     quarantine_summary.reason;
+
+-- name: gaps_in_force
+-- The files, by what they held, that a person decided to go on without.
+select
+    feed,
+    period,
+    file,
+    fingerprint
+from approved_gaps
+where superseded_at is null;
+
+-- name: approve_gap
+-- A person goes on without a file, or with a delivery as it is; decided again, the newer word counts.
+insert into approved_gaps (
+    feed, period, file, fingerprint, rows_left_out, approved_by, because, approved_at
+)
+values (:feed, :period, :file, :fingerprint, :rows_left_out, :by, :because, :now)
+on conflict (feed, period, file, fingerprint) do update set
+    approved_by = excluded.approved_by,
+    because = excluded.because,
+    approved_at = excluded.approved_at,
+    superseded_at = null;
+
+-- name: audit_gap
+-- Who decided it, where nobody can take it back.
+insert into audit_log (happened_at, actor, action, subject, details)
+values (
+    :now, :by, 'go_on_without', concat_ws('/', :feed, :period, nullif(:file, '')),
+    jsonb_build_object('fingerprint', :fingerprint, 'because', :because)
+);
+
+-- name: supersede_gaps
+-- A delivery was collected without the help of these decisions.
+update approved_gaps
+set superseded_at = :now
+where
+    feed = :feed and left(period, length(:period)) = :period and superseded_at is null
+    and (period <> :period or not file = any(cast(:kept as text [])));
+
+-- name: gaps_of_month
+-- What a month goes on without, and who decided it.
+select
+    feed,
+    period,
+    file,
+    rows_left_out as rows,
+    approved_by as by,
+    because,
+    approved_at as at
+from approved_gaps
+where superseded_at is null and left(period, 7) = :month
+order by feed, period, file;

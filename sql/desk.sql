@@ -12,7 +12,7 @@ where staff_id = :staff_id and is_active
 -- The ticket as it stands, locked until the action is written; walled by what the person may see.
 select
     ticket_id, campaign, cycle, tier, branch_code, subscriber_id, customer_key, state, version, team, assignee_id,
-    released_at, paused_until, outcome, outcome_detail, satisfaction, closed_at, merged_into
+    released_at, paused_until, outcome, outcome_detail, satisfaction, closed_at, merged_into, frozen_because
 from tickets
 where ticket_id = :ticket_id
 for update
@@ -79,15 +79,6 @@ values (:ticket_id, :now, :channel, :result, :call_back_at, :note, :staff_id)
 -- What the subscriber said is missing or wrong.
 insert into needs_surveys (ticket_id, recorded_at, staff_id, needs, note)
 values (:ticket_id, :now, :staff_id, :needs, :note)
-
--- name: record_plan
--- The offer made to the subscriber.
-insert into retention_plans (
-    ticket_id, recorded_at, staff_id, strategy, offer, offer_reason, cost_yuan, valid_until, note
-)
-values (
-    :ticket_id, :now, :staff_id, :strategy, :offer, :offer_reason, :cost_yuan, :valid_until, :note
-)
 
 -- name: read_work
 -- When survey and plan were first recorded in the running round of a ticket.
@@ -224,7 +215,7 @@ values (
 -- The open tickets somebody may work, most urgent plan deadline first.
 select
     t.ticket_id, t.version, t.state, t.subscriber_id, t.grade, t.tier, t.rank, t.team, t.assignee_id,
-    t.paused_until, c.due_at, c.is_provisional
+    t.paused_until, t.frozen_at, t.frozen_because, c.due_at, c.is_provisional
 from tickets as t
 left join ticket_clocks as c on t.ticket_id = c.ticket_id and c.clock = 'plan' and c.met_at is null and c.voided_at is null
 where t.state in ('assigned', 'in_progress', 'paused')

@@ -62,6 +62,11 @@ order by w.rank
 with limits (customer_key, subscriber_id, reason, gravity) as (
     select customer_key, subscriber_id, 'refused', 1
     from refusals
+    union all
+    -- also of months that have left the lake, where the feed itself is read
+    select customer_key, subscriber_id, kind, 2
+    from standing_limits
+    where valid_from < :day and (valid_to is null or valid_to >= :day or kind = 'refused')
 )
 
 select distinct on (w.subscriber_id) w.subscriber_id, limits.reason
@@ -119,6 +124,56 @@ where
     campaign = :campaign and cycle = :cycle and revision = :revision
     and grade = 'high' and tier = 'priority'
 order by rank
+
+-- name: count_splits
+-- High-priority warnings by region, cluster and rule: of this cycle's revision and of the cycle before.
+with warned as (
+    select (cycle = :cycle) as is_new, region_code, cluster, rule_hits
+    from warnings
+    where
+        campaign = :campaign and grade = 'high' and tier = 'priority'
+        and ((cycle = :cycle and revision = :revision) or (cycle = :before and revision = 0))
+),
+
+split as (
+    select 'region' as slice, coalesce(region_code, '') as word, is_new from warned
+    union all
+    select 'cluster' as slice, cluster as word, is_new from warned
+    union all
+    select 'rule' as slice, hit as word, is_new from warned cross join unnest(rule_hits) as hits (hit)
+)
+
+select
+    slice,
+    word,
+    count(*) filter (where is_new) as warned_now,
+    count(*) filter (where not is_new) as warned_before
+from split
+group by slice, word
+order by slice, warned_now desc, warned_before desc, word
+
+-- name: count_reasons_before
+-- The first reason of everybody assigned in an earlier cycle, by factor.
+select a.evidence -> 'reasons' -> 0 ->> 'factor' as factor, count(*) as subscribers
+from assignments as a
+where
+    a.campaign = :campaign and a.cycle = :before and not a.is_recalled
+    and jsonb_array_length(a.evidence -> 'reasons') > 0
+group by factor
+
+-- name: champions_before
+-- The models that scored the newest earlier cycle that was dispatched.
+select fixed_facts -> 'champions' as champions
+from cycles
+where campaign = :campaign and cycle < :cycle and fixed_at is not null
+order by cycle desc
+limit 1
+
+-- name: read_cut
+-- Who stays out of reach in a dispatched cycle and what one more agent would be worth, in words.
+select dispatch_summary -> 'cut' ->> 'en' as en, dispatch_summary -> 'cut' ->> 'zh' as zh
+from cycles
+where campaign = :campaign and cycle = :cycle and dispatch_summary -> 'cut' is not null
 
 -- name: expire_waiting
 -- What an earlier cycle never released is stale once the next one dispatches.

@@ -10,17 +10,37 @@ returning notice_id
 select name, ticked_at
 from heartbeats
 
--- name: has_released_tickets
--- Whether any clock was ever started.
-select 1 as one
-from ticket_clocks
-limit 1
+-- name: await_heartbeats
+-- A watcher nobody has seen yet is awaited from now on.
+insert into heartbeats (name, ticked_at, facts)
+select name, :now, '{"awaited": true}'
+from unnest(cast(:names as text [])) as watcher (name)
+on conflict (name) do nothing
+
+-- name: count_dead_messages
+-- Messages given up.
+select count(*) as dead
+from messages
+where dead_at is not null
 
 -- name: put_aside_untold
 -- Kinds that nobody is to be told of are only kept.
 update notices
 set gathered_at = :now
 where gathered_at is null and kind = any(cast(:kinds as text []))
+
+-- name: put_aside_settled
+-- A warning of a clock that was met or voided before anybody was told is told to nobody.
+update notices as n
+set gathered_at = :now
+where
+    n.gathered_at is null and n.kind = 'clock_warned'
+    and not exists (
+        select from ticket_clocks as c
+        where
+            c.ticket_id = n.ticket_id and c.clock = n.details ->> 'clock'
+            and c.met_at is null and c.voided_at is null
+    )
 
 -- name: find_posts
 -- The teams and branches somebody works in.
@@ -43,9 +63,13 @@ order by notice_id
 -- name: find_for_staff
 -- What people at work now are to be told: the person meant, else the lead, else a manager of the branch.
 with pending as (
-    select n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details, t.team, branch_line(t.branch_code) as line
+    select
+        n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details,
+        coalesce(t.team, s.team) as team,
+        branch_line(coalesce(t.branch_code, s.branch_code, n.details ->> 'branch_code')) as line
     from notices as n
-    inner join tickets as t on n.ticket_id = t.ticket_id
+    left join tickets as t on n.ticket_id = t.ticket_id
+    left join staff as s on n.staff_id = s.staff_id
     where
         n.gathered_at is null and n.audience <> 'operations'
         and (
@@ -55,7 +79,7 @@ with pending as (
 ),
 
 here as (
-    select s.staff_id, s.role, s.team, s.branch_code, s.email
+    select s.staff_id, s.name, s.role, s.team, s.branch_code, s.email
     from staff as s
     where s.is_active and s.is_present and not is_away(s.staff_id, :today)
 ),
@@ -83,7 +107,7 @@ posts as (
     from jsonb_to_recordset(cast(:posts as jsonb)) as given (team text, branch_code text, is_worked boolean)
 )
 
-select h.staff_id as recipient, h.email, p.notice_id, p.kind, p.ticket_id, p.details
+select h.staff_id as recipient, h.name, h.email, p.notice_id, p.kind, p.ticket_id, p.details
 from nearest as n
 inner join pending as p on n.notice_id = p.notice_id
 inner join here as h on n.staff_id = h.staff_id

@@ -50,14 +50,18 @@ select t.ticket_id, t.team, p.line, coalesce(t.region_code, b.region_code) as re
 from tickets as t
 left join places as p on t.branch_code = p.branch_code
 left join branches as b on t.branch_code = b.branch_code
-where t.state = 'waiting' and t.team = any(cast(:teams as text []))
+where
+    t.state = 'waiting' and t.team = any(cast(:teams as text [])) and t.frozen_at is null
+    and standing_limit(t.subscriber_id, t.customer_key, :day) is null
 order by t.cycle, t.rank, t.ticket_id
 
 -- name: find_all_waiting
--- Everything that waits, oldest cycle and best rank first.
+-- Everything that waits and may be worked, oldest cycle and best rank first.
 select ticket_id
 from tickets
-where state = 'waiting'
+where
+    state = 'waiting' and frozen_at is null
+    and standing_limit(subscriber_id, customer_key, :day) is null
 order by cycle, rank, ticket_id
 
 -- name: count_waiting
@@ -87,7 +91,7 @@ released as (
     update tickets as t
     set state = 'assigned', version = t.version + 1, assignee_id = given.staff_id, released_at = :now
     from given
-    where t.ticket_id = given.ticket_id and t.state = 'waiting'
+    where t.ticket_id = given.ticket_id and t.state = 'waiting' and t.frozen_at is null
     returning t.ticket_id, t.version, t.assignee_id, given.terms
 ),
 
@@ -115,8 +119,8 @@ from unnest(cast(:ticket_ids as bigint []), cast(:days as date [])) as later (ti
 where t.ticket_id = later.ticket_id and t.expected_on <> later.expected_on
 
 -- name: find_waiting_by_team
--- Everything that waits, by team, oldest cycle and best rank first.
+-- Everything that waits and is not frozen, by team, oldest cycle and best rank first.
 select ticket_id, team
 from tickets
-where state = 'waiting'
+where state = 'waiting' and frozen_at is null
 order by team, cycle, rank, ticket_id

@@ -87,6 +87,35 @@ told as (
 select count(*) as clocks
 from raised
 
+-- name: notice_overdue_tasks
+-- Tasks of other units past their deadline: stamped once, told to who works the ticket or took the call.
+with overdue as (
+    update linked_tasks
+    set overdue_noticed_at = :now
+    where done_at is null and overdue_noticed_at is null and due_at < :now
+    returning task_id, ticket_id, unit, due_at, opened_by
+),
+
+told as (
+    insert into notices (dedupe_key, kind, audience, staff_id, ticket_id, details, created_at)
+    select
+        format('task/%s', o.task_id), 'task_overdue',
+        case when t.ticket_id is not null and t.assignee_id is null then 'lead' else 'assignee' end,
+        case when t.ticket_id is null then o.opened_by else t.assignee_id end,
+        o.ticket_id, jsonb_build_object('unit', o.unit, 'due_at', o.due_at), :now
+    from overdue as o
+    left join tickets as t on o.ticket_id = t.ticket_id
+    on conflict (dedupe_key) do nothing
+)
+
+select count(*) as tasks
+from overdue
+
+-- name: forget_beat
+-- A simulated watcher was here; the real one is awaited anew.
+delete from heartbeats
+where name = :name
+
 -- name: beat
 -- The watcher has finished a tick.
 insert into heartbeats (name, ticked_at, facts)

@@ -45,7 +45,7 @@ changed as (
 told as (
     insert into ticket_events (ticket_id, version, kind, from_state, to_state, staff_id, actor, occurred_at, details)
     select
-        ticket_id, version, 'reassign', changed.state, changed.state, :staff_id, :actor, :now,
+        ticket_id, version, 'reassign', changed.state as from_state, changed.state as to_state, :staff_id, :actor, :now,
         cast(:details as jsonb) || jsonb_build_object('from', from_id, 'to', to_id)
     from changed
 )

@@ -17,21 +17,47 @@ select count(*) as tickets
 from tickets
 where state not in ('closed', 'cancelled', 'expired')
 
+-- name: find_manager
+-- A simulated manager.
+select staff_id
+from staff
+where is_simulated and is_active and role = 'manager'
+order by staff_id
+limit 1
+
 -- name: list_queue
--- An agent's tickets to work today, with what has been tried: most urgent first.
-select
-    t.ticket_id,
-    t.version,
-    t.subscriber_id,
-    count(a.attempt_id) as attempts,
-    count(distinct cast(a.attempted_at at time zone 'Asia/Shanghai' as date)) as attempt_days,
-    count(a.attempt_id) filter (
-        where cast(a.attempted_at at time zone 'Asia/Shanghai' as date) = :today
-    ) as tried_today
-from tickets as t
-left join contact_attempts as a on t.ticket_id = a.ticket_id
+-- An agent's tickets to work today, most urgent first.
+select ticket_id, version, subscriber_id
+from tickets
 where
-    t.assignee_id = :staff_id
-    and (t.state in ('assigned', 'in_progress') or (t.state = 'paused' and t.paused_until <= :today))
-group by t.ticket_id
-order by t.released_at, t.rank
+    assignee_id = :staff_id
+    and (state in ('assigned', 'in_progress') or (state = 'paused' and paused_until <= :today))
+order by released_at, rank
+
+-- name: list_orders
+-- Closed tickets whose subscriber accepted a plan that nobody processed yet.
+select t.ticket_id, t.version, t.assignee_id
+from tickets as t
+inner join staff as s on t.assignee_id = s.staff_id
+where
+    t.state = 'closed' and t.outcome = 'retained' and s.is_simulated
+    and not exists (select 1 from plan_processings as p where p.ticket_id = t.ticket_id)
+order by t.ticket_id
+
+-- name: list_open_tasks
+-- What other units still owe on the tickets of simulated agents, one task a ticket.
+select distinct on (t.ticket_id) k.task_id, t.ticket_id, t.version, t.assignee_id
+from linked_tasks as k
+inner join tickets as t on k.ticket_id = t.ticket_id
+inner join staff as s on t.assignee_id = s.staff_id
+where k.done_at is null and s.is_simulated
+order by t.ticket_id, k.task_id
+
+-- name: list_who_may_call_in
+-- Those held out in a cycle who have not called in yet.
+select a.subscriber_id
+from assignments as a
+where
+    a.campaign = :campaign and a.cycle = :cycle and a.arm = 'held_out'
+    and not exists (select 1 from inbound_contacts as i where i.assignment_id = a.assignment_id)
+order by a.subscriber_id

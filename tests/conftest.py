@@ -51,6 +51,7 @@ for _name in (
     "CHURN_LAKE",
     "CHURN_LANDING",
     "CHURN_CONFIG",
+    "CHURN_NOTICES",
 ):
     os.environ.pop(_name, None)  # a test never reaches the databases or files of whoever runs it
 
@@ -192,6 +193,25 @@ def lake(tmp_path: Path) -> "Lake":
 
 
 @pytest.fixture(scope="session")
+def object_store() -> Iterator[dict[str, str]]:
+    """A running S3 server of this test session: the environment variables a client finds it by."""
+    from tests.fixtures.object_store import running
+
+    with running() as told:
+        yield told
+
+
+@pytest.fixture(params=["folder", "object store"])
+def lake_root(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
+    """Where a lake may be laid down: once a folder, once a place in an object store."""
+    if request.param == "folder":
+        return str(tmp_path / "lake")
+    for name, value in request.getfixturevalue("object_store").items():
+        monkeypatch.setenv(name, value)
+    return f"s3://lakes/{secrets.token_hex(6)}/lake"
+
+
+@pytest.fixture(scope="session")
 def config() -> "Config":
     """The default configuration of the project."""
     from include.config import load_config
@@ -222,4 +242,5 @@ def airflow_environment(
     monkeypatch.setenv("CHURN_LAKE", str(tmp_path / "lake"))
     monkeypatch.setenv("CHURN_LANDING", str(tmp_path / "landing"))
     monkeypatch.setenv("CHURN_CONFIG", str(ROOT / "include" / "config"))
+    monkeypatch.setenv("CHURN_NOTICES", str(tmp_path / "notices"))
     return tmp_path

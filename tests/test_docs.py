@@ -20,7 +20,7 @@ PAGES = sorted(
     if path.is_file()
 )
 DAGS = {path.stem for path in (ROOT / "dags").glob("*.py")}
-GROUPS = ("collection", "features", "training", "prediction", "grading", "dispatch", "follow_up")
+GROUPS = ("collection", "features", "training", "prediction", "grading", "dispatch", "outreach", "follow_up")
 FOLDERS = ("include", "dags", "plugins", "sql", "tests", "docs")
 
 

@@ -183,6 +183,17 @@ def test_names_are_told_apart_by_where_they_are_looked_up():
         ("spread(x, 3)", (0, 0, 0), None),
         ("last(x) / mean(x, 6)", (2, 4, 6), 0.5),
         ("last(x) > 4 and mean(x, 2) > 4", (5, 4), 1),
+        ("rises(x)", (3, 2, 1, 1), 2),
+        ("rises(x)", (1, 2), 0),
+        ("rises(x)", (3, None, 1), None),
+        ("since(x > 0)", (0, 0, 7), 2),
+        ("since(x > 0)", (1, 1), 0),
+        ("since(x > 0)", (0, None, 0), None),
+        ("since(x > 0, 2)", (0, 0, 7), None),
+        ("slope(x, 3)", (9, 6, 3), 3),
+        ("slope(x)", (9, None, 5, 3), 2),
+        ("slope(x)", (5, 5, 5, 5, 5, 5), 0),
+        ("slope(x)", (9, 5), None),
     ],
 )
 def test_a_window_over_months_means(text, bills, expected):
@@ -263,3 +274,28 @@ def test_an_unknown_word_list_is_refused():
 def test_counting_over_no_month_is_refused():
     with pytest.raises(ConfigError, match="no month"):
         events("count(True, 0)", EVENTS)
+
+
+def test_peers_are_compared_with_by_plan_and_the_metric_of_the_month():
+    compiler = FactorCompiler()
+    parsed = parse("last(x) / peers(part / whole)", FACTOR_FUNCTIONS)
+    compiled = compiler.compile(parsed)
+    assert parsed.needs(ROW) == {"plan_code"}
+    assert parsed.needs(MONTHLY) == {"x", "part", "whole"}
+    assert list(compiler.peers) == ["peers#part / whole"]
+    row = pl.DataFrame({"x@0": [6.0], "peers#part / whole": [4.0]})
+    assert row.select(compiled).item() == 1.5
+
+
+def test_events_of_a_region_need_the_region_of_the_person():
+    parsed = parse("count(kind == 'price_cut', 3, feed='market_events')", FACTOR_FUNCTIONS)
+    assert parsed.needs(ROW) == {"region_code"}
+    assert parsed.needs(EVENT) == {"market_events.kind"}
+
+
+@pytest.mark.parametrize(
+    "text", ["peers(mean(x, 3))", "peers()", "peers(x, 3)", "since(x > 0, 7)", "slope(x, 6, 1)"]
+)
+def test_a_badly_written_comparison_is_refused(text):
+    with pytest.raises(ConfigError):
+        FactorCompiler().compile(parse(text, FACTOR_FUNCTIONS))

@@ -1,6 +1,5 @@
-"""The lake: what is published is whole, what is not published is not seen."""
+"""The lake, in a folder and in an object store: what is published is whole, the rest is not seen."""
 
-import os
 import stat
 import subprocess
 import sys
@@ -18,8 +17,8 @@ MONTH = "2026-10"
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake.create(tmp_path / "lake")
+def lake(lake_root: str) -> Lake:
+    return Lake.create(lake_root)
 
 
 def bills(*amounts: int) -> pl.DataFrame:
@@ -37,9 +36,18 @@ def sum_of_bills(lake: Lake) -> int:
     return int(lake.scan("usage_months", MONTH).select(pl.col("bill").sum()).collect().item())
 
 
-def grow_old(lake: Lake, name: str, seconds: float) -> None:
-    path = next(lake.root.rglob(name))
-    os.utime(path, (path.stat().st_mtime - seconds,) * 2)
+def holds(lake: Lake, name: str) -> bool:
+    return any(path.endswith(name) for path in lake.store.below(""))
+
+
+def grow_old(lake: Lake, name: str, seconds: float, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a file's time of change lie further back, as the store tells it."""
+    as_they_are = lake.store.files
+
+    def older(folder: str) -> dict[str, float]:
+        return {each: at - seconds * (each == name) for each, at in as_they_are(folder).items()}
+
+    monkeypatch.setattr(lake.store, "files", older)
 
 
 def test_a_part_is_invisible_until_its_month_is_published(lake: Lake) -> None:
@@ -76,30 +84,34 @@ def test_superseded_files_are_purged_by_a_publish_after_the_grace(
 ) -> None:
     first = publish(lake, 1)
     second = publish(lake, 2)
-    assert list(lake.root.rglob(first.name))
+    assert holds(lake, first.name)
     monkeypatch.setattr("include.lake.GRACE_SECONDS", -1)
     publish(lake, 3)
-    assert not list(lake.root.rglob(first.name))
-    assert not list(lake.root.rglob(second.name))
+    assert not holds(lake, first.name)
+    assert not holds(lake, second.name)
     assert sum_of_bills(lake) == 3
     assert lake.manifest("usage_months", MONTH).superseded == {}
 
 
-def test_the_grace_counts_from_the_replacement_not_from_the_writing(lake: Lake) -> None:
+def test_the_grace_counts_from_the_replacement_not_from_the_writing(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     first = publish(lake, 1)
-    grow_old(lake, first.name, UNKNOWN_SECONDS + GRACE_SECONDS)
+    grow_old(lake, first.name, UNKNOWN_SECONDS + GRACE_SECONDS, monkeypatch)
     publish(lake, 2)
     publish(lake, 3)
-    assert list(lake.root.rglob(first.name))
+    assert holds(lake, first.name)
 
 
-def test_unknown_files_are_purged_only_when_older_than_a_day(lake: Lake) -> None:
+def test_unknown_files_are_purged_only_when_older_than_a_day(
+    lake: Lake, monkeypatch: pytest.MonkeyPatch
+) -> None:
     dead = lake.write_part("usage_months", MONTH, 0, bills(5), "dead")
     alive = lake.write_part("usage_months", MONTH, 0, bills(6), "alive")
-    grow_old(lake, dead.name, UNKNOWN_SECONDS + 60)
+    grow_old(lake, dead.name, UNKNOWN_SECONDS + 60, monkeypatch)
     publish(lake, 1)
-    assert not list(lake.root.rglob(dead.name))
-    assert list(lake.root.rglob(alive.name))
+    assert not holds(lake, dead.name)
+    assert holds(lake, alive.name)
 
 
 def test_a_day_replaces_only_its_day_inside_the_month(lake: Lake) -> None:
@@ -129,8 +141,8 @@ def test_facts_and_fingerprint_come_back_as_they_were_published(lake: Lake) -> N
     assert manifest.facts == {"complete": True, "left_out": {"x": "没有交付"}}
 
 
-def test_a_shard_is_crc32_of_the_id_and_every_row_is_in_exactly_one(tmp_path: Path) -> None:
-    lake = Lake.create(tmp_path / "lake", subscribers=3_600_000)
+def test_a_shard_is_crc32_of_the_id_and_every_row_is_in_exactly_one(lake_root: str) -> None:
+    lake = Lake.create(lake_root, subscribers=3_600_000)
     assert lake.shards == 8
     ids = pl.Series([f"P{number}" for number in range(500)])
     shards = lake.shard_of(ids)
@@ -164,14 +176,39 @@ def test_publishing_a_part_that_is_gone_is_refused_and_the_old_month_stays(lake:
     assert sum_of_bills(lake) == 7
 
 
-def test_opening_needs_a_lake_and_creating_needs_none(tmp_path: Path) -> None:
+def test_opening_needs_a_lake_and_creating_needs_none(lake_root: str) -> None:
     with pytest.raises(NotReady, match="no lake"):
-        Lake(tmp_path)
-    Lake.create(tmp_path, subscribers=1_200_000)
+        Lake(lake_root)
+    Lake.create(lake_root, subscribers=1_200_000)
     with pytest.raises(BadInput, match="already holds a lake"):
-        Lake.create(tmp_path)
-    assert Lake.open_or_create(tmp_path, subscribers=10).shards == 3
-    assert [path.name for path in tmp_path.iterdir()] == ["lake.json"]
+        Lake.create(lake_root)
+    opened = Lake.open_or_create(lake_root, subscribers=10)
+    assert opened.shards == 3
+    assert list(opened.store.below("")) == ["lake.json"]
+    assert list(opened.store.files("")) == ["lake.json"]
+
+
+def test_a_month_taken_back_leaves_no_file_and_the_others_stand(lake: Lake) -> None:
+    publish(lake, 1)
+    part = lake.write_part("usage_months", "2026-09", 0, bills(5), "run")
+    lake.publish("usage_months", "2026-09", [part])
+    assert lake.drop("usage_months", MONTH) == 1
+    assert lake.months("usage_months") == ["2026-09"]
+    assert not any(MONTH in name for name in lake.store.below(""))
+    publish(lake, 2)
+    assert sum_of_bills(lake) == 2
+
+
+def test_an_exchanged_part_leaves_no_file_behind_and_the_fingerprints_stand(lake: Lake) -> None:
+    old = publish(lake, 1, 2, fingerprint="known")
+    first = publish(lake, 3, 4, fingerprint="known")
+    before = lake.manifest("usage_months", MONTH)
+    new = lake.write_part("usage_months", MONTH, 0, bills(3), "erase")
+    after = lake.exchange(before, {first.name: new}, obsolete=[old.name])
+    assert sum_of_bills(lake) == 3
+    assert lake.manifest("usage_months", MONTH) == after
+    assert (after.fingerprint, after.periods, after.superseded) == (before.fingerprint, before.periods, {})
+    assert not holds(lake, old.name) and not holds(lake, first.name)
 
 
 def test_a_new_lake_is_for_its_owner_alone_and_a_folder_that_stands_keeps_its_rights(tmp_path: Path) -> None:
@@ -181,9 +218,28 @@ def test_a_new_lake_is_for_its_owner_alone_and_a_folder_that_stands_keeps_its_ri
     assert stat.S_IMODE(Lake.create(tmp_path / "shared").root.stat().st_mode) == 0o750
 
 
-def test_an_address_of_an_object_store_is_refused_with_a_sentence() -> None:
-    with pytest.raises(BadInput, match="give a folder"):
-        Lake.open_or_create("s3://bucket/lake")
+def test_an_address_nothing_is_known_of_is_refused_with_a_sentence() -> None:
+    with pytest.raises(
+        BadInput, match=r"cannot live at ftp://host/lake: give a folder, file:// or one of s3://"
+    ):
+        Lake.open_or_create("ftp://host/lake")
+
+
+def test_a_file_address_is_the_folder(tmp_path: Path) -> None:
+    Lake.create(f"file://{tmp_path}/lake", subscribers=600_000)
+    assert Lake(tmp_path / "lake").shards == 2
+
+
+def test_an_object_store_that_does_not_answer_is_told_with_its_address(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL", "http://127.0.0.1:9")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "nobody")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret-of-nobody")
+    monkeypatch.setattr("include.lake.objects._RETRIES", {"max_retries": 0})
+    with pytest.raises(NotReady, match=r"s3://bucket/lake does not answer") as told:
+        Lake("s3://bucket/lake")
+    assert "secret-of-nobody" not in str(told.value)
 
 
 def test_a_month_that_is_none_is_refused(lake: Lake) -> None:
@@ -209,7 +265,7 @@ def test_readers_during_publishing_see_one_whole_month_or_the_other(lake: Lake) 
 
     reader = threading.Thread(target=read)
     reader.start()
-    for _ in range(30):
+    for _ in range(12):
         publish(lake, 50, 50)
         publish(lake, 1, 1)
     done.set()
@@ -221,19 +277,36 @@ def test_readers_during_publishing_see_one_whole_month_or_the_other(lake: Lake) 
 KILLED = """
 import os, signal, sys
 import polars as pl
-import include.lake as module
-lake = module.Lake(sys.argv[1])
+from include.lake import Lake
+lake = Lake(sys.argv[1])
 frame = pl.DataFrame({"subscriber_id": ["S"], "bill": [99]})
 part = lake.write_part("usage_months", "2026-10", 0, frame, "run")
-module._settle = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+if sys.argv[2] == "at the manifest":
+    kill = lambda *_: os.kill(os.getpid(), signal.SIGKILL)
+    lake.store.write = kill
+    import include.lake.folder
+    include.lake.folder._settle = kill
 lake.publish("usage_months", "2026-10", [part])
+os.kill(os.getpid(), signal.SIGKILL)
 """
 
 
-def test_a_writer_killed_before_the_manifest_has_its_name_leaves_the_old_month(lake: Lake) -> None:
+@pytest.mark.parametrize(("at", "stands"), [("at the manifest", 3), ("after it", 99)])
+def test_a_writer_killed_leaves_the_old_month_or_the_new_one(lake: Lake, at: str, stands: int) -> None:
     publish(lake, 1, 2)
-    ended = subprocess.run([sys.executable, "-c", KILLED, str(lake.root)], check=False)
+    ended = subprocess.run([sys.executable, "-c", KILLED, str(lake.root), at], check=False)
     assert ended.returncode == -9
-    assert sum_of_bills(lake) == 3
+    assert sum_of_bills(lake) == stands
     publish(lake, 4)
     assert sum_of_bills(lake) == 4
+
+
+def test_rows_under_way_lie_in_a_private_folder_of_this_lake_alone(lake: Lake, lake_root: str) -> None:
+    with lake.store.spool(".churn-spill-") as folder:
+        assert stat.S_IMODE(folder.stat().st_mode) == 0o700
+        other = Lake.create(f"{lake_root}-other")
+        assert other.store.drop_spools(".churn-spill-", -1.0) == 0
+        assert folder.exists()
+        assert lake.store.drop_spools(".churn-spill-", 3_600) == 0
+        assert lake.store.drop_spools(".churn-spill-", -1.0) == 1
+    assert not folder.exists()

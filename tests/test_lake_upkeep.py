@@ -1,5 +1,6 @@
-"""Describing, verifying and resharding a lake changes no row."""
+"""Describing, verifying and resharding a lake, in a folder or an object store, changes no row."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
@@ -14,9 +15,9 @@ MONTH = "2026-10"
 
 
 @pytest.fixture
-def lake(tmp_path: Path) -> Lake:
+def lake(lake_root: str) -> Lake:
     """Three shards with a month table, a table by days and one without subscribers, and a model."""
-    made = Lake.create(tmp_path / "lake", subscribers=1_500_000)
+    made = Lake.create(lake_root, subscribers=1_500_000)
     ids = pl.Series("subscriber_id", [f"S{number}" for number in range(200)])
     rows = pl.DataFrame({"subscriber_id": ids, "bill": range(200)})
     shards = made.shard_of(ids)
@@ -35,35 +36,58 @@ def lake(tmp_path: Path) -> Lake:
     return made
 
 
+def new(lake: Lake) -> str:
+    """Where another lake may lie beside this one."""
+    return f"{lake.root}-new"
+
+
+def harm(lake: Lake, name: str, how: Callable[[Path], object], scratch: Path) -> None:
+    """Change one file of the lake behind its back."""
+    scratch.write_bytes(lake.store.read(name))
+    how(scratch)
+    lake.store.delete(name)
+    if scratch.exists():
+        lake.store.write(name, scratch.read_bytes())
+
+
 def rows_of(lake: Lake, table: str) -> list[tuple[object, ...]]:
     return sorted(lake.scan(table, MONTH).collect().rows())
 
 
 @pytest.mark.parametrize("shards", [1, 2, 8])
-def test_another_number_of_shards_holds_the_same_rows(lake: Lake, tmp_path: Path, shards: int) -> None:
-    made = resharded(lake, tmp_path / "new", shards)
-    assert Lake(tmp_path / "new").shards == shards
+def test_another_number_of_shards_holds_the_same_rows(lake: Lake, shards: int) -> None:
+    made = resharded(lake, new(lake), shards)
+    assert Lake(new(lake)).shards == shards
     for table in ("usage_months", "changes", "market_events"):
         assert rows_of(made, table) == rows_of(lake, table)
-        old, new = lake.manifest(table, MONTH), made.manifest(table, MONTH)
-        assert (new.fingerprint, new.facts, new.periods) == (old.fingerprint, old.facts, old.periods)
-        assert {part.shard for part in new.parts} == set(range(shards))
+        old, now = lake.manifest(table, MONTH), made.manifest(table, MONTH)
+        assert (now.fingerprint, now.facts, now.periods) == (old.fingerprint, old.facts, old.periods)
+        assert {part.shard for part in now.parts} == set(range(shards))
     assert faults(made) == []
     assert made.read_file("models/v1/model.json") == b"{}"
 
 
-def test_a_private_folder_stays_private(lake: Lake, tmp_path: Path) -> None:
-    lake.private_folder("contacts")
+def test_a_private_folder_stays_private(tmp_path: Path) -> None:
+    lake = Lake.create(tmp_path / "lake")
+    lake.make_private("contacts")
     part = lake.write_part("contacts", MONTH, 0, pl.DataFrame({"subscriber_id": ["S1"]}), "run")
     lake.publish("contacts", MONTH, [part])
-    lake.private_folder("quarantine")
+    lake.make_private("quarantine")
     made = resharded(lake, tmp_path / "new", 2)
     modes = {name: (made.root / name).stat().st_mode & 0o777 for name in ("contacts", "quarantine", ".")}
     assert modes == {"contacts": 0o700, "quarantine": 0o700, ".": 0o700}
 
 
-def test_a_day_can_be_replaced_in_the_new_lake(lake: Lake, tmp_path: Path) -> None:
-    made = resharded(lake, tmp_path / "new", 1)
+def test_a_lake_moves_between_a_folder_and_an_object_store(lake: Lake, tmp_path: Path) -> None:
+    made = resharded(lake, tmp_path / "moved", 3)
+    assert rows_of(made, "usage_months") == rows_of(lake, "usage_months")
+    back = resharded(made, new(lake), 2)
+    assert rows_of(back, "changes") == rows_of(lake, "changes")
+    assert back.read_file("models/v1/model.json") == b"{}"
+
+
+def test_a_day_can_be_replaced_in_the_new_lake(lake: Lake) -> None:
+    made = resharded(lake, new(lake), 1)
     part = made.write_part(
         "changes", MONTH, 0, pl.DataFrame({"subscriber_id": ["S1"], "bill": [1]}), "r", "2026-10-03"
     )
@@ -71,11 +95,11 @@ def test_a_day_can_be_replaced_in_the_new_lake(lake: Lake, tmp_path: Path) -> No
     assert made.manifest("changes", MONTH).rows == 201
 
 
-def test_a_lake_is_not_written_over(lake: Lake, tmp_path: Path) -> None:
+def test_a_lake_is_not_written_over(lake: Lake) -> None:
     with pytest.raises(BadInput, match="is not empty"):
         resharded(lake, lake.root, 2)
     with pytest.raises(BadInput, match="cannot have 0 shards"):
-        resharded(lake, tmp_path / "new", 0)
+        resharded(lake, new(lake), 0)
 
 
 def test_a_sound_lake_is_described_and_has_no_faults(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
@@ -91,7 +115,7 @@ def test_a_sound_lake_is_described_and_has_no_faults(lake: Lake, capsys: pytest.
 
 
 @pytest.mark.parametrize(
-    ("harm", "told"),
+    ("how", "told"),
     [
         (lambda path: path.unlink(), "is gone"),
         (lambda path: path.write_bytes(path.read_bytes()[:-9]), "cannot be read"),
@@ -101,9 +125,9 @@ def test_a_sound_lake_is_described_and_has_no_faults(lake: Lake, capsys: pytest.
     ],
     ids=["gone", "cut", "row lost", "unsorted", "other shard"],
 )
-def test_what_harms_a_file_is_found(lake: Lake, harm, told, capsys) -> None:  # type: ignore[no-untyped-def]
-    manifest = lake.manifest("usage_months", MONTH)
-    harm(lake.part_path(manifest, manifest.parts[1]))
+def test_what_harms_a_file_is_found(lake: Lake, how, told, capsys, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+    part = lake.manifest("usage_months", MONTH).parts[1]
+    harm(lake, f"{lake.folder('usage_months', MONTH)}/{part.name}", how, tmp_path / "harmed.parquet")
     assert main(["verify", "--lake", str(lake.root)]) == 1
     printed = capsys.readouterr().out
     assert told in printed
@@ -115,11 +139,24 @@ def _move_all(path: Path) -> None:
     frame.with_columns(pl.lit("S0").alias("subscriber_id")).write_parquet(path)
 
 
-def test_the_command_tells_where_the_new_lake_is(
-    lake: Lake, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
-    new = str(tmp_path / "new")
-    assert main(["reshard", "--lake", str(lake.root), "--to", new, "--shards", "2"]) == 0
-    assert f"{new} holds the same rows in 2 shards instead of 3." in capsys.readouterr().out
-    assert main(["reshard", "--lake", str(lake.root), "--to", new, "--shards", "2"]) == 1
+def test_the_command_tells_where_the_new_lake_is(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
+    words = ["reshard", "--lake", str(lake.root), "--to", new(lake), "--shards", "2"]
+    assert main(words) == 0
+    assert f"{new(lake)} holds the same rows in 2 shards instead of 3." in capsys.readouterr().out
+    assert main(words) == 1
     assert capsys.readouterr().err.startswith("BadInput: ")
+
+
+def test_a_folder_that_may_not_be_read_is_told_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refuse(path: Path) -> bytes:
+        raise PermissionError(13, "Permission denied", str(path))
+
+    Lake.create(tmp_path / "lake")
+    monkeypatch.setattr(Path, "read_bytes", refuse)
+    for command in ("describe", "verify"):
+        assert main([command, "--lake", str(tmp_path / "lake")]) == 1
+        told = capsys.readouterr().err
+        assert told.startswith("PermissionError: Permission denied: ")
+        assert len(told.splitlines()) == 1

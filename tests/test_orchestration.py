@@ -1,5 +1,6 @@
 """How a task calls a stage: what is given, what is opened and closed, what is logged, what is retried."""
 
+import json
 import logging
 import shutil
 from datetime import datetime
@@ -12,8 +13,11 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include import orchestration, settings
 from include.domain.errors import BadInput, ConfigError, NotReady, Refused
 from include.domain.months import ZONE
+from include.notices import telling
 from include.orchestration import (
+    FACTORS,
     LABELS,
+    announce_drift,
     announce_labels,
     described,
     run_stage,
@@ -140,11 +144,46 @@ def test_a_finished_stage_is_kept_with_the_cost_of_its_parts(monkeypatch):
     assert kept == [result]
 
 
-def test_a_failure_is_one_line_with_place_run_and_cause(caplog):
+def test_a_failure_is_one_line_with_place_run_and_cause_and_an_alarm(caplog, monkeypatch):
+    alarms: list[tuple[str, str, dict[str, str]]] = []
+    monkeypatch.setattr(orchestration, "alarm", lambda *given: alarms.append(given))
     ti = SimpleNamespace(dag_id="churn_warning", task_id="features.compute", map_index=3, run_id="manual__1")
     tell_failure({"ti": ti, "exception": NotReady("No usage rows\nfor 2026-10.")})
     expected = "FAILED churn_warning features.compute [3], run manual__1: No usage rows for 2026-10."
     assert caplog.messages[-1] == expected
+    where = "churn_warning features.compute [3], run manual__1"
+    details = {"where": where, "why": "No usage rows for 2026-10.", "link": ""}
+    assert alarms == [("stage_failed", where, details)]
+
+
+def test_an_alarm_goes_out_at_once_by_the_configured_channel_and_once_a_day(airflow_environment):
+    details = {"where": "churn_warning grading", "why": "No scores.", "link": "http://here"}
+    for _ in range(2):
+        orchestration.alarm("stage_failed", "churn_warning grading", details)
+    (file,) = (airflow_environment / "notices").glob("*.jsonl")
+    (line,) = file.read_text("utf-8").splitlines()
+    told = json.loads(line)
+    assert (told["channel"], told["severity"]) == ("operations", "page")
+    assert "Task churn_warning grading failed: No scores." in told["body"]
+
+
+def test_what_hinders_an_alarm_is_logged_and_hides_nothing(airflow_environment, monkeypatch, caplog):
+    monkeypatch.setenv("CHURN_CONFIG", "/nowhere")
+    orchestration.alarm("stage_failed", "x", {"where": "x", "why": "y", "link": ""})
+    assert caplog.messages[-1] == "Operations could not be told of stage_failed: ConfigError"
+
+
+def test_the_stages_of_notices_get_what_they_ask_for(airflow_environment):
+    assert run_stage(telling.tell)["stage"] == "notices"
+    assert run_stage(telling.check)["rows_in"] == 2
+
+
+def test_a_channel_finds_its_server_in_an_airflow_connection(monkeypatch):
+    uri = "http://robot:SECret@chat.example.cn:8443/?path=%2Fsend%3Faccess_token%3Dabc"
+    monkeypatch.setenv("AIRFLOW_CONN_ROBOT", uri)
+    found = orchestration._endpoint("robot")
+    assert (found.host, found.port, found.password) == ("chat.example.cn", 8443, "SECret")
+    assert found.extra["path"] == "/send?access_token=abc"
 
 
 def test_months_awaiting_training_are_told_to_the_asset_whoever_labelled_them():
@@ -156,6 +195,39 @@ def test_months_awaiting_training_are_told_to_the_asset_whoever_labelled_them():
 def test_a_month_training_has_seen_is_not_told_again():
     with pytest.raises(AirflowSkipException):
         announce_labels({"labelled": ["2026-09"], "untaught": []}, {})
+
+
+MEASURED = {
+    "stage": "drift", "month": "2026-10", "baseline_month": "2026-09", "score_psi": 0.01, "rows_in": 9,
+    "largest": {"bill": 0.4}, "shifted": ["bill"], "watch": [], "ranked_on": "2026-09", "strongest": ["bill"],
+    "message": "Against 2026-09 these have shifted: bill.",
+}  # fmt: skip
+
+
+def test_drift_is_shown_as_metadata_of_the_asset_and_warned_of_once(caplog):
+    events = {FACTORS: SimpleNamespace(extra=None)}
+    announce_drift(MEASURED, events)
+    assert events[FACTORS].extra == {
+        name: MEASURED[name]
+        for name in (
+            "month",
+            "baseline_month",
+            "score_psi",
+            "largest",
+            "shifted",
+            "watch",
+            "ranked_on",
+            "strongest",
+        )
+    }
+    assert [record.getMessage() for record in caplog.records] == [
+        "drift: Against 2026-09 these have shifted: bill."
+    ]
+
+
+def test_a_month_like_the_one_before_warns_of_nothing(caplog):
+    announce_drift({**MEASURED, "shifted": []}, {FACTORS: SimpleNamespace(extra=None)})
+    assert caplog.records == []
 
 
 def test_a_feed_is_read_by_its_airflow_connection_and_the_others_from_files(

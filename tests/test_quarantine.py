@@ -60,5 +60,22 @@ def test_what_is_missing_is_said_in_one_sentence(capsys: pytest.CaptureFixture[s
     assert "cannot be reached" in capsys.readouterr().err
 
 
+def test_a_folder_that_cannot_be_read_is_told_in_one_sentence(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "landing" / "churned").mkdir(parents=True)
+
+    def refuse(folder: Path, *_: object) -> None:
+        raise PermissionError(13, "Permission denied", str(folder))
+
+    monkeypatch.setattr(Path, "is_dir", refuse)
+    words = ["continue", "--month", MONTH, "--feed", "churned", "--by", "Li Na", "--because", "late"]
+    landing = str(tmp_path / "landing")
+    assert main([*words, "--landing", landing, "--db", "postgresql://127.0.0.1:1/none"]) == 1
+    told = capsys.readouterr().err
+    assert told.startswith("PermissionError: Permission denied: ")
+    assert len(told.splitlines()) == 1
+
+
 def test_without_rows_the_table_is_its_header() -> None:
     assert table([]) == "feed  period  file  column  reason  rows  first line"

@@ -6,11 +6,13 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
 
-from include.config import factors, operations, rules, sla, sources, strategies, teams
+from include.config import factors, operations, retention, rules, sla, sources, strategies, teams
 from include.config.reading import read_text, read_yaml
 from include.domain.errors import ConfigError
 
 _FILES = ("sources", "factors", "rules", "grading", "sla", "teams", "strategies")
+# A folder, or a cycle, made before this file existed is served by the project's own.
+_RETENTION = "retention.yaml"
 
 
 @dataclass(frozen=True)
@@ -25,6 +27,7 @@ class Config:
     teams: teams.Teams
     strategies: strategies.Strategies
     campaigns: dict[str, operations.Campaign]
+    retention: retention.Retention
     texts: dict[str, str]
     hash: str
 
@@ -40,6 +43,8 @@ class Config:
 def load_config(folder: Path) -> Config:
     """Read and validate the configuration `folder`; ConfigError names file, entry and cause."""
     texts = {f"{name}.yaml": read_text(folder / f"{name}.yaml") for name in _FILES}
+    if (folder / _RETENTION).exists():
+        texts[_RETENTION] = read_text(folder / _RETENTION)
     campaign_files = sorted((folder / "campaigns").glob("*.yaml"))
     texts |= {f"campaigns/{path.name}": read_text(path) for path in campaign_files}
     return config_from(texts)
@@ -48,6 +53,8 @@ def load_config(folder: Path) -> Config:
 def config_from(texts: Mapping[str, str]) -> Config:
     """Validate the files of a configuration (name in its folder → text), as `Config.texts` keeps them."""
     raw = {file: read_yaml(text, file) for file, text in texts.items()}
+    if _RETENTION not in raw:
+        raw[_RETENTION] = read_yaml(read_text(Path(__file__).with_name(_RETENTION)), _RETENTION)
 
     def of(file: str) -> tuple[object, str]:
         return raw[file], file
@@ -67,6 +74,8 @@ def config_from(texts: Mapping[str, str]) -> Config:
         if file.startswith("campaigns/")
     }
     sla.check_names(known_sla, set(campaigns), set(known_teams.teams))
+    for name, campaign in campaigns.items():
+        factors.check_population(campaign.population, known_factors, f"campaigns/{name}.yaml")
     return Config(
         sources=known_sources,
         factors=known_factors,
@@ -76,6 +85,7 @@ def config_from(texts: Mapping[str, str]) -> Config:
         teams=known_teams,
         strategies=known_strategies,
         campaigns=campaigns,
+        retention=retention.parse(*of(_RETENTION)),
         texts=dict(texts),
         hash=_hash(texts),
     )

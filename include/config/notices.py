@@ -21,6 +21,9 @@ FACTS: Mapping[str, frozenset[str]] = {
     "clock_breached": frozenset({"ticket_id", "clock_zh", "clock_en", "due_at"}),
     "deadline_moved": frozenset({"ticket_id", "moves_zh", "moves_en"}),
     "task_overdue": frozenset({"ticket_id", "unit", "due_at"}),
+    "budget_nearly_spent": frozenset(
+        {"campaign", "starts_on", "ends_on", "branch_code", "limit_yuan", "reserved_yuan", "committed_yuan"}
+    ),
     "stage_failed": frozenset({"where", "why", "link"}),
     "feed_waiting": frozenset({"month", "until", "why", "link"}),
     "heartbeat_missing": frozenset({"watcher", "expected_at", "ticked_at"}),

@@ -6,7 +6,9 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from include.config.reading import Entry, validated
-from include.config.retention import RetentionWork
+from include.config.work import RetentionWork
+from include.expressions import Expression
+from include.expressions import parse as parse_expression
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -46,13 +48,17 @@ class Approval(Entry):
 
 
 class Training(Entry):
-    """When a model may be fitted."""
+    """When a model may be fitted: of everybody, and of one tenure cluster alone."""
 
     minimum_churners: Count
+    minimum_cluster_churners: Count = 500
 
 
 class Campaign(RetentionWork):
-    """One use of the engine: horizon, hold-out, capacity, caps, approval, and how its tickets are worked."""
+    """One use of the engine: horizon, hold-out, capacity, caps, approval, and how its tickets are worked.
+
+    population: whom it is for, an expression over factors; the others are graded and watched, never contacted.
+    """
 
     zh: str
     en: str
@@ -62,6 +68,12 @@ class Campaign(RetentionWork):
     cooling_off_days: Annotated[int, Field(ge=0)]
     approval: Approval
     training: Training
+    population: str | None = None
+
+    @property
+    def members(self) -> Expression | None:
+        """The checked expression of the population; None for everybody."""
+        return None if self.population is None else parse_expression(self.population)
 
 
 def parse_grading(raw: object, file: str) -> Grading:

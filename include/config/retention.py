@@ -1,97 +1,50 @@
-"""What a campaign configures about retention work: contact ladder, endings with their details, other units."""
+"""retention.yaml: how many months or days of each kind of data are kept."""
 
-from collections.abc import Mapping
+from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import Field
 
-from include.config.reading import Entry
-from include.domain import ladder, outcome
+from include.config.reading import Entry, validated
+from include.domain.months import ZONE, month_of, shift
 
-_Count = Annotated[int, Field(ge=1)]
-
-
-class Ladder(Entry):
-    """How often somebody is tried before "unreachable"; the service levels set the floor."""
-
-    attempts: _Count = 3
-    day_parts: Annotated[int, Field(ge=1, le=len(ladder.PARTS))] = 2
-    sms: bool = True
-
-    def rules(self, attempts: int, days: int) -> ladder.Rules:
-        """The ladder's rules with the floor of the service levels: so many attempts on so many working days."""
-        return ladder.Rules(max(self.attempts, attempts), self.day_parts, days, self.sms)
+Kept = Literal[
+    "phones", "notes", "evidence", "warnings", "decisions", "notices", "stage_runs", "deliveries", "audit_log"
+]
 
 
-class Worded(Entry):
-    """What staff read, in both languages."""
+class Months(Entry):
+    """So many months back from the running one."""
 
-    zh: str
-    en: str
-
-
-class Ending(Worded):
-    """One main outcome and its details; with details, one must be named at closing."""
-
-    needs: tuple[Literal["survey", "plan", "procedure"], ...] = ()
-    is_reached: bool
-    details: dict[str, Worded] = Field(default_factory=dict)
-
-    def outcome(self) -> outcome.Outcome:
-        """As the domain knows it."""
-        details = {name: outcome.Words(words.zh, words.en) for name, words in self.details.items()}
-        return outcome.Outcome(self.zh, self.en, frozenset(self.needs), self.is_reached, details)
+    months: Annotated[int, Field(ge=2, le=600)]
 
 
-def _checked(endings: dict[str, Ending]) -> dict[str, Ending]:
-    for name, ending in endings.items():
-        if name not in outcome.OUTCOMES:
-            raise ValueError(f"outcome '{name}' is unknown; known: {', '.join(outcome.OUTCOMES)}")
-        lacking = outcome.ALWAYS_NEEDED.get(name, frozenset()) - set(ending.needs)
-        if lacking:
-            raise ValueError(f"outcome '{name}' always needs {', '.join(sorted(lacking))}")
-        if ending.is_reached != outcome.OUTCOMES[name].is_reached:
-            raise ValueError(f"is_reached of '{name}' must stay {outcome.OUTCOMES[name].is_reached}")
-    return endings
+class Days(Entry):
+    """So many days back."""
+
+    days: Annotated[int, Field(ge=1, le=20_000)]
 
 
-#: The catalogue of a campaign by name; empty where the engine's own serves.
-Endings = Annotated[dict[str, Ending], AfterValidator(_checked)]
+class LakeMonths(Entry):
+    """The months of each table; `default` for those not named."""
+
+    default: Months
+    tables: dict[str, Months] = Field(default_factory=dict)
 
 
-class Unit(Worded):
-    """Another unit that owes a cure, within so many working days."""
+class Retention(Entry):
+    """What is kept for how long; a kind of the database that is not named is kept."""
 
-    days: _Count
+    lake: LakeMonths
+    quarantine: Days
+    database: dict[Kept, Days] = Field(default_factory=dict)
 
-
-#: The unit every "do not call" is a complaint to.
-COMPLAINT = "complaint"
-
-UNITS = {
-    "network": Unit(zh="网络部", en="Network", days=5),
-    "tariff": Unit(zh="资费与计费", en="Tariffs and billing", days=3),
-    COMPLAINT: Unit(zh="投诉处理", en="Complaints", days=2),
-}
+    def oldest_month(self, table: str, now: datetime) -> str:
+        """The oldest month of a lake table that is still kept at `now`."""
+        kept = self.lake.tables.get(table, self.lake.default).months
+        return shift(month_of(now.astimezone(ZONE).date()), -kept)
 
 
-def _with_complaints(units: dict[str, Unit]) -> dict[str, Unit]:
-    if COMPLAINT not in units:
-        raise ValueError(f"unit '{COMPLAINT}' is missing: 'do not call' opens a task of it")
-    return units
-
-
-Units = Annotated[dict[str, Unit], AfterValidator(_with_complaints)]
-
-
-class RetentionWork(Entry):
-    """The part of a campaign that is about working its tickets."""
-
-    ladder: Ladder = Ladder()
-    outcomes: Endings = Field(default_factory=dict)
-    units: Units = Field(default_factory=lambda: dict(UNITS))
-
-    @property
-    def catalogue(self) -> Mapping[str, outcome.Outcome]:
-        """The endings a ticket of the campaign may have."""
-        return {name: ending.outcome() for name, ending in self.outcomes.items()} or outcome.OUTCOMES
+def parse(raw: object, file: str) -> Retention:
+    """retention.yaml."""
+    return validated(Retention, raw, file)

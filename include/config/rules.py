@@ -21,7 +21,7 @@ class Rule(Entry):
     """One rule: a hit lifts the grade to its floor and adds its points.
 
     `needs` says whether the rule is inactive as soon as one of its factors is left out (all) or only when
-    none is there (any: a factor that is left out counts as unknown).
+    none is there (any: a factor that is left out counts as unknown). A hit is evidence for its `reason`.
     """
 
     name: Name
@@ -35,6 +35,7 @@ class Rule(Entry):
     valid_from: date
     valid_to: date | None = None
     needs: Literal["all", "any"] = "all"
+    reason: Name | None = None
 
     @model_validator(mode="after")
     def _points_add(self) -> "Rule":
@@ -88,8 +89,13 @@ def parse(raw: object, file: str) -> Rules:
 
 
 def check_factors(rules: Rules, library: Factors, file: str = "rules.yaml") -> None:
-    """Refuse a rule over a factor that factors.yaml does not define."""
+    """Refuse a rule over a factor, or evidence for a cause, that factors.yaml does not define."""
     for rule in rules.rules:
+        if rule.reason is not None and rule.reason not in library.causes:
+            raise ConfigError(
+                f"{file}, rule '{rule.name}': '{rule.reason}' is not a cause of factors.yaml; "
+                f"causes are {', '.join(library.causes)}."
+            )
         if unknown := rules.factors_of(rule) - set(library.names):
             raise ConfigError(
                 f"{file}, rule '{rule.name}': there is no factor or benchmark '{min(unknown)}'. "

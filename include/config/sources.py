@@ -55,12 +55,14 @@ class Column(Entry):
 class Query(Entry):
     """A feed that stands in the operator's database: by which Airflow Connection, and how it is asked for.
 
-    A query may use :month (YYYY-MM), :first_day and :next_month (dates). Without one all columns of the
-    table of the feed's name are read where its column `month` is the month.
+    `by` month a query may use :month (YYYY-MM), :first_day and :next_month (dates); by day :day (YYYY-MM-DD),
+    :first_day and :next_day. Without a query all columns of the table of the feed's name are read where its
+    column `month`, or `day`, is the period.
     """
 
     connection: str | None = None
     query: str | None = None
+    by: Period = "month"
 
 
 class Feed(Entry):
@@ -91,6 +93,8 @@ class Feed(Entry):
         unknown = sorted(set(named) - self.columns.keys())
         if unknown:
             raise ValueError(f"the column {', '.join(unknown)} is used but not declared under 'columns'")
+        if self.sql and self.sql.by not in self.periods:
+            raise ValueError(f"the feed is not delivered by {self.sql.by}; ask for it by {self.periods[0]}")
         for name in filter(None, [self.within, self.until]):
             if self.columns[name].type not in ("date", "instant"):
                 raise ValueError(f"the column {name} must be a date or an instant")
@@ -157,10 +161,15 @@ class Sources(Entry):
         return self.quarantine_share if own is None else own
 
     def query_of(self, feed: str) -> str:
-        """The statement that gives a month of the feed in the operator's database."""
-        declared = self.feeds[feed].sql
-        whole = f"select * from {feed} where month = :month"  # noqa: S608  # feed is one of FEEDS
+        """The statement that gives a month, or a day, of the feed in the operator's database."""
+        declared, by = self.feeds[feed].sql, self.asked_by(feed)
+        whole = f"select * from {feed} where {by} = :{by}"  # noqa: S608  # feed is one of FEEDS
         return (declared and declared.query) or whole
+
+    def asked_by(self, feed: str) -> Period:
+        """Whether the operator's database is asked for months or for days of the feed."""
+        declared = self.feeds[feed].sql
+        return declared.by if declared else "month"
 
     @property
     def connections(self) -> dict[str, str]:

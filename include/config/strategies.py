@@ -1,7 +1,6 @@
 """strategies.yaml: phases, segments, exclusions, reasons, authority, offers, strategies and the outreach list."""
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import time
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -9,11 +8,12 @@ import polars as pl
 from pydantic import Field, model_validator
 
 from include.config.factors import PROFILE, Label, Text
-from include.config.operations import Count, HoldOut, Share, Yuan
+from include.config.operations import Count, Share, Yuan
+from include.config.reach import Outreach
 from include.config.reading import Entry, validated
 from include.config.rules import Rules
 from include.domain.errors import ConfigError
-from include.domain.offer import Book, Facts, Offer, Signal
+from include.domain.offer import Book, Offer, Signal
 from include.domain.outcome import NEEDS
 from include.expressions import Expression, compile_row
 from include.expressions import parse as parse_expression
@@ -112,26 +112,6 @@ class Strategy(Label):
     offers: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
-class QuietHours(Entry):
-    """The hours of every day, Asia/Shanghai, in which nothing is sent; they may span midnight."""
-
-    begins: Annotated[time, Field(alias="from")]
-    ends: Annotated[time, Field(alias="until")]
-
-
-class Outreach(Entry):
-    """The automatic list of the secondary tier."""
-
-    phases: Annotated[tuple[str, ...], Field(min_length=1)]
-    channels: Annotated[tuple[Literal["app", "sms"], ...], Field(min_length=1)]
-    at_most: Count
-    offer_at_most_yuan: Yuan
-    hold_out: HoldOut
-    cooling_off_days: Annotated[int, Field(ge=0)]
-    needs_consent: bool
-    quiet_hours: QuietHours
-
-
 class Budgets(Entry):
     """When a pot warns."""
 
@@ -200,34 +180,9 @@ class Strategies(Entry):
         """The facts and factors that the expressions read."""
         return frozenset[str]().union(*(parsed.needs(ROW) for _, parsed in self.conditions()))
 
-    def truths(self, rows: pl.DataFrame) -> list[dict[str, bool | None]]:
-        """Per row of facts the truth of every condition; a column that is not there is not known."""
-        absent = {name: pl.lit(None, _type_of(name)) for name in self.names_read - set(rows.columns)}
-        made = rows.select(
-            compile_row(parsed, absent).cast(pl.Boolean).alias(name) for name, parsed in self.conditions()
-        )
-        return made.to_dicts() if made.height == rows.height else made.to_dicts() * rows.height
 
-    def truths_of(self, facts: Mapping[str, Any]) -> dict[str, bool | None]:
-        """The truths of one subscriber's facts, as they were frozen."""
-        known = {name: [facts.get(name)] for name in self.names_read}
-        frame = pl.DataFrame(known, schema={name: _type_of(name) for name in known}, strict=False)
-        return self.truths(frame)[0]
-
-    def facts(
-        self,
-        truths: Mapping[str, bool | None],
-        phases: Sequence[str],
-        running: Sequence[str] = (),
-        channels: Sequence[str] | None = None,
-    ) -> Facts:
-        """The facts the domain judges offers by."""
-        segments = frozenset(name for name in self.segments if truths.get(f"segment {name}"))
-        open_to = None if channels is None else frozenset(channels)
-        return Facts(frozenset(phases), truths, segments, frozenset(running), open_to)
-
-
-def _type_of(name: str) -> pl.DataType:
+def type_of(name: str) -> pl.DataType:
+    """The type of a fact; factors are numbers."""
     return FACTS.get(name, pl.Float64())
 
 
@@ -266,7 +221,7 @@ def _faults(told: Strategies) -> Iterator[tuple[str, str]]:
     for name, read in _expressions(told):
         try:
             parsed = read()
-            schema = {each: _type_of(each) for each in parsed.needs(ROW)}
+            schema = {each: type_of(each) for each in parsed.needs(ROW)}
             result = pl.DataFrame(schema=schema).select(compile_row(parsed).alias("is_so"))
         except ConfigError as error:
             yield name, str(error)

@@ -17,7 +17,7 @@ from include.config import Config
 from include.domain import sla
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
-from include.domain.ticket import UNFINISHED, next_state
+from include.domain.ticket import UNFINISHED, next_state, refuse_frozen
 from include.queries import load
 from include.stages.clocks import Clocks, Terms, read_clocks
 
@@ -141,6 +141,7 @@ def _open(actor: Actor, action: str, me: sa.Row[Any]) -> Work:
         raise Refused(_hidden(actor))
     if ticket.version != actor.version:
         raise Refused(_stale(actor, ticket))
+    refuse_frozen(action, ticket.frozen_because)
     return Work(actor, ticket, me.role, action, next_state(ticket.state, action, me.role))
 
 

@@ -6,7 +6,7 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from include.config import Config
-from include.config.retention import COMPLAINT
+from include.config.work import COMPLAINT
 from include.desk.acting import (
     Actor,
     identify,

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.config.factors import Label
+from include.config.situation import facts_in, judged_by, reasons_in, truths_of
 from include.config.strategies import Hint, Strategies
 from include.domain.errors import Refused
 from include.domain.months import ZONE
@@ -23,7 +24,6 @@ from include.domain.offer import (
     Judged,
     fitting_offers,
     open_channels,
-    reasons_of,
     role_for,
 )
 from include.queries import load
@@ -119,27 +119,17 @@ def situation(db: sa.Connection, config: Config, ticket_id: int, now: datetime) 
     if row is None:
         raise Refused(f"Ticket {ticket_id} does not exist or is not yours to see. Go back to your queue.")
     known, evidence = config.strategies, row.evidence
-    facts = known.facts(
-        known.truths_of(facts_in(evidence)),
+    facts = judged_by(
+        known,
+        truths_of(known, facts_in(evidence)),
         [known.phase_of(row.campaign)],
         _running(db, known, ticket_id, now),
     )
     surveyed = tuple(row.needs or ())
-    inferred = inferred_reasons(evidence, known)
+    inferred = reasons_in(evidence, known)
     return Situation(
         facts, tuple(dict.fromkeys((*surveyed, *inferred))), surveyed, evidence.get("strategy") or {}
     )
-
-
-def facts_in(evidence: Mapping[str, Any]) -> dict[str, Any]:
-    """The facts frozen in evidence by name: factors, identity, profile."""
-    return {**evidence.get("factors", {}), **evidence.get("subscriber", {}), **evidence.get("profile", {})}
-
-
-def inferred_reasons(evidence: Mapping[str, Any], known: Strategies) -> list[str]:
-    """The reasons to leave that the frozen contributions and rule hits point to."""
-    contributions = {each["factor"]: each["contribution"] for each in evidence.get("reasons", [])}
-    return reasons_of(contributions, [each["rule"] for each in evidence.get("rules", [])], known.signals)
 
 
 def _running(db: sa.Connection, known: Strategies, ticket_id: int, now: datetime) -> list[str]:

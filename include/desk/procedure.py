@@ -2,6 +2,7 @@
 
 from include.desk.acting import Actor, Work, looking
 from include.domain import ladder
+from include.domain.workdays import WorkCalendar
 
 
 def step_of(work: Work) -> ladder.Step:
@@ -9,12 +10,15 @@ def step_of(work: Work) -> ladder.Step:
     clock = work.run("find_plan_clock").one_or_none()
     rows = work.run("read_attempts", since=clock.started_at).all() if clock else []
     attempts = [ladder.Attempt(row.attempted_at, row.channel, row.result, row.call_back_at) for row in rows]
-    campaign, rules = work.actor.config.campaign(work.ticket.campaign), work.terms.rules
-    return ladder.next_step(
-        attempts,
-        work.terms.calendar,
-        campaign.ladder.rules(rules.unreachable_attempts, rules.unreachable_days),
-    )
+    # reading the calendar costs more than all the rest, and before the first call no day has to be judged
+    calendar = work.terms.calendar if attempts else WorkCalendar(())
+    return ladder.next_step(attempts, calendar, _rules(work))
+
+
+def _rules(work: Work) -> ladder.Rules:
+    config, ticket = work.actor.config, work.ticket
+    floor = config.sla.rules(ticket.campaign, ticket.tier, ticket.team)
+    return config.campaign(ticket.campaign).ladder.rules(floor.unreachable_attempts, floor.unreachable_days)
 
 
 def next_contact(actor: Actor) -> ladder.Step:

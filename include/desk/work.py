@@ -85,16 +85,9 @@ def close(actor: Actor, *, outcome: str, detail: str | None = None, satisfaction
     """
     with working(actor, "close") as work:
         catalogue = actor.config.campaign(work.ticket.campaign).catalogue
-        done, step = done_in_round(work), step_of(work)
-        recorded = {
-            outcomes.SURVEY: done.survey_at is not None,
-            outcomes.PLAN: done.plan_at is not None,
-            outcomes.PROCEDURE: step.is_unreachable_allowed,
-        }
-        chosen = outcomes.check_close(
-            outcome, detail, catalogue=catalogue,
-            done=[name for name, is_there in recorded.items() if is_there], next_step=step.en,
-        )  # fmt: skip
+        needs = outcomes.outcome_named(outcome, catalogue).needs
+        done, next_step = _recorded(work, needs)
+        chosen = outcomes.check_close(outcome, detail, catalogue=catalogue, done=done, next_step=next_step)
         outcomes.check_satisfaction(satisfaction, chosen)
         work.run("meet_clock", clock="plan")
         ending = {"outcome": outcome, "outcome_detail": detail, "satisfaction": satisfaction}
@@ -152,6 +145,17 @@ def merge(
             {"call_back_at": promised.isoformat()} if promised else {}
         )
     return gone.version, kept.version
+
+
+def _recorded(work: Work, needs: frozenset[str]) -> tuple[set[str], str]:
+    """What of `needs` the running round has, and what the contact ladder asks for next."""
+    done, step = done_in_round(work), step_of(work) if outcomes.PROCEDURE in needs else None
+    recorded = {
+        outcomes.SURVEY: done.survey_at is not None,
+        outcomes.PLAN: done.plan_at is not None,
+        outcomes.PROCEDURE: step is not None and step.is_unreachable_allowed,
+    }
+    return {name for name, is_there in recorded.items() if is_there}, step.en if step else ""
 
 
 def _end(work: Work) -> None:

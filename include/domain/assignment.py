@@ -57,8 +57,9 @@ def walk(
     arms: Mapping[str, str],
     rooms: Mapping[str, int] | None,
     overflow: Mapping[str, Sequence[str]] | None = None,
+    most: int | None = None,
 ) -> list[Decision]:
-    """Walk both arms by rank until the treated fill the `rooms` of the teams (None: no limit).
+    """Walk both arms by rank until the treated fill the `rooms` of the teams, or are the `most` (None: no limit).
 
     A team that is full passes nobody more, unless another takes its `overflow`; the others go on. The held-out
     passed on the way are the control. Whether somebody is reached depends on the rank and on the team alone,
@@ -67,12 +68,16 @@ def walk(
     """
     left = None if rooms is None else dict(rooms)
     seen: dict[str, str] = {}
+    treated = 0
     decisions = []
     for candidate in candidates:
-        worked_by = _with_room(candidate.team, left, overflow or {})
+        is_over = most is not None and treated >= most
+        worked_by = None if is_over else _with_room(candidate.team, left, overflow or {})
         decision = _decide(candidate, arms, seen, worked_by)
-        if left is not None and decision.decision == TREATED and worked_by is not None:
-            left[worked_by] -= 1
+        if decision.decision == TREATED and worked_by is not None:
+            treated += 1
+            if left is not None:
+                left[worked_by] -= 1
         decisions.append(decision)
     return decisions
 

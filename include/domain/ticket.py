@@ -60,6 +60,18 @@ ACTIONS: Mapping[str, Action] = {
     "finish_task": _action(
         None, (*_RELEASED, "closed", "cancelled"), _PEOPLE | _LOOP, "told that a task of it is done"
     ),
+    # a paused ticket is resumed first: the promised call-back may not happen any more
+    "freeze": _action(None, ("waiting", "assigned", "in_progress"), _LOOP, "frozen"),
+    "unfreeze": _action(None, ("waiting", "assigned", "in_progress"), _LOOP, "unfrozen"),
+}
+
+#: What may still happen while a ticket is frozen: nothing that reaches the subscriber.
+WHILE_FROZEN = frozenset(
+    {"unfreeze", "expire", "reassign", "hand_back", "cancel", "recall", "merge", "absorb", "do_not_call"}
+    | {"open_task", "finish_task"}
+)
+_FROZEN_FOR: Mapping[str, str] = {
+    "port_out_applied": "the subscriber has applied to port out, and nobody may press or offer anything since",
 }
 
 _ADVICE: Mapping[str, str] = {
@@ -84,6 +96,16 @@ def next_state(state: str, action: str, by: str) -> str:
             f"{_ADVICE[state]}"
         )
     return rule.to or state
+
+
+def refuse_frozen(action: str, because: str | None) -> None:
+    """Refused, with why, when the ticket is frozen `because` of something and `action` would go on with it."""
+    if because is None or action in WHILE_FROZEN:
+        return
+    raise Refused(
+        f"The ticket is frozen and cannot be {ACTIONS[action].told}: {_FROZEN_FOR.get(because, because)}. "
+        "It goes on by itself when the subscriber stays, and is cancelled when the subscriber leaves."
+    )
 
 
 def _listed(words: frozenset[str]) -> str:

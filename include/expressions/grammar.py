@@ -19,6 +19,8 @@ EVENT = "event"  # an expression over the columns of one event
 MONTHS = "months"  # a whole number of months, written out
 WORDS = "words"  # the name of a word list, in quotes
 FEED = "feed"  # the name of an event feed, in quotes
+# Events that befall a region rather than a person, and the column of the row that tells whose they are.
+REGIONAL_FEEDS: Mapping[str, str] = {"market_events": "region_code"}
 
 
 @dataclass(frozen=True)
@@ -32,10 +34,14 @@ class Argument:
 
 @dataclass(frozen=True)
 class Shape:
-    """The arguments a function takes, in order; `repeats` lets the last one come again."""
+    """The arguments a function takes, in order; `repeats` lets the last one come again.
+
+    `row` names the columns of the row it looks at besides its arguments.
+    """
 
     arguments: tuple[Argument, ...]
     repeats: bool = False
+    row: tuple[str, ...] = ()
 
 
 def _row(*names: str, repeats: bool = False) -> Shape:
@@ -141,8 +147,12 @@ class _Checker:
         if kind != ROW and name not in ROW_FUNCTIONS:
             raise ConfigError(f"'{name}' cannot stand inside another window: {ast.unparse(node)}.")
         given = arguments(node, shape)
+        for column in shape.row:
+            self._note(column, ROW)
         if any(argument.kind == FEED for argument, _ in given):
             self.feed = str(literal({argument.name: value for argument, value in given}["feed"]))
+            if self.feed in REGIONAL_FEEDS:
+                self._note(REGIONAL_FEEDS[self.feed], ROW)
         for argument, value in given:
             self._check_argument(argument, value, kind)
 

@@ -99,7 +99,10 @@ class Compiler:
 
     def _mentions(self, node: ast.Call) -> pl.Expr:
         (_, text), (_, listed) = arguments(node, ROW_FUNCTIONS["mentions"])
-        words = self.words[str(literal(listed))]
+        words = self.words.get(str(literal(listed)))
+        if words is None:
+            known = ", ".join(self.words) or "none here"
+            raise ConfigError(f"there is no word list '{literal(listed)}'; there are: {known}.")
         return self.compile(text).str.contains_any(list(words), ascii_case_insensitive=True)
 
 

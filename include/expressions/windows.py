@@ -1,10 +1,12 @@
 """What a factor may say beyond one row: windows over months of usage, and counts over events.
 
 `last(bill_yuan)` looks at columns "bill_yuan@0" (month M) to "bill_yuan@5" (M−5); event functions become
-aggregates over the events of a feed, to be joined as columns "service_events#0", "service_events#1", …
+aggregates over the events of a feed, to be joined as columns "service_events#0", "service_events#1", …;
+`peers(data_mb)` becomes a mean over the people of plan and region, to be joined as column "peers#data_mb".
 """
 
 import ast
+import operator
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import pairwise
@@ -29,6 +31,7 @@ from include.expressions.rows import Compiler, divide
 MONTHS_BACK = 6
 AGE = "@age"  # months between an event's month and M
 DAYS = "@days"  # whole days between an event and the cut
+PEERS = "peers"  # the table of means by plan and region, and the beginning of its columns
 
 _X = Argument("x", MONTHLY)
 _PREDICATE = Argument("predicate", EVENT)
@@ -55,6 +58,9 @@ MONTH_FUNCTIONS: Mapping[str, Shape] = {
     "change": _window(1),
     "difference": _window(1),
     "falls": _window(5),
+    "rises": _window(5),
+    "since": Shape((Argument("condition", MONTHLY), Argument("months", MONTHS, 6))),
+    "slope": _window(6),
     "zeros": _window(6),
     "present": _window(6),
     "spread": _window(6),
@@ -67,7 +73,8 @@ EVENT_FUNCTIONS: Mapping[str, Shape] = {
     "lowest_of": _events("value"),
     "highest_of": _events("value"),
 }
-FACTOR_FUNCTIONS = {**ROW_FUNCTIONS, **MONTH_FUNCTIONS, **EVENT_FUNCTIONS}
+PEER_FUNCTIONS: Mapping[str, Shape] = {"peers": Shape((_X,), row=("plan_code",))}
+FACTOR_FUNCTIONS = {**ROW_FUNCTIONS, **MONTH_FUNCTIONS, **EVENT_FUNCTIONS, **PEER_FUNCTIONS}
 
 
 def _total(window: Sequence[pl.Expr]) -> pl.Expr:
@@ -87,13 +94,30 @@ def _spread(window: Sequence[pl.Expr]) -> pl.Expr:
     return pl.when(mean > 0).then(variance.sqrt() / mean)
 
 
-def _falls(window: Sequence[pl.Expr]) -> pl.Expr:
-    """Months in a row, ending with M, that each lie below the month before; null when M or M−1 is absent."""
+def _streak(window: Sequence[pl.Expr], moves: Callable[[pl.Expr, pl.Expr], pl.Expr]) -> pl.Expr:
+    """Months in a row, ending with M, that each move from the month before; null when M or M−1 is absent."""
     streak, unbroken = pl.lit(0.0), pl.lit(True)
     for later, earlier in pairwise(window):
-        unbroken = unbroken & (later < earlier).fill_null(False)
+        unbroken = unbroken & moves(later, earlier).fill_null(False)
         streak = streak + unbroken.cast(pl.Float64)
     return pl.when(window[0].is_not_null() & window[1].is_not_null()).then(streak)
+
+
+def _since(window: Sequence[pl.Expr]) -> pl.Expr:
+    """Months since the condition last held, 0 for M; null when in none of the months."""
+    return pl.coalesce([pl.when(month).then(float(back)) for back, month in enumerate(window)])
+
+
+def _slope(window: Sequence[pl.Expr]) -> pl.Expr:
+    """Units a month by least squares over the months present; null with fewer than three."""
+    there = [month.is_not_null().cast(pl.Float64) for month in window]
+    known = pl.sum_horizontal(there)
+    middle = pl.sum_horizontal([-back * each for back, each in enumerate(there)]) / known
+    away = [(-back - middle) * each for back, each in enumerate(there)]
+    across = pl.sum_horizontal(
+        [month.fill_null(0.0) * each for month, each in zip(window, away, strict=True)]
+    )
+    return pl.when(known >= 3).then(across / pl.sum_horizontal([each**2 for each in away]))
 
 
 def _change(month: pl.Expr, base: pl.Expr) -> pl.Expr:
@@ -109,7 +133,10 @@ _WINDOWS: Mapping[str, Callable[[Sequence[pl.Expr]], pl.Expr]] = {
     "zeros": lambda window: _count_months([month == 0 for month in window]),
     "present": lambda window: _count_months([month.is_not_null() for month in window]),
     "spread": _spread,
+    "since": _since,
+    "slope": _slope,
 }
+_STREAKS: Mapping[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {"falls": operator.lt, "rises": operator.gt}
 _AGGREGATES: Mapping[str, Callable[[pl.Expr], pl.Expr]] = {
     "mean_of": pl.Expr.mean,
     "total_of": pl.Expr.sum,
@@ -122,11 +149,13 @@ _AGGREGATES: Mapping[str, Callable[[pl.Expr], pl.Expr]] = {
 class FactorCompiler:
     """Compiles factor expressions; gathers in `aggregates[feed]` what must be computed over the events.
 
-    Equal calls share one aggregate. `words` are the word lists `mentions` may name.
+    Equal calls share one aggregate. `words` are the word lists `mentions` may name. `peers` holds, by the
+    column it is to be joined as, every metric of M (over columns "bill_yuan@0") that is compared with peers.
     """
 
     words: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     aggregates: dict[str, list[pl.Expr]] = field(default_factory=dict)
+    peers: dict[str, pl.Expr] = field(default_factory=dict)
     _known: dict[str, pl.Expr] = field(default_factory=dict)
 
     def compile(self, expression: Expression) -> pl.Expr:
@@ -140,6 +169,8 @@ class FactorCompiler:
         name = node.func.id if isinstance(node.func, ast.Name) else ""
         if name in MONTH_FUNCTIONS:
             return self._months(name, node)
+        if name in PEER_FUNCTIONS:
+            return self._peers(node)
         key = ast.unparse(node)
         if key not in self._known:
             self._known[key] = self._events(name, node)
@@ -150,7 +181,7 @@ class FactorCompiler:
         months, before = (*(int(literal(value)) for _, value in rest), 0, 0)[:2]
 
         def at(back: int) -> pl.Expr:
-            return Compiler(lambda column: pl.col(f"{column}@{back}"), words=self.words).compile(metric)
+            return self._in_month(metric, back)
 
         deepest = months + before if name in _WINDOWS else months + 1
         if name != "last" and not (months and deepest <= MONTHS_BACK):
@@ -159,10 +190,19 @@ class FactorCompiler:
             return _WINDOWS[name]([at(back) for back in range(before, before + months)])
         if name in ("last", "previous"):
             return at(months)
-        if name == "falls":
-            return _falls([at(back) for back in range(months + 1)])
+        if name in _STREAKS:
+            return _streak([at(back) for back in range(months + 1)], _STREAKS[name])
         base = pl.mean_horizontal([at(back) for back in range(1, months + 1)])
         return _change(at(0), base) if name == "change" else at(0) - base
+
+    def _in_month(self, metric: ast.expr, back: int) -> pl.Expr:
+        return Compiler(lambda column: pl.col(f"{column}@{back}"), words=self.words).compile(metric)
+
+    def _peers(self, node: ast.Call) -> pl.Expr:
+        ((_, metric),) = arguments(node, PEER_FUNCTIONS["peers"])
+        column = f"{PEERS}#{ast.unparse(metric)}"
+        self.peers[column] = self._in_month(metric, 0).cast(pl.Float64)
+        return pl.col(column)
 
     def _events(self, name: str, node: ast.Call) -> pl.Expr:
         *values, (_, predicate), (_, months), (_, feed) = arguments(node, EVENT_FUNCTIONS[name])
@@ -188,4 +228,4 @@ class FactorCompiler:
         return pl.col(name)
 
 
-__all__ = ["AGE", "DAYS", "FACTOR_FUNCTIONS", "MONTHS_BACK", "FactorCompiler", "divide"]
+__all__ = ["AGE", "DAYS", "FACTOR_FUNCTIONS", "MONTHS_BACK", "PEERS", "FactorCompiler", "divide"]

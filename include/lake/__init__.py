@@ -3,11 +3,10 @@ manifest; readers go by the manifest, so they never see half a month."""
 
 import hashlib
 import json
-import os
 import re
 import uuid
 import zlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import polars as pl
 
 from include.domain.errors import BadInput, NotReady
 from include.domain.months import parse_month
+from include.lake.store import Store, open_store
 
 SUBSCRIBERS_PER_SHARD = 500_000
 GRACE_SECONDS = 3_600
@@ -23,7 +23,6 @@ UNKNOWN_SECONDS = 86_400
 
 _MANIFEST = "_manifest.json"
 _LAKE = "lake.json"
-_TEMPORARY = ".tmp-"
 
 
 @dataclass(frozen=True)
@@ -54,36 +53,34 @@ class Manifest:
 
 
 class Lake:
-    """Opens the lake in folder `root`; NotReady when there is none."""
+    """Opens the lake at `root`, a folder or an object store's URL; NotReady when there is none."""
 
     def __init__(self, root: str | Path) -> None:
-        self.root = _folder(root)
+        self.store: Store = open_store(root)
         try:
-            described = json.loads((self.root / _LAKE).read_bytes())
+            described = json.loads(self.store.read(_LAKE))
         except FileNotFoundError:
             raise NotReady(f"There is no lake in {self.root}. The loop's first run makes one.") from None
         self.shards: int = described["shards"]
 
+    @property
+    def root(self) -> Any:
+        """The folder (a Path) or the URL (text) the lake lies at."""
+        return self.store.root
+
     @classmethod
     def create(cls, root: str | Path, subscribers: int = 0) -> "Lake":
         """Lay down a lake with a shard for every 500,000 subscribers expected; BadInput when one exists."""
-        folder = _folder(root)
-        # for the owner alone; a folder that stands keeps the rights its operator gave it
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
         shards = max(1, -(-subscribers // SUBSCRIBERS_PER_SHARD))
-        temporary = _write_temporary(folder / _LAKE, json.dumps({"shards": shards}).encode())
         try:
-            # A link, unlike a rename, fails when another process was first.
-            os.link(temporary, folder / _LAKE)
+            open_store(root).create(_LAKE, json.dumps({"shards": shards}).encode())
         except FileExistsError:
-            raise BadInput(f"{folder} already holds a lake. Open it, or choose another folder.") from None
-        finally:
-            temporary.unlink()
-        return cls(folder)
+            raise BadInput(f"{root} already holds a lake. Open it, or choose another folder.") from None
+        return cls(root)
 
     @classmethod
     def open_or_create(cls, root: str | Path, subscribers: int = 0) -> "Lake":
-        """The lake in `root`, laid down first when there is none; safe when two processes start at once."""
+        """The lake at `root`, laid down first when there is none; safe when two processes start at once."""
         if not cls.exists(root):
             try:
                 return cls.create(root, subscribers)
@@ -93,27 +90,29 @@ class Lake:
 
     @staticmethod
     def exists(root: str | Path) -> bool:
-        """Whether a lake has been laid down in `root`."""
-        return (_folder(root) / _LAKE).exists()
+        """Whether a lake has been laid down at `root`."""
+        return open_store(root).has(_LAKE)
 
     def shard_of(self, ids: pl.Series) -> pl.Series:
         """The shard (UInt32) of each subscriber_id: crc32 of its UTF-8 text modulo the shard count."""
         if self.shards == 1:
             return pl.zeros(len(ids), pl.UInt32, eager=True).alias("shard")
-        hashes = [zlib.crc32((text or "").encode()) % self.shards for text in ids.to_list()]
+        crc32, shards = zlib.crc32, self.shards
+        hashes = [crc32(text) % shards for text in ids.cast(pl.Binary).fill_null(b"").to_list()]
         return pl.Series("shard", hashes, dtype=pl.UInt32)
 
     def tables(self) -> list[str]:
         """The tables that have a published month."""
-        return sorted({path.parent.parent.name for path in self.root.glob(f"*/month=*/{_MANIFEST}")})
+        return [table for table in self.store.folders() if self.months(table)]
 
     def months(self, table: str) -> list[str]:
         """The published months of a table, oldest first."""
-        return sorted(path.parent.name[6:] for path in self.root.glob(f"{table}/month=*/{_MANIFEST}"))
+        months = [name[6:] for name in self.store.folders(table) if name.startswith("month=")]
+        return [month for month in months if self.has(table, month)]
 
     def has(self, table: str, month: str) -> bool:
         """Whether the month of the table is published."""
-        return (self._month(table, month) / _MANIFEST).exists()
+        return self.store.has(f"{self.folder(table, month)}/{_MANIFEST}")
 
     def manifest(self, table: str, month: str) -> Manifest:
         """What the month consists of; NotReady when it was never published."""
@@ -146,11 +145,7 @@ class Lake:
         if "subscriber_id" in rows.columns:
             rows = rows.sort("subscriber_id", maintain_order=True)
         name = _part_name(shard, period, run_id)
-        target = self._month(table, month) / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = target.with_name(_TEMPORARY + name)
-        rows.write_parquet(temporary, compression="zstd")
-        _settle(temporary, target)
+        self.store.write_parquet(f"{self.folder(table, month)}/{name}", rows)
         return Part(name, shard, period or month, rows.height)
 
     def publish(
@@ -179,68 +174,110 @@ class Lake:
         self._refuse_unwritten(manifest)
         return self._replace_manifest(None, replace(manifest, superseded={}))
 
-    def part_path(self, manifest: Manifest, part: Part) -> Path:
-        """The file of a live part."""
-        return self._month(manifest.table, manifest.month) / part.name
+    def exchange(
+        self, manifest: Manifest, parts: Mapping[str, Part], obsolete: Collection[str] = ()
+    ) -> Manifest:
+        """Publish a month with some live parts, by name, replaced; under the fingerprints it is known by.
 
-    def private_folder(self, name: str) -> Path:
-        """The folder `name` below the root, made for the owner alone when there is none."""
-        folder = self.root / name
-        folder.mkdir(mode=0o700, exist_ok=True)
-        return folder
+        What is replaced and the files named `obsolete` are removed at once, without grace. The caller holds
+        the lock of the month.
+        """
+        live = tuple(parts.get(part.name, part) for part in manifest.parts)
+        after = replace(manifest, parts=live)
+        after = replace(
+            after, superseded={n: at for n, at in manifest.superseded.items() if n not in obsolete}
+        )
+        self._refuse_unwritten(after)
+        folder = self.folder(after.table, after.month)
+        self._write_manifest(after)
+        for name in {*parts, *obsolete}:
+            self.store.delete(f"{folder}/{name}")
+        return after
+
+    def drop(self, table: str, month: str) -> int:
+        """Take a whole month back, in one step for readers; how many files were removed."""
+        folder = self.folder(table, month)
+        self.store.delete(f"{folder}/{_MANIFEST}")
+        names = list(self.store.files(folder))
+        for name in names:
+            self.store.delete(f"{folder}/{name}")
+        return len(names)
+
+    def folder(self, table: str, month: str) -> str:
+        """The name of a month's folder, relative to the root; BadInput for no month."""
+        return f"{table}/month={parse_month(month)}"
+
+    def part_address(self, manifest: Manifest, part: Part) -> str:
+        """What Polars opens a live part by."""
+        return self.store.address(f"{self.folder(manifest.table, manifest.month)}/{part.name}")
+
+    def part_size(self, manifest: Manifest, part: Part) -> int:
+        """Bytes of a live part; 0 when it is gone."""
+        return self.store.size(f"{self.folder(manifest.table, manifest.month)}/{part.name}")
+
+    def make_private(self, name: str) -> None:
+        """Make the folder `name` below the root for the owner alone, where there is none."""
+        self.store.make_private(name)
 
     def write_file(self, name: str, content: bytes) -> None:
         """Put a small file (a model, a card) at `name` relative to the root, in one atomic step."""
-        target = self.root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
-        _settle(_write_temporary(target, content), target)
+        self.store.write(name, content)
 
     def read_file(self, name: str) -> bytes:
         """The small file at `name` relative to the root; NotReady when there is none."""
         try:
-            return (self.root / name).read_bytes()
+            return self.store.read(name)
         except FileNotFoundError:
             raise NotReady(f"The lake holds no file {name}. Run the stage that makes it first.") from None
 
-    def _month(self, table: str, month: str) -> Path:
-        return self.root / table / f"month={parse_month(month)}"
-
     def _read_manifest(self, table: str, month: str) -> Manifest | None:
         try:
-            stored = json.loads((self._month(table, month) / _MANIFEST).read_bytes())
+            stored = json.loads(self.store.read(f"{self.folder(table, month)}/{_MANIFEST}"))
         except FileNotFoundError:
             return None
         return Manifest(**{**stored, "parts": tuple(Part(**part) for part in stored["parts"])})
 
     def _scan_parts(self, manifest: Manifest, parts: Sequence[Part]) -> pl.LazyFrame:
-        folder = self._month(manifest.table, manifest.month)
-        by_period: dict[str, list[Path]] = {}
+        by_period: dict[str, list[str]] = {}
         for part in sorted(parts, key=lambda part: (part.period, part.shard)):
-            by_period.setdefault(part.period, []).append(folder / part.name)
-        frames = [pl.scan_parquet(paths, hive_partitioning=False) for paths in by_period.values()]
+            by_period.setdefault(part.period, []).append(self.part_address(manifest, part))
+        frames = [scan_files(addresses) for addresses in by_period.values()]
         # A day may have been delivered with fewer columns than the others.
         return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
 
     def _refuse_unwritten(self, manifest: Manifest) -> None:
-        folder = self._month(manifest.table, manifest.month)
+        written = self.store.files(self.folder(manifest.table, manifest.month))
         for part in manifest.parts:
-            if not (folder / part.name).exists():
+            if part.name not in written:
                 where = f"{manifest.table} of {manifest.month}"
                 raise NotReady(f"{part.name} of {where} is gone. Run the stage again before publishing.")
 
     def _replace_manifest(self, before: Manifest | None, after: Manifest) -> Manifest:
-        target = self._month(after.table, after.month) / _MANIFEST
-        target.parent.mkdir(parents=True, exist_ok=True)
-        temporary = _write_temporary(target, b"")
-        # The store's own clock tells the age of files; it need not agree with this machine's.
-        at = temporary.stat().st_mtime
+        folder = self.folder(after.table, after.month)
+        at = self.store.clock(folder)
         waiting = _superseded(before, after, at)
         expired = {name for name, since in waiting.items() if at - since > GRACE_SECONDS}
         after.superseded.update({name: since for name, since in waiting.items() if name not in expired})
-        temporary.write_bytes(json.dumps(asdict(after), ensure_ascii=False, sort_keys=True).encode())
-        _settle(temporary, target)
-        _purge(target.parent, after, expired, at)
+        self._write_manifest(after)
+        self._purge(folder, after, expired, at)
         return after
+
+    def _write_manifest(self, manifest: Manifest) -> None:
+        content = json.dumps(asdict(manifest), ensure_ascii=False, sort_keys=True).encode()
+        self.store.write(f"{self.folder(manifest.table, manifest.month)}/{_MANIFEST}", content)
+
+    def _purge(self, folder: str, manifest: Manifest, expired: set[str], at: float) -> None:
+        """Delete what no reader can still need: the expired, and files of writers that died a day ago."""
+        kept = {_MANIFEST, *(part.name for part in manifest.parts), *manifest.superseded}
+        for name, modified in self.store.files(folder).items():
+            if name in expired or (name not in kept and at - modified > UNKNOWN_SECONDS):
+                self.store.delete(f"{folder}/{name}")
+
+
+def scan_files(addresses: str | Sequence[str]) -> pl.LazyFrame:
+    """Lazily the rows of Parquet files of a lake, wherever they lie."""
+    listed = [addresses] if isinstance(addresses, str) else list(addresses)
+    return pl.scan_parquet(listed, hive_partitioning=False, credential_provider=None)
 
 
 def _superseded(before: Manifest | None, after: Manifest, at: float) -> dict[str, float]:
@@ -249,14 +286,6 @@ def _superseded(before: Manifest | None, after: Manifest, at: float) -> dict[str
         return {}
     live = {part.name for part in after.parts}
     return {**{part.name: at for part in before.parts if part.name not in live}, **before.superseded}
-
-
-def _purge(folder: Path, manifest: Manifest, expired: set[str], at: float) -> None:
-    """Delete what no reader can still need: the expired, and files of writers that died a day ago."""
-    kept = {_MANIFEST, *(part.name for part in manifest.parts), *manifest.superseded}
-    for path in folder.iterdir():
-        if path.name in expired or (path.name not in kept and at - _modified(path, at) > UNKNOWN_SECONDS):
-            path.unlink(missing_ok=True)
 
 
 def _successor(before: Manifest | None, after: Manifest, period: str | None) -> Manifest:
@@ -270,34 +299,8 @@ def _successor(before: Manifest | None, after: Manifest, period: str | None) -> 
     return replace(after, parts=(*others, *after.parts), fingerprint=together, facts=facts, periods=periods)
 
 
-def _folder(root: str | Path) -> Path:
-    if "://" in str(root):
-        raise BadInput(f"The lake cannot live at {root} yet: give a folder.")
-    return Path(root)
-
-
 def _part_name(shard: int, period: str | None, run_id: str) -> str:
     """A name no other attempt can take, even of the same run: live files are never written over."""
     run = re.sub(r"[^0-9A-Za-z_-]+", "-", run_id)[:80]
     words = [f"shard={shard:04d}", *([period] if period else []), run, uuid.uuid4().hex[:8], "parquet"]
     return ".".join(words)
-
-
-def _write_temporary(target: Path, content: bytes) -> Path:
-    temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
-    temporary.write_bytes(content)
-    return temporary
-
-
-def _settle(temporary: Path, target: Path) -> None:
-    """Give a finished file its name once its bytes are on disk, in one atomic step."""
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.replace(target)
-
-
-def _modified(path: Path, otherwise: float) -> float:
-    try:
-        return path.stat().st_mtime
-    except FileNotFoundError:  # another purge was faster
-        return otherwise

@@ -21,7 +21,10 @@ def main(words: list[str] | None = None) -> int:
         return int(COMMANDS[told.command](Lake(told.lake), told))
     except LoopError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    except OSError as error:
+        cause = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
+        print(f"{type(error).__name__}: {cause}. Mend the folder, or name another.", file=sys.stderr)
+    return 1
 
 
 def describe(lake: Lake, told: argparse.Namespace) -> int:
@@ -47,7 +50,7 @@ def reshard(lake: Lake, told: argparse.Namespace) -> int:
     """Write the lake anew with another number of shards, beside the old one."""
     made = resharded(lake, told.to, told.shards)
     print(f"{made.root} holds the same rows in {made.shards} shards instead of {lake.shards}.")
-    print("Point CHURN_LAKE to it between two runs; then the old folder can go.")
+    print("Point CHURN_LAKE to it between two runs; then the old one can go.")
     return 0
 
 
@@ -60,10 +63,10 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     for name, command in COMMANDS.items():
         one = commands.add_parser(name, help=command.__doc__)
         one.add_argument(
-            "--lake", default=settings.lake_root(), help="folder of the lake; default CHURN_LAKE"
+            "--lake", default=settings.lake_root(), help="folder or URL of the lake; default CHURN_LAKE"
         )
         if name == "reshard":
-            one.add_argument("--to", required=True, help="folder of the new lake")
+            one.add_argument("--to", required=True, help="folder or URL of the new lake")
             one.add_argument("--shards", type=int, required=True, help="about one for 500,000 subscribers")
     return parser.parse_args(words)
 

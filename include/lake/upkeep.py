@@ -1,7 +1,5 @@
 """Looking after a lake: what it holds, whether that is sound, the same rows in another number of shards."""
 
-import shutil
-import stat
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -9,7 +7,8 @@ from pathlib import Path
 import polars as pl
 
 from include.domain.errors import BadInput
-from include.lake import SUBSCRIBERS_PER_SHARD, Lake, Manifest, Part
+from include.lake import SUBSCRIBERS_PER_SHARD, Lake, Manifest, Part, scan_files
+from include.lake.store import open_store
 
 _ID = "subscriber_id"
 
@@ -22,7 +21,7 @@ def described(lake: Lake) -> pl.DataFrame:
             "month": manifest.month,
             "files": len(manifest.parts),
             "rows": manifest.rows,
-            "bytes": sum(_size(lake.part_path(manifest, part)) for part in manifest.parts),
+            "bytes": sum(lake.part_size(manifest, part) for part in manifest.parts),
             "complete": manifest.facts.get("complete"),
         }
         for manifest in manifests(lake)
@@ -52,7 +51,7 @@ def _fault(lake: Lake, manifest: Manifest, part: Part) -> str | None:
     where = f"{manifest.table} of {manifest.month}, {part.name}"
     cure = "Run the stage that makes it again, or restore the file."
     try:
-        scanned = pl.scan_parquet(lake.part_path(manifest, part), hive_partitioning=False)
+        scanned = scan_files(lake.part_address(manifest, part))
         wanted = [name for name in scanned.collect_schema().names() if name == _ID]
         rows = scanned.select(pl.len()).collect().item()
         ids = scanned.select(wanted).collect().to_series() if wanted else None
@@ -70,20 +69,19 @@ def _fault(lake: Lake, manifest: Manifest, part: Part) -> str | None:
 
 
 def resharded(lake: Lake, to: str | Path, shards: int) -> Lake:
-    """A new lake in the folder `to` with the same months in `shards` shards, and all else as it stands.
+    """A new lake at `to` (folder or URL) with the same months in `shards` shards, and all else as it stands.
 
     The old lake is only read, so that the loop may go on meanwhile; point CHURN_LAKE to the new one between
     two runs. BadInput when `to` is not empty.
     """
-    target = Path(to)
     if shards < 1:
         raise BadInput(f"A lake cannot have {shards} shards. Give 1 or more.")
-    if target.exists() and any(target.iterdir()):
-        raise BadInput(f"{target} is not empty. Give a folder that does not exist yet.")
-    made = Lake.create(target, shards * SUBSCRIBERS_PER_SHARD)
-    for table in lake.tables():
-        # what is for the owner alone stays so
-        (made.root / table).mkdir(mode=stat.S_IMODE((lake.root / table).stat().st_mode))
+    if not open_store(to).is_empty():
+        raise BadInput(f"{to} is not empty. Give a folder that does not exist yet.")
+    made = Lake.create(to, shards * SUBSCRIBERS_PER_SHARD)
+    for folder in lake.store.folders():
+        if lake.store.is_private(folder):  # what is for the owner alone stays so
+            made.make_private(folder)
     for manifest in manifests(lake):
         made.adopt(_moved(lake, made, manifest))
     _copy_the_rest(lake, made)
@@ -93,8 +91,9 @@ def resharded(lake: Lake, to: str | Path, shards: int) -> Lake:
 def _moved(lake: Lake, made: Lake, manifest: Manifest) -> Manifest:
     parts: list[Part] = []
     for period in dict.fromkeys(part.period for part in manifest.parts):
-        paths = [lake.part_path(manifest, part) for part in manifest.parts if part.period == period]
-        rows = pl.scan_parquet(paths, hive_partitioning=False)
+        rows = scan_files(
+            [lake.part_address(manifest, part) for part in manifest.parts if part.period == period]
+        )
         has_ids = _ID in rows.collect_schema().names()
         for shard in range(made.shards):
             inside = rows.filter(_shard(made) == shard) if has_ids else rows if shard == 0 else rows.clear()
@@ -114,14 +113,6 @@ def _shard(lake: Lake) -> pl.Expr:
 def _copy_the_rest(lake: Lake, made: Lake) -> None:
     """Models, quarantine and whatever else lies beside the tables."""
     own = {"lake.json", *lake.tables()}
-    for path in lake.root.iterdir():
-        if path.name in own or path.name.startswith("."):
-            continue
-        if path.is_dir():
-            shutil.copytree(path, made.root / path.name)
-        else:
-            shutil.copy2(path, made.root / path.name)
-
-
-def _size(path: Path) -> int:
-    return path.stat().st_size if path.exists() else 0
+    for name in lake.store.below(""):
+        if name.partition("/")[0] not in own:
+            made.store.write(name, lake.store.read(name))

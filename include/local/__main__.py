@@ -95,6 +95,15 @@ def status() -> None:
         for name in components.COMPONENTS:
             pid = components.component(site, name).pid
             print(f"  {name:<14} {f'process {pid}' if pid else '-'}")
+        if server:
+            _tell_watchers(site)
+
+
+def _tell_watchers(site: Site) -> None:
+    from include.local.watchers import watcher_lines
+
+    for line in watcher_lines(site, datetime.now(UTC)):
+        print(f"  ! {line}")
 
 
 def clean(given: argparse.Namespace) -> None:

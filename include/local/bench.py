@@ -18,13 +18,20 @@ from typing import Any
 
 import polars as pl
 
+from include import database, settings
+from include.config import load_config
+from include.domain.months import default_as_of
+from include.lake import Lake
 from include.local.postgres import Server
 from include.local.progress import tell
+from include.loop import STAGES
 from include.settings import ROOT
+from include.stages import prediction
 
 _MONTHS = 7
 _LAST = "2026-10"
 _NOW = "2026-11-05T06:30+08:00"
+_EXPLAINED = 10_000
 
 
 def bench(subscribers: int, folder: Path) -> Iterator[str]:
@@ -40,10 +47,11 @@ def bench(subscribers: int, folder: Path) -> Iterator[str]:
         landing, lake = str(province / "landing"), str(folder / "lake")
         where = ["--landing", landing, "--lake", lake, "--db", server.url("postgres"), "--month", _LAST]
         # one process a stage: peak memory is the stage's own
-        for stage in ("collection", "features", "training", "prediction", "grading", "dispatch", "follow_up"):
+        for stage in STAGES:
             train = ["--train"] if stage == "training" else []
             told = _run("include.loop", *where, "--now", _NOW, "--from", stage, "--until", stage, *train)
             yield _line(json.loads(told.splitlines()[-1]))
+        yield _reasons(lake, server.url("postgres"))
     finally:
         server.stop()
     yield _plain(province / "landing" / "usage_months" / f"month={_LAST}", folder / "plain.parquet")
@@ -60,6 +68,32 @@ def _line(told: Mapping[str, Any]) -> str:
     rows = max(told["rows_in"], told["rows_out"])
     a_second = rows / max(told["seconds"], 0.01)
     return f"{told['stage']:<12}{rows:>14,}{told['seconds']:>10.1f}{a_second:>12,.0f}{told['peak_mb']:>9,}"
+
+
+def _reasons(lake: str, url: str) -> str:
+    """Exact reasons, all factors, of the ten thousand with the highest probability."""
+    config, store = load_config(settings.config_folder()), Lake(lake)
+    made = database.engine(url)
+    with made.connect() as db:
+        chosen = prediction.champions(
+            db=db,
+            lake=store,
+            config=config,
+            month=_LAST,
+            as_of=default_as_of(_LAST),
+            campaign=settings.CAMPAIGN,
+        )
+    made.dispose()
+    best = (
+        store.scan("scores", _LAST).select("subscriber_id", "probability").top_k(_EXPLAINED, by="probability")
+    )
+    wanted = best.collect()["subscriber_id"].to_list()
+    started = time.monotonic()
+    prediction.reasons(
+        lake=store, config=config, month=_LAST, champions=chosen, subscriber_ids=wanted, top=None
+    )
+    seconds = time.monotonic() - started
+    return f"{'reasons':<12}{len(wanted):>14,}{seconds:>10.1f}{len(wanted) / max(seconds, 0.01):>12,.0f}"
 
 
 def _plain(source: Path, target: Path) -> str:

@@ -161,6 +161,7 @@ class Site:
             "AIRFLOW_CONN_CHURN_DB": self.database_url("churn_loop"),
             "AIRFLOW_CONN_CHURN_DESK_DB": self.database_url("churn_desk"),
             "CHURN_LAKE": str(self.lake),
+            "CHURN_NOTICES": str(self.folder / "notices"),
             "CHURN_LANDING": str(self.memory().get("landing", self.folder / "landing")),
             "PYTHONPATH": str(ROOT),
             "PYTHONUTF8": "1",

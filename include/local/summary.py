@@ -9,15 +9,20 @@ from include.local.sites import Site
 from include.queries import load
 from include.settings import CAMPAIGN
 
+Q = load("local")
+
 _COUNTS = ("rows_in", "rows_out", "quarantined")
+_RATES = ("reached", "willing", "completed")
 
 
-def ask(site: Site, query: str, **values: Any) -> list[Mapping[str, Any]]:
-    """Rows of one of the queries in sql/local.sql, with the rights of the stages."""
+def ask(
+    site: Site, query: str, statements: Mapping[str, Any] = Q, /, **values: Any
+) -> list[Mapping[str, Any]]:
+    """Rows of one of the queries in sql/local.sql, or in other `statements`, with the rights of the stages."""
     made = engine(site.database_url("churn_loop"))
     try:
         with made.connect() as db, db.begin():
-            return [dict(row) for row in db.execute(load("local")[query], values).mappings()]
+            return [dict(row) for row in db.execute(statements[query], values).mappings()]
     finally:
         made.dispose()
 
@@ -28,8 +33,9 @@ def summarise(site: Site, month: str, results: Iterable[Any], people: Sequence[t
     parts = [
         ("Stages", stage_lines(results)),
         (f"Grades of {month}", _grade_lines(ask(site, "count_grades", **cycle))),
-        ("Dispatch", _decision_lines(ask(site, "count_decisions", **cycle))),
+        ("Dispatch", _decision_lines(ask(site, "count_decisions", **cycle)) + _cut_lines(site, cycle)),
         ("Tickets", _ticket_lines(ask(site, "count_tickets", **cycle))),
+        ("Retention work", _work_lines(site)),
         ("Follow-up", _outcome_lines(ask(site, "count_outcomes", campaign=CAMPAIGN))),
         (f"Log in at {site.url}", _login_lines(site, people)),
     ]
@@ -76,6 +82,11 @@ def _decision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return _table(("priority warnings", "subscribers"), named)
 
 
+def _cut_lines(site: Site, cycle: Mapping[str, str]) -> list[str]:
+    """Who stays out of reach, and what one more agent would be worth."""
+    return [row[words] for row in ask(site, "read_cut", load("dispatch"), **cycle) for words in ("en", "zh")]
+
+
 def _ticket_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     if not rows:
         return ["no tickets"]
@@ -100,6 +111,36 @@ def _due(row: Mapping[str, Any]) -> str:
 
 def _span(first: str, last: str) -> str:
     return first if first == last else f"{first} to {last}"
+
+
+def _work_lines(site: Site) -> list[str]:
+    rates = ask(site, "count_rates", load("rates"), campaign=CAMPAIGN)
+    return rate_lines(rates, ask(site, "count_inbound", load("rates"), campaign=CAMPAIGN))
+
+
+def rate_lines(rates: Sequence[Mapping[str, Any]], inbound: Sequence[Mapping[str, Any]]) -> list[str]:
+    """Per cycle how many were reached, willing and completed, and how many of the held out called in themselves."""
+    called = {row["cycle"]: row["subscribers"] for row in inbound if row["arm"] == "held_out"}
+    rows = [row for row in rates if row["level"] == "cycle"]
+    if not rows:
+        return ["no ticket was released yet"]
+    return _table(
+        ("cycle", "released", "reached", "willing", "completed", "held out who called in"),
+        [
+            (
+                row["cycle"],
+                row["released"],
+                *(_rate(row, name) for name in _RATES),
+                called.get(row["cycle"], 0),
+            )
+            for row in rows
+        ],
+    )
+
+
+def _rate(row: Mapping[str, Any], name: str) -> str:
+    share = row[f"{name}_share"]
+    return f"{row[name]}" + ("" if share is None else f" ({100 * share:.1f} %)")
 
 
 def _outcome_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -26,28 +26,33 @@ def announce(db: sa.Connection, kind: str, key: str, details: Mapping[str, Any],
 
 
 def check_heartbeats(db: sa.Connection, notices: Notices, now: datetime) -> list[str]:
-    """Alarm for every watcher that should have ticked by `now` and has not; returns their names."""
+    """Alarm for every watcher that should have ticked by `now` and has not; returns their names.
+
+    One that was never seen is awaited from the first look on.
+    """
     with db.begin():
         silent = silent_watchers(db, notices, now)
         for name, (expected_at, ticked_at) in silent.items():
-            told = ticked_at.isoformat() if ticked_at else "never"
-            details = {"watcher": name, "expected_at": expected_at.isoformat(), "ticked_at": told}
+            details = {
+                "watcher": name,
+                "expected_at": expected_at.isoformat(),
+                "ticked_at": ticked_at.isoformat(),
+            }
             announce(db, "heartbeat_missing", name, details, now)
+        db.execute(Q["await_heartbeats"], {"names": list(notices.heartbeats), "now": now})
     return list(silent)
 
 
 def silent_watchers(
     db: sa.Connection, notices: Notices, now: datetime
-) -> dict[str, tuple[datetime, datetime | None]]:
-    """Watchers that missed a tick: when it was expected, and the last one seen (None: never)."""
+) -> dict[str, tuple[datetime, datetime]]:
+    """Watchers that missed a tick: when it was expected, and the last one seen (or since when it is awaited)."""
     ticked = {row.name: row.ticked_at for row in db.execute(Q["read_heartbeats"])}
-    has_work = bool(db.execute(Q["has_released_tickets"]).scalar())
     found = {}
     for name, rule in notices.heartbeats.items():
-        last, expected_at = ticked.get(name), expected_tick(rule, now)
-        # before its first ticket a watcher has nothing to watch
-        if (last is None and has_work) or (last is not None and last < expected_at):
-            found[name] = (expected_at, last)
+        expected_at = expected_tick(rule, now)
+        if name in ticked and ticked[name] < expected_at:
+            found[name] = (expected_at, ticked[name])
     return found
 
 

@@ -30,6 +30,7 @@ def gather(db: sa.Connection, config: Config, notices: Notices, now: datetime) -
     with db.begin():
         lock(db, "notices")
         db.execute(Q["put_aside_untold"], {"now": now, "kinds": notices.told("none")})
+        db.execute(Q["put_aside_settled"], {"now": now})
         messages = [*_for_operations(db, notices, now), *_for_staff(db, config, notices, now)]
         _write(db, messages, now)
     return len(messages)

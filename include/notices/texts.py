@@ -9,8 +9,8 @@ from typing import Any
 from include.config.notices import Language, Notices, Text
 from include.domain.months import ZONE
 
-# a mobile number standing alone; ids of other lengths stay readable
-_MOBILE = re.compile(r"(?<!\d)(1[3-9]\d)\d{4}(\d{4})(?!\d)")
+# a mobile number standing alone, with or without country code; ids of other lengths stay readable
+_MOBILE = re.compile(r"(?<!\d)((?:(?:00)?86)?[- ]?1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)")
 _CLOCKS = {
     "zh": {"plan": "需求调查和挽留方案", "first_contact": "首次联系"},
     "en": {"plan": "the needs survey and plan", "first_contact": "the first contact"},
@@ -24,7 +24,8 @@ def digest(
     """Subject and body of one digest of rows with `kind`, `ticket_id` and `details`, in these languages."""
     subject: Text = notices.subjects["staff" if channel == "staff" else "operations"]
     told = [{**row, "facts": facts(row["ticket_id"], row["details"])} for row in rows]
-    subjects = [getattr(subject, language).format(count=len(rows)) for language in languages]
+    named = {"count": len(rows), "name": rows[0].get("name", "")}
+    subjects = [getattr(subject, language).format(**named) for language in languages]
     bodies = [_lines(notices, told, language) for language in languages]
     return masked(" / ".join(subjects)), masked("\n\n".join("\n".join(lines) for lines in bodies))
 
@@ -47,7 +48,7 @@ def facts(ticket_id: int | None, details: Mapping[str, Any]) -> dict[str, str]:
         known |= {f"clock_{language}": _CLOCKS[language][details["clock"]] for language in _CLOCKS}
     if "clocks" in details:
         known |= {f"moves_{language}": _moves(details["clocks"], language) for language in _CLOCKS}
-    return known | ({"ticket_id": str(ticket_id)} if ticket_id is not None else {})
+    return known | {"ticket_id": "–" if ticket_id is None else str(ticket_id)}
 
 
 def _moves(clocks: Sequence[Mapping[str, Any]], language: str) -> str:

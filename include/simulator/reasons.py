@@ -2,7 +2,7 @@
 
 import numpy as np
 
-from include.simulator.draws import Draws, Floats, Ints
+from include.simulator.draws import Bools, Draws, Floats, Ints
 from include.simulator.market import leaving_season
 from include.simulator.people import NO_CONTRACT, People
 from include.simulator.province import first_day
@@ -74,6 +74,11 @@ def main_reason(pressure: Floats) -> Ints:
     top = weighted.argmax(axis=1)
     heavy = np.take_along_axis(weighted, top[:, None], axis=1)[:, 0]
     return np.where(heavy < _TROUBLE, NO_REASON, top).astype(np.int64)
+
+
+def single_cause(pressure: Floats) -> Bools:
+    """Whether exactly one reason of each row is strong enough to matter."""
+    return np.asarray((strength(pressure) * _WEIGHTS >= _TROUBLE).sum(axis=1) == 1)
 
 
 def tenure_months(joined: Ints, month: int) -> Floats:

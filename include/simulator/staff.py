@@ -3,7 +3,7 @@
     python -m include.simulator.staff hire --db URL
     python -m include.simulator.staff work --db URL --truth DIR --cycle YYYY-MM --from ISO --until ISO --seed N
 
-What a subscriber tells an agent is drawn from the province's truth, as it would be in a real talk.
+What an agent does with a ticket stands in include/simulator/talks.py.
 """
 
 import argparse
@@ -11,7 +11,7 @@ import json
 import sys
 from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from datetime import datetime, time, timedelta
 from pathlib import Path
 from typing import Any
@@ -23,12 +23,13 @@ import sqlalchemy as sa
 from include import settings
 from include.config import Config, load_config
 from include.database import engine
-from include.desk import contacts, plans, work
+from include.desk import contacts, tasks
 from include.desk.acting import Actor
 from include.domain.errors import LoopError
 from include.domain.months import ZONE
 from include.queries import load
-from include.simulator.reasons import REASONS
+from include.simulator.branches import lay_out
+from include.simulator.talks import Talks
 from include.stages import release, sla
 from include.stages.calendar import fill_calendar
 from include.stages.clocks import read_clocks
@@ -46,101 +47,100 @@ PEOPLE = (
 )
 
 _TALK = timedelta(minutes=20)
-_REACHED, _REFUSED = 0.65, 0.05
-_CALL_BACK = 0.10
-_TOLD_RIGHT = 0.85
-_NO_REASON_SEEN = 0.70
-_ACCEPTED = 0.45
-_CONSIDERED = 0.25
+_LUNCH_ENDS, _LAST_TALK = time(13, 30), time(17, 50)
+_TASK_DONE = 0.3
+_CALLS_IN = 0.4
 
 
 @dataclass
 class Shift:
-    """The staff at work on one cycle: connection, what subscribers know of themselves, dice, and counts."""
+    """The staff at work on one cycle: who calls in of their own accord among those held out, and what is done."""
 
-    db: sa.Connection
-    config: Config
-    reasons: dict[str, str]
-    dice: np.random.Generator
-    done: Counter[str] = field(default_factory=Counter)
+    talks: Talks
+    cycle: str
+
+    @property
+    def db(self) -> sa.Connection:
+        """The connection everybody works on."""
+        return self.talks.db
+
+    @property
+    def done(self) -> Counter[str]:
+        """Counts of what was done."""
+        return self.talks.done
 
     def day(self, morning: datetime) -> None:
-        """One working day: release at 08:30, talks from 09:00, the watcher at lunch and after closing."""
-        out = release.release(db=self.db, config=self.config, now=morning)
+        """One working day: release at 08:30, talks from 09:00, orders at 17:55, the watcher at lunch and after."""
+        out = release.release(db=self.db, config=self.talks.config, now=morning)
         self.done["released"] += out["released"]
-        opens = morning.replace(hour=9, minute=0)
-        for staff_id in self._agents():
-            at = opens
-            for ticket in self._queue(staff_id, morning):
-                self._work(staff_id, ticket, at)
-                at = min(at + _TALK, morning.replace(hour=17, minute=50))
+        agents = self._ask("list_agents")
+        for agent in agents:
+            self._agents_day(agent.staff_id, morning)
+        self._calls_in(agents[0].staff_id if agents else None, morning.replace(hour=11))
+        self._cure(morning.replace(hour=17, minute=52))
+        self._orders(morning.replace(hour=17, minute=55))
         for hour in (12, 18):
-            tick = sla.watch(db=self.db, config=self.config, now=morning.replace(hour=hour, minute=15))
+            tick = sla.watch(db=self.db, config=self.talks.config, now=morning.replace(hour=hour, minute=15))
             for name in ("warned", "breached", "escalated"):
                 self.done[name] += tick[name]
 
     def unfinished(self) -> int:
         """How many tickets are neither closed, cancelled nor expired."""
-        with self.db.begin():
-            return int(self.db.execute(Q["count_unfinished"]).scalar_one())
+        return int(self._ask("count_unfinished")[0].tickets)
 
-    def _agents(self) -> list[int]:
-        with self.db.begin():
-            return list(self.db.execute(Q["list_agents"]).scalars())
+    def _agents_day(self, staff_id: int, morning: datetime) -> None:
+        """The queue in order; whom the contact ladder wants tried after noon is called after lunch."""
+        at, later = morning.replace(hour=9, minute=0), []
+        for ticket in self._ask("list_queue", staff_id=staff_id, today=morning.date()):
+            actor = self._actor(staff_id, ticket, at)
+            step = self.talks.step(actor)
+            if step.not_before and step.not_before > morning.date():
+                continue
+            if step.parts and "morning" not in step.parts:
+                later.append((ticket, step))
+                continue
+            self.talks.work(actor, ticket.subscriber_id, step)
+            at = _next(at)
+        at = max(at, datetime.combine(morning.date(), _LUNCH_ENDS, ZONE))
+        for ticket, step in later:
+            self.talks.work(self._actor(staff_id, ticket, at), ticket.subscriber_id, step)
+            at = _next(at)
 
-    def _queue(self, staff_id: int, morning: datetime) -> list[sa.Row[Any]]:
-        with self.db.begin():
-            return list(self.db.execute(Q["list_queue"], {"staff_id": staff_id, "today": morning.date()}))
+    def _orders(self, at: datetime) -> None:
+        for order in self._ask("list_orders"):
+            self.talks.process(self._actor(order.assignee_id, order, at), at.date())
 
-    def _work(self, staff_id: int, ticket: sa.Row[Any], at: datetime) -> None:
-        actor = Actor(self.db, self.config, staff_id, ticket.ticket_id, ticket.version, at)
-        self.done["attempts"] += 1
-        drawn = self.dice.random()
-        if drawn < _REFUSED:
-            self._close(
-                actor, contacts.record_contact(actor, channel="call", result="refused"), "refused_contact"
-            )
-        elif drawn < _REFUSED + _REACHED:
-            self._talk(actor, ticket.subscriber_id)
-        else:
-            version = contacts.record_contact(actor, channel="call", result="no_answer")
-            if ticket.attempts >= 2 and ticket.attempt_days >= 1 and ticket.tried_today == 0:
-                self._close(actor, version, "unreachable")
+    def _cure(self, at: datetime) -> None:
+        """Other units tell of the tasks they did."""
+        for task in self._ask("list_open_tasks"):
+            if self.talks.dice.random() < _TASK_DONE:
+                actor = self._actor(task.assignee_id, task, at)
+                tasks.finish_task(actor, task_id=task.task_id, result="已处理 / done")
+                self.done["tasks_done"] += 1
 
-    def _talk(self, actor: Actor, subscriber_id: str) -> None:
-        if self.dice.random() < _CALL_BACK:
-            back = actor.now.astimezone(ZONE).date() + timedelta(days=1)
-            version = contacts.record_contact(actor, channel="call", result="call_back", call_back_on=back)
-            work.pause(_seen(actor, version), call_back_on=back)
-            self.done["call_backs"] += 1
+    def _calls_in(self, staff_id: int | None, at: datetime) -> None:
+        """Now and then somebody calls who was never called: served, and noted without a ticket."""
+        callers = self._ask("list_who_may_call_in", campaign=self.talks.campaign, cycle=self.cycle)
+        if staff_id is None or not callers or self.talks.dice.random() > _CALLS_IN:
             return
-        actor = _seen(actor, contacts.record_contact(actor, channel="call", result="reached"))
-        need = self._need(subscriber_id)
-        if need is None:
-            self._close(actor, actor.version, "no_intention")
-            return
-        actor = _seen(actor, contacts.record_survey(actor, needs=[need]))
-        version = plans.record_plan(actor, strategy=_strategy_for(self.config, need))
-        drawn = self.dice.random()
-        outcome = (
-            "retained"
-            if drawn < _ACCEPTED
-            else "considering"
-            if drawn < _ACCEPTED + _CONSIDERED
-            else "declined"
-        )
-        self._close(actor, version, outcome)
+        caller = callers[int(self.talks.dice.integers(len(callers)))]
+        contacts.record_inbound(
+            self.db, self.talks.config, staff_id=staff_id, campaign=self.talks.campaign,
+            subscriber_id=caller.subscriber_id, channel="call", said="咨询账单 / asked about the bill",
+            done="解释账单 / explained the bill", now=at,
+        )  # fmt: skip
+        self.done["inbound"] += 1
 
-    def _need(self, subscriber_id: str) -> str | None:
-        """What the talk brings out: mostly the true reason, sometimes another, none where there is none."""
-        own = self.reasons.get(subscriber_id)
-        if own not in REASONS:
-            return None if self.dice.random() < _NO_REASON_SEEN else str(self.dice.choice(REASONS))
-        return own if self.dice.random() < _TOLD_RIGHT else str(self.dice.choice(REASONS))
+    def _ask(self, query: str, **values: Any) -> list[sa.Row[Any]]:
+        with self.db.begin():
+            return list(self.db.execute(Q[query], values))
 
-    def _close(self, actor: Actor, version: int, outcome: str) -> None:
-        work.close(_seen(actor, version), outcome=outcome)
-        self.done[outcome] += 1
+    def _actor(self, staff_id: int, ticket: sa.Row[Any], at: datetime) -> Actor:
+        return Actor(self.db, self.talks.config, staff_id, ticket.ticket_id, ticket.version, at)
+
+
+def _next(at: datetime) -> datetime:
+    return min(at + _TALK, datetime.combine(at.date(), _LAST_TALK, ZONE))
 
 
 def hire(db: sa.Connection) -> int:
@@ -149,14 +149,23 @@ def hire(db: sa.Connection) -> int:
     with db.begin():
         for person in PEOPLE:
             db.execute(Q["hire"], dict(zip(names, person, strict=True)))
+        lay_out(db)
     return len(PEOPLE)
+
+
+def open_shift(db: sa.Connection, config: Config, cycle: str, reasons: dict[str, str], seed: int) -> Shift:
+    """The staff ready to work a cycle; whoever leads them all decides what is beyond an agent's authority."""
+    with db.begin():
+        manager_id = db.execute(Q["find_manager"]).scalar()
+    talks = Talks(db, config, settings.CAMPAIGN, reasons, np.random.default_rng(seed), manager_id)
+    return Shift(talks, cycle)
 
 
 def work_cycle(shift: Shift, start: datetime, until: datetime) -> Iterator[dict[str, Any]]:
     """Work every working day from `start` to `until` while a ticket is unfinished; a row of counts per day."""
     with shift.db.begin():
-        fill_calendar(shift.db, shift.config, start)
-        calendar = read_clocks(shift.db, shift.config, start).calendar()
+        fill_calendar(shift.db, shift.talks.config, start)
+        calendar = read_clocks(shift.db, shift.talks.config, start).calendar()
     day = start.astimezone(ZONE).date()
     while day <= until.astimezone(ZONE).date() and shift.unfinished():
         if calendar.is_working(day):
@@ -164,6 +173,8 @@ def work_cycle(shift: Shift, start: datetime, until: datetime) -> Iterator[dict[
             shift.day(datetime.combine(day, time(8, 30), ZONE))
             yield {"stage": "staff", "day": day.isoformat(), **_grown(shift.done, before)}
         day += timedelta(days=1)
+    with shift.db.begin():  # of simulated time: the real watcher is not silent since then
+        shift.db.execute(sla.Q["forget_beat"], {"name": "watch_sla"})
     yield {
         "stage": "staff",
         "total": True,
@@ -177,15 +188,6 @@ def read_reasons(truth: Path, month: str) -> dict[str, str]:
     files = sorted((truth / f"month={month}").glob("part-*.csv"))
     frame = pl.concat([pl.read_csv(file, columns=["subscriber_id", "main_reason"]) for file in files])
     return dict(frame.drop_nulls().iter_rows())
-
-
-def _seen(actor: Actor, version: int) -> Actor:
-    return Actor(actor.db, actor.config, actor.staff_id, actor.ticket_id, version, actor.now)
-
-
-def _strategy_for(config: Config, need: str) -> str:
-    fitting = [name for name, strategy in config.strategies.strategies.items() if strategy.reason == need]
-    return fitting[0] if fitting else next(iter(config.strategies.strategies))
 
 
 def _grown(after: Counter[str], before: Counter[str]) -> dict[str, int]:
@@ -215,7 +217,7 @@ def main(words: list[str] | None = None) -> int:
                 return 0
             config = load_config(settings.config_folder())
             reasons = read_reasons(Path(told.truth), told.cycle)
-            shift = Shift(db, config, reasons, np.random.default_rng(told.seed))
+            shift = open_shift(db, config, told.cycle, reasons, told.seed)
             start, until = (datetime.fromisoformat(text) for text in (told.start, told.until))
             for result in work_cycle(shift, start, until):
                 print(json.dumps(result, ensure_ascii=False), flush=True)

@@ -12,7 +12,7 @@ from include.simulator.feeds import subscriber_id
 from include.simulator.leaving import Opening
 from include.simulator.presence import Presence
 from include.simulator.province import Province, month_named
-from include.simulator.reasons import NO_REASON, REASONS, main_reason
+from include.simulator.reasons import NO_REASON, REASONS, main_reason, single_cause
 from include.simulator.state import State
 from include.simulator.treatment import effects
 
@@ -25,8 +25,9 @@ class Truth:
     """The folder DIR/truth.
 
     `month=YYYY-MM/part-NNNN.csv`, one row per subscriber seen in the month: subscriber_id, main_reason (at
-    the end of the month: what drives the next one, or none), hazard (of leaving within this month on the days
-    after a contact, empty for joiners), hazard_untreated, left, left_on, left_untreated.
+    the end of the month: what drives the next one, or none), has_single_cause (no other reason is strong
+    enough to matter then), hazard (of leaving within this month on the days after a contact, empty for
+    joiners), hazard_untreated, left, left_on, left_untreated.
     effects.json holds the effect of treatment, dirt.csv the dirty rows, province.json whose truth it is.
     """
 
@@ -74,6 +75,7 @@ def truth_frame(state: State, opening: Opening, seen: Presence, offset: int) -> 
         {
             "row": seen.row,
             "main_reason": pl.Series([*REASONS, "none"]).gather(np.where(reason == NO_REASON, 6, reason)),
+            "has_single_cause": single_cause(state.pressure[seen.row]),
             "known": known,
             "hazard": opening.hazard[at],
             "hazard_untreated": opening.hazard_untreated[at],
@@ -85,6 +87,7 @@ def truth_frame(state: State, opening: Opening, seen: Presence, offset: int) -> 
     return frame.select(
         subscriber_id(offset),
         "main_reason",
+        "has_single_cause",
         pl.when("known").then("hazard").alias("hazard"),
         pl.when("known").then("hazard_untreated").alias("hazard_untreated"),
         "left",

@@ -8,8 +8,10 @@ from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
 
-#: From so many churners a free monotone curve is steadier than it is noisy; below, a line in log-odds.
-ISOTONIC_FROM = 1_000
+PLATT, ISOTONIC = "platt", "isotonic"
+
+#: From so many churners a free monotone curve may be better than a line in log-odds: the data choose.
+ISOTONIC_FROM = 200
 #: The curve's finest step: an end block of a few people would promise them 0 or 1.
 CHURNERS_PER_STEP = 25
 #: Nobody is surer than this.
@@ -44,17 +46,58 @@ class Calibration:
         return cls(stored["kind"], tuple(stored["margins"]), tuple(stored["log_odds"]), stored["slope"])
 
 
-def fit_calibration(margins: Floats, has_churned: Floats, weights: Floats) -> Calibration:
+@dataclass(frozen=True)
+class Calibrated:
+    """A calibration, and the probabilities that ones of its kind gave to people they did not see."""
+
+    calibration: Calibration
+    probabilities: Floats
+
+
+def calibrate(
+    margins: Floats,
+    has_churned: Floats,
+    weights: Floats,
+    fold: NDArray[np.uint8],
+    kinds: tuple[str, ...] = (PLATT, ISOTONIC),
+) -> Calibrated:
+    """Of `kinds` whichever has the lower log loss on folds it did not see.
+
+    `margins` are of a model that did not see these rows; weights 0 do not count. Fewer than 200 churners
+    (of weight) leave Platt's line.
+    """
+    enough = has_churned[weights > 0].sum() >= ISOTONIC_FROM
+    kinds = kinds if enough else (PLATT,)
+    crossed = {kind: _crossed(kind, margins, has_churned, weights, fold) for kind in kinds}
+    kind = min(kinds, key=lambda each: _loss(crossed[each], has_churned, weights))
+    return Calibrated(fit_calibration(kind, margins, has_churned, weights), crossed[kind])
+
+
+def _crossed(
+    kind: str, margins: Floats, has_churned: Floats, weights: Floats, fold: NDArray[np.uint8]
+) -> Floats:
+    found = np.empty(len(margins))
+    for number in np.unique(fold):
+        seen = fold != number
+        calibration = fit_calibration(kind, margins[seen], has_churned[seen], weights[seen])
+        found[~seen] = calibration.probabilities(margins[~seen])
+    return found
+
+
+def _loss(probabilities: Floats, has_churned: Floats, weights: Floats) -> float:
+    given = np.where(has_churned > 0, probabilities, 1 - probabilities)
+    return float(-(weights @ np.log(given)))
+
+
+def fit_calibration(kind: str, margins: Floats, has_churned: Floats, weights: Floats) -> Calibration:
     """Fit on margins of a model that did not see these rows; weights 0 do not count.
 
-    Isotonic (pool adjacent violators over steps of 25 churners, joined at their centres so that few ties
-    remain) from 1,000 churners, else Platt's line with his smoothed targets (Platt 1999).
+    "isotonic": pool adjacent violators over steps of 25 churners, joined at their centres so that few ties
+    remain; "platt": a line with smoothed targets (Platt 1999).
     """
     counted = weights > 0
     margins, has_churned, weights = margins[counted], has_churned[counted], weights[counted]
-    if has_churned.sum() >= ISOTONIC_FROM:
-        return _isotonic(margins, has_churned, weights)
-    return _platt(margins, has_churned, weights)
+    return (_isotonic if kind == ISOTONIC else _platt)(margins, has_churned, weights)
 
 
 def _isotonic(margins: Floats, has_churned: Floats, weights: Floats) -> Calibration:
@@ -69,7 +112,7 @@ def _isotonic(margins: Floats, has_churned: Floats, weights: Floats) -> Calibrat
     _, block = np.unique(level, return_inverse=True)
     _, centres, rates = _steps(block, centres, rates, weight)
     tails = _platt(margins, has_churned, weights).slope
-    return Calibration("isotonic", _plain(centres), _plain(_log_odds(rates)), tails)
+    return Calibration(ISOTONIC, _plain(centres), _plain(_log_odds(rates)), tails)
 
 
 def _steps(
@@ -87,7 +130,7 @@ def _platt(margins: Floats, has_churned: Floats, weights: Floats) -> Calibration
     if slope <= 0:  # the ranking is worth nothing: everybody gets the base rate
         rate = (churned + 1) / (churned + stayed + 2)
         intercept, slope = float(_log_odds(np.array(rate))), 0.0
-    return Calibration("platt", (0.0,), (intercept,), slope)
+    return Calibration(PLATT, (0.0,), (intercept,), slope)
 
 
 def _logistic_line(margins: Floats, targets: Floats, weights: Floats) -> tuple[float, float]:

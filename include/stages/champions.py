@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -11,12 +12,15 @@ from sqlalchemy import Connection
 from include.database import lock
 from include.lake import Lake
 from include.queries import load
-from include.stages import models, quality
+from include.stages import bootstrap, models, quality
 from include.stages.examples import LabelledMonth
 
 POOLED = "pooled"
 RULES = "rules"
 OUT_OF_FOLD = "scores_out_of_fold"
+
+#: Two models as good as each other differ by so much in their calibration error.
+CALIBRATION_NOISE = 0.002
 
 #: JSON: version, kind, base_rate (null for rules), sha256, trained_for, is_out_of_fold.
 Champion = dict[str, Any]
@@ -39,31 +43,72 @@ def rules_champion(rules_text: str) -> Champion:
     return {"version": f"rules-{digest}", "kind": RULES, "base_rate": None}
 
 
+@dataclass(frozen=True)
+class Settled:
+    """What became of a trained version, and how it compared with the champion (None: there was none)."""
+
+    state: str
+    comparison: dict[str, Any] | None
+
+
 def settle(
     db: Connection,
     lake: Lake,
     registration: dict[str, Any],
     newest: LabelledMonth,
-    loss: float,
+    judged: pl.DataFrame,
     now: datetime,
-) -> str:
-    """Register a trained version and promote it when no champion is better on `newest`; return its state.
+) -> Settled:
+    """Register a trained version and make it champion where it has earned that.
 
-    `loss` is its own out-of-sample weighted log loss there; the champion is judged by the same rows.
+    The first pooled model is promoted as it is. A later one must have the lower log loss on `newest` by a
+    paired bootstrap (95 %) and be calibrated no worse. The first model of a tenure cluster takes over from
+    the pooled one unless that is better by the same measure. `judged` are its scores out of sample.
     """
     queries, campaign, as_of = load("training"), registration["campaign"], registration["as_of"]
+    cluster = registration["cluster"]
     with db.begin():
         lock(db, "training", campaign)
-        standing = _standing(db, campaign, newest.month, as_of)
-        is_beaten = standing is None or _loss_of(lake, standing, newest) >= loss
-        db.execute(
-            queries["register_model"], {**registration, "metrics": json.dumps(registration["metrics"])}
-        )
-        if not is_beaten:
-            return "candidate"
+        chosen = _chosen(db, campaign, newest.month, as_of)
+        standing = chosen.get(cluster, chosen.get(POOLED))
+        if standing is not None and standing["version"] == registration["model_version"]:
+            standing = None
+        comparison = None if standing is None else _compared(lake, standing, newest, judged)
+        metrics = json.dumps({**registration["metrics"], "comparison": comparison})
+        db.execute(queries["register_model"], {**registration, "metrics": metrics})
+        if comparison is not None and not _has_earned(comparison, is_first=cluster not in chosen):
+            return Settled("candidate", comparison)
         db.execute(queries["retire_champion"], registration)
         promoted = {"model_version": registration["model_version"], "now": now}
-        return str(db.execute(queries["promote"], promoted).scalar_one())
+        return Settled(str(db.execute(queries["promote"], promoted).scalar_one()), comparison)
+
+
+def _has_earned(comparison: dict[str, Any], *, is_first: bool) -> bool:
+    low, high = comparison["log_loss_gain"]["low"], comparison["log_loss_gain"]["high"]
+    if is_first:
+        return bool(high >= 0)
+    worse = comparison["calibration_error"] - comparison["calibration_error_of_champion"]
+    return bool(low > 0 and worse <= CALIBRATION_NOISE)
+
+
+def _compared(lake: Lake, champion: Champion, newest: LabelledMonth, judged: pl.DataFrame) -> dict[str, Any]:
+    """Challenger and champion on the same people of the newest month, neither having learned from them."""
+    ours = judged.filter((pl.col("month") == newest.month) & (pl.col("weight") > 0))
+    theirs = pl.concat(_judged(lake, champion, newest, shard) for shard in range(lake.shards))
+    theirs = theirs.select("subscriber_id", pl.col("probability").alias("champion"))
+    both = ours.join(theirs, on="subscriber_id").sort("subscriber_id")
+    new, old, happened, weights = (
+        both[name].to_numpy() for name in ("probability", "champion", "has_churned", "weight")
+    )
+    gain = quality.losses(old, happened) - quality.losses(new, happened)
+    low, high = bootstrap.mean_difference(gain, weights) or (0.0, 0.0)
+    return {
+        "against": champion["version"],
+        "people": both.height,
+        "log_loss_gain": {"value": float(weights @ gain / weights.sum()), "low": low, "high": high},
+        "calibration_error": quality.calibration_error(new, happened, weights),
+        "calibration_error_of_champion": quality.calibration_error(old, happened, weights),
+    }
 
 
 def out_of_fold(lake: Lake, month: str, version: str, shard: int | None = None) -> pl.LazyFrame | None:
@@ -91,18 +136,6 @@ def _champion(row: dict[str, Any], month: str) -> Champion:
         "trained_for": row["trained_for"],
         "is_out_of_fold": month in row["window_months"],
     }
-
-
-def _standing(db: Connection, campaign: str, month: str, as_of: datetime) -> Champion | None:
-    return _chosen(db, campaign, month, as_of).get(POOLED)
-
-
-def _loss_of(lake: Lake, champion: Champion, newest: LabelledMonth) -> float:
-    """The champion's weighted log loss on a month, from scores of people it did not learn from."""
-    shards = [_judged(lake, champion, newest, shard) for shard in range(lake.shards)]
-    judged = pl.concat(shards).filter(pl.col("weight") > 0)
-    happened = judged["has_churned"].cast(pl.Float64).to_numpy()
-    return quality.log_loss(judged["probability"].to_numpy(), happened, judged["weight"].to_numpy())
 
 
 def _judged(lake: Lake, champion: Champion, newest: LabelledMonth, shard: int) -> pl.DataFrame:

@@ -1,6 +1,6 @@
 """Who must not be called whatever the score says: gone, porting out, refused, protected. The same for both arms."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 
 import polars as pl
@@ -17,28 +17,44 @@ def barred(lake: Lake, month: str, as_of: datetime, subscribers: list[str]) -> d
 
     The gravest reason stands: gone, port_out_applied, then limits of contact, then missing consent.
     """
+    frames = [_without_consent(lake, month), _limited(lake, month, as_of), *_leaving(lake, month, as_of)]
+    return _found(frames, subscribers)
+
+
+def leaving(lake: Lake, month: str, as_of: datetime, subscribers: list[str]) -> dict[str, str]:
+    """Those of `subscribers` who are `gone`, or have applied to port out and not come back (`port_out_applied`).
+
+    As known before `as_of`; `month` is the newest profile, which may tell of a later joining.
+    """
+    return _found(_leaving(lake, month, as_of), subscribers)
+
+
+def _found(frames: Sequence[pl.LazyFrame | None], subscribers: list[str]) -> dict[str, str]:
+    """The reason of each subscriber, a later frame's before an earlier one's."""
     wanted = pl.LazyFrame({"subscriber_id": subscribers}, schema={"subscriber_id": pl.String})
     found: dict[str, str] = {}
-    for frame in (
-        _without_consent(lake, month),
-        _limited(lake, as_of),
-        _changed(lake, as_of, "port_out_applied", "port_out_applied"),
-        _changed(lake, as_of, "left", "gone"),
-        _churned(lake, month, as_of),
-    ):
+    for frame in frames:
         if frame is not None:
             rows = frame.join(wanted, on="subscriber_id", how="semi").collect(engine="streaming")
             found |= dict(rows.select("subscriber_id", "reason").iter_rows())
     return found
 
 
-def barred_in_database(db: sa.Connection, key: Mapping[str, str], revision: int) -> dict[str, str]:
+def barred_in_database(
+    db: sa.Connection, key: Mapping[str, str], revision: int, as_of: datetime
+) -> dict[str, str]:
     """The reason for each high-priority warning of the cycle whose customer must not be called, in any campaign.
 
     What a person was told counts whenever it was told: a refusal after `as_of` is one all the same.
     """
-    rows = db.execute(load("dispatch")["find_barred"], {**key, "revision": revision})
+    values = {**key, "revision": revision, "day": as_of.astimezone(ZONE).date()}
+    rows = db.execute(load("dispatch")["find_barred"], values)
     return {row.subscriber_id: row.reason for row in rows}
+
+
+def _leaving(lake: Lake, month: str, as_of: datetime) -> list[pl.LazyFrame | None]:
+    applied = _changed(lake, as_of, "port_out_applied", "port_out_applied")
+    return [applied, _changed(lake, as_of, "left", "gone"), _churned(lake, month, as_of)]
 
 
 def _until(lake: Lake, table: str, as_of: datetime) -> pl.LazyFrame | None:
@@ -73,14 +89,23 @@ def _changed(lake: Lake, as_of: datetime, kind: str, reason: str) -> pl.LazyFram
     return _because(latest.filter(pl.col("kind") == kind), pl.lit(reason))
 
 
-def _limited(lake: Lake, as_of: datetime) -> pl.LazyFrame | None:
+def _limited(lake: Lake, month: str, as_of: datetime) -> pl.LazyFrame | None:
+    """Who is limited, with every other number of the same customer: it is the person who refused."""
     rows = _until(lake, "contact_limits", as_of)
     if rows is None:
         return None
+    rows = pl.concat([pl.LazyFrame(schema={"valid_to": pl.Date}), rows], how="diagonal")  # it may be lacking
     today = as_of.astimezone(ZONE).date()
     # a refusal holds for good, whatever end the file gives
     is_open = pl.col("valid_to").is_null() | (pl.col("valid_to") >= today) | (pl.col("kind") == "refused")
-    return _because(rows.filter((pl.col("valid_from") < today) & is_open).sort("kind"), pl.col("kind"))
+    limits = rows.filter((pl.col("valid_from") < today) & is_open).select("subscriber_id", "kind")
+    people = lake.scan("factors", month)
+    if "customer_id" in people.collect_schema().names():
+        numbers = people.select("subscriber_id", "customer_id").drop_nulls()
+        theirs = limits.join(numbers, on="subscriber_id").select("customer_id", "kind")
+        others = numbers.join(theirs.unique(), on="customer_id").select("subscriber_id", "kind")
+        limits = pl.concat([limits, others])
+    return _because(limits.sort("kind"), pl.col("kind"))
 
 
 def _without_consent(lake: Lake, month: str) -> pl.LazyFrame | None:

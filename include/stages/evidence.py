@@ -3,8 +3,9 @@
 import hashlib
 import json
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import polars as pl
@@ -12,8 +13,11 @@ import polars as pl
 from include.config import Config
 from include.domain.months import shift
 from include.lake import Lake
+from include.stages.facts import choosing
+from include.stages.reasons import evidence_for, grouped
 
 HISTORY = 6
+TOP = 10
 _SERIES = ("bill_yuan", "data_mb", "voice_out_minutes")
 _PROFILE = (
     "plan_code",
@@ -35,15 +39,22 @@ def evidence_of(
     as_of: datetime,
     warnings: Sequence[Mapping[str, Any]],
     reasons: Mapping[str, list[dict[str, Any]]],
+    campaign: str,
 ) -> dict[str, str]:
     """Canonical JSON evidence by subscriber_id for the rows of `warnings` (as dispatch reads them).
+
+    `reasons`: all factors of each subscriber, top first; the first ten are told one by one, all of them
+    summed by human reason, symptoms by the evidence for each cause.
 
     The same inputs give the same bytes: no clock, no run id, numbers to six significant digits.
     """
     wanted = [row["subscriber_id"] for row in warnings]
-    profiles = _by_subscriber(lake.scan("factors", month), wanted)
+    people = _rows_of(lake.scan("factors", month), wanted)
+    profiles = {row["subscriber_id"]: row for row in people.iter_rows(named=True)}
+    signs = evidence_for(people, {row["subscriber_id"]: row["rule_hits"] for row in warnings}, config)
     named = lake.manifest("factors", month).facts["factors"]
     series = _series(lake, month, wanted)
+    chosen = choosing(lake, config, month, campaign, wanted)
     found = {}
     for row in warnings:
         subscriber = row["subscriber_id"]
@@ -55,10 +66,12 @@ def evidence_of(
                 "subscriber": {name: profile.get(name) for name in _PROFILE},
                 "score": _score(row),
                 "rules": _rules(row["rule_hits"], config),
-                "reasons": [_named_reason(reason, config) for reason in reasons.get(subscriber, [])],
+                "reasons": [_named_reason(each, config) for each in reasons.get(subscriber, [])[:TOP]],
+                "human_reasons": grouped(reasons.get(subscriber, []), config.factors, signs.get(subscriber)),
                 "factors": {name: profile[name] for name in named if profile.get(name) is not None},
                 "history": {"months": _months(month), **series.get(subscriber, {})},
-            }
+            },
+            partial(chosen, subscriber),
         )
     return found
 
@@ -105,12 +118,18 @@ def _series(lake: Lake, month: str, wanted: list[str]) -> dict[str, dict[str, li
 
 
 def _by_subscriber(rows: pl.LazyFrame, wanted: list[str]) -> dict[str, dict[str, Any]]:
+    return {row["subscriber_id"]: row for row in _rows_of(rows, wanted).iter_rows(named=True)}
+
+
+def _rows_of(rows: pl.LazyFrame, wanted: list[str]) -> pl.DataFrame:
     ids = pl.LazyFrame({"subscriber_id": wanted}, schema={"subscriber_id": pl.String})
-    frame = rows.join(ids, on="subscriber_id", how="semi").collect(engine="streaming")
-    return {row["subscriber_id"]: row for row in frame.iter_rows(named=True)}
+    return rows.join(ids, on="subscriber_id", how="semi").collect(engine="streaming")
 
 
-def _canonical(evidence: dict[str, Any]) -> str:
+def _canonical(evidence: dict[str, Any], *parts: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
+    """`evidence` and what each of `parts` adds to it, as JSON with sorted names."""
+    for part in parts:
+        evidence = evidence | part(evidence)
     return json.dumps(_plain(evidence), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 

@@ -2,7 +2,7 @@
 
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 
 import numpy as np
@@ -19,20 +19,62 @@ from include.stages.models import Matrix, matrix
 
 FOLDS = 5
 
+Folds = NDArray[np.uint8]
+
+_CALLS = ("voice_out_minutes", "voice_in_minutes")
 _WEIGHTS = {"subscriber_id": pl.String, "weight": pl.Float64}
 
 
 @dataclass(frozen=True)
 class LabelledMonth:
-    """A month whose label is known: who left, and the weights other than one (contacted 0, held out > 1)."""
+    """A month whose label is known: who left, and the weights other than one (contacted 0, held out > 1).
+
+    cluster: cut down to one tenure cluster; months_earlier: seen with the factors of so many months before.
+    """
 
     month: str
     left: pl.DataFrame
     weights: pl.DataFrame
+    cluster: str | None = None
+    months_earlier: int = 0
+
+    @property
+    def seen_in(self) -> str:
+        """The month whose factors are looked at."""
+        return shift(self.month, -self.months_earlier)
+
+    def of_cluster(self, cluster: str) -> "LabelledMonth":
+        """The month cut down to the people of one tenure cluster."""
+        return replace(self, cluster=cluster)
+
+    def seen_a_month_earlier(self) -> "LabelledMonth":
+        """The same people and label with what was known of them at the end of the month before."""
+        return replace(self, months_earlier=self.months_earlier + 1)
 
     def people(self, lake: Lake, shard: int | None = None) -> pl.LazyFrame:
         """The factors rows of the month with has_churned (Boolean) and weight (Float64)."""
-        return self.labelled(lake.scan("factors", self.month, shard))
+        people = lake.scan("factors", self.month, shard)
+        if self.cluster is not None:
+            people = people.filter(pl.col("cluster") == self.cluster)
+        if self.months_earlier:
+            earlier = lake.scan("factors", self.seen_in, shard)
+            people = earlier.join(people, on="subscriber_id", how="semi", maintain_order="left")
+        return self.labelled(people)
+
+    def people_of_views(self, lake: Lake, shard: int | None = None) -> pl.LazyFrame:
+        """`people`, whose is_active says whether they had a call minute, where the operator delivers those."""
+        people = self.people(lake, shard)
+        if not lake.has("usage_months", self.seen_in):
+            return people
+        usage = lake.scan("usage_months", self.seen_in, shard)
+        minutes = [name for name in _CALLS if name in usage.collect_schema()]
+        if not minutes:
+            return people
+        called = pl.any_horizontal(pl.col(name).fill_null(0) > 0 for name in minutes).alias("is_active")
+        joined = people.drop("is_active", strict=False).join(
+            usage.select("subscriber_id", called), on="subscriber_id", how="left", maintain_order="left"
+        )
+        return joined.with_columns(pl.col("is_active").fill_null(False))
 
     def labelled(self, people: pl.LazyFrame) -> pl.LazyFrame:
         """`people` of the month with has_churned (Boolean) and weight (Float64)."""
@@ -48,7 +90,7 @@ class Examples:
     matrix: Matrix
     has_churned: Floats
     weights: Floats
-    fold: NDArray[np.uint8]
+    fold: Folds
     month: NDArray[np.uint8]
 
     def taken(self, rows: NDArray[np.bool_]) -> "Examples":
@@ -105,7 +147,7 @@ def read_examples(
     )
 
 
-def folds_of(ids: pl.Series) -> NDArray[np.uint8]:
+def folds_of(ids: pl.Series) -> Folds:
     """The fold (0 … 4) of each subscriber: the same in every month, on every machine."""
     return (_hashes(ids, b"") % FOLDS).astype(np.uint8)
 

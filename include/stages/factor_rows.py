@@ -8,8 +8,10 @@ import polars as pl
 from include.config.factors import IDENTITY, Factors
 from include.domain.errors import LoopError
 from include.domain.months import last_day, month_start, shift
+from include.expressions.grammar import REGIONAL_FEEDS
 from include.expressions.windows import AGE, DAYS, MONTHS_BACK, FactorCompiler
 from include.lake import Lake
+from include.stages import peers
 from include.stages.returns import still_gone
 
 _USE = ("data_mb", "voice_out_minutes", "voice_in_minutes")
@@ -22,23 +24,50 @@ _PROFILE: Mapping[str, pl.DataType] = {
 }
 
 
+def peer_means(lake: Lake, library: Factors, month: str, factors: Collection[str]) -> pl.DataFrame:
+    """The means that the available factors compare people of `month` with (see the module peers)."""
+    compiler, _ = _compiled(library, factors)
+    return peers.means(lake, month, compiler.peers) if compiler.peers else pl.DataFrame()
+
+
 def shard_frame(
-    lake: Lake, library: Factors, month: str, factors: Collection[str], shard: int
+    lake: Lake,
+    library: Factors,
+    month: str,
+    factors: Collection[str],
+    shard: int,
+    means: pl.DataFrame | None = None,
 ) -> pl.DataFrame:
-    """The factors table of one shard: identity columns, then one Float64 column per available factor."""
-    compiler = FactorCompiler(library.words)
-    wanted = [factor for factor in library.factors if factor.name in factors]
-    values = [compiler.compile(factor.parsed).alias(factor.name) for factor in wanted]
-    # tenure_months is both identity and factor: one column serves as both.
-    values = [value for value in values if value.meta.output_name() not in IDENTITY]
+    """The factors table of one shard: identity columns, then one Float64 column per available factor.
+
+    `means` are the `peer_means` of the month, made here when not given.
+    """
+    compiler, values = _compiled(library, factors)
     identity = _identity_values(lake.scan("usage_months", month).collect_schema().names())
     wide = _with_usage(lake, month, shard, _population(lake, month, shard), [*values, *identity])
     for feed, aggregates in compiler.aggregates.items():
-        wide = wide.join(_aggregated(lake, month, shard, feed, aggregates), on="subscriber_id", how="left")
+        if feed in REGIONAL_FEEDS:
+            happened = _by_region(lake, month, shard, feed, aggregates)
+            wide = wide.join(happened, on=REGIONAL_FEEDS[feed], how="left")
+        else:
+            happened = _aggregated(lake, month, shard, feed, aggregates)
+            wide = wide.join(happened, on="subscriber_id", how="left")
+    if compiler.peers:
+        known = peer_means(lake, library, month, factors) if means is None else means
+        compared = known.lazy().select("plan_code", "region_code", *compiler.peers)
+        wide = wide.join(compared, on=("plan_code", "region_code"), how="left", nulls_equal=True)
     made = wide.with_columns(identity).select(*IDENTITY, *values).collect(engine="streaming")
     if made["subscriber_id"].n_unique() != made.height:
         raise LoopError(f"A feed of {month} holds a subscriber twice in shard {shard}. Deliver it again.")
     return made
+
+
+def _compiled(library: Factors, factors: Collection[str]) -> tuple[FactorCompiler, list[pl.Expr]]:
+    compiler = FactorCompiler(library.words)
+    wanted = [factor for factor in library.factors if factor.name in factors]
+    values = [compiler.compile(factor.parsed).alias(factor.name) for factor in wanted]
+    # tenure_months is both identity and factor: one column serves as both.
+    return compiler, [value for value in values if value.meta.output_name() not in IDENTITY]
 
 
 def _population(lake: Lake, month: str, shard: int) -> pl.LazyFrame:
@@ -132,6 +161,30 @@ def _aggregated(lake: Lake, month: str, shard: int, feed: str, aggregates: Seque
     cut = month_start(shift(month, 1)).astimezone(UTC)
     events = pl.concat(scans, how="diagonal").filter(pl.col("occurred_at") < cut)
     return _with_known(events, cut).group_by("subscriber_id").agg(aggregates)
+
+
+def _by_region(lake: Lake, month: str, shard: int, feed: str, aggregates: Sequence[pl.Expr]) -> pl.LazyFrame:
+    """One row per region of the shard's people; what befell no region in particular befell them all.
+
+    Few rows, always in the same order: a mean is the same in every shard.
+    """
+    place, days = REGIONAL_FEEDS[feed], [shift(month, -back) for back in range(MONTHS_BACK)]
+    scans = [
+        lake.scan(feed, past).with_columns(pl.lit(back).alias(AGE))
+        for back, past in enumerate(days)
+        if lake.has(feed, past)
+    ]
+    end = pl.lit(last_day(month))
+    events = pl.concat(scans, how="diagonal").filter(pl.col("occurred_on") <= end)
+    events = events.with_columns(
+        pl.selectors.decimal().cast(pl.Float64), (end - pl.col("occurred_on")).dt.total_days().alias(DAYS)
+    )
+    known = events.sort("event_id").collect()
+    regions = lake.scan("subscribers", month, shard).select(place).unique().collect().drop_nulls()
+    everywhere = known.filter(pl.col(place).is_null()).drop(place).join(regions, how="cross")
+    local = known.join(regions, on=place)
+    there = pl.concat([local, everywhere], how="diagonal").sort("event_id")
+    return there.group_by(place, maintain_order=True).agg(aggregates).lazy()
 
 
 def _with_known(events: pl.LazyFrame, cut: datetime) -> pl.LazyFrame:

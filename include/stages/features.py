@@ -11,6 +11,7 @@ from datetime import datetime
 from functools import partial
 from typing import Any
 
+import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
@@ -20,12 +21,13 @@ from include.domain.months import month_start, shift
 from include.expressions.grammar import EVENT, MONTHLY, ROW, Expression
 from include.expressions.windows import MONTHS_BACK
 from include.lake import Lake, Manifest, Part
-from include.stages.factor_rows import shard_frame
+from include.stages import peers
+from include.stages.factor_rows import peer_means, shard_frame
 
 TABLE = "factors"
 # Raised when the same inputs would give other values than before.
-_ENGINE = 2
-_EVENT_FEEDS = ("service_events", "subscriber_changes")
+_ENGINE = 3
+_EVENT_FEEDS = ("service_events", "subscriber_changes", "market_events")
 _DERIVED = {
     "tenure_months": "joined_on",
     "days_to_contract_end": "contract_ends_on",
@@ -56,11 +58,29 @@ def compute_shard(
     plan = make_plan(lake, config, month, as_of)
     standing = _standing(lake, plan)
     if standing is None:
-        frame = shard_frame(lake, config.factors, month, plan.factors, shard)
+        frame = shard_frame(lake, config.factors, month, plan.factors, shard, _means(lake, config, plan))
         part = lake.write_part(TABLE, month, shard, frame, run_id)
     else:
         part = next(part for part in standing.parts if part.shard == shard)
     return {**asdict(part), "fingerprint": plan.fingerprint}
+
+
+def compute_peers(
+    *, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime, run_id: str
+) -> dict[str, Any]:
+    """Make the means of plan and region that all shards compare their people with; counts.
+
+    A shard computed without them makes them itself, so that the values are the same; this saves the work.
+    """
+    plan = make_plan(lake, config, month, as_of)
+    standing = _standing(lake, plan, peers.TABLE) or _standing(lake, plan)
+    made = peer_means(lake, config.factors, month, plan.factors) if standing is None else None
+    if made is not None and made.width:
+        part = lake.write_part(peers.TABLE, month, 0, made, run_id)
+        with db.begin():
+            lock(db, peers.TABLE, month)
+            lake.publish(peers.TABLE, month, [part], fingerprint=plan.fingerprint)
+    return {"month": month, "rows": made.height if made is not None else 0}
 
 
 def publish(
@@ -92,6 +112,7 @@ def build(
     standing = _standing(lake, plan)
     if standing is not None:
         return _result(plan, standing.rows, unchanged=True)
+    compute_peers(db=db, lake=lake, config=config, month=month, as_of=as_of, run_id=run_id)
     compute = partial(compute_shard, lake=lake, config=config, month=month, as_of=as_of, run_id=run_id)
     parts = [compute(shard=shard) for shard in range(lake.shards)]
     return publish(db=db, lake=lake, config=config, month=month, parts=parts)
@@ -119,12 +140,19 @@ def make_plan(lake: Lake, config: Config, month: str, as_of: datetime) -> Plan:
     )
 
 
-def _standing(lake: Lake, plan: Plan) -> Manifest | None:
-    """The published factors when they were made from the very same inputs."""
-    if not lake.has(TABLE, plan.month):
+def _standing(lake: Lake, plan: Plan, table: str = TABLE) -> Manifest | None:
+    """The published factors (or peers) when they were made from the very same inputs."""
+    if not lake.has(table, plan.month):
         return None
-    manifest = lake.manifest(TABLE, plan.month)
+    manifest = lake.manifest(table, plan.month)
     return manifest if manifest.fingerprint == plan.fingerprint else None
+
+
+def _means(lake: Lake, config: Config, plan: Plan) -> pl.DataFrame:
+    """The peers of the month as they stand for these inputs, or made anew."""
+    if _standing(lake, plan, peers.TABLE):
+        return lake.scan(peers.TABLE, plan.month).collect()
+    return peer_means(lake, config.factors, plan.month, plan.factors)
 
 
 def _result(plan: Plan, rows: int, *, unchanged: bool) -> dict[str, Any]:

@@ -15,11 +15,14 @@ import sqlalchemy as sa
 
 from include import cycles
 from include.config import Config
-from include.config.rules import Rule
+from include.config.operations import Campaign
+from include.config.rules import Rule, Rules
 from include.database import copy_rows, lock
 from include.domain.errors import NotReady
 from include.domain.grading import GRADES, HIGH, INDEPENDENT_HITS, LOW, MID, TIERS, Limits, high_places
 from include.domain.months import ZONE
+from include.expressions import compile_row
+from include.expressions.grammar import ROW
 from include.lake import Lake, Manifest
 from include.queries import load
 
@@ -58,11 +61,12 @@ def grade(
     scores = _own_scores(lake, month, as_of, revision)
     factors = lake.manifest("factors", month)
     rules = active_rules(config, month, factors)
+    members = members_of(config.campaign(campaign), factors)
     limits = limits_of(config, scores)
     key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
         refused = sorted(db.execute(Q["past_refusals"], key | {"as_of": as_of}).scalars())
-    graded = graded_frame(_with_hits(lake, scores, month, rules), limits, refused)
+    graded = graded_frame(_with_hits(lake, scores, month, rules, members), limits, refused)
     summary = _summary(graded, rules, limits)
     with db.begin():
         # the same lock as dispatch: a cycle is not fixed while its warnings are replaced
@@ -78,6 +82,7 @@ def grade(
             config.texts["grading.yaml"],
         ]
         facts = {**summary, **cycles.provenance(config, as_of, revision)}
+        described += [config.campaign(campaign).population or ""] if members is not None else []
         _publish(db, lake, month, graded, [*described, refused], facts)
         _replace_warnings(db, graded, key | {"revision": revision})
     return summary
@@ -98,19 +103,45 @@ def _own_scores(lake: Lake, month: str, as_of: datetime, revision: int) -> Manif
 
 def active_rules(config: Config, month: str, factors: Manifest) -> ActiveRules:
     """The rules in force whose factors exist for the month, and the reason for each of the others."""
-    there, left_out = set(factors.facts["factors"]), factors.facts["left_out"]
     hits, inactive = [], {}
     for rule in config.rules.rules:
-        needed = config.rules.factors_of(rule)
-        missing = needed - there
         if not rule.is_valid_in(month):
             inactive[rule.name] = f"not in force in {month}"
-        elif missing and (rule.needs == "all" or missing == needed):
-            name = min(missing)
-            inactive[rule.name] = f"factor {name} is left out: {left_out.get(name, 'not in factors.yaml')}"
+        elif why := why_inactive(rule, config.rules, factors):
+            inactive[rule.name] = why
         else:
-            hits.append((rule, config.rules.compile(rule, missing).fill_null(False)))
+            hits.append((rule, hit_of(rule, config.rules, factors)))
     return ActiveRules(tuple(hits), inactive)
+
+
+def members_of(campaign: Campaign, factors: Manifest) -> pl.Expr | None:
+    """Who belongs to the campaign's population, over the factors rows of a month; None for everybody.
+
+    NotReady when one of its factors is left out: better nobody is contacted than everybody.
+    """
+    if campaign.members is None:
+        return None
+    if missing := campaign.members.needs(ROW) - set(factors.facts["factors"]):
+        name = min(missing)
+        why = factors.facts["left_out"].get(name, "not in factors.yaml")
+        raise NotReady(f"The campaign's population needs the factor {name}, which is left out: {why}.")
+    return compile_row(campaign.members).fill_null(False)
+
+
+def why_inactive(rule: Rule, rules: Rules, factors: Manifest) -> str:
+    """Which factor a rule cannot do without is left out, and why; empty when it can be judged."""
+    needed = rules.factors_of(rule)
+    missing = needed - set(factors.facts["factors"])
+    if not missing or (rule.needs == "any" and missing != needed):
+        return ""
+    name = min(missing)
+    return f"factor {name} is left out: {factors.facts['left_out'].get(name, 'not in factors.yaml')}"
+
+
+def hit_of(rule: Rule, rules: Rules, factors: Manifest) -> pl.Expr:
+    """Whether the rule fires, over the factors rows of a month; what is unknown does not."""
+    missing = rules.factors_of(rule) - set(factors.facts["factors"])
+    return rules.compile(rule, missing).fill_null(False)
 
 
 def limits_of(config: Config, scores: Manifest) -> Limits:
@@ -127,10 +158,11 @@ def graded_frame(frame: pl.DataFrame, limits: Limits, refused: Sequence[str]) ->
     customer = pl.coalesce("customer_id", "subscriber_id")
     value = pl.col("value_yuan").fill_null(0.0)
     worth = pl.coalesce("probability", "rule_points") * value.clip(lower_bound=0.0)
+    member = pl.col("is_member") if "is_member" in frame.columns else pl.lit(True)
     order = pl.col("grade").replace_strict(GRADES, [0, 1, 2], return_dtype=pl.Int8)
     return (
         frame.with_columns(_grade(limits).alias("grade"), customer.is_in(list(refused)).alias("refused"))
-        .with_columns(_tier(limits, value).alias("tier"), order.alias("order"), worth.alias("worth"))
+        .with_columns(_tier(limits, value, member).alias("tier"), order.alias("order"), worth.alias("worth"))
         .sort("order", "worth", "subscriber_id", descending=[False, True, False])
         .with_row_index("rank", offset=1)
     )
@@ -163,10 +195,10 @@ def _grade(limits: Limits) -> pl.Expr:
     )
 
 
-def _tier(limits: Limits, value: pl.Expr) -> pl.Expr:
+def _tier(limits: Limits, value: pl.Expr, is_member: pl.Expr) -> pl.Expr:
     is_high, is_mid = pl.col("grade") == HIGH, pl.col("grade") == MID
-    called = is_high & (value >= limits.priority_value_yuan) & ~pl.col("refused")
-    messaged = is_high | (is_mid & (value >= limits.secondary_value_yuan))
+    called = is_high & (value >= limits.priority_value_yuan) & ~pl.col("refused") & is_member
+    messaged = (is_high | (is_mid & (value >= limits.secondary_value_yuan))) & is_member
     return (
         pl.when(called)
         .then(pl.lit("priority"))
@@ -176,9 +208,11 @@ def _tier(limits: Limits, value: pl.Expr) -> pl.Expr:
     )
 
 
-def _with_hits(lake: Lake, scores: Manifest, month: str, rules: ActiveRules) -> pl.DataFrame:
+def _with_hits(
+    lake: Lake, scores: Manifest, month: str, rules: ActiveRules, members: pl.Expr | None = None
+) -> pl.DataFrame:
     """Every scored subscriber with the rules hit and their points, shard by shard."""
-    shards = [_shard_with_hits(lake, scores, month, shard, rules) for shard in range(lake.shards)]
+    shards = [_shard_with_hits(lake, scores, month, shard, rules, members) for shard in range(lake.shards)]
     frame = pl.concat(shards)
     if frame.height != scores.rows or frame["subscriber_id"].n_unique() != frame.height:
         raise NotReady(f"The scores of {month} do not fit its factors. Run prediction again, then grading.")
@@ -186,20 +220,27 @@ def _with_hits(lake: Lake, scores: Manifest, month: str, rules: ActiveRules) -> 
 
 
 def _shard_with_hits(
-    lake: Lake, scores: Manifest, month: str, shard: int, rules: ActiveRules
+    lake: Lake, scores: Manifest, month: str, shard: int, rules: ActiveRules, members: pl.Expr | None
 ) -> pl.DataFrame:
+    hits = hits_of(lake.scan("factors", month, shard), rules, members).with_columns(
+        pl.lit(shard, pl.UInt32).alias("shard")
+    )
+    return lake.scan(scores.table, month, shard).join(hits, on="subscriber_id").collect(engine="streaming")
+
+
+def hits_of(people: pl.LazyFrame, rules: ActiveRules, members: pl.Expr | None = None) -> pl.LazyFrame:
+    """Whom of the factors rows `people` which rules hit, and who is a member: all grading needs but the score."""
     named: list[pl.Expr] = [pl.when(hit).then(pl.lit(rule.name)) for rule, hit in rules.hits]
     points = [pl.when(hit).then(rule.points).otherwise(0.0) for rule, hit in rules.hits] or [pl.lit(0.0)]
     floors = [hit for rule, hit in rules.hits if rule.floor == HIGH] or [pl.lit(False)]
-    hits = lake.scan("factors", month, shard).select(
+    return people.select(
         "subscriber_id",
         *_FROM_FACTORS,
         pl.concat_list(*named, pl.lit(None, pl.String)).list.drop_nulls().alias("rule_hits"),
         pl.sum_horizontal(points).cast(pl.Float64).alias("rule_points"),
         pl.any_horizontal(floors).alias("has_high_floor"),
-        pl.lit(shard, pl.UInt32).alias("shard"),
+        (pl.lit(True) if members is None else members).alias("is_member"),
     )
-    return lake.scan(scores.table, month, shard).join(hits, on="subscriber_id").collect(engine="streaming")
 
 
 def _summary(graded: pl.DataFrame, rules: ActiveRules, limits: Limits) -> dict[str, Any]:
@@ -214,6 +255,7 @@ def _summary(graded: pl.DataFrame, rules: ActiveRules, limits: Limits) -> dict[s
         "rule_hits": {rule.name: hits.get(rule.name, 0) for rule, _ in rules.hits},
         "inactive_rules": rules.inactive,
         "base_rate": limits.base_rate,
+        "outside_population": graded.filter(~pl.col("is_member")).height,
     }
 
 

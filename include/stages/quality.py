@@ -1,5 +1,7 @@
 """Figures of quality: how well probabilities rank and fit what happened, all of them weighted."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -7,32 +9,82 @@ Floats = NDArray[np.float64]
 Figures = dict[str, float | int | None]
 
 
+@dataclass(frozen=True)
+class Ranking:
+    """Scores ordered once, so that figures under many weights (a bootstrap) cost one pass each.
+
+    tie: per row the number of its group of equal scores, the lowest score being 0.
+    """
+
+    tie: NDArray[np.intp]
+    ties: int
+
+    @classmethod
+    def of(cls, scores: Floats) -> "Ranking":
+        """The ranking of `scores` (rows)."""
+        levels, tie = np.unique(scores, return_inverse=True)
+        return cls(tie.astype(np.intp), len(levels))
+
+    def _by_tie(self, has_churned: Floats, weights: Floats) -> tuple[Floats, Floats]:
+        """Weight of churners and of all in each tie, the lowest first."""
+        churned = np.bincount(self.tie, weights * has_churned, self.ties)
+        total = np.bincount(self.tie, weights, self.ties)
+        return churned.astype(np.float64), total.astype(np.float64)
+
+    def auc(self, has_churned: Floats, weights: Floats) -> float | None:
+        """Area under the ROC curve; None when only one class has weight."""
+        churned, total = self._by_tie(has_churned, weights)
+        stayed = total - churned
+        pairs = float(churned.sum()) * float(stayed.sum())
+        if pairs <= 0:
+            return None
+        return float(churned @ (np.cumsum(stayed) - stayed / 2)) / pairs
+
+    def average_precision(self, has_churned: Floats, weights: Floats) -> float | None:
+        """Area under the precision-recall steps; None without churners."""
+        churned, total = (values[::-1] for values in self._by_tie(has_churned, weights))
+        if float(churned.sum()) <= 0:
+            return None
+        reached = np.cumsum(total)
+        precision = np.divide(np.cumsum(churned), reached, out=np.zeros_like(reached), where=reached > 0)
+        return float(churned @ precision) / float(churned.sum())
+
+    def top_decile_lift(self, has_churned: Floats, weights: Floats) -> float | None:
+        """Churn rate of the tenth (by weight) scored highest, over that of all; ties share their churners."""
+        churned, weight = (values[::-1] for values in self._by_tie(has_churned, weights))
+        total, all_churned = float(weight.sum()), float(churned.sum())
+        if all_churned <= 0:
+            return None
+        room = np.clip(total / 10 - (np.cumsum(weight) - weight), 0.0, weight)
+        share = np.divide(room, weight, out=np.zeros_like(weight), where=weight > 0)
+        return float(share @ churned) / (total / 10) / (all_churned / total)
+
+
 def auc(scores: Floats, has_churned: Floats, weights: Floats) -> float | None:
     """Area under the ROC curve; None when only one class is there. Rows of weight 0 do not count."""
-    from sklearn.metrics import roc_auc_score
-
-    counted = weights > 0
-    if len(np.unique(has_churned[counted])) < 2:
-        return None
-    area = roc_auc_score(has_churned[counted], scores[counted], sample_weight=weights[counted])
-    return float(area)
+    return Ranking.of(scores).auc(has_churned, weights)
 
 
-def figures(probabilities: Floats, has_churned: Floats, weights: Floats) -> Figures:
-    """auc, pr_auc, brier, log_loss, top_decile_lift, base_rate, n, churners; None where undefined."""
-    from sklearn.metrics import average_precision_score
+def figures(
+    probabilities: Floats, has_churned: Floats, weights: Floats, ranked_by: Floats | None = None
+) -> Figures:
+    """auc, pr_auc, brier, log_loss, top_decile_lift, base_rate, n, churners; None where undefined.
 
+    `ranked_by`: scores to rank by instead, where the probabilities come from calibrations that differ by
+    fold. The model that serves has one, which changes no rank.
+    """
     counted = weights > 0
     p, y, w = probabilities[counted], has_churned[counted], weights[counted]
     total, churned = float(w.sum()), float(w @ y)
     if total == 0:
         return {"n": 0, "churners": 0, **dict.fromkeys(_UNDEFINED)}
+    ranking = Ranking.of(p if ranked_by is None else ranked_by[counted])
     return {
-        "auc": auc(p, y, w),
-        "pr_auc": float(average_precision_score(y, p, sample_weight=w)) if churned > 0 else None,
+        "auc": ranking.auc(y, w),
+        "pr_auc": ranking.average_precision(y, w),
         "brier": float(w @ (p - y) ** 2) / total,
         "log_loss": log_loss(p, y, w),
-        "top_decile_lift": top_decile_lift(p, y, w),
+        "top_decile_lift": ranking.top_decile_lift(y, w),
         "base_rate": churned / total,
         "n": len(y),
         "churners": int(y.sum()),
@@ -42,20 +94,27 @@ def figures(probabilities: Floats, has_churned: Floats, weights: Floats) -> Figu
 _UNDEFINED = ("auc", "pr_auc", "brier", "log_loss", "top_decile_lift", "base_rate")
 
 
-def log_loss(probabilities: Floats, has_churned: Floats, weights: Floats) -> float:
-    """Weighted mean of −log of the probability given to what happened."""
+def losses(probabilities: Floats, has_churned: Floats) -> Floats:
+    """Per person −log of the probability given to what happened."""
     given = np.where(has_churned > 0, probabilities, 1 - probabilities)
-    return float(-(weights @ np.log(np.clip(given, 1e-12, 1.0))) / weights.sum())
+    return np.asarray(-np.log(np.clip(given, 1e-12, 1.0)))
+
+
+def log_loss(probabilities: Floats, has_churned: Floats, weights: Floats) -> float:
+    """Weighted mean of the losses."""
+    return float(weights @ losses(probabilities, has_churned) / weights.sum())
 
 
 def top_decile_lift(probabilities: Floats, has_churned: Floats, weights: Floats) -> float | None:
-    """Churn rate of the tenth (by weight) scored highest, over that of all; ties share their churners."""
-    churned, total = float(weights @ has_churned), float(weights.sum())
-    if churned == 0:
-        return None
-    _, tie = np.unique(-probabilities, return_inverse=True)
-    weight = np.bincount(tie, weights)
-    before = np.concatenate([[0.0], np.cumsum(weight)[:-1]])
-    taken = np.clip((total / 10 - before) / weight, 0.0, 1.0)
-    caught = float(taken @ np.bincount(tie, weights * has_churned))
-    return caught / (total / 10) / (churned / total)
+    """As `Ranking.top_decile_lift`."""
+    return Ranking.of(probabilities).top_decile_lift(has_churned, weights)
+
+
+def calibration_error(probabilities: Floats, has_churned: Floats, weights: Floats, bins: int = 10) -> float:
+    """Expected calibration error: |promised − seen| over tenths of the people by probability, weighted."""
+    order = np.argsort(probabilities, kind="stable")
+    w = weights[order]
+    total = float(w.sum())
+    tenth = np.minimum(((np.cumsum(w) - w / 2) / total * bins).astype(np.intp), bins - 1)
+    gap = np.bincount(tenth, w * (probabilities[order] - has_churned[order]), bins)
+    return float(np.abs(gap).sum()) / total

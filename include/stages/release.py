@@ -1,7 +1,7 @@
 """Release: every working morning each team gets what it can first-contact that day; the clocks start here."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime, time, timedelta
 from typing import Any
 
@@ -51,7 +51,7 @@ def release_within(
     agents = [] if is_unlimited else db.execute(Q["read_callers"], today).all()
     if agents and today["teams_at_rest"] and not any(row.contacts for row in agents):
         return _told(db, [], "today is a rest day; tickets wait for the next working morning")
-    pairs = _shared_out(db, agents, today) if agents else _everything(db)
+    pairs = _shared_out(db, agents, today) if agents else _everything(db, today)
     if pairs:
         _hand_out(db, clocks, pairs, now)
     if agents:
@@ -83,8 +83,8 @@ def _today(now: datetime) -> dict[str, Any]:
     return {"day": day, "day_starts_at": starts, "day_ends_at": starts + timedelta(days=1)}
 
 
-def _everything(db: sa.Connection) -> list[tuple[int, int]]:
-    return [(row.ticket_id, _NOBODY) for row in db.execute(Q["find_all_waiting"])]
+def _everything(db: sa.Connection, today: Mapping[str, Any]) -> list[tuple[int, int]]:
+    return [(row.ticket_id, _NOBODY) for row in db.execute(Q["find_all_waiting"], today)]
 
 
 def _shared_out(
@@ -94,7 +94,7 @@ def _shared_out(
     teams = sorted({row.team for row in agents if row.room})
     queued = {row.team: row.queued for row in db.execute(Q["count_queued_today"], today)}
     waiting: dict[str, list[Waiting]] = {team: [] for team in teams}
-    for row in db.execute(Q["find_waiting"], {"teams": teams}):
+    for row in db.execute(Q["find_waiting"], {"teams": teams, "day": today["day"]}):
         waiting[row.team].append(Waiting(row.ticket_id, tuple(row.line or ()), row.region_code, row.skill))
     pairs: list[tuple[int, int]] = []
     for team in teams:

@@ -28,8 +28,9 @@ def watch(*, db: sa.Connection, config: Config, now: datetime) -> dict[str, Any]
         breached = db.execute(Q["breach_clocks"], {"now": now}).scalar_one()
         warned = db.execute(Q["warn_clocks"], {"now": now}).scalar_one()
         escalated = _escalate(db, config, now)
+        overdue = int(db.execute(Q["notice_overdue_tasks"], {"now": now}).scalar_one())
         facts = {
-            "warned": warned, "breached": breached, "escalated": escalated, "moved": moved,
+            "warned": warned, "breached": breached, "escalated": escalated, "overdue": overdue, "moved": moved,
         }  # fmt: skip
         beat(db, "watch_sla", now, facts)
     return {"stage": "sla", "rows_in": warned + breached, "rows_out": warned + breached + escalated, **facts}

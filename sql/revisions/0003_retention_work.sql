@@ -62,6 +62,24 @@ create table refusals (
 create index refusals_by_subscriber on refusals (subscriber_id);
 comment on table refusals is 'one row per customer and number that wants no calls, in any campaign, for good';
 
+create or replace function standing_limit(whose text, customer text, on_day date) returns text language sql stable
+return (
+    select stands.kind
+    from (
+        select kind from standing_limits
+        where
+            (subscriber_id = whose or customer_key = customer)
+            and valid_from <= on_day and (valid_to is null or valid_to >= on_day or kind = 'refused')
+        union all
+        select 'refused' from refusals
+        where subscriber_id = whose or customer_key = customer
+    ) as stands
+    order by array_position(array['refused', 'red_list', 'do_not_disturb', 'contacted_elsewhere'], stands.kind)
+    limit 1
+);
+comment on function standing_limit is
+'the gravest limit of contact that stands on a day for a number or any number of its customer; a refusal never ends';
+
 create table linked_tasks (
     task_id bigint generated always as identity primary key,
     ticket_id bigint references tickets,

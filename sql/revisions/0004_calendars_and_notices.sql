@@ -55,7 +55,7 @@ create table messages (
     check ((channel = 'staff') = (staff_id is not null)),
     check (delivered_at is null or dead_at is null),
     -- whatever an author of a text forgets, no mobile number leaves the house
-    check (body !~ '(^|[^0-9])1[3-9][0-9]{9}($|[^0-9])' and subject !~ '(^|[^0-9])1[3-9][0-9]{9}($|[^0-9])')
+    check (subject || ' ' || body !~ '(^|[^0-9])((00)?86)?1[3-9][0-9]{9}($|[^0-9])')
 );
 create index messages_to_send on messages (next_attempt_at) where delivered_at is null and dead_at is null;
 create index messages_by_person on messages (staff_id, created_at);

@@ -119,7 +119,7 @@ begin
     select
         format('budget:%s:%s', pot_id, limit_yuan), 'budget_nearly_spent', 'branch_manager',
         jsonb_build_object(
-            'pot_id', pot_id, 'campaign', campaign, 'branch_code', branch_code, 'starts_on', starts_on,
+            'pot_id', pot_id, 'campaign', campaign, 'branch_code', coalesce(branch_code, ''), 'starts_on', starts_on,
             'ends_on', ends_on, 'limit_yuan', limit_yuan, 'reserved_yuan', reserved_yuan,
             'committed_yuan', committed_yuan
         ),
@@ -145,7 +145,10 @@ create function budget_of(of_ticket bigint, on_day date) returns table (
     from tickets as t
     inner join budget_pots as p
         on t.campaign = p.campaign and on_day between p.starts_on and p.ends_on
-        and (p.branch_code is null or p.branch_code = t.branch_code)
+        and (
+            p.branch_code is null or p.branch_code = t.branch_code
+            or p.branch_code = any(branch_line(t.branch_code))
+        )
     where t.ticket_id = of_ticket
     order by p.pot_id
 $$;
@@ -210,22 +213,31 @@ $$;
 create trigger plan_processings_settle after insert on plan_processings
 for each row execute function settle_budget();
 
--- However a ticket ends, by a person or by the loop, one or a hundred thousand: what no plan can use is free again.
 -- Retained and considering subscribers may still be processed; their money is free when the offer has lapsed.
+create function ends_plans(state text, outcome text, is_recalled boolean) returns boolean language sql immutable
+return state in ('cancelled', 'expired') or is_recalled
+or (state = 'closed' and outcome not in ('retained', 'considering'));
+comment on function ends_plans is 'whether a ticket has ended so that its plan will hardly be processed any more';
+
+-- However a ticket ends, by a person or by the loop, one or a hundred thousand: what no plan can use is free again.
 create function release_budget_of_ended() returns trigger language plpgsql security definer set search_path = public, pg_temp as $$
 begin
-    if exists (select 1 from budget_pots) then
-        perform 1 from budget_pots
-        where pot_id in (select o.pot_id from budget_open as o inner join changed_tickets using (ticket_id))
-        order by pot_id for update;
-        insert into budget_movements (plan_id, pot_id, kind, amount_yuan, cause, moved_at)
-        select o.plan_id, o.pot_id, 'released', o.amount_yuan, 'ended', coalesce(e.closed_at, e.dispatched_at)
-        from changed_tickets as e
-        inner join budget_open as o on e.ticket_id = o.ticket_id
-        where
-            e.state in ('cancelled', 'expired') or e.is_recalled
-            or (e.state = 'closed' and e.outcome not in ('retained', 'considering'));
+    if not exists (select 1 from budget_pots)
+        or not exists (select 1 from changed_tickets where ends_plans(state, outcome, is_recalled)) then
+        return null;
     end if;
+    perform 1 from budget_pots
+    where pot_id in (
+        select o.pot_id from changed_tickets as e
+        inner join budget_open as o on e.ticket_id = o.ticket_id
+        where ends_plans(e.state, e.outcome, e.is_recalled)
+    )
+    order by pot_id for update;
+    insert into budget_movements (plan_id, pot_id, kind, amount_yuan, cause, moved_at)
+    select o.plan_id, o.pot_id, 'released', o.amount_yuan, 'ended', coalesce(e.closed_at, e.dispatched_at)
+    from changed_tickets as e
+    inner join budget_open as o on e.ticket_id = o.ticket_id
+    where ends_plans(e.state, e.outcome, e.is_recalled);
     return null;
 end
 $$;

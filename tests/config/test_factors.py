@@ -79,6 +79,34 @@ def test_one_entry_adds_a_factor():
         ({"expression": "mean(data_mb, 6, before=1)"}, "outside the 6 months"),
         ({"expression": "plan_code + 1"}, "cannot be computed"),
         ({"expression": "count(kind)"}, "cannot be computed"),
+        ({"expression": "median(data_mb, 3)"}, "no function 'median'"),
+        ({"expression": "peers(mean(data_mb, 3))"}, "'mean' cannot stand inside another window"),
+        ({"expression": "last(data_mb) / peers()"}, "lacks the argument 'x'"),
+        ({"expression": "since(data_mb, 6)"}, "cannot be computed"),
+        ({"expression": "slope(data_mb, 7)"}, "must be a whole number from 0 to 6"),
+        ({"expression": "rises(data_mb, 6)"}, "outside the 6 months"),
+        ({"expression": "count(kind == 'sale', months=soon)"}, "written out"),
+        (
+            {"expression": "count(product == 'mobile', feed='market_events')"},
+            "market_events has no column 'product'",
+        ),
+        (
+            {"expression": "mean_of(text, kind == 'sentiment', feed='market_events')", "unit": ""},
+            "unit: String",
+        ),
+        ({"expression": "market_mood"}, "subscribers has no column 'market_mood'"),
+        ({"expression": "data_mb"}, "subscribers has no column 'data_mb'"),
+        ({"expression": "last(data_mb) if True else 0"}, "is not allowed"),
+        ({"expression": "__import__('os')"}, "no function '__import__'"),
+        ({"expression": "plan_code.upper()"}, "no function 'plan_code.upper'"),
+        ({"expression": "last(data_mb) ** 9"}, "is not allowed"),
+        ({"expression": "(last)(data_mb)[0]"}, "is not allowed"),
+        ({"expression": "mentions(channel_code, words)"}, "written out"),
+        ({"expression": "count(mentions(text, 3))"}, "must be a quoted name"),
+        ({"expression": ""}, "expression: String should have at least 1 character"),
+        ({"reason": "weather"}, "there is no reason 'weather'"),
+        ({"name": None}, "name: Input should be a valid string"),
+        ({"expression": 7}, "expression: Input should be a valid string"),
         ({"class": "danger"}, "class: Input should be 'risk' or 'value'"),
         ({"group": "moods"}, "group 'moods' is not among usage"),
         ({"zh": ""}, "zh: String should have at least 1 character"),
@@ -111,3 +139,49 @@ def test_a_name_given_twice_is_refused():
 def test_a_file_of_another_shape_is_refused(raw):
     with pytest.raises(ConfigError, match=r"factors\.yaml"):
         parse(raw, "factors.yaml")
+
+
+# ---------------------------------------------------------------- metrics
+
+METRIC = {
+    "name": "onnet_minutes",
+    "zh": "网内分钟",
+    "en": "On-net minutes",
+    "class": "risk",
+    "group": "usage",
+    "unit": "minutes",
+}
+
+
+def test_one_entry_makes_a_further_usage_column_several_factors():
+    made = library(metrics=[METRIC])
+    assert made.names == tuple(
+        f"onnet_minutes_{name}" for name in ("level", "mean_3m", "change_3m", "difference_1m")
+    )
+    assert [factor.unit for factor in made.factors] == ["minutes", "minutes", "ratio", "minutes"]
+    assert made.factors[2].expression == "change(onnet_minutes, 3)"
+    assert made.factors[2].zh == "网内分钟较前三月均值变化"
+
+
+def test_a_metric_may_choose_its_transforms():
+    made = library(ENTRY, metrics=[METRIC | {"transforms": ["falls", "zeros_6m", "spread_6m"]}])
+    assert made.names == (
+        "new_factor",
+        "onnet_minutes_falls",
+        "onnet_minutes_zeros_6m",
+        "onnet_minutes_spread_6m",
+    )
+
+
+def test_a_wrong_metric_is_told_by_name():
+    with pytest.raises(
+        ConfigError, match=r"factors.yaml, metric 'onnet_minutes': transforms: .*no transform 'cube'"
+    ):
+        library(metrics=[METRIC | {"transforms": ["cube"]}])
+    with pytest.raises(ConfigError, match=r"factor 'onnet_minutes_level': group 'moon' is not among"):
+        library(metrics=[METRIC | {"group": "moon"}])
+
+
+def test_a_metric_sources_does_not_declare_is_refused(config):
+    with pytest.raises(ConfigError, match="usage_months has no column 'onnet_minutes'"):
+        check_metrics(library(metrics=[METRIC]), config.sources.feeds["usage_months"].columns)

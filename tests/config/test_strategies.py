@@ -8,6 +8,7 @@ import pytest
 import yaml
 
 from include.config import Config
+from include.config.situation import judged_by, truths_of
 from include.config.strategies import check_names, parse
 from include.domain.errors import ConfigError
 from include.domain.offer import fitting_offers
@@ -95,11 +96,12 @@ def test_every_need_of_a_survey_is_a_reason_and_the_ones_the_simulator_knows_hav
 
 def test_every_reason_an_agent_meets_has_an_offer_that_costs_nothing_and_rules_nobody_out(config: Config):
     known = config.strategies
-    worst = known.truths_of(
-        {"arrears_yuan": 99, "days_to_contract_end": 500, "has_applied_to_port_out": True, "age_years": 80}
+    worst = truths_of(
+        known,
+        {"arrears_yuan": 99, "days_to_contract_end": 500, "has_applied_to_port_out": True, "age_years": 80},
     )
     judged = fitting_offers(
-        known.facts(worst, ["intervention"]), list(known.reasons), known.book, "agent", Decimal(0)
+        judged_by(known, worst, ["intervention"]), list(known.reasons), known.book, "agent", Decimal(0)
     )
     fitting = {each.offer.strategy for each in judged if each.fits}
     wanted = (
@@ -130,7 +132,7 @@ def test_every_reason_an_agent_meets_has_an_offer_that_costs_nothing_and_rules_n
 )
 def test_segments_are_as_delivered(config: Config, facts, segments):
     known = config.strategies
-    assert known.facts(known.truths_of(facts), ["intervention"]).segments == segments
+    assert judged_by(known, truths_of(known, facts), ["intervention"]).segments == segments
 
 
 def test_every_hint_says_what_it_is_for(config: Config):

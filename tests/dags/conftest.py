@@ -37,6 +37,21 @@ class Run:
         """Task id → attempts."""
         return {task.task_id: task.try_number for task in self._tasks}
 
+    def labels(self, task: str) -> list[str]:
+        """How the UI calls the mapped instances of a task."""
+        return sorted(each.rendered_map_index or "" for each in self._tasks if each.task_id == task)
+
+    def asset_extra(self, asset: str) -> dict[str, Any]:
+        """What the page of an asset shows of its event of this run."""
+        from airflow.models.asset import AssetEvent, AssetModel
+        from airflow.utils.session import create_session
+        from sqlalchemy import select
+
+        with create_session() as session:
+            found = select(AssetEvent.extra).join(AssetModel, AssetModel.id == AssetEvent.asset_id)
+            mine = found.where(AssetModel.name == asset, AssetEvent.source_run_id == self._tasks[0].run_id)
+            return dict(session.execute(mine).scalar_one())
+
     def result(self, task: str, map_index: int = -1) -> Any:
         """What a task returned."""
         from airflow.models.xcom import XComModel
@@ -103,14 +118,14 @@ def ten_delivered(airflow_environment: Path) -> Path:
 
 
 @pytest.fixture
-def answer(airflow_home: Path) -> Iterator[Callable[[str], list[str]]]:
+def answer(airflow_home: Path) -> Iterator[Callable[..., list[str]]]:
     """Answer the next question a run asks, from beside it, as the UI would; what was asked fills the list."""
     over = threading.Event()
     threads: list[threading.Thread] = []
 
-    def prepare(option: str) -> list[str]:
+    def prepare(option: str, **params: Any) -> list[str]:
         asked: list[str] = []
-        threads.append(threading.Thread(target=_answer, args=(option, asked, over), daemon=True))
+        threads.append(threading.Thread(target=_answer, args=(option, params, asked, over), daemon=True))
         threads[-1].start()
         return asked
 
@@ -120,16 +135,16 @@ def answer(airflow_home: Path) -> Iterator[Callable[[str], list[str]]]:
         thread.join(timeout=5)
 
 
-def _answer(option: str, asked: list[str], over: threading.Event) -> None:
+def _answer(option: str, params: dict[str, Any], asked: list[str], over: threading.Event) -> None:
     from sqlalchemy.exc import OperationalError
 
     while not over.wait(0.2):
         with contextlib.suppress(OperationalError):  # SQLite is locked: the run is writing
-            if _answered(option, asked):
+            if _answered(option, params, asked):
                 return
 
 
-def _answered(option: str, asked: list[str]) -> bool:
+def _answered(option: str, params: dict[str, Any], asked: list[str]) -> bool:
     from airflow._shared.timezones.timezone import utcnow
     from airflow.models.taskinstance import TaskInstance
     from airflow.models.trigger import handle_event_submit
@@ -144,7 +159,7 @@ def _answered(option: str, asked: list[str]) -> bool:
         if task is None:
             return False
         detail = task.hitl_detail
-        detail.chosen_options, detail.params_input, detail.responded_at = [option], {}, utcnow()
+        detail.chosen_options, detail.params_input, detail.responded_at = [option], params, utcnow()
         detail.responded_by = {"id": "7", "name": "Li Na"}
         event = TriggerEvent(detail.as_resume_event_payload(timedout=False))
         handle_event_submit(event, task_instance=task, session=session)

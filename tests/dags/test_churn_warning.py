@@ -1,20 +1,23 @@
 """The monthly DAG over ten subscribers, from landing files to tickets, on a real PostgreSQL."""
 
 import shutil
-from collections.abc import Callable
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection, text
 
+from include import approval
 from include.domain.months import ZONE
 from tests.conftest import ROOT
 from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH
+from tests.stages.test_collection import Operator
+from tests.stages.test_collection_completeness import REGIONS, of_all, profiles, stand, usage
 
 PRIORITY = {name for name, (_, tier) in EXPECTED_GRADES.items() if tier == "priority"}
-STAGES = ["collection", "features", "training", "prediction", "grading", "dispatch", "follow_up"]
+STAGES = ["collection", "features", "training", "prediction", "grading", "dispatch", "outreach", "follow_up"]
 
 
 @pytest.fixture
@@ -49,6 +52,16 @@ def test_every_stage_names_a_task_or_a_group_and_they_follow_each_other(parse):
     firsts = [next(i for i, task in enumerate(order) if task.split(".")[0] == stage) for stage in STAGES]
     lasts = [max(i for i, task in enumerate(order) if task.split(".")[0] == stage) for stage in STAGES]
     assert all(last < first for last, first in zip(lasts[:-1], firsts[1:], strict=True))
+
+
+def test_drift_follows_the_scores_and_nothing_waits_for_it(parse):
+    drift = parse("churn_warning").get_task("drift")
+    assert drift.upstream_task_ids >= {"prediction.publish"}
+    assert drift.downstream_task_ids == set()
+
+
+def test_the_means_of_peers_are_made_before_the_shards(parse):
+    assert "features.peers" in parse("churn_warning").get_task("features.compute").upstream_task_ids
 
 
 def test_feeds_and_shards_are_mapped(parse):
@@ -111,14 +124,47 @@ def test_the_form_offers_month_as_of_and_the_choices_of_a_dispatch(parse):
     )
 
 
+def deliver_a_broken_row(landing: Path) -> str:
+    """Add an event of no known kind to the month's file; return the file's name."""
+    file = next((landing / "service_events" / f"month={MONTH}").glob("*.csv"))
+    header = file.read_text("utf-8").splitlines()[0].split(",")
+    row = {
+        "event_id": "E-x",
+        "subscriber_id": "S01",
+        "occurred_at": f"{MONTH}-03T10:00:00+08:00",
+        "kind": "gossip",
+    }
+    with file.open("a", encoding="utf-8") as out:
+        out.write(",".join(row.get(name, "") for name in header) + "\n")
+    return file.name
+
+
+def assert_an_operator_sees_the_quarantine(run: Any, file: str) -> None:
+    """On the page of the asset `collection`, in the result of the report, and beside the mapped task."""
+    told = run.result("collection.report")
+    (worst,) = told["worst"]
+    assert worst.startswith(f"1 rows of service_events {MONTH} are in quarantine: kind ")
+    assert worst.endswith(f"of {file}")
+    extra = run.asset_extra("collection")
+    assert (extra["month"], extra["worst in quarantine"]) == (MONTH, [worst])
+    assert extra["rows"]["service_events"].endswith(" accepted, 1 in quarantine")
+    labels = run.labels("collection.collect")
+    assert any(label.startswith(f"service_events {MONTH}: 1 of ") for label in labels)
+    assert f"subscribers {MONTH}" not in " ".join(
+        labels
+    )  # collected before, by what the month cannot do without
+
+
 def test_ten_subscribers_pass_from_landing_files_to_tickets_and_again_changes_nothing(
     run_dag, ten_delivered, db, partitioned
 ):
     partitioned(MONTH)
+    broken = deliver_a_broken_row(ten_delivered / "landing")
     run = run_dag("churn_warning")
     assert run.state == "success"
+    assert_an_operator_sees_the_quarantine(run, broken)
     skipped = {task for task, state in run.states.items() if state != "success"}
-    assert skipped == {"training", "dispatch.approve", "follow_up.announce"}
+    assert skipped == {"training", "dispatch.approve", "dispatch.rescore", "follow_up.announce"}
     assert rows(db, "select cycle, month from cycles") == [(MONTH, MONTH)]
     graded = rows(db, "select subscriber_id, grade, tier from warnings where revision = 0")
     warned = {name: expected for name, expected in EXPECTED_GRADES.items() if expected[0] != "low"}
@@ -130,7 +176,7 @@ def test_ten_subscribers_pass_from_landing_files_to_tickets_and_again_changes_no
     told = run.result("collection.report")
     assert told["rows_in"] == told["rows_out"] + told["quarantined"] > 0
     kept = {stage for (stage,) in rows(db, "select stage from stage_runs where peak_mb > 0")}
-    assert kept == set(STAGES) - {"training"}
+    assert kept == {*STAGES, "drift"} - {"training"}
     before = dispatched(db)
 
     partitioned("")
@@ -159,7 +205,7 @@ def test_a_rejected_dispatch_fails_the_run_and_the_next_one_is_asked_about_again
     run_dag, asks, db, answer, clock
 ):
     clock(datetime.now(ZONE))
-    asked = answer("Reject")
+    asked = answer(approval.REJECT)
     run = run_dag("churn_warning", month=MONTH, dispatch_late=True)
     assert MONTH in asked[0]
     assert "Up to 3 tickets" in asked[1]
@@ -169,8 +215,32 @@ def test_a_rejected_dispatch_fails_the_run_and_the_next_one_is_asked_about_again
     assert run.states["dispatch.assign"] == run.states["follow_up.evaluate"] == "upstream_failed"
     assert dispatched(db) == [[], [], []]
 
-    answer("Approve")
+    answer(approval.ALL)
     assert run_dag("churn_warning", month=MONTH, dispatch_late=True).state == "success"
+    assert {name for (name,) in rows(db, "select subscriber_id from assignments")} == PRIORITY
+
+
+@pytest.mark.timeout(300)
+def test_the_best_ranked_alone_go_out_when_that_was_approved(run_dag, asks, db, answer, clock):
+    clock(datetime.now(ZONE))
+    answer(approval.TOP, tickets=1)
+    run = run_dag("churn_warning", month=MONTH, dispatch_late=True)
+    assert (run.state, run.states["dispatch.rescore"]) == ("success", "skipped")
+    assert rows(db, "select count(*) from tickets") == [(1,)]
+    last = "select max(rank) from dispatch_decisions where decision = 'treated'"
+    assert rows(db, f"select count(*) from assignments where rank > ({last})") == [(0,)]
+
+
+@pytest.mark.timeout(300)
+def test_the_rules_alone_grade_the_month_again_before_it_is_fixed(run_dag, asks, db, answer, clock):
+    clock(datetime.now(ZONE))
+    asked = answer(approval.RULES)
+    run = run_dag("churn_warning", month=MONTH, dispatch_late=True)
+    assert (run.state, run.states["dispatch.rescore"]) == ("success", "success")
+    assert approval.LAST not in asked[1]  # no cycle before was scored by a model
+    assert run.result("dispatch.rescore")["stage"] == "grading"
+    kinds = "select fixed_facts -> 'champions' -> 'pooled' ->> 'kind' from cycles"
+    assert rows(db, kinds) == [("rules",)]
     assert {name for (name,) in rows(db, "select subscriber_id from assignments")} == PRIORITY
 
 
@@ -186,6 +256,36 @@ def test_a_missing_required_feed_stops_the_run_before_anything_is_graded(run_dag
     assert run.states["collection.required"] == "failed"
     assert run.states["collection.plan"] == run.states["collection.report"] == "upstream_failed"
     assert run.states["features.publish"] == "upstream_failed"
+
+
+def test_half_a_month_is_waited_for_and_at_the_hour_fails_with_one_alarm(
+    run_dag, partitioned, airflow_environment, lake, db, config, monkeypatch, caplog
+):
+    operator = Operator(airflow_environment / "landing", db, lake, config)
+    stand(operator, "2026-09", of_all(REGIONS, 60))
+    operator.deliver("subscribers", profiles(of_all(REGIONS, 60)))
+    operator.deliver("usage_months", usage(of_all(REGIONS[:13], 60)))
+    looks = _times(monkeypatch, [(17, 35), (17, 45), (17, 55), (18, 0)])
+    partitioned(MONTH)
+    run = run_dag("churn_warning")
+    assert run.states["collection.required"] == "failed"
+    assert list(looks) == []  # it looked until the hour, and no further
+    assert not lake.has("usage_months", MONTH)
+    assert lake.has("usage_months", "2026-09")
+    (alarm,) = [told for told in caplog.messages if told.startswith("FAILED ")]
+    assert "churn_warning collection.required" in alarm
+    assert all(f"{region} has 0 rows (60 the month before)" in alarm for region in REGIONS[13:])
+
+
+def _times(monkeypatch: pytest.MonkeyPatch, times: list[tuple[int, int]]) -> Iterator[datetime]:
+    """The times of 5 November at which the wait looks, whatever the real clock says."""
+    from include import waiting
+
+    looks = iter([datetime(2026, 11, 5, hour, minute, tzinfo=ZONE) for hour, minute in times])
+    trigger, passed = waiting.DateTimeTrigger, datetime.now(UTC) - timedelta(minutes=1)
+    monkeypatch.setattr(waiting, "right_now", lambda: next(looks))
+    monkeypatch.setattr(waiting, "DateTimeTrigger", lambda moment: trigger(min(moment, passed)))
+    return looks
 
 
 def test_a_partition_key_and_a_month_together_are_refused(run_dag, partitioned):

@@ -255,6 +255,19 @@ def test_every_covering_pot_must_hold_a_plan_and_others_are_untouched(db, agent)
     assert [totals(db, each) for each in (every, branch, *other)] == [(30, 0), (30, 0), (0, 0), (0, 0)]
 
 
+def test_a_pot_of_a_branch_covers_the_branches_that_report_to_it(db, agent):
+    with db.begin():
+        db.execute(
+            sa.text("insert into branches (branch_code, parent_code, name) values ('CITY', null, 'x')")
+        )
+        db.execute(
+            sa.text("insert into branches (branch_code, parent_code, name) values ('B1', 'CITY', 'y')")
+        )
+    city = pot(db, "100", branch_code="CITY")
+    plans.record_plan(agent, strategy="plan_discount")
+    assert totals(db, city) == (36, 0)
+
+
 @pytest.mark.parametrize(
     ("state", "outcome", "left_reserved"),
     [

@@ -55,10 +55,10 @@ ROOMS = st.fixed_dictionaries({}, optional={team: st.integers(0, 12) for team in
 OVERFLOW = st.sampled_from([{}, {"vip": ("mid_high",)}, {"vip": ("new_subscriber", "mid_high")}])
 
 
-def walked(drawn, rooms, overflow):
+def walked(drawn, rooms, overflow, most=None):
     people = [Candidate(f"S{i}", f"S{i}", i, team=team) for i, (_, team) in enumerate(drawn)]
     arms = {person.customer_key: arm for person, (arm, _) in zip(people, drawn, strict=True)}
-    return walk(people, arms, rooms, overflow)
+    return walk(people, arms, rooms, overflow, most)
 
 
 @given(PEOPLE)
@@ -79,13 +79,13 @@ def test_every_team_fills_its_own_room_and_stops_at_its_last_treated(drawn, room
             assert own[len(reached) - 1] == "treated"
 
 
-@given(PEOPLE, ROOMS, OVERFLOW)
-def test_whether_somebody_is_reached_does_not_depend_on_the_own_arm(drawn, rooms, overflow):
-    reached = [each.decision != "not_reached" for each in walked(drawn, rooms, overflow)]
+@given(PEOPLE, ROOMS | st.none(), OVERFLOW, st.none() | st.integers(0, 15))
+def test_whether_somebody_is_reached_does_not_depend_on_the_own_arm(drawn, rooms, overflow, most):
+    reached = [each.decision != "not_reached" for each in walked(drawn, rooms, overflow, most)]
     for position, (arm, team) in enumerate(drawn):
         other = "treated" if arm == "held_out" else "held_out"
         flipped = [*drawn[:position], (other, team), *drawn[position + 1 :]]
-        again = walked(flipped, rooms, overflow)[position]
+        again = walked(flipped, rooms, overflow, most)[position]
         assert (again.decision != "not_reached") == reached[position]
 
 
@@ -100,6 +100,11 @@ def test_no_team_is_given_more_than_its_room_whoever_overflows(drawn, rooms, ove
         if each.decision == "treated"
     )
     assert all(each.worked_by is None for each in decided if each.decision != "treated")
+
+
+@given(PEOPLE, ROOMS | st.none(), st.integers(0, 15))
+def test_no_more_are_treated_than_was_approved(drawn, rooms, most):
+    assert sum(each.decision == "treated" for each in walked(drawn, rooms, {}, most)) <= most
 
 
 def test_a_full_team_takes_no_room_from_another_unless_configured():

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from include.domain.errors import Refused
-from include.domain.ticket import ACTIONS, FINISHED, STATES, UNFINISHED, next_state
+from include.domain.ticket import ACTIONS, FINISHED, STATES, UNFINISHED, next_state, refuse_frozen
 
 #: Written out once more, by hand: (state, action) → new state. Whatever is not here must be refused.
 ALLOWED = {
@@ -67,6 +67,12 @@ ALLOWED = {
     ("closed", "open_task"): "closed",
     ("closed", "finish_task"): "closed",
     ("cancelled", "finish_task"): "cancelled",
+    ("waiting", "freeze"): "waiting",
+    ("assigned", "freeze"): "assigned",
+    ("in_progress", "freeze"): "in_progress",
+    ("waiting", "unfreeze"): "waiting",
+    ("assigned", "unfreeze"): "assigned",
+    ("in_progress", "unfreeze"): "in_progress",
 }
 
 
@@ -94,6 +100,20 @@ def test_a_step_goes_where_the_table_says_or_is_refused(state, action):
 def test_nobody_does_what_is_not_theirs(action, by):
     with pytest.raises(Refused, match=f"not by {by}"):
         next_state("in_progress", action, by)
+
+
+@pytest.mark.parametrize(
+    "action", ["claim", "contact", "survey", "plan", "pause", "resume", "close", "release"]
+)
+def test_nothing_goes_on_with_a_frozen_ticket(action):
+    refuse_frozen(action, None)
+    with pytest.raises(Refused, match="has applied to port out"):
+        refuse_frozen(action, "port_out_applied")
+
+
+@pytest.mark.parametrize("action", ["unfreeze", "expire", "reassign", "cancel"])
+def test_a_frozen_ticket_may_change_hands_or_end_without_a_word_to_the_subscriber(action):
+    refuse_frozen(action, "port_out_applied")
 
 
 def test_finished_and_unfinished_are_all_states():

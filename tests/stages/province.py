@@ -1,6 +1,7 @@
 """A small made-up province in the lake: factors that tell a little about who leaves, and who left."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -9,6 +10,20 @@ import polars as pl
 
 from include.domain.months import first_day, shift
 from include.lake import Lake
+from include.stages import trees
+from include.stages.trees import Recipe
+
+
+def quick_recipes(rounds: int) -> dict[str, Recipe]:
+    """The candidates with few trees: good enough for a made-up province."""
+    forest = trees.RECIPES[trees.FOREST]
+    shallow = {**forest.parameters, "max_depth": 6, "min_child_weight": 2}
+    ten, once = {"num_parallel_tree": 10, "rounds": 1}, {"max_depth": 3, "eta": 0.1, "rounds": rounds}
+    return {
+        trees.BOOSTED: replace(trees.RECIPES[trees.BOOSTED], few=once, many=once),
+        trees.FOREST: replace(forest, parameters=shallow, few=ten, many=ten),
+    }
+
 
 FACTORS = ("bill_fall", "complaints", "tenure_months", "noise")
 

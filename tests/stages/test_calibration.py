@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from include.stages.calibration import Calibration, fit_calibration
+from include.stages.calibration import ISOTONIC, PLATT, Calibration, calibrate, fit_calibration
 
 
 def people(number: int, seed: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
@@ -14,10 +14,14 @@ def people(number: int, seed: int = 5) -> tuple[np.ndarray, np.ndarray, np.ndarr
     return 2 * log_odds + 1, happened, np.ones(number)
 
 
-@pytest.mark.parametrize(("number", "kind"), [(2_000, "platt"), (30_000, "isotonic")])
-def test_the_number_of_churners_chooses_the_curve_and_it_undoes_boldness(number: int, kind: str) -> None:
-    margins, happened, weights = people(number)
-    calibration = fit_calibration(margins, happened, weights)
+def folds(number: int) -> np.ndarray:
+    return (np.arange(number) % 5).astype(np.uint8)
+
+
+@pytest.mark.parametrize("kind", [PLATT, ISOTONIC])
+def test_either_curve_undoes_boldness(kind: str) -> None:
+    margins, happened, weights = people(30_000)
+    calibration = fit_calibration(kind, margins, happened, weights)
     assert calibration.kind == kind
     other, _, _ = people(5_000, seed=6)
     meant = 1 / (1 + np.exp(-(other - 1) / 2))
@@ -25,16 +29,36 @@ def test_the_number_of_churners_chooses_the_curve_and_it_undoes_boldness(number:
     assert calibration.probabilities(margins).mean() == pytest.approx(happened.mean(), rel=0.03)
 
 
-@pytest.mark.parametrize("number", [2_000, 30_000])
-def test_a_higher_margin_never_gets_a_lower_probability(number: int) -> None:
-    calibration = fit_calibration(*people(number))
+def test_the_data_choose_the_curve_where_churners_are_many() -> None:
+    margins, happened, weights = people(30_000)
+    assert calibrate(margins, happened, weights, folds(30_000)).calibration.kind == PLATT
+    bent = (margins + 4) ** 3
+    assert calibrate(bent, happened, weights, folds(30_000)).calibration.kind == ISOTONIC
+    few = slice(0, 1_000)
+    chosen = calibrate(bent[few], happened[few], weights[few], folds(1_000))
+    assert happened[few].sum() < 200
+    assert chosen.calibration.kind == PLATT
+
+
+def test_probabilities_come_from_curves_that_did_not_see_the_person() -> None:
+    margins, happened, weights = people(2_000)
+    fold = folds(2_000)
+    seen = fold != 3
+    without = fit_calibration(PLATT, margins[seen], happened[seen], weights[seen])
+    found = calibrate(margins, happened, weights, fold, (PLATT,)).probabilities[~seen]
+    assert found == pytest.approx(without.probabilities(margins[~seen]))
+
+
+@pytest.mark.parametrize("kind", [PLATT, ISOTONIC])
+def test_a_higher_margin_never_gets_a_lower_probability(kind: str) -> None:
+    calibration = fit_calibration(kind, *people(30_000))
     probabilities = calibration.probabilities(np.linspace(-30, 30, 1_000))
     assert (np.diff(probabilities) >= 0).all()
     assert 0 < probabilities.min() < probabilities.max() < 1
 
 
 def test_the_table_survives_json() -> None:
-    calibration = fit_calibration(*people(30_000))
+    calibration = fit_calibration(ISOTONIC, *people(30_000))
     assert Calibration.from_json(calibration.to_json()) == calibration
 
 
@@ -42,13 +66,13 @@ def test_weights_count_as_so_many_people() -> None:
     margins, happened, weights = people(1_000)
     weights[:200] = 3.0
     repeated = np.concatenate([np.arange(1_000), np.tile(np.arange(200), 2)])
-    weighted = fit_calibration(margins, happened, weights)
-    drawn_out = fit_calibration(margins[repeated], happened[repeated], np.ones(1_400))
+    weighted = fit_calibration(PLATT, margins, happened, weights)
+    drawn_out = fit_calibration(PLATT, margins[repeated], happened[repeated], np.ones(1_400))
     assert weighted.log_odds == pytest.approx(drawn_out.log_odds)
     assert weighted.slope == pytest.approx(drawn_out.slope)
 
 
 def test_a_ranking_worth_nothing_gives_everybody_the_base_rate() -> None:
     margins, happened, weights = people(2_000)
-    probabilities = fit_calibration(-margins, happened, weights).probabilities(margins)
+    probabilities = fit_calibration(PLATT, -margins, happened, weights).probabilities(margins)
     assert probabilities == pytest.approx(np.full(2_000, happened.mean()), abs=0.01)

@@ -18,7 +18,9 @@ from tests.fixtures import deliveries
 from tests.stages.test_collection import Operator, take
 
 MONTH = deliveries.MONTH
-FEEDS = ("churned", "service_events", "subscribers", "usage_months")
+FEEDS = (
+    "churned", "contact_limits", "market_events", "service_events", "subscriber_changes", "subscribers", "usage_months",
+)  # fmt: skip
 TABLES = (*FEEDS, "contacts")
 
 Tables = dict[str, pl.DataFrame]
@@ -62,6 +64,9 @@ def test_the_same_province_gives_the_same_lake_however_it_is_delivered(
         "subscribers": 39,
         "usage_months": 39,
         "contacts": 39,
+        "market_events": 4,
+        "subscriber_changes": 4,
+        "contact_limits": 6,
     }
     others = {
         "gbk": collected(deliveries.write_gbk, deliveries.DIALECTS),

@@ -103,3 +103,26 @@ def test_a_damaged_profile_is_told_by_collection_and_not_by_laying_out_the_lake(
     assert open_lake(tmp_path / "first", operator.landing, operator.config).shards == 1
     with pytest.raises(BadInput, match="Deliver it again"):
         operator.collect("subscribers")
+
+
+@pytest.mark.parametrize("sign", [" ", "\t", "\x0b", "\u3000", "\u00a0"])
+def test_space_around_cells_is_no_part_of_them_whatever_kind_it_is(
+    tmp_path: Path, sources: Sources, sign: str
+) -> None:
+    plain = take(tmp_path / "plain", sources, "usage_months", usage("S1,1,1,1", "S2,,1,2"))
+    spaced = usage(f"{sign}S1,1{sign},1,1", f"S2,{sign},1,2")
+    assert take(tmp_path / "spaced", sources, "usage_months", spaced).rows.equals(plain.rows)
+
+
+def test_a_repeated_row_is_put_aside_with_its_own_text_from_whichever_file(
+    tmp_path: Path, operator: Operator
+) -> None:
+    operator.deliver("usage_months", usage("S1, 1,1,1", "S2,2,1,1"), name="a.csv")
+    operator.deliver("usage_months", usage("S3,3,1,1", "S1,1 ,1,1", "S2,9,1,1"), name="b.csv")
+    operator.collect("usage_months")
+    assert [(row[0], row[1], row[4]) for row in operator.quarantined("usage_months")] == [
+        ("a.csv", 3, "S2,2,1,1"),
+        ("b.csv", 3, "S1,1 ,1,1"),
+        ("b.csv", 4, "S2,9,1,1"),
+    ]
+    assert operator.lake.scan("usage_months", MONTH).collect()["subscriber_id"].to_list() == ["S1", "S3"]

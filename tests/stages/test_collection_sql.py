@@ -19,7 +19,7 @@ from include.lake import Lake
 from include.stages import collection
 from include.stages.collection.spooling import as_text, bound
 from tests.fixtures import deliveries
-from tests.stages.test_collection import AS_OF, NOW, Operator
+from tests.stages.test_collection import AS_OF, NOW, Operator, lenient
 from tests.stages.test_collection_dialects import FEEDS, MONTH, TABLES, lake_of, spoken
 
 
@@ -51,17 +51,18 @@ def collect(operator: Operator, feed: str, connection: Any) -> dict[str, Any]:
     )
 
 
-def tables(operator: Operator, connection: Any) -> Mapping[str, list[Any]]:
+def tables(operator: Operator, connection: Any) -> Mapping[str, Any]:
     for feed in FEEDS:
         assert collect(operator, feed, connection)["quarantined"] == 0
-    return {table: operator.lake.scan(table, MONTH).collect().rows() for table in TABLES}
+    frames = {table: operator.lake.scan(table, MONTH).collect() for table in TABLES}
+    return {table: (frame.schema, frame.rows()) for table, frame in frames.items()}
 
 
 @pytest.fixture
-def from_files(tmp_path: Path, db: Connection, config: Config) -> Mapping[str, list[Any]]:
+def from_files(tmp_path: Path, db: Connection, config: Config) -> Mapping[str, Any]:
     deliveries.write_plain(tmp_path / "files")
     found = lake_of(Operator(tmp_path / "files", db, Lake.create(tmp_path / "other"), config))
-    return {table: frame.rows() for table, frame in found.items()}
+    return {table: (frame.schema, frame.rows()) for table, frame in found.items()}
 
 
 @pytest.mark.parametrize("batch", [200_000, 7])
@@ -154,6 +155,80 @@ def test_a_day_is_not_asked_for_by_sql(operator: Operator, postgresql: Any) -> N
         )
 
 
+def by_day(operator: Operator) -> None:
+    """From now on subscriber_changes stand in the operator's database, asked for day by day."""
+    raw = operator.config.sources.model_dump()
+    query = "select subscriber_id, occurred_at, kind from changes where at >= :first_day and at < :next_day"
+    raw["feeds"]["subscriber_changes"]["sql"] = {"connection": "bss", "by": "day", "query": query}
+    operator.config = replace(operator.config, sources=Sources.model_validate(raw))
+
+
+def asked(operator: Operator, as_of: datetime) -> list[str]:
+    found = collection.plan(
+        landing=operator.landing, db=operator.db, lake=operator.lake, config=operator.config, as_of=as_of,
+        feeds=("subscriber_changes", "contact_limits"),
+    )  # fmt: skip
+    return [each["period"] for each in found]
+
+
+def test_a_day_feed_is_asked_for_day_by_day_with_the_day_as_a_parameter(
+    operator: Operator, postgresql: Any
+) -> None:
+    by_day(operator)
+    with postgresql.cursor() as cursor:
+        cursor.execute(
+            "create table changes (subscriber_id text, occurred_at timestamptz, kind text, at date)"
+        )
+        for day in ("2026-11-02", "2026-11-03", "2026-11-04"):
+            cursor.execute(
+                "insert into changes values (%s, %s, 'left', %s)",
+                [f"S{day[-1]}", f"{day}T10:00:00+08:00", day],
+            )
+    postgresql.commit()
+    days = [f"2026-10-{day}" for day in (29, 30, 31)] + [f"2026-11-0{day}" for day in (1, 2, 3, 4)]
+    assert asked(operator, AS_OF) == days  # the week before 5 November
+    for day in days:
+        found = collection.collect(
+            landing=operator.landing, db=operator.db, lake=operator.lake, config=operator.config, now=NOW,
+            feed="subscriber_changes", period=day, connections={"subscriber_changes": postgresql},
+        )  # fmt: skip
+        assert found["rows_out"] == (1 if day in days[4:] else 0)
+    gone = operator.lake.scan("subscriber_changes", "2026-11").collect()["subscriber_id"].to_list()
+    assert sorted(gone) == ["S2", "S3", "S4"]
+
+
+def test_days_missed_since_the_last_one_are_asked_for_as_well(operator: Operator) -> None:
+    by_day(operator)
+    operator.deliver("subscriber_changes", "subscriber_id,occurred_at,kind\n", period="2026-10-20")
+    operator.collect("subscriber_changes", "2026-10-20")
+    assert asked(operator, AS_OF)[0] == "2026-10-21"  # the 20th has landed as a file, which goes before
+    assert asked(operator, AS_OF)[-1] == "2026-11-04"
+    operator.deliver("subscriber_changes", "subscriber_id,occurred_at,kind\n", period="2026-11")
+    assert asked(operator, AS_OF) == ["2026-11", *(f"2026-10-{day}" for day in range(21, 32))]
+
+
+def test_a_day_is_refused_to_a_feed_that_has_none(config: Config) -> None:
+    raw = config.sources.model_dump()
+    raw["feeds"]["usage_months"]["sql"] = {"connection": "bss", "by": "day"}
+    with pytest.raises(ValueError, match="not delivered by day"):
+        Sources.model_validate(raw)
+
+
+def test_a_phone_number_that_came_by_sql_is_masked_in_quarantine_too(
+    operator: Operator, postgresql: Any
+) -> None:
+    operator.config = lenient(operator.config)
+    with postgresql.cursor() as cursor:
+        cursor.execute(
+            f"update subscribers set joined_on = '2027-01-01' where month = '{MONTH}' and subscriber_id = 'S001'"
+        )
+    postgresql.commit()
+    assert collect(operator, "subscribers", postgresql)["quarantined"] == 1
+    (row,) = operator.quarantined("subscribers")
+    assert "13800000001" not in str(row)
+    assert "***" in str(row)
+
+
 @pytest.mark.parametrize(
     ("paramstyle", "statement", "values"),
     [
@@ -169,6 +244,8 @@ def test_parameters_are_bound_as_the_driver_wants_them(paramstyle: str, statemen
     query = ":month::text like '%' and d >= :first_day"
     assert bound(query, "2026-12", paramstyle) == (statement, expected)
     assert bound("d < :next_month", "2026-12", "qmark") == ("d < ?", [date(2027, 1, 1)])
+    days = bound("d = :day and at < :next_day", "2026-12-31", "named")[1]
+    assert days == {"day": "2026-12-31", "next_day": date(2027, 1, 1)}
 
 
 @pytest.mark.parametrize(

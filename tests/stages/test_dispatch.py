@@ -1,15 +1,9 @@
 """Dispatch: eligibility, arms, the walk by rank, frozen evidence, once a cycle whatever happens."""
 
 import json
-import os
-import signal
-import subprocess
-import sys
 import threading
-import time
 from dataclasses import replace
 from datetime import UTC, date, datetime, timedelta
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -22,7 +16,7 @@ from include.database import engine
 from include.domain.errors import Refused
 from include.domain.months import ZONE
 from include.lake import Lake
-from include.stages.dispatch import dispatch, plan_size
+from include.stages.dispatch import champions_before, dispatch, plan_size
 from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle, put
 from tests.fixtures.work import hire
 
@@ -484,57 +478,52 @@ def test_two_dispatchers_at_once_make_one_set_of_tickets(db, lake, config, role_
     assert rows(db, "select count(*), count(distinct subscriber_id) from assignments") == [(50, 50)]
 
 
-KILLED = """
-import sys, time
-from datetime import datetime
-from pathlib import Path
-import sqlalchemy as sa
-from include.config import load_config
-from include.database import engine
-from include.lake import Lake
-from include.stages import dispatch as stage
-
-url, lake, at = sys.argv[1:4]
-made = engine(url)
-
-@sa.event.listens_for(made, "before_cursor_execute")
-def pause(connection, cursor, statement, *rest):
-    if at in statement:
-        print("here", flush=True)
-        time.sleep(60)
-
-with made.connect() as db:
-    stage.dispatch(db=db, lake=Lake(Path(lake)), config=load_config(Path("include/config")), campaign="churn_warning",
-        cycle="2026-10", month="2026-10", as_of=datetime.fromisoformat("2026-11-05T06:00+08:00"),
-        now=datetime.fromisoformat("2026-11-05T06:30+08:00"))
-"""
+MODEL = {"version": "m-1", "kind": "xgboost", "base_rate": 0.02, "sha256": "x", "trained_for": "2026-08"}
+BY_RULES = {"version": "rules-1", "kind": "rules", "base_rate": None}
 
 
 @pytest.mark.parametrize(
-    "at", ["insert into arms", "insert into assignments", "insert into tickets", "insert into dispatch_decisions",
-           "update cycles", "insert into ticket_clocks"],
-)  # fmt: skip
-def test_killed_anywhere_and_run_again_is_the_same_as_undisturbed(at, db, lake, config, role_url):
-    given = graded_cycle(db, lake, config, people(25))
-    words = [sys.executable, "-c", KILLED, role_url("churn_loop"), str(lake.root), at]
-    victim = subprocess.Popen(
-        words, stdout=subprocess.PIPE, cwd=Path(__file__).parents[2], env=os.environ | {"PYTHONPATH": "."}
-    )
-    assert victim.stdout is not None
-    assert victim.stdout.readline() == b"here\n"
-    victim.send_signal(signal.SIGKILL)
-    victim.wait()
-    _wait_for_its_session_to_end(db)
-    assert rows(db, "select count(*) from assignments") == [(0,)]
-    result = dispatch(**given, now=NOW)
-    assert result["treated"] + result["held_out"] == 25
-    assert rows(db, "select count(*) from tickets") == [(result["released"],)]
+    ("champions", "version"),
+    [
+        ({"pooled": MODEL | {"is_out_of_fold": True}}, "m-1"),
+        ({"pooled": BY_RULES, "over_12": MODEL}, "rules-1"),
+        ({"pooled": BY_RULES}, None),  # the rules are no model to go back to
+        ({"pooled": MODEL | {"trained_for": "2026-10"}}, None),  # it knows the answers of the month
+    ],
+)
+def test_the_last_champion_is_the_model_of_the_cycle_dispatched_before(db, champions, version):
+    with db.begin():
+        db.execute(sa.text("insert into configurations values ('old', '{}', now())"))
+        db.execute(
+            sa.text(
+                "insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at, fixed_at, fixed_facts)"
+                " values ('churn_warning', '2026-09', '2026-09', now(), 'old', now(), now(),"
+                " jsonb_build_object('champions', cast(:champions as jsonb)))"
+            ),
+            {"champions": json.dumps(champions)},
+        )
+        found = champions_before(db, {"campaign": CAMPAIGN, "cycle": MONTH}, MONTH)
+    assert (found and found["pooled"]["version"]) == version
+    assert not any(each["is_out_of_fold"] for each in (found or {}).values())
 
 
-def _wait_for_its_session_to_end(db: sa.Connection) -> None:
-    for _ in range(100):
-        others = "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-        if rows(db, others + " and state <> 'idle'") == [(0,)]:
-            return
-        time.sleep(0.1)
-    raise AssertionError("the killed process's session did not end")
+def test_the_figures_of_the_question_are_split_against_the_cycle_before(db, lake, config):
+    config = _with_campaign(config, config.campaign(CAMPAIGN).model_copy(update={"cooling_off_days": 0}))
+    july = graded_cycle(db, lake, config, people(20), month="2026-07")
+    dispatch(**july, now=datetime(2026, 8, 5, 7, tzinfo=ZONE))
+    given = graded_cycle(db, lake, config, people(30))
+    campaign = config.campaign(CAMPAIGN)
+    small = campaign.model_copy(update={"approval": campaign.approval.model_copy(update={"tickets": 10})})
+    asked = {name: value for name, value in given.items() if name != "as_of"}
+    told = plan_size(**asked | {"config": _with_campaign(config, small)}, now=NOW)
+    assert told["before"] == "2026-07"
+    assert told["figures"]["cluster"] == [("over_12", 30, 20)]
+    assert told["figures"]["rule"] == [("arpu_falling", 30, 20)]
+    assert (told["may_rescore"], told["last_champion"]) == (True, [])
+
+
+def test_no_more_than_was_approved_goes_out_and_the_arms_stay_comparable(db, lake, config):
+    result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW, most=20)
+    assert result["treated"] == 20
+    last = rows(db, "select max(rank) from assignments where arm = 'treated'")[0][0]
+    assert rows(db, "select count(*) from assignments where rank > :last", last=last) == [(0,)]

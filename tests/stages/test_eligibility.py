@@ -64,3 +64,29 @@ def test_without_a_profile_of_the_month_the_leaving_stands(lake: Lake) -> None:
     left(lake, date(2026, 3, 5))
     put(lake, "factors", MONTH, [{"subscriber_id": "A", "consents_to_marketing": True}])
     assert barred(lake, MONTH, AS_OF, ["A"]) == {"A": "gone"}
+
+
+def limited(lake: Lake, *rows: dict) -> dict[str, str]:
+    """Why A and B are barred, who are numbers of one customer; C is somebody else's."""
+    people = [("A", "C1"), ("B", "C1"), ("C", None)]
+    told = [
+        {"subscriber_id": name, "customer_id": key, "consents_to_marketing": True} for name, key in people
+    ]
+    put(lake, "factors", MONTH, told)
+    put(lake, "contact_limits", MONTH, list(rows))
+    return barred(lake, MONTH, AS_OF, ["A", "B", "C"])
+
+
+def test_a_refusal_by_one_number_bars_every_number_of_the_customer(lake: Lake) -> None:
+    rows = {"subscriber_id": "A", "kind": "refused", "valid_from": date(2026, 10, 1)}
+    assert limited(lake, rows) == {"A": "refused", "B": "refused"}
+
+
+def test_a_refusal_by_a_number_without_a_customer_bars_that_number_alone(lake: Lake) -> None:
+    rows = {"subscriber_id": "C", "kind": "red_list", "valid_from": date(2026, 10, 1)}
+    assert limited(lake, rows) == {"C": "red_list"}
+
+
+def test_a_limit_is_not_known_before_its_first_day_is_over(lake: Lake) -> None:
+    rows = {"subscriber_id": "C", "kind": "red_list", "valid_from": AS_OF.date()}
+    assert limited(lake, rows) == {}

@@ -107,9 +107,15 @@ def test_building_publishes_the_names_of_factors_and_the_reasons_of_the_others(f
     facts = filled.manifest("factors", ten.MONTH).facts
     assert (result["rows_out"], result["unchanged"]) == (10, False)
     assert "bill_falls" in facts["factors"]
+    changes, market = (
+        f"{feed} was not delivered for 2026-10" for feed in ("subscriber_changes", "market_events")
+    )
     assert facts["left_out"] == {
-        "port_out_queries_3m": "subscriber_changes was not delivered for 2026-10",
-        "plan_changes_6m": "subscriber_changes was not delivered for 2026-10",
+        "is_student_line": "subscribers of 2026-10 has no column is_student",
+        **dict.fromkeys(("port_out_queries_3m", "plan_changes_6m"), changes),
+        **dict.fromkeys(
+            ("price_cuts_3m", "deepest_price_cut_3m", "plan_launches_3m", "market_mood_3m"), market
+        ),
     }
     assert set(facts["factors"]) <= set(filled.scan("factors", ten.MONTH).collect_schema().names())
 

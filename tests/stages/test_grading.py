@@ -1,6 +1,7 @@
 """Grading: the ten subscribers' hits, grades, tiers, ranks; the set-based rules against the pure ones."""
 
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -9,9 +10,10 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
+from include.config import config_from
 from include.cycles import open_cycle
 from include.domain import grading as rules_for_one
-from include.domain.errors import NotReady
+from include.domain.errors import ConfigError, NotReady
 from include.domain.grading import Limits, Scored, grade_all
 from include.domain.months import ZONE, default_as_of
 from include.lake import Lake
@@ -96,6 +98,49 @@ def test_rules_alone_grade_the_ten_as_worked_out_by_hand(factored, db, config):
     assert result["tiers"] == {"priority": 3, "secondary": 4, "monitoring": 3}
     assert result["rule_hits"]["port_out_words"] == 3
     assert result["inactive_rules"] == {}
+
+
+def with_population(config, text):
+    campaign = config.campaign(CAMPAIGN).model_copy(update={"population": text})
+    return replace(config, campaigns={**config.campaigns, CAMPAIGN: campaign})
+
+
+def test_whoever_is_outside_the_population_is_graded_but_only_watched(factored, db, config):
+    score(factored)
+    result = run(factored, db, with_population(config, "tenure_months > 24"))
+    rows = graded(factored)
+    tenure = dict(
+        factored.scan("factors", ten.MONTH).select("subscriber_id", "tenure_months").collect().iter_rows()
+    )
+    outside = {name for name in rows if not tenure[name] or tenure[name] <= 24}
+    assert result["outside_population"] == len(outside) > 0
+    expected = {
+        name: (grade, "monitoring" if name in outside else tier)
+        for name, (grade, tier) in ten.EXPECTED_GRADES.items()
+    }
+    assert {name: (row["grade"], row["tier"]) for name, row in rows.items()} == expected
+
+
+def test_a_population_over_a_factor_that_is_left_out_stops_grading(factored, db, config):
+    score(factored)
+    with pytest.raises(NotReady, match="population needs the factor plan_changes_6m, which is left out"):
+        run(factored, db, with_population(config, "plan_changes_6m == 0"))
+
+
+@pytest.mark.parametrize(
+    ("text", "cause"),
+    [
+        ("tenure_months", "gives no true or false"),
+        ("tenure > 3", "names 'tenure', which is not a factor"),
+        ("last(bill_yuan) > 3", "there is no function 'last'"),
+        ("tenure_months >", "cannot be read"),
+    ],
+)
+def test_a_wrong_population_is_refused_with_file_entry_and_cause(config, text, cause):
+    texts = dict(config.texts)
+    texts[f"campaigns/{CAMPAIGN}.yaml"] += f"\npopulation: {text}\n"
+    with pytest.raises(ConfigError, match=rf"campaigns/{CAMPAIGN}\.yaml, entry 'population': .*{cause}"):
+        config_from(texts)
 
 
 def test_the_grades_table_has_the_contracts_columns(factored, db, config):

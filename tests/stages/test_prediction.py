@@ -15,8 +15,8 @@ from include.config import Config
 from include.domain.errors import NotReady
 from include.domain.months import default_as_of
 from include.lake import Lake
-from include.stages import features, fitting, models, prediction, training
-from tests.stages.province import FACTORS, Province
+from include.stages import features, models, prediction, training, trees
+from tests.stages.province import FACTORS, Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN
 
 AS_OF = default_as_of("2026-09")
@@ -26,7 +26,7 @@ AS_OF = default_as_of("2026-09")
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The province publishes its factors itself, and a short fit is good enough for it."""
     monkeypatch.setattr(features, "build", lambda **_: {})
-    monkeypatch.setattr(fitting, "ROUNDS", 30)
+    monkeypatch.setattr(trees, "RECIPES", quick_recipes(30))
 
 
 @pytest.fixture
@@ -199,6 +199,30 @@ def test_a_factor_missing_at_scoring_is_unknown_and_an_unknown_one_is_ignored(
     province.publish("factors", "2026-09", people.drop("bill_fall"))
     assert_frame_equal(predict_with(db, lake, config, chosen), unknown)
     assert unknown["probability"].null_count() == 0
+
+
+def test_new_plans_unknown_clusters_and_missing_feeds_are_scored_by_the_pooled_model(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    """A cluster nobody knew, none at all, a plan launched this month, and no event feed: all get a number."""
+    version = train(db, lake, config)["model_version"]
+    chosen = champions(db, lake, config)
+    people = lake.scan("factors", "2026-09").collect().with_row_index("number")
+    strange = pl.when(pl.col("number") % 2 == 0).then(pl.lit("returned")).alias("cluster")
+    changed = people.with_columns(strange, plan_code=pl.lit("NEW-9")).drop("number", "complaints")
+    province.publish("factors", "2026-09", changed, facts={"factors": ["bill_fall", "noise"]})
+    scores = predict_with(db, lake, config, chosen)
+    assert scores.height == people.height
+    assert scores["probability"].null_count() == 0
+    assert set(scores["model_version"]) == {version}
+    told = prediction.reasons(
+        lake=lake,
+        config=config,
+        month="2026-09",
+        champions=chosen,
+        subscriber_ids=[scores["subscriber_id"][0]],
+    )
+    assert all(each["value"] is None for each in next(iter(told.values())) if each["factor"] == "complaints")
 
 
 def test_infinite_factors_count_as_unknown() -> None:

@@ -1,10 +1,12 @@
 """Release: what the teams can call today, best rank first; clocks start; a repeat gives out nothing more."""
 
+import threading
 from collections import Counter
 from datetime import date, datetime, timedelta
 
 import sqlalchemy as sa
 
+from include.database import engine
 from include.domain.months import ZONE
 from include.stages.release import release
 from tests.fixtures.work import FRIDAY, fill_cycle, hire, snapshot
@@ -111,3 +113,76 @@ def test_the_explanation_of_the_deadline_is_stored_day_by_day(db, config):
     assert [(day["day"][-2:], day["counted"]) for day in days] == [
         ("06", False), ("07", False), ("08", False), ("09", True), ("10", True), ("11", True),
     ]  # fmt: skip
+
+
+def test_two_releasers_at_once_give_a_ticket_out_once(db, config, role_url):
+    hire(db, contacts_per_day=3)
+    fill_cycle(db, 20)
+    told = []
+
+    def run():
+        made = engine(role_url("churn_loop"))
+        with made.connect() as own:
+            told.append(release(db=own, config=config, now=FRIDAY)["released"])
+        made.dispose()
+
+    threads = [threading.Thread(target=run) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert sorted(told) == [0, 0, 0, 6]
+    assert column(db, "select count(*) from ticket_events where kind = 'release'") == [6]
+    assert column(db, "select count(*) from ticket_clocks") == [12]
+
+
+def test_a_ticket_goes_to_who_serves_its_branch_and_has_its_skill(db, config):
+    people = hire(db, contacts_per_day=9)
+    ids = fill_cycle(db, 4)
+    with db.begin():
+        for statement in (
+            "insert into branches values ('county', null, 'County', null), ('shop', 'county', 'Shop', null),"
+            " ('far', null, 'Far', null)",
+            f"update staff set branch_code = 'county' where staff_id = {people.agent}",
+            f"update staff set branch_code = 'far', skills = '{{silver}}' where staff_id = {people.colleague}",
+            f"update tickets set branch_code = 'shop' where ticket_id in ({ids[0]}, {ids[1]})",
+            f"update tickets set branch_code = 'far', skill = 'silver' where ticket_id = {ids[2]}",
+            f"update tickets set branch_code = 'shop', skill = 'silver' where ticket_id = {ids[3]}",
+        ):
+            db.execute(sa.text(statement))
+    told = release(db=db, config=config, now=FRIDAY)
+    # the last fits nobody of the team: it goes to the team's queue
+    assert (told["released"], told["to_queue"]) == (4, 1)
+    given = column(db, "select assignee_id from tickets order by ticket_id")
+    assert given == [people.agent, people.agent, people.colleague, None]
+
+
+def test_a_ticket_only_somebody_on_leave_fits_waits(db, config):
+    people = hire(db, contacts_per_day=9)
+    fill_cycle(db, 1)
+    with db.begin():
+        for statement in (
+            "insert into branches values ('shop', null, 'Shop', null), ('far', null, 'Far', null)",
+            f"update staff set branch_code = 'shop' where staff_id = {people.agent}",
+            f"update staff set branch_code = 'far' where staff_id = {people.colleague}",
+            "update tickets set branch_code = 'shop'",
+            "insert into absences (staff_id, from_on, until_on, recorded_at, recorded_by)"
+            f" values ({people.agent}, '2026-11-06', '2026-11-06', now(), 'x')",
+        ):
+            db.execute(sa.text(statement))
+    assert release(db=db, config=config, now=FRIDAY)["released"] == 0
+    monday = FRIDAY + timedelta(days=3)
+    assert column(db, "select expected_on from tickets") == [monday.date()]
+    assert release(db=db, config=config, now=monday)["released"] == 1
+
+
+def test_on_a_rest_day_those_on_the_roster_get_theirs(db, config):
+    people = hire(db, contacts_per_day=9)
+    fill_cycle(db, 5)
+    with db.begin():
+        db.execute(
+            sa.text("insert into shifts values (:who, :day, 2)"),
+            {"who": people.agent, "day": SATURDAY.date()},
+        )
+    assert release(db=db, config=config, now=SATURDAY)["released"] == 2
+    assert set(column(db, "select assignee_id from tickets where state = 'assigned'")) == {people.agent}

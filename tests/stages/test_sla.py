@@ -6,6 +6,7 @@ from datetime import date, datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
+from include.config import config_from
 from include.database import engine
 from include.desk import contacts, work
 from include.desk.acting import Actor
@@ -137,16 +138,94 @@ def test_a_paused_clock_goes_by_its_moved_deadline(db, config, people, tickets):
     assert (mine.breached_at, other.breached_at) == (None, WEDNESDAY_18)
 
 
-def test_eight_watchers_at_once_leave_one_notice_each(db, config, tickets, role_url):
-    def tick():
+# ------------------------------------------------------------ many at once, and how far a breach has climbed
+
+
+def at_once(role_url, config, moments):
+    """Watchers side by side, one for each moment."""
+
+    def tick(now):
         made = engine(role_url("churn_loop"))
         with made.connect() as own:
-            sla.watch(db=own, config=config, now=MONDAY_18 + TICK)
+            sla.watch(db=own, config=config, now=now)
         made.dispose()
 
-    threads = [threading.Thread(target=tick) for _ in range(8)]
+    threads = [threading.Thread(target=tick, args=(moment,)) for moment in moments]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
-    assert notices(db) == [("clock_breached", "assignee", ticket) for ticket in tickets]
+
+
+def test_eight_watchers_at_once_stamp_and_tell_each_thing_exactly_once(db, config, tickets, role_url):
+    """Over a week of ticks: two warnings, two breaches and three escalations of each for every ticket."""
+    evenings = [MONDAY_18 + timedelta(days=n) for n in range(5)]
+    days = [MONDAY_15, evenings[0] + TICK, evenings[1], evenings[2] + TICK, *evenings[3:]]
+    for moment in days:
+        at_once(role_url, config, [moment] * 8)
+    expected = [
+        (kind, audience, ticket)
+        for ticket in tickets
+        for kind, audience, times in (
+            ("clock_warned", "assignee", 2),
+            ("clock_breached", "assignee", 2),
+            ("clock_breached", "lead", 2),
+            ("clock_breached", "branch_manager", 2),
+        )
+        for _ in range(times)
+    ]
+    sla.watch(db=db, config=config, now=days[-1] + timedelta(days=3))
+    assert notices(db) == sorted(expected)
+    for name, due_at in (("first_contact", MONDAY_18), ("plan", WEDNESDAY_18)):
+        assert {clock.breached_at for clock in clocks(db, name)} == {due_at}
+        assert {clock.escalate_at for clock in clocks(db, name)} == {None}
+
+
+def test_each_level_is_told_when_the_calendar_says_and_the_next_one_is_known(db, config, tickets):
+    friday_18 = datetime(2026, 11, 13, 18, tzinfo=ZONE)
+    seen = []
+    for now in (WEDNESDAY_18 + TICK, WEDNESDAY_18 + timedelta(days=1), friday_18):
+        sla.watch(db=db, config=config, now=now)
+        clock = clocks(db, "plan")[0]
+        seen.append((clock.escalated_to, clock.escalate_at))
+    thursday_18 = WEDNESDAY_18 + timedelta(days=1)
+    assert seen == [("assignee", thursday_18), ("lead", friday_18), ("branch_manager", None)]
+
+
+def test_a_branch_with_a_holiday_of_its_own_climbs_later_than_its_bystander(db, config, people):
+    layered = config_from(
+        config.texts
+        | {
+            "sla.yaml": config.texts["sla.yaml"].replace(
+                "branch_layers: {}", 'branch_layers: {"45": [guangxi]}'
+            )
+        }
+    )
+    ids = fill_cycle(db, 2)
+    with db.begin():
+        db.execute(sa.text("update tickets set branch_code = '45' where ticket_id = :t"), {"t": ids[0]})
+        db.execute(
+            sa.text(
+                "insert into work_days (layer, date, is_working, name, source)"
+                " values ('guangxi', '2026-11-10', false, '三月三', '省政府')"
+            )
+        )
+    release(db=db, config=layered, now=FRIDAY)
+    for days in (0, 1):
+        sla.watch(db=db, config=layered, now=MONDAY_18 + TICK + timedelta(days=days))
+    assert [clock.escalated_to for clock in clocks(db, "first_contact")] == ["assignee", "lead"]
+
+
+@pytest.mark.parametrize(
+    ("statement", "index"),
+    [
+        ("breach_clocks", "ticket_clocks_to_breach"),
+        ("warn_clocks", "ticket_clocks_to_warn"),
+        ("find_due_escalations", "ticket_clocks_to_escalate"),
+    ],
+)
+def test_a_tick_reads_what_is_due_by_an_index_whatever_is_open(db, config, tickets, statement, index):
+    with db.begin():
+        db.execute(sa.text("set local enable_seqscan = off"))
+        plan = db.execute(sa.text(f"explain {sla.Q[statement].text}"), {"now": FRIDAY}).scalars().all()
+    assert any(index in line for line in plan), "\n".join(plan)

@@ -13,8 +13,8 @@ from include.config import Config
 from include.domain.errors import BadInput
 from include.domain.months import default_as_of, month_start
 from include.lake import Lake
-from include.stages import champions, examples, features, fitting, labels, models, training
-from tests.stages.province import Province
+from include.stages import champions, examples, features, fitting, labels, models, training, trees
+from tests.stages.province import Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN, WorkedCycle
 
 
@@ -22,7 +22,7 @@ from tests.stages.worked_cycle import CAMPAIGN, WorkedCycle
 def standing_factors(monkeypatch: pytest.MonkeyPatch) -> None:
     """The province publishes its factors itself, and a short fit is good enough for it."""
     monkeypatch.setattr(features, "build", lambda **_: {})
-    monkeypatch.setattr(fitting, "ROUNDS", 40)
+    monkeypatch.setattr(trees, "RECIPES", quick_recipes(40))
 
 
 def train(
@@ -185,7 +185,7 @@ def test_the_newest_of_several_months_judges_what_the_older_taught(
     assert result["auc_early"] == pytest.approx(0.5, abs=0.1)  # this province forgets from month to month
 
 
-def test_nobody_is_judged_by_a_model_that_learned_from_them(db: sa.Connection, lake: Lake) -> None:
+def test_the_newest_month_is_judged_by_a_model_of_the_older_ones_alone(db: sa.Connection, lake: Lake) -> None:
     province = Province(lake, 1500)
     for month in ("2026-07", "2026-08"):
         province.live_through(month)
@@ -196,17 +196,26 @@ def test_nobody_is_judged_by_a_model_that_learned_from_them(db: sa.Connection, l
     plan = fitting.Plan(months, months[:1], months[1:], ("bill_fall", "complaints"), 1.0, 1)
     fitted = fitting.fit(lake, plan)
     read = examples.read_examples(lake, months, plan.factors, 1.0)
+    again = trees.grow(read.taken(read.month == 0), plan.factors, trees.parts_of(fitted.kind), 1)
+    values = models.matrix(months[1].people(lake).collect(), plan.factors)
+    found = {kind: models.margins(booster, values) for kind, booster in again.items()}
+    shares = trees.shares_of(found, np.ones(len(values))) or {fitted.kind: 1.0}
+    assert fitted.judged["margin"].to_numpy() == pytest.approx(trees.blended_margins(found, shares))
+
+
+def test_with_one_month_nobody_is_judged_by_a_model_that_learned_from_them(
+    db: sa.Connection, lake: Lake
+) -> None:
+    Province(lake, 1500).live_through("2026-08")
+    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
+    plan = fitting.Plan((month,), (month,), (month,), ("bill_fall", "complaints"), 1.0, 1)
+    read = examples.read_examples(lake, [month], plan.factors, 1.0)
+    boosters = fitting.judging_boosters(read, plan, (trees.BOOSTED,))[trees.BOOSTED]
     fold = 3
-    again = fitting.boost(read.taken((read.month == 0) & (read.fold != fold)), plan)
-    judged = fitted.judged.filter(pl.col("fold") == fold)
-    people = (
-        months[1]
-        .people(lake)
-        .collect()
-        .filter(pl.col("subscriber_id").is_in(judged["subscriber_id"].implode()))
-    )
-    expected = models.margins(again, models.matrix(people, plan.factors))
-    assert judged["margin"].to_numpy() == pytest.approx(expected)
+    own = read.fold == fold
+    again = trees.grow(read.taken(~own), plan.factors, (trees.BOOSTED,), 1)[trees.BOOSTED]
+    found = fitting.judged_margins(read.matrix, read.fold, boosters)
+    assert found[own] == pytest.approx(models.margins(again, read.matrix[own]))
 
 
 def test_too_few_churners_leave_the_rules_in_charge(db: sa.Connection, lake: Lake, config: Config) -> None:

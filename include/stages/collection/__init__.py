@@ -8,13 +8,15 @@ from typing import Any
 from sqlalchemy import Connection
 
 from include.config import Config
+from include.config.sources import Sources
 from include.database import lock
 from include.domain.errors import NotReady
 from include.lake import Lake
 from include.queries import load
-from include.stages.collection import deliveries
+from include.stages.collection import deliveries, gaps
 from include.stages.collection.completeness import refuse_incomplete, refuse_unlisted
 from include.stages.collection.deliveries import Delivery, is_day
+from include.stages.collection.erased import kept_out
 from include.stages.collection.intake import refuse_above, spill_folder, take_in
 from include.stages.collection.publishing import (
     fingerprint_of,
@@ -50,32 +52,52 @@ def plan(
     as_of: datetime,
     month: str | None = None,
     queried: Collection[str] | None = None,
+    feeds: Collection[str] | None = None,
 ) -> list[dict[str, Any]]:
     """The deliveries to collect, [{"feed", "period"}]: new or changed, begun before `as_of`.
 
-    Days of a month that was delivered whole are left alone. The feeds `queried` by SQL (by default those
-    with a connection in sources.yaml) are asked for `month`, unless it was delivered as files.
+    Days of a month that was delivered whole are left alone, and so is what retention.yaml no longer keeps. The
+    feeds `queried` by SQL (by default those with a connection in sources.yaml) are asked for `month`, or for the
+    days before `as_of`, unless they were delivered as files. Only `feeds` are looked at, by default all.
     """
     with db.begin():
         stand = db.execute(load("collection")["current_deliveries"]).all()
+        decided = gaps.approved(db)
     standing = {(row.feed, row.period): row.fingerprint for row in stand}
-    found = deliveries.found(landing, config.sources)
+    found = deliveries.found(landing, config.sources, feeds)
     landed = {(delivery.feed, delivery.period) for delivery in found}
     whole = landed | standing.keys()
     begun = [
         delivery
         for delivery in found
         if deliveries.starts_before(delivery.period, as_of)
+        and delivery.period[:7] >= config.retention.oldest_month(delivery.feed, as_of)
         and not (is_day(delivery.period) and (delivery.feed, delivery.period[:7]) in whole)
     ]
     changed = [
         {"feed": delivery.feed, "period": delivery.period}
-        for delivery in begun
-        if not stands(lake, delivery, fingerprint_of(delivery, config), standing)
+        for delivery in (gaps.applied(each, decided) for each in begun)
+        if delivery.files and not stands(lake, delivery, fingerprint_of(delivery, config), standing)
     ]
-    feeds = config.sources.connections if queried is None else queried
-    asked = [(feed, month) for feed in sorted(feeds) if month and deliveries.starts_before(month, as_of)]
-    return changed + [{"feed": feed, "period": month} for feed, month in asked if (feed, month) not in landed]
+    by_query = config.sources.connections if queried is None else queried
+    asked = [
+        (feed, period)
+        for feed in sorted(by_query)
+        if feeds is None or feed in feeds
+        for period in _asked(config.sources, feed, month, standing, as_of)
+        if (feed, period) not in landed and not (is_day(period) and (feed, period[:7]) in whole)
+    ]
+    return changed + [{"feed": feed, "period": period} for feed, period in asked]
+
+
+def _asked(
+    sources: Sources, feed: str, month: str | None, standing: Collection[tuple[str, str]], as_of: datetime
+) -> list[str]:
+    """The periods of a feed that an operator's database is asked for."""
+    if sources.asked_by(feed) == "day":
+        days = [period for name, period in standing if name == feed and is_day(period)]
+        return deliveries.days_asked(max(days, default=None), as_of)
+    return [month] if month and deliveries.starts_before(month, as_of) else []
 
 
 def collect(
@@ -93,14 +115,22 @@ def collect(
 
     A feed with an open connection is read by its query, unless files of the period have landed. The lake is
     published before the database records it: a run killed in between is repaired by the next. Raises
-    BadInput, with nothing published, when too many rows break the contract.
+    BadInput, with nothing published, when too many rows break the contract. Files that a person decided to go
+    on without are left out.
     """
 
+    with db.begin():
+        decided = gaps.approved(db)
+
     def look() -> Delivery:
-        return deliveries.named(landing, config.sources, feed, period)
+        return gaps.applied(deliveries.named(landing, config.sources, feed, period), decided)
 
     if connections is None or feed not in connections or deliveries.is_landed(landing, feed, period):
-        return _collect(look(), look, db, lake, config, now)
+        delivery = look()
+        if not delivery.files:  # a person decided to go on without any of them
+            return told(delivery, 0, 0, is_new=False)
+        with gaps.advised(feed, period, config.sources, len(delivery.files)):
+            return _collect(delivery, look, db, lake, config, now)
     with spill_folder(lake) as folder:
         delivery = spooled(connections[feed], config.sources, feed, period, folder)
         return _collect(delivery, lambda: delivery, db, lake, config, now)
@@ -123,11 +153,14 @@ def require(
     """
     done: list[dict[str, Any]] = []
     lacking: dict[str, dict[str, str]] = {}
+    with db.begin():
+        decided = gaps.approved(db)
     for feed in (name for name, declared in config.sources.feeds.items() if declared.required):
         state, before = "", dict((seen or {}).get(feed, {}))
         try:
             if deliveries.is_landed(landing, feed, month):
-                state = repr(deliveries.named(landing, config.sources, feed, month).state())
+                delivery = gaps.applied(deliveries.named(landing, config.sources, feed, month), decided)
+                state = repr((delivery.state(), delivery.left_out, delivery.is_taken_as_is))
             if state and state == before.get("state"):
                 lacking[feed] = before
                 continue
@@ -166,11 +199,12 @@ def _collect(
     fingerprint = fingerprint_of(delivery, config)
     with db.begin():
         already = known(db, lake, delivery, fingerprint)
+        erased = kept_out(db, period)
     if already is not None:
         return already
     refuse_unlisted(delivery)
     with spill_folder(lake) as folder:
-        intake = take_in(delivery, config.sources, lake, folder)
+        intake = take_in(delivery, config.sources, lake, folder, erased)
         quarantine = write_quarantine(lake, delivery, fingerprint, intake)
         sources = config.sources
         refuse_above(
@@ -185,4 +219,5 @@ def _collect(
             refuse_changed(delivery, state, look_again())
             publish(lake, delivery, fingerprint, intake, parts)
             record(db, delivery, fingerprint, intake, now)
+            gaps.keep_in_force(db, delivery, now)
     return already or told(delivery, intake.rows_read, intake.rows_quarantined, is_new=True)

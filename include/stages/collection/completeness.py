@@ -10,6 +10,7 @@ from include.domain.errors import BadInput, NotReady
 from include.domain.months import shift
 from include.lake import Lake
 from include.stages.collection.deliveries import MANIFEST, Delivery, is_day, written
+from include.stages.collection.gaps import Incomplete
 from include.stages.collection.intake import Intake
 
 _NAMED_AT_MOST = 20
@@ -19,7 +20,10 @@ Counts = Mapping[str, int]
 
 
 def listed(delivery: Delivery) -> Counts | None:
-    """File → rows by the delivery's _MANIFEST.csv; None without one, BadInput when it cannot be read."""
+    """File → rows by the delivery's _MANIFEST.csv; None without one, BadInput when it cannot be read.
+
+    Files a person decided to go on without are not asked for.
+    """
     if not delivery.has_manifest:
         return None
     where = f"{delivery.name}/{MANIFEST}"
@@ -28,7 +32,8 @@ def listed(delivery: Delivery) -> Counts | None:
             rows = [
                 {str(name).strip(): value for name, value in row.items()} for row in csv.DictReader(content)
             ]
-            return {row["file"].strip(): int(row["rows"]) for row in rows}
+            named = {row["file"].strip(): int(row["rows"]) for row in rows}
+            return {name: count for name, count in named.items() if name not in delivery.left_out}
     except (KeyError, ValueError, AttributeError, csv.Error, TypeError):
         raise BadInput(f"{where} is no CSV with the columns file and rows. Deliver it again.") from None
     except OSError as error:
@@ -38,12 +43,12 @@ def listed(delivery: Delivery) -> Counts | None:
 def refuse_unlisted(delivery: Delivery) -> None:
     """NotReady when the files are not those that the manifest lists; before anything is read."""
     wanted, present = listed(delivery), {written(path.name) for path in delivery.files}
-    if wanted is None or wanted.keys() == present:
+    if wanted is None or delivery.is_taken_as_is or wanted.keys() == present:
         return
     absent, more = sorted(wanted.keys() - present), sorted(present - wanted.keys())
     told = [f"{_first(absent)} not delivered yet"] if absent else []
     told += [f"{_first(more)} not listed"] if more else []
-    raise NotReady(
+    raise Incomplete(
         f"{delivery.name} is incomplete: {' and '.join(told)} by {MANIFEST} "
         f"({len(present)} of {len(wanted)} files). Deliver what it lists."
     )
@@ -53,11 +58,16 @@ def refuse_incomplete(delivery: Delivery, intake: Intake, lake: Lake, config: Co
     """NotReady, naming files or regions and counts, when rows are missing or too many.
 
     The manifest decides where there is one. Otherwise each region of a required month feed must hold about
-    as many rows as the month before; a first month has nothing to be compared with.
+    as many rows as the month before; a first month has nothing to be compared with, and what a person takes as
+    it is, or without one of its files, need not be like it.
     """
     wanted = listed(delivery)
+    if delivery.is_taken_as_is:
+        return
     if wanted is not None:
         _refuse_miscounted(delivery, intake.read, wanted)
+    elif delivery.left_out:
+        return
     elif config.sources.feeds[delivery.feed].required and not is_day(delivery.period):
         _refuse_outside_band(delivery, intake, lake, config)
 
@@ -69,7 +79,7 @@ def _refuse_miscounted(delivery: Delivery, read: Counts, wanted: Counts) -> None
         if read.get(name) != rows
     ]
     if wrong:
-        raise NotReady(
+        raise Incomplete(
             f"{delivery.name} is incomplete: {_first(wrong)} by {MANIFEST}. "
             "Deliver the rest, or mend the list."
         )
@@ -90,7 +100,7 @@ def _refuse_outside_band(delivery: Delivery, intake: Intake, lake: Lake, config:
         if rows >= bounds.least_rows and abs(came.get(region, 0) - rows) > bounds.band * rows
     ]
     if wrong:
-        raise NotReady(
+        raise Incomplete(
             f"{delivery.name} is incomplete: {_first(wrong)}; {bounds.band:.0%} more or less would pass. "
             f"Nothing was published. Deliver the rest, or list the files in a {MANIFEST} if this is all."
         )

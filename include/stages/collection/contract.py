@@ -50,16 +50,22 @@ def schema_of(feed: Feed, names: Sequence[str]) -> dict[str, pl.DataType]:
 
 
 def judged(
-    rows: pl.DataFrame, feed: Feed, zone: str, window: tuple[date, date], iso: Collection[str] = ()
+    rows: pl.DataFrame,
+    feed: Feed,
+    zone: str,
+    window: tuple[date, date],
+    iso: Collection[str] = (),
+    *,
+    is_trimmed: bool = False,
 ) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Text rows as (typed rows that keep the contract, broken rows with line, column, reason, raw).
 
     `window` is the first and last day of the delivered period, `iso` the columns whose dates the dialect's
     formats do not concern. A broken row is told by the first of its columns, in declared order, that breaks
-    the contract.
+    the contract. `is_trimmed` rows need no look for space around their cells.
     """
     names = [name for name in feed.columns if name in rows.columns]
-    texts = rows.with_columns(_decoded(name, feed.dialect) for name in names)
+    texts = rows.with_columns(_decoded(name, feed.dialect, is_trimmed) for name in names)
     both = texts.with_columns(
         _converted(name, feed, zone, is_iso=name in iso).alias(f"{name}{_TYPED}") for name in names
     )
@@ -85,9 +91,9 @@ def judged(
     return typed.filter(told["reason"].is_null()), told.filter(pl.col("reason").is_not_null())
 
 
-def _decoded(name: str, dialect: Dialect) -> pl.Expr:
+def _decoded(name: str, dialect: Dialect, is_trimmed: bool) -> pl.Expr:
     """The trimmed text of a column in the contract's codes, null for nothing."""
-    text = pl.col(name).str.strip_chars().replace("", None)
+    text = pl.col(name) if is_trimmed else pl.col(name).str.strip_chars().replace("", None)
     return text.replace(dialect.codes[name]) if name in dialect.codes else text
 
 

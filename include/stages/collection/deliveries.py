@@ -4,7 +4,7 @@ import gzip
 import hashlib
 import re
 import zlib
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
@@ -14,11 +14,14 @@ import polars as pl
 
 from include.config.sources import Sources
 from include.domain.errors import BadInput, NotReady
-from include.domain.months import first_day, last_day, month_start, parse_month
+from include.domain.months import ZONE, first_day, last_day, month_start, parse_month
 
 COMPLETE = "_COMPLETE"
 MANIFEST = "_MANIFEST.csv"
 READABLE = (".csv", ".csv.gz", ".parquet")
+
+# The last week may still have got late rows; what lies longer back than this comes as files.
+_WEEK, _DAYS_ASKED = 7, 62
 
 _FOLDER = re.compile(r"(month|day)=(.*)")
 
@@ -27,7 +30,8 @@ _FOLDER = re.compile(r"(month|day)=(.*)")
 class Delivery:
     """The files of one feed and period ("2026-10" or "2026-10-03") in the landing folder.
 
-    `content` is the hash of rows that a query gave instead of files.
+    `content` is the hash of rows that a query gave instead of files. `left_out` names files that a person
+    decided to go on without; they are not among `files`.
     """
 
     feed: str
@@ -37,6 +41,8 @@ class Delivery:
     others: tuple[str, ...]
     is_complete: bool
     content: str = ""
+    left_out: tuple[str, ...] = ()
+    is_taken_as_is: bool = False
 
     @property
     def has_manifest(self) -> bool:
@@ -65,6 +71,8 @@ class Delivery:
             digest.update(f"\n{written(path.name)}\0{size}\0{hashed}".encode())
         if self.has_manifest:
             digest.update((self.folder / MANIFEST).read_bytes())
+        if self.left_out:
+            digest.update(f"\nwithout {self.left_out}".encode())
         return digest.hexdigest()
 
     @contextmanager
@@ -76,13 +84,17 @@ class Delivery:
             raise NotReady(f"A file of {self.name} cannot be read: {cause}. Deliver it again.") from None
 
 
-def found(landing: Path, sources: Sources) -> list[Delivery]:
-    """Every delivery with a readable file, in order of period and feed; BadInput for a misnamed folder."""
+def found(landing: Path, sources: Sources, feeds: Collection[str] | None = None) -> list[Delivery]:
+    """Every delivery (of `feeds` alone, when given) with a readable file, in order of period and feed.
+
+    BadInput for a misnamed folder.
+    """
     if not landing.is_dir():
         raise NotReady(f"There is no landing folder {landing}. Make it, or name another.")
     deliveries = [
         _open(folder, feed, period)
         for feed, declared in sources.feeds.items()
+        if feeds is None or feed in feeds
         for folder in sorted((landing / feed).glob("*=*"))
         if folder.is_dir() and (period := _period_of(folder, feed, declared.periods))
     ]
@@ -144,6 +156,18 @@ def starts_before(period: str, as_of: datetime) -> bool:
     """Whether a period begins, in Shanghai, before `as_of`."""
     start = window(period)[0]
     return month_start(period[:7]) + timedelta(days=start.day - 1) < as_of
+
+
+def days_asked(last: str | None, as_of: datetime) -> list[str]:
+    """The days over by `as_of` that a query is asked for: the last week, and all since the `last` one known.
+
+    A day asked again costs a query and changes nothing, unless rows came late.
+    """
+    yesterday = as_of.astimezone(ZONE).date() - timedelta(days=1)
+    first = yesterday - timedelta(days=_WEEK - 1)
+    if last is not None:
+        first = max(yesterday - timedelta(days=_DAYS_ASKED - 1), min(first, date.fromisoformat(last)))
+    return [(first + timedelta(days=nth)).isoformat() for nth in range((yesterday - first).days + 1)]
 
 
 def written(name: str) -> str:

@@ -1,30 +1,25 @@
 """One delivery read in bounded memory: its rows spilled as Parquet, broken and repeated ones told apart."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
-from shutil import rmtree
-from tempfile import TemporaryDirectory
 
 import polars as pl
 
 from include.config.sources import Feed, Sources
 from include.domain.errors import BadInput
 from include.lake import Lake
+from include.stages.collection import erased
 from include.stages.collection.contract import judged, schema_of
 from include.stages.collection.deliveries import Delivery, window, written
+from include.stages.collection.gaps import FileAtFault, at_fault
 from include.stages.collection.records import WHOLE_ROW, Batch, batches, header_of
+from include.stages.collection.spill import QUARANTINE, accepted_kind, repeated_rows, spill, spilled
 
-QUARANTINE = {
-    "file": pl.String,
-    "line": pl.Int64,
-    "column": pl.String,
-    "reason": pl.String,
-    "raw": pl.String,
-}
 _MASK = "***"
-_SPILL = ".spill-"
+#: How the folders of rows under way are called.
+SPILL = ".churn-spill-"
 _ABANDONED_SECONDS = 86_400
 
 
@@ -54,74 +49,89 @@ class Intake:
 
     def accepted(self, shard: int) -> pl.LazyFrame:
         """The rows of a shard that enter the lake, in the same order at every attempt."""
-        spilled = _spilled(self.folder, "accepted").filter(pl.col("shard") == shard)
-        repeated = _spilled(self.folder, "repeated")
-        return spilled.join(repeated, on=["file", "line"], how="anti").select(*self.columns).sort(self.key)
+        rows, repeated = spilled(self.folder, accepted_kind(shard)), spilled(self.folder, "repeated")
+        return rows.join(repeated, on=["file", "line"], how="anti").select(*self.columns).sort(self.key)
 
     def spilled(self) -> pl.LazyFrame:
         """All typed rows that were read, repeated ones as well."""
-        return _spilled(self.folder, "accepted")
+        return spilled(self.folder, accepted_kind())
 
     def quarantined(self) -> pl.LazyFrame:
         """All rows put aside: file, line, column, reason and the raw row, its restricted columns masked."""
-        return pl.concat([_spilled(self.folder, "broken"), _spilled(self.folder, "repeated")])
+        return pl.concat([spilled(self.folder, "broken"), spilled(self.folder, "repeated")])
 
 
 @contextmanager
 def spill_folder(lake: Lake) -> Iterator[Path]:
-    """A folder beside the tables for rows under way; also clears those of collectors that died a day ago."""
-    with TemporaryDirectory(prefix=_SPILL, dir=lake.root, ignore_cleanup_errors=True) as name:
-        folder = Path(name)
-        for other in lake.root.glob(f"{_SPILL}*"):
-            if folder.stat().st_mtime - other.stat().st_mtime > _ABANDONED_SECONDS:
-                rmtree(other, ignore_errors=True)
+    """A private local folder for rows under way; also clears those of collectors that died a day ago."""
+    with lake.store.spool(SPILL) as folder:
+        lake.store.drop_spools(SPILL, _ABANDONED_SECONDS)
         yield folder
 
 
-def take_in(delivery: Delivery, sources: Sources, lake: Lake, folder: Path) -> Intake:
-    """Read every file of a delivery into `folder`; BadInput for a file that cannot be read at all."""
+def take_in(
+    delivery: Delivery,
+    sources: Sources,
+    lake: Lake,
+    folder: Path,
+    kept_out: erased.KeptOut = erased.NOBODY,
+) -> Intake:
+    """Read every file of a delivery into `folder`; BadInput for a file that cannot be read at all.
+
+    Rows of the erased that are `kept_out` are put aside without their text.
+    """
     feed = sources.feeds[delivery.feed]
-    headers = {path: header_of(path, feed.dialect) for path in delivery.files}
-    for path, header in headers.items():
-        _refuse_incomplete(delivery, path, header, feed)
+    headers = {path: _header(delivery, path, feed) for path in delivery.files}
     delivered = {name for header in headers.values() for name in header}
     columns = schema_of(feed, sorted(delivered))
-    _spill(folder, "accepted", 0, pl.DataFrame(schema={**columns, **_MARKS}))
-    _spill(folder, "broken", 0, pl.DataFrame(schema=QUARANTINE))
-    reading = _Reading(delivery, sources, lake, folder, columns)
+    for shard in range(lake.shards):
+        spill(folder, accepted_kind(shard), 0, 0, pl.DataFrame(schema={**columns, **_MARKS}))
+    spill(folder, "broken", 0, 0, pl.DataFrame(schema=QUARANTINE))
+    reading = _Reading(delivery, sources, lake, folder, columns, kept_out)
     read = {written(path.name): reading.read(n, path) for n, path in enumerate(delivery.files, start=1)}
-    repeated = _repeated(folder, feed.key, list(columns))
-    _spill(folder, "repeated", 0, repeated)
+    repeated = reading.with_raw(repeated_rows(folder, feed.key, list(columns), lake.shards))
+    spill(folder, "repeated", 0, 0, repeated)
     ignored = tuple(sorted(delivered - feed.columns.keys()))
     key = tuple(name for name in ("subscriber_id", *feed.key) if name in columns)
-    accepted = _spilled(folder, "accepted").select(pl.len()).collect().item() - repeated.height
+    accepted = spilled(folder, accepted_kind()).select(pl.len()).collect().item() - repeated.height
     return Intake(folder, key, columns, ignored, read, accepted, _summary(folder))
 
 
 def refuse_above(
-    intake: Intake, delivery: Delivery, share: float, quarantine: Path, rows_borne: int = 0
+    intake: Intake, delivery: Delivery, share: float, quarantine: str, rows_borne: int = 0
 ) -> None:
     """BadInput naming the worst file and column when a file or the whole delivery is too broken.
 
     A file with `rows_borne` broken rows or fewer is borne whatever their share.
     """
-    bad = dict(intake.summary.group_by("file").agg(pl.col("rows").sum()).iter_rows())
+    # the operator did nothing wrong in delivering somebody who was erased here
+    broken = intake.summary.filter(pl.col("reason") != erased.REASON)
+    bad = dict(broken.group_by("file").agg(pl.col("rows").sum()).iter_rows())
     shares = {name: rows / intake.read[name] for name, rows in bad.items() if rows > rows_borne}
     worst = max(shares, key=lambda name: shares[name], default=None)
     # The share of the delivery lies between those of its files: above the limit only if the worst is.
     if worst is None or shares[worst] <= share:
         return
-    causes = intake.summary.filter(pl.col("file") == worst).sort("rows", descending=True)
+    causes = broken.filter(pl.col("file") == worst).sort("rows", descending=True)
     column, reason, rows = causes.select("column", "reason", "rows").row(0)
     what = "whole rows" if column == WHOLE_ROW else f"column {column}"
-    raise BadInput(
+    sentence = (
         f"{delivery.name}: {bad[worst]:,} of {intake.read[worst]:,} rows of {worst} break the contract "
         f"({shares[worst]:.1%}, at most {share:.1%} may), most by {what}, which {reason} in {rows:,}. "
         f"Nothing was published. See {quarantine}, mend the file and deliver it again."
     )
+    raise FileAtFault(sentence, worst)
 
 
-_MARKS = {"file": pl.String, "line": pl.Int64, "raw": pl.String, "shard": pl.UInt32}
+_MARKS = {"file": pl.String, "line": pl.Int64}
+
+
+def _header(delivery: Delivery, path: Path, feed: Feed) -> Sequence[str]:
+    """The columns of a file; FileAtFault when it cannot be read, or lacks one that is required."""
+    with at_fault(path):
+        header = header_of(path, feed.dialect)
+        _refuse_incomplete(delivery, path, header, feed)
+    return header
 
 
 def _refuse_incomplete(delivery: Delivery, path: Path, header: Sequence[str], feed: Feed) -> None:
@@ -140,21 +150,47 @@ class _Reading:
     lake: Lake
     folder: Path
     columns: dict[str, pl.DataType]
+    kept_out: erased.KeptOut
 
     def read(self, number: int, path: Path) -> int:
         """Spill one file batch by batch; return the rows it held."""
+        with at_fault(path):
+            return self._read(number, path)
+
+    def _read(self, number: int, path: Path) -> int:
         feed, days = self.sources.feeds[self.delivery.feed], window(self.delivery.period)
         zone, name, read = self.sources.zone_of(self.delivery.feed), written(path.name), 0
-        for batch in (_masked(batch, feed) for batch in batches(path, feed.columns, feed.dialect)):
+        for nth, batch in enumerate(self._batches(path, feed)):
             read += batch.rows.height + batch.broken.height
-            typed, broken = judged(batch.rows, feed, zone, days, batch.iso)
-            marked = typed.with_columns(
-                pl.lit(name).alias("file"), _shard(typed, self.lake), *self._absent(typed)
-            )
-            _spill(self.folder, "accepted", number, marked.select(*self.columns, *_MARKS))
-            told = pl.concat([broken, batch.broken]).with_columns(pl.lit(name).alias("file"))
-            _spill(self.folder, "broken", number, told.select(*QUARANTINE))
+            rows, erased_rows = erased.parted(batch.rows, self.kept_out)
+            typed, broken = judged(rows, feed, zone, days, batch.iso, is_trimmed=batch.is_trimmed)
+            marked = typed.with_columns(pl.lit(name).alias("file"), *self._absent(typed))
+            self._spill_by_shard(marked.select(*self.columns, *_MARKS), number, nth)
+            told = pl.concat([broken, batch.broken, erased_rows]).with_columns(pl.lit(name).alias("file"))
+            spill(self.folder, "broken", number, nth, told.select(*QUARANTINE))
         return read
+
+    def with_raw(self, aside: pl.DataFrame) -> pl.DataFrame:
+        """Rows told by file and line with what stood there: read once more, so that no other row keeps it."""
+        raws = [pl.DataFrame(schema={"file": pl.String, "line": pl.Int64, "raw": pl.String})]
+        feed = self.sources.feeds[self.delivery.feed]
+        for path in self.delivery.files:
+            lines = aside.filter(pl.col("file") == written(path.name))["line"].implode()
+            for batch in self._batches(path, feed) if lines.explode().drop_nulls().len() else ():
+                found = batch.rows.filter(pl.col("line").is_in(lines)).select("line", "raw")
+                raws.append(found.select(pl.lit(written(path.name)).alias("file"), "line", "raw"))
+        return aside.drop("raw").join(pl.concat(raws), on=["file", "line"], how="left").select(*QUARANTINE)
+
+    def _batches(self, path: Path, feed: Feed) -> Iterator[Batch]:
+        return (_masked(batch, feed) for batch in batches(path, feed.columns, feed.dialect))
+
+    def _spill_by_shard(self, rows: pl.DataFrame, number: int, nth: int) -> None:
+        if self.lake.shards == 1 or "subscriber_id" not in rows.columns:
+            spill(self.folder, accepted_kind(0), number, nth, rows)
+            return
+        shards = self.lake.shard_of(rows["subscriber_id"]).alias("shard")
+        for part in rows.with_columns(shards).partition_by("shard", maintain_order=True):
+            spill(self.folder, accepted_kind(part["shard"][0]), number, nth, part.drop("shard"))
 
     def _absent(self, typed: pl.DataFrame) -> list[pl.Expr]:
         absent = {name: dtype for name, dtype in self.columns.items() if name not in typed.columns}
@@ -176,45 +212,8 @@ def _masked(batch: Batch, feed: Feed) -> Batch:
     )
 
 
-def _shard(rows: pl.DataFrame, lake: Lake) -> pl.Series:
-    if "subscriber_id" in rows.columns:
-        return lake.shard_of(rows["subscriber_id"]).alias("shard")
-    return pl.zeros(rows.height, pl.UInt32, eager=True).alias("shard")
-
-
-def _spill(folder: Path, kind: str, number: int, rows: pl.DataFrame) -> None:
-    """Append rows to a kind of spill; order of names is order of files and lines."""
-    if rows.height or not number:
-        nth = len(list(folder.glob(f"{kind}-*")))
-        rows.write_parquet(folder / f"{kind}-{nth:06d}.parquet", compression="lz4")
-
-
-def _spilled(folder: Path, kind: str) -> pl.LazyFrame:
-    return pl.scan_parquet(sorted(folder.glob(f"{kind}-*.parquet")), hive_partitioning=False)
-
-
-def _repeated(folder: Path, key: Sequence[str], columns: Iterable[str]) -> pl.DataFrame:
-    """Rows of a key that came more than once: of identical all but the first, of conflicting all."""
-    spilled = _spilled(folder, "accepted")
-    present = [name for name in key if name in spilled.collect_schema().names()]
-    often = (
-        spilled.group_by(present).len().filter(pl.col("len") > 1).select(present).collect(engine="streaming")
-    )
-    if not often.height:
-        return pl.DataFrame(schema=QUARANTINE)
-    rows = spilled.join(often.lazy(), on=present, how="semi", nulls_equal=True).collect().sort("file", "line")
-    kinds = rows.unique(list(columns)).group_by(present).len("kinds")
-    told = rows.join(kinds, on=present, nulls_equal=True, maintain_order="left").with_columns(
-        pl.lit(", ".join(present)).alias("column"), pl.int_range(pl.len()).over(present).alias("nth")
-    )
-    conflicts = pl.col("kinds") > 1
-    reason = pl.when(conflicts).then(pl.lit("conflicts with another row")).otherwise(pl.lit("repeats a row"))
-    aside = told.with_columns(reason.alias("reason")).filter(conflicts | (pl.col("nth") > 0))
-    return aside.select(*QUARANTINE)
-
-
 def _summary(folder: Path) -> pl.DataFrame:
-    aside = pl.concat([_spilled(folder, "broken"), _spilled(folder, "repeated")])
+    aside = pl.concat([spilled(folder, "broken"), spilled(folder, "repeated")])
     counted = aside.group_by("file", "column", "reason").agg(
         pl.len().cast(pl.Int64).alias("rows"), pl.col("line").min().alias("first_line")
     )

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -71,7 +70,7 @@ def write_parts(
     restricted = config.sources.feeds[delivery.feed].restricted
     tables: dict[str, list[Part]] = {CONTACTS: [], delivery.feed: []} if restricted else {delivery.feed: []}
     if restricted:
-        lake.private_folder(CONTACTS)
+        lake.make_private(CONTACTS)
     for shard in range(lake.shards):
         rows = intake.accepted(shard).collect()
         frames = {delivery.feed: rows.drop(restricted, strict=False)}
@@ -150,15 +149,12 @@ def _run_id(fingerprint: str) -> str:
     return f"collect-{fingerprint[:12]}"
 
 
-def write_quarantine(lake: Lake, delivery: Delivery, fingerprint: str, intake: Intake) -> Path:
+def write_quarantine(lake: Lake, delivery: Delivery, fingerprint: str, intake: Intake) -> str:
     """The rows put aside, in quarantine/<feed>/period=…/ of the lake; no file when there are none."""
-    folder = lake.root / QUARANTINE / delivery.feed / f"period={delivery.period}"
-    target = folder / f"{fingerprint[:16]}.parquet"
+    name = f"{QUARANTINE}/{delivery.feed}/period={delivery.period}/{fingerprint[:16]}.parquet"
     if intake.rows_quarantined:
-        lake.private_folder(QUARANTINE)
-        folder.mkdir(parents=True, exist_ok=True)
-        # The spill folder lies on the same disk, so that the move is one atomic step.
+        lake.make_private(QUARANTINE)
         spilled = intake.folder / "quarantine.parquet"
         intake.quarantined().sink_parquet(spilled, compression="zstd")
-        spilled.replace(target)
-    return target
+        lake.store.take(name, spilled)
+    return lake.store.address(name)

@@ -25,6 +25,9 @@ LONGEST_LINE = 16 << 20
 # A quoted text may run over this many lines; beyond, its quote counts as never closed.
 LONGEST_RECORD_LINES = 100
 WHOLE_ROW = "(row)"
+_NO_TEXT = b"\x1f"
+# what Unicode calls space, of ASCII, but the line feed
+_SPACE = (b" ", b"\t", b"\r", b"\x0b", b"\x0c")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
 BROKEN = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.String}
 
@@ -33,12 +36,14 @@ BROKEN = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.
 class Batch:
     """Rows as text columns plus `line` and `raw`; `broken` lines with column, reason and raw text.
 
-    `iso` names the columns that came as dates or instants, not as text in the dialect's format.
+    `iso` names the columns that came as dates or instants, not as text in the dialect's format. In a batch
+    that `is_trimmed` no cell has space around it and none is an empty text.
     """
 
     rows: pl.DataFrame
     broken: pl.DataFrame
     iso: frozenset[str] = frozenset()
+    is_trimmed: bool = False
 
 
 def header_of(path: Path, dialect: Dialect) -> tuple[str, ...]:
@@ -196,7 +201,7 @@ def _parsed(block: bytes, line: int, layout: _Layout, is_last: bool) -> tuple[Ba
     """The rows of whole lines, and the lines at the end whose last quote may still be closed."""
     rows = _parsed_at_once(block, line, layout)
     if rows is not None:
-        return Batch(rows, pl.DataFrame(schema=BROKEN)), b""
+        return Batch(rows, pl.DataFrame(schema=BROKEN), is_trimmed=_is_trimmed(block)), b""
     return _parsed_by_line(block, line, layout, is_last)
 
 
@@ -210,12 +215,15 @@ def _parsed_at_once(block: bytes, line: int, layout: _Layout) -> pl.DataFrame | 
         # Polars would swallow a byte order mark that stands here as text: this is not the file's start.
         if text.startswith("\ufeff"):
             return None
-        raw = pl.Series("raw", text.split("\n")[:-1], dtype=pl.String).str.strip_suffix("\r")
+        content = block if dialect.encoding == "utf-8" else text.encode()
+        raw = _whole_lines(content, text)
         regular = raw.str.count_matches(dialect.separator, literal=True) == len(layout.header) - 1
-        if not regular.all() or (raw.str.strip_chars() == "").any():
+        if raw.len() != height or not regular.all():
+            return None
+        if len(layout.header) == 1 and (raw.str.strip_chars() == "").any():
             return None
         rows = pl.read_csv(
-            block if dialect.encoding == "utf-8" else text.encode(),
+            content,
             separator=dialect.separator,
             has_header=False,
             infer_schema=False,
@@ -228,6 +236,22 @@ def _parsed_at_once(block: bytes, line: int, layout: _Layout) -> pl.DataFrame | 
         return None
     rows.columns = layout.names
     return rows.with_columns(raw, line=pl.int_range(line, line + height, dtype=pl.Int64))
+
+
+def _whole_lines(content: bytes, text: str) -> pl.Series:
+    """The lines of a block as they came, without their ends."""
+    if _NO_TEXT in content:
+        return pl.Series("raw", text.split("\n")[:-1], dtype=pl.String).str.strip_suffix("\r")
+    # a CSV of one column: in a fifth of the time of a list of texts
+    lines = pl.read_csv(
+        content, separator=_NO_TEXT.decode(), has_header=False, infer_schema=False, quote_char=None
+    )
+    return lines.to_series().fill_null("").str.strip_suffix("\r").alias("raw")
+
+
+def _is_trimmed(block: bytes) -> bool:
+    """Whether nothing in a block can be space at a cell's edge: plain ASCII with line ends alone."""
+    return block.isascii() and not any(sign in block for sign in _SPACE)
 
 
 def _parsed_by_line(block: bytes, line: int, layout: _Layout, is_last: bool) -> tuple[Batch, bytes]:

@@ -5,7 +5,7 @@ import json
 import re
 import sys
 from collections.abc import Callable, Iterator, Sequence
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, Protocol
@@ -15,10 +15,10 @@ import polars as pl
 from include.config.sources import Sources
 from include.domain.errors import BadInput, NotReady
 from include.domain.months import first_day, shift
-from include.stages.collection.deliveries import Delivery, is_day
+from include.stages.collection.deliveries import Delivery, is_day, window
 from include.stages.collection.records import BATCH_ROWS, SPOOL, SPOOLED_HEADER
 
-_PARAMETER = re.compile(r"(?<!:):(month|first_day|next_month)\b")
+_PARAMETER = re.compile(r"(?<!:):(month|day|first_day|next_month|next_day)\b")
 _SUM = 2**256
 
 
@@ -30,14 +30,15 @@ class Connection(Protocol):
 
 
 def spooled(connection: Connection, sources: Sources, feed: str, period: str, folder: Path) -> Delivery:
-    """The month of a feed as its query gives it, written below `folder` as one delivery of one file.
+    """The month or day of a feed as its query gives it, written below `folder` as one delivery of one file.
 
-    The order of the rows does not count for its fingerprint. BadInput for a day; NotReady in the words of
-    the database when the query fails.
+    The order of the rows does not count for its fingerprint. BadInput for a period that is not asked for;
+    NotReady in the words of the database when the query fails.
     """
-    if is_day(period):
-        raise BadInput(f"{feed} is read by SQL month by month, not for {period}. Give a month.")
-    target = folder / f"month={period}" / f"{feed}{SPOOL}"
+    by = sources.asked_by(feed)
+    if by != ("day" if is_day(period) else "month"):
+        raise BadInput(f"{feed} is read by SQL {by} by {by}, not for {period}. Give a {by}.")
+    target = folder / f"{by}={period}" / f"{feed}{SPOOL}"
     target.mkdir(parents=True)
     driver = sys.modules[type(connection).__module__.partition(".")[0]]
     statement, values = bound(sources.query_of(feed), period, driver.paramstyle)
@@ -52,9 +53,11 @@ def spooled(connection: Connection, sources: Sources, feed: str, period: str, fo
     return Delivery(feed, period, target.parent, (target,), (), is_complete=False, content=content)
 
 
-def bound(query: str, month: str, paramstyle: str) -> tuple[str, Any]:
-    """The query and its values as a driver of this `paramstyle` wants them."""
-    named = {"month": month, "first_day": first_day(month), "next_month": first_day(shift(month, 1))}
+def bound(query: str, period: str, paramstyle: str) -> tuple[str, Any]:
+    """The query and its values for a month or day as a driver of this `paramstyle` wants them."""
+    month, (first, last) = period[:7], window(period)
+    named = {"month": month, "day": period, "first_day": first}
+    named |= {"next_month": first_day(shift(month, 1)), "next_day": last + timedelta(days=1)}
     asked = [found[1] for found in _PARAMETER.finditer(query)]
     if paramstyle in ("pyformat", "format"):
         query = query.replace("%", "%%")

@@ -12,6 +12,7 @@ from include.domain.errors import NotReady
 from include.domain.months import month_start
 from include.lake import Lake
 from include.queries import load
+from include.stages.collection import gaps
 
 _NAMED_AT_MOST = 20
 # How many causes of quarantine the run itself tells; `python -m include.quarantine` tells all.
@@ -30,6 +31,8 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
             raise NotReady(f"No {feed} rows for {month}. Deliver {feed}/month={month} first.")
     with db.begin():
         totals = db.execute(load("collection")["month_totals"], {"month": month}).one()
+        without = gaps.of_month(db, month)
+        by_feed = db.execute(load("collection")["month_totals_by_feed"], {"month": month}).all()
         aside = db.execute(load("collection")["quarantine_of_month"], {"month": month}).fetchmany(_WORST)
     missing = [feed for feed in config.sources.feeds if not lake.has(feed, month)]
     stand = {feed: lake.manifest(feed, month).facts for feed in config.sources.feeds if feed not in missing}
@@ -50,7 +53,21 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
         "missing_columns": {feed: names for feed, names in absent.items() if names},
         "ignored_columns": ignored,
         "usage_without_profile": unprofiled,
-        "notes": [*_notes(config, month, missing, absent, ignored, unprofiled), *map(_put_aside, aside)],
+        "goes_on_without": without,
+        "by_feed": {
+            row.feed: {
+                "read": row.rows_read,
+                "accepted": row.rows_accepted,
+                "quarantined": row.rows_quarantined,
+            }
+            for row in by_feed
+        },
+        "worst": [_put_aside(row) for row in aside],
+        "notes": [
+            *map(gaps.described, without),
+            *_notes(config, month, missing, absent, ignored, unprofiled),
+            *map(_put_aside, aside),
+        ],
     }
 
 

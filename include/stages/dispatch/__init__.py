@@ -13,6 +13,7 @@ from include.lake import Lake
 from include.stages.calendar import fill_calendar
 from include.stages.capacity import has_agents, read_capacity
 from include.stages.dispatch.decision import candidates, decide
+from include.stages.dispatch.figures import champions_before
 from include.stages.dispatch.recall import Selection, recall
 from include.stages.dispatch.run import Q, Run
 from include.stages.dispatch.size import is_late, plan_size, taken
@@ -20,14 +21,16 @@ from include.stages.dispatch.summary import summary_of
 from include.stages.dispatch.writing import fix, write
 from include.stages.release import release_within
 
-__all__ = ["Selection", "dispatch", "is_late", "plan_size", "recall"]
+__all__ = ["Selection", "champions_before", "dispatch", "is_late", "plan_size", "recall"]
 
 
 def dispatch(
     *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, as_of: datetime,
-    now: datetime, revision: int = 0, dispatch_late: bool = False, top_up: bool = False,
+    now: datetime, revision: int = 0, dispatch_late: bool = False, top_up: bool = False, most: int | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Dispatch a cycle once; again, only compare, or with `top_up` fill what capacity is left.
+
+    `most` is the number of tickets that was approved, if any number was.
 
     Everything is written in one transaction under the lock of (campaign, cycle): killed at any point,
     nothing has happened; run twice, the second finds the cycle fixed.
@@ -53,15 +56,15 @@ def dispatch(
             )
         _require_own_grades(lake, month, as_of, revision)
         run = Run(db, lake, config, key, month, as_of, now, revision)
-        return _dispatched(run, is_top_up=found.fixed_at is not None)
+        return _dispatched(run, most, is_top_up=found.fixed_at is not None)
 
 
-def _dispatched(run: Run, *, is_top_up: bool) -> dict[str, Any]:
+def _dispatched(run: Run, most: int | None, *, is_top_up: bool) -> dict[str, Any]:
     if not is_top_up:
         run.db.execute(Q["expire_waiting"], run.key | {"now": run.now})
     rows = candidates(run)
     capacity = read_capacity(run.db, run.config, run.campaign.capacity_days, run.now)
-    decisions = decide(run, rows, capacity.left(taken(run.db, run.key)))
+    decisions = decide(run, rows, capacity.left(taken(run.db, run.key)), most)
     by_subscriber = {row["subscriber_id"]: row for row in rows}
     write(run, decisions, by_subscriber, capacity)
     summary = summary_of(run, decisions, by_subscriber, capacity) | {"top_up": is_top_up}

@@ -21,10 +21,12 @@ def candidates(run: Run) -> list[dict[str, Any]]:
     return [dict(row) for row in run.db.execute(Q["find_candidates"], run.key | values).mappings()]
 
 
-def decide(run: Run, rows: Sequence[Row], rooms: Mapping[str, int] | None) -> list[Decision]:
+def decide(
+    run: Run, rows: Sequence[Row], rooms: Mapping[str, int] | None, most: int | None
+) -> list[Decision]:
     """A decision for each of `rows` that has none yet, in order; draws the arms and keeps them in `run`."""
     outside = barred(run.lake, run.month, run.as_of, [row["subscriber_id"] for row in rows])
-    outside = barred_in_database(run.db, run.key, run.revision) | outside
+    outside = barred_in_database(run.db, run.key, run.revision, run.as_of) | outside
     open_ = [
         Candidate(
             row["subscriber_id"], row["customer_key"], row["rank"],
@@ -36,7 +38,7 @@ def decide(run: Run, rows: Sequence[Row], rooms: Mapping[str, int] | None) -> li
     _draw_arms(run, open_, own_arms)
     arms = {key: row.arm for key, row in run.arms.items()}
     unmixed = assignment.without_mixed_arms(open_, arms, own_arms)
-    return assignment.walk(unmixed, arms, rooms, run.config.teams.overflow)
+    return assignment.walk(unmixed, arms, rooms, run.config.teams.overflow, most)
 
 
 def _draw_arms(run: Run, open_: Sequence[Candidate], own_arms: Mapping[str, str]) -> None:

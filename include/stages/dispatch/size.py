@@ -13,6 +13,7 @@ from include.domain.assignment import TREATED, Candidate, walk
 from include.lake import Lake
 from include.stages.calendar import fill_calendar
 from include.stages.capacity import read_capacity
+from include.stages.dispatch.figures import champions_before, splits
 from include.stages.dispatch.routing import team_for
 from include.stages.dispatch.run import Q, scores_table
 
@@ -45,6 +46,8 @@ def plan_size(
     times = _times(high, scored, before)
     may_dispatch = (top_up or not is_fixed) and (dispatch_late or not is_late(month, now))
     why = _unusual(tickets, times, rules.approval)
+    asks = bool(may_dispatch and why)
+    told = _told(db, lake, config, key, month, revision, before, rows) if asks else {}
     return {
         "stage": "dispatch",
         "high": high,
@@ -52,8 +55,10 @@ def plan_size(
         "tickets_at_most": tickets,
         "share_warned_times": times,
         "before": before.cycle if before else None,
-        "ask": bool(may_dispatch and why),
+        "tickets_unasked": rules.approval.tickets,
+        "ask": asks,
         "why": why,
+        **told,
     }
 
 
@@ -69,6 +74,25 @@ def warned(db: sa.Connection, key: Mapping[str, str], revision: int) -> dict[str
         counts[row.grade] = counts.get(row.grade, 0) + row.subscribers
         counts[f"{row.grade}/{row.tier}"] = row.subscribers
     return counts
+
+
+def _told(
+    db: sa.Connection, lake: Lake, config: Config, key: Mapping[str, str], month: str, revision: int,
+    before: Any, rows: Sequence[sa.Row[Any]],
+) -> dict[str, Any]:  # fmt: skip
+    """What the person who is asked looks at, and whether the last champion is there to score again."""
+    with db.begin():
+        last = champions_before(db, key, month)
+        figures = splits(
+            db=db, lake=lake, config=config, key=key, month=month, revision=revision,
+            before=before.cycle if before else None, subscribers=[row.subscriber_id for row in rows],
+        )  # fmt: skip
+    may_rescore = revision == 0
+    return {
+        "figures": figures,
+        "last_champion": sorted({each["version"] for each in last.values()}) if last and may_rescore else [],
+        "may_rescore": may_rescore,
+    }
 
 
 def _at_most(config: Config, rows: Sequence[sa.Row[Any]], left: Mapping[str, int] | None) -> int:

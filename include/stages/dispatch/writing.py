@@ -59,7 +59,7 @@ def _evidence(run: Run, rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, A
     champions = run.lake.manifest(scores_table(run.revision), run.month).facts["champions"]
     reasons = prediction.reasons(
         lake=run.lake, config=run.config, month=run.month, champions=champions,
-        subscriber_ids=[row["subscriber_id"] for row in rows], revision=run.revision,
+        subscriber_ids=[row["subscriber_id"] for row in rows], revision=run.revision, top=None,
     )  # fmt: skip
     found = evidence_of(
         lake=run.lake, config=run.config, month=run.month, as_of=run.as_of, warnings=rows, reasons=reasons,

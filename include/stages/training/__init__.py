@@ -1,32 +1,34 @@
-"""Training: when months have labels, fit a pooled model, judge it out of sample, keep it, perhaps promote it.
+"""Training: when months have labels, fit models, judge them out of sample, keep them, perhaps promote them.
 
+One model is pooled over everybody; tenure clusters with churners enough get one of their own.
 With several labelled months the newest judges what the older ones taught, then the serving model learns
 from all months and keeps that calibration; with one month five folds of subscribers judge one another.
 """
 
 import hashlib
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
-from include.database import lock
 from include.domain.months import default_as_of, shift
 from include.lake import Lake
 from include.queries import load
-from include.stages import champions, examples, fitting, labels, models, quality
+from include.stages import champions, examples, fitting, labels, models, trees
+from include.stages.champions import POOLED
 from include.stages.examples import LabelledMonth
-from include.stages.fitting import Fitted, Plan
+from include.stages.fitting import Plan
+from include.stages.training.card import card_of
+from include.stages.training.out_of_fold import publish_out_of_fold
 
 #: At most so many of the newest labelled months teach.
 WINDOW_MONTHS = 6
-KIND = "xgboost"
+CLUSTERS = ("under_6", "6_to_12", "over_12")
 #: Raised when the recipe changes in a way the parameters do not show.
-RECIPE = 1
+RECIPE = 3
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,54 @@ def train(
             _untrained(f"{churners} churners in {known[0]} to {known[-1]} are too few: {minimum} are needed.")
             | seen
         )
-    plan = _plan(lake, counted, rules.training.minimum_churners, nthread)
-    version = _version(lake, campaign, plan, rules.horizon_months)
-    stored = _stored(db, lake, version, plan, as_of)
-    return (stored or _trained(db, lake, campaign, plan, version, as_of, now)) | seen
+    learning = Learning(db, lake, campaign, rules.training.minimum_churners, rules.horizon_months, as_of, now)
+    pooled = _learned(learning, _plan(learning, counted, nthread))
+    enough = rules.training.minimum_cluster_churners
+    return {**pooled, "clusters": _by_cluster(learning, counted, enough, pooled["kind"], nthread)} | seen
 
 
 def months_looked_at(lake: Lake, month: str, horizon: int, as_of: datetime) -> list[str]:
     """The newest labelled months up to `month`, oldest first: those a training at `as_of` learns from."""
     return labels.labelled_months(lake, month, horizon, as_of)[-WINDOW_MONTHS:]
+
+
+@dataclass(frozen=True)
+class Learning:
+    """What all models of one training share."""
+
+    db: Connection
+    lake: Lake
+    campaign: str
+    minimum_churners: int
+    horizon: int
+    as_of: datetime
+    now: datetime
+
+
+def _by_cluster(
+    learning: Learning, counted: list[Counted], enough: int, kind: str, nthread: int | None
+) -> dict[str, dict[str, Any]]:
+    """A model per tenure cluster with churners enough; elsewhere the pooled model serves, and it says so.
+
+    The kind of trees is chosen once, on everybody.
+    """
+    told: dict[str, dict[str, Any]] = {}
+    for cluster in CLUSTERS:
+        own = [_recounted(learning.lake, each.month.of_cluster(cluster)) for each in counted]
+        churners = sum(each.churners for each in own)
+        if churners >= enough:
+            plan = _plan(learning, own, nthread)
+            told[cluster] = _learned(learning, replace(plan, cluster=cluster, kind=kind))
+        else:
+            reason = f"{churners} churners are too few for a model of its own: {enough} are needed."
+            told[cluster] = {"trained": False, "reason": f"{reason} The pooled model serves."}
+    return told
+
+
+def _learned(learning: Learning, plan: Plan) -> dict[str, Any]:
+    """The result of training one model, or of the training that left it on the same data before."""
+    version = _version(learning, plan)
+    return _stored(learning, version, plan) or _trained(learning, plan, version)
 
 
 def _untrained(reason: str) -> dict[str, Any]:
@@ -104,15 +145,18 @@ def _build_factors(db: Connection, lake: Lake, config: Config, months: list[str]
 
 
 def _counted(db: Connection, lake: Lake, campaign: str, month: str, horizon: int, as_of: datetime) -> Counted:
-    labelled = examples.labelled_month(db, lake, campaign, month, horizon, as_of)
-    return Counted(labelled, *examples.churners_and_stayers(lake, labelled))
+    return _recounted(lake, examples.labelled_month(db, lake, campaign, month, horizon, as_of))
 
 
-def _plan(lake: Lake, counted: list[Counted], minimum: int, nthread: int | None) -> Plan:
+def _recounted(lake: Lake, month: LabelledMonth) -> Counted:
+    return Counted(month, *examples.churners_and_stayers(lake, month))
+
+
+def _plan(learning: Learning, counted: list[Counted], nthread: int | None) -> Plan:
     """Judge by the newest month where it and the older ones have churners enough, else by all months."""
     months = tuple(each.month for each in counted)
     older = sum(each.churners for each in counted[:-1])
-    is_out_of_time = older >= minimum and counted[-1].churners >= minimum
+    is_out_of_time = min(older, counted[-1].churners) >= learning.minimum_churners
     churners, stayers = sum(each.churners for each in counted), sum(each.stayers for each in counted)
     wanted = max(fitting.STAYERS_PER_CHURNER * churners, fitting.ENOUGH_ROWS)
     room = max(min(wanted, fitting.MAXIMUM_ROWS - churners), churners)
@@ -120,129 +164,78 @@ def _plan(lake: Lake, counted: list[Counted], minimum: int, nthread: int | None)
         all_months=months,
         fit=months[:-1] if is_out_of_time else months,
         judge=months[-1:] if is_out_of_time else months,
-        factors=examples.common_factors(lake, [each.month for each in months]),
+        factors=examples.common_factors(learning.lake, [each.month for each in months]),
         kept_share=min(1.0, room / max(stayers, 1)),
         nthread=nthread,
     )
 
 
-def _version(lake: Lake, campaign: str, plan: Plan, horizon: int) -> str:
+def _version(learning: Learning, plan: Plan) -> str:
     """The name of what training on these data with this recipe gives; the same tomorrow and elsewhere."""
     made_of = {
-        "recipe": [RECIPE, campaign, horizon, dict(fitting.PARAMETERS), fitting.ROUNDS, plan.kept_share],
+        "recipe": [RECIPE, learning.campaign, learning.horizon, _recipes(), plan.kept_share],
+        "cluster": [plan.cluster, plan.kind],
         "months": [
-            [each.month, labels.fingerprint(lake, each.month, horizon), each.weights.rows()]
+            [
+                each.month,
+                labels.fingerprint(learning.lake, each.month, learning.horizon),
+                each.weights.rows(),
+            ]
             for each in plan.all_months
         ],
         "judge": [each.month for each in plan.judge],
         "factors": plan.factors,
     }
     digest = hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
-    return f"xgb-{plan.all_months[-1].month}-{digest[:8]}"
+    own = "" if plan.cluster == POOLED else f"{plan.cluster}-"
+    return f"xgb-{plan.all_months[-1].month}-{own}{digest[:8]}"
 
 
-def _stored(db: Connection, lake: Lake, version: str, plan: Plan, as_of: datetime) -> dict[str, Any] | None:
+def _recipes() -> dict[str, Any]:
+    return {kind: recipe.told() for kind, recipe in trees.RECIPES.items()}
+
+
+def _stored(learning: Learning, version: str, plan: Plan) -> dict[str, Any] | None:
     """The result of an earlier training on the same data, when everything it left is still there."""
-    queries = load("training")
+    queries, db, lake = load("training"), learning.db, learning.lake
     with db.begin():
         row = db.execute(queries["model"], {"model_version": version}).mappings().one_or_none()
         if row is None or champions.out_of_fold(lake, row["trained_for"], version) is None:
             return None
-        db.execute(queries["known_earlier"], {"model_version": version, "as_of": as_of})
+        db.execute(queries["known_earlier"], {"model_version": version, "as_of": learning.as_of})
     models.load(lake, version, row["sha256"])
-    return _result(version, row["state"], plan, row["metrics"])
+    return _result(version, row["kind"], row["state"], plan, row["metrics"])
 
 
-def _trained(
-    db: Connection, lake: Lake, campaign: str, plan: Plan, version: str, as_of: datetime, now: datetime
-) -> dict[str, Any]:
+def _trained(learning: Learning, plan: Plan, version: str) -> dict[str, Any]:
+    db, lake = learning.db, learning.lake
     fitted = fitting.fit(lake, plan)
     figures = {**fitting.figures(lake, plan, fitted), "rows": fitted.rows}
-    card = _card(version, campaign, plan, figures)
+    card = card_of(version, learning.campaign, plan, fitted, figures)
     registration = {
         "model_version": version,
-        "campaign": campaign,
-        "cluster": champions.POOLED,
-        "kind": KIND,
+        "campaign": learning.campaign,
+        "cluster": plan.cluster,
+        "kind": fitted.kind,
         "trained_for": card["trained_for"],
-        "trained_at": now,
-        "as_of": as_of,
+        "trained_at": learning.now,
+        "as_of": learning.as_of,
         "window_months": card["months"],
         "sha256": models.save(lake, version, fitted.booster, fitted.calibration, card),
         "metrics": figures,
-        "base_rate": figures["base_rate"],
+        "base_rate": fitted.base_rate,
     }
-    _publish_out_of_fold(db, lake, version, plan, fitted)
-    newest = plan.all_months[-1]
-    state = champions.settle(db, lake, registration, newest, _newest_loss(fitted, newest.month), now)
-    return _result(version, state, plan, figures)
+    publish_out_of_fold(db, lake, version, plan.all_months[-1].month, fitted.judged)
+    settled = champions.settle(db, lake, registration, plan.all_months[-1], fitted.judged, learning.now)
+    return _result(version, fitted.kind, settled.state, plan, {**figures, "comparison": settled.comparison})
 
 
-def _card(version: str, campaign: str, plan: Plan, figures: dict[str, Any]) -> dict[str, Any]:
-    """The model card: what it learned from, how it was judged, how well it did; nothing that a clock says."""
-    return {
-        "version": version,
-        "campaign": campaign,
-        "cluster": champions.POOLED,
-        "kind": KIND,
-        "trained_for": plan.all_months[-1].month,
-        "months": [each.month for each in plan.all_months],
-        "judged_on": [each.month for each in plan.judge],
-        "judged_by": "older months" if len(plan.fit) < len(plan.all_months) else "folds of subscribers",
-        "factors": list(plan.factors),
-        "parameters": {**fitting.PARAMETERS, "rounds": fitting.ROUNDS},
-        "kept_share_of_stayers": plan.kept_share,
-        "contacted_dropped": sum(_contacted(each) for each in plan.all_months),
-        "figures": figures,
-    }
-
-
-def _contacted(month: LabelledMonth) -> int:
-    return month.weights.filter(pl.col("weight") == 0).height
-
-
-def _newest_loss(fitted: Fitted, month: str) -> float:
-    rows = fitted.judged.filter((pl.col("month") == month) & (pl.col("weight") > 0))
-    happened, weights = rows["has_churned"].to_numpy(), rows["weight"].to_numpy()
-    return quality.log_loss(rows["probability"].to_numpy(), happened, weights)
-
-
-def _publish_out_of_fold(db: Connection, lake: Lake, version: str, plan: Plan, fitted: Fitted) -> None:
-    """Keep the scores of the newest month made by models that did not learn from the person, per version."""
-    month = plan.all_months[-1].month
-    scores = fitted.judged.filter(pl.col("month") == month).select(
-        "subscriber_id", "probability", pl.lit(version).alias("model_version"), "cluster"
-    )
-    shard = lake.shard_of(scores["subscriber_id"])
-    with db.begin():
-        lock(db, champions.OUT_OF_FOLD, month)
-        others = _other_versions(lake, month, version)
-        parts = []
-        for number in range(lake.shards):
-            kept = [scores.filter(shard == number)]
-            kept += [other for each in others if (other := _of_version(lake, month, each, number)).height]
-            frame = pl.concat(kept).sort("subscriber_id", "model_version")
-            parts.append(lake.write_part(champions.OUT_OF_FOLD, month, number, frame, version))
-        lake.publish(champions.OUT_OF_FOLD, month, parts, facts={"model_versions": [*others, version]})
-
-
-def _other_versions(lake: Lake, month: str, version: str) -> list[str]:
-    if not lake.has(champions.OUT_OF_FOLD, month):
-        return []
-    stored: list[str] = lake.manifest(champions.OUT_OF_FOLD, month).facts["model_versions"]
-    return [each for each in stored if each != version]
-
-
-def _of_version(lake: Lake, month: str, version: str, shard: int) -> pl.DataFrame:
-    scores = lake.scan(champions.OUT_OF_FOLD, month, shard)
-    return scores.filter(pl.col("model_version") == version).collect()
-
-
-def _result(version: str, state: str, plan: Plan, figures: dict[str, Any]) -> dict[str, Any]:
+def _result(version: str, kind: str, state: str, plan: Plan, figures: dict[str, Any]) -> dict[str, Any]:
     return {
         "stage": "training",
         "trained": True,
         "model_version": version,
+        "kind": kind,
         "state": state,
         "months": [each.month for each in plan.all_months],
         "judged_on": [each.month for each in plan.judge],

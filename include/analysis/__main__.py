@@ -1,0 +1,99 @@
+"""Commands of an analyst over a lake; they store nothing.
+
+python -m include.analysis dry-run --lake DIR --month YYYY-MM [--rule NAME] [--file FILE] [--as-of ISO] [--json]
+python -m include.analysis drift --lake DIR --month YYYY-MM [--as-of ISO] [--json]
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Iterator
+from dataclasses import asdict
+from datetime import datetime
+from pathlib import Path
+
+import polars as pl
+
+from include import settings
+from include.analysis.dry_run import dry_run, sentence
+from include.config import Config, load_config, rules
+from include.config.reading import read_text, read_yaml
+from include.domain.errors import LoopError
+from include.domain.months import ZONE, parse_instant, parse_month
+from include.lake import Lake
+from include.stages import drift, labels
+from include.stages.examples import LabelledMonth
+
+_STRONGEST = 10
+_NO_WEIGHTS = {"subscriber_id": pl.String, "weight": pl.Float64}
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m include.analysis")
+    commands = parser.add_subparsers(required=True)
+    tried = commands.add_parser("dry-run", help="what a warning rule would have done in a month")
+    tried.add_argument("--rule", help="one rule; by default all of the file")
+    tried.add_argument("--file", type=Path, help="rules to try instead of those of the configuration")
+    tried.set_defaults(command=_dry_run)
+    moved = commands.add_parser("drift", help="how factors moved, and which tell most about churn")
+    moved.set_defaults(command=_drift)
+    for command in (tried, moved):
+        command.add_argument("--lake", required=True, help="folder of the lake")
+        command.add_argument("--month", required=True, help="YYYY-MM, with factors in the lake")
+        command.add_argument("--as-of", help="instant from which on nothing is known; default: now")
+        command.add_argument("--json", action="store_true", help="one JSON object a line")
+    return parser
+
+
+def _dry_run(asked: argparse.Namespace, config: Config, month: str, as_of: datetime) -> Iterator[str]:
+    tried = config.rules
+    if asked.file:
+        tried = rules.parse(read_yaml(read_text(asked.file), asked.file.name), asked.file.name)
+        rules.check_factors(tried, config.factors, asked.file.name)
+    found = dry_run(
+        lake=Lake(asked.lake), config=config, month=month, rules=tried, as_of=as_of, name=asked.rule
+    )
+    for facts in found:
+        yield json.dumps(facts) if asked.json else sentence(facts)
+
+
+def _drift(asked: argparse.Namespace, config: Config, month: str, as_of: datetime) -> Iterator[str]:
+    lake = Lake(asked.lake)
+    horizon = config.campaign(settings.CAMPAIGN).horizon_months
+    known = drift.labelled_month(lake, month, horizon, as_of)
+    people = _people(lake, known, horizon) if known else None
+    shifts, strengths = drift.shifts_of(lake, config, month), drift.strengths_of(lake, config, people)
+    if asked.json:
+        yield from (json.dumps(asdict(each)) for each in shifts)
+        yield from (json.dumps(asdict(each)) for each in strengths)
+        return
+    yield drift.told(lake, month, shifts, strengths, known)["message"]
+    for each in shifts:
+        yield f"{each.subject:<32}{each.psi:>8.4f}  {each.level:<8} known {each.coverage:.0%}"
+    for best in strengths:
+        if best.rank <= _STRONGEST:
+            figures = f"{best.information_value:>8.4f}{best.mutual_information:>9.5f}"
+            yield f"{best.cluster:<10}{best.rank:>3}  {best.factor:<32}{figures}"
+
+
+def _people(lake: Lake, month: str, horizon: int) -> LabelledMonth:
+    """The label of a month; whom somebody contacted counts like everybody, for the lake does not know."""
+    return LabelledMonth(month, labels.leavers(lake, month, horizon), pl.DataFrame(schema=_NO_WEIGHTS))
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run a command; the exit status is 1, after one sentence on stderr, when a person must act."""
+    asked = _parser().parse_args(words)
+    try:
+        month = parse_month(asked.month)
+        as_of = parse_instant(asked.as_of, "--as-of") if asked.as_of else datetime.now(ZONE)
+        for line in asked.command(asked, load_config(settings.config_folder()), month, as_of):
+            print(line)
+    except LoopError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""The dry run of a warning rule: on whom it would have fired in a month, and what would have come of it."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import replace
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+
+from include.config import Config
+from include.config.rules import Rule, Rules
+from include.domain.errors import BadInput
+from include.domain.grading import GRADES, HIGH, MID, Limits
+from include.lake import Lake, Manifest
+from include.stages import grading, labels
+from include.stages.grading import ActiveRules
+
+#: So many of the newest labelled months tell the precision of a rule besides the month itself.
+LABELLED_MONTHS = 3
+
+
+def dry_run(
+    *, lake: Lake, config: Config, month: str, rules: Rules, as_of: datetime, name: str | None = None,
+    campaign: str = "churn_warning",
+) -> Iterator[dict[str, Any]]:  # fmt: skip
+    """Per rule of `rules` (or the one of that `name`) what it would have done in `month`.
+
+    Each stands in for its namesake in `config`, beside the other rules in force, whether it is in force itself
+    or not. NotReady when the month has no factors, BadInput when there is no rule of that name.
+    """
+    wanted = [rule for rule in rules.rules if name in (None, rule.name)]
+    if not wanted:
+        known = ", ".join(rule.name for rule in rules.rules)
+        raise BadInput(f"There is no rule '{name}'. Choose one of {known}.")
+    horizon = config.campaign(campaign).horizon_months
+    for rule in wanted:
+        labelled = _known_months(lake, month, horizon, as_of)
+        yield _tried(lake, config, campaign, month, rule, rules, labelled, horizon)
+
+
+def sentence(facts: Mapping[str, Any]) -> str:
+    """What the dry run found, for people."""
+    rule, month = facts["rule"], facts["month"]
+    if facts["inactive"]:
+        return f"{rule}: cannot be judged in {month}: {facts['inactive']}."
+    told = [
+        f"{rule}: would have fired on {facts['fired']:,} subscribers in {month}",
+        f"precision {_percent(facts['precision'])}",
+        f"{facts['tickets']:,} tickets ({facts['tickets_added']:,} only because of it)",
+    ]
+    model = facts["model_grades"]
+    alone = ", ".join(f"{model[grade]:,} {grade}" for grade in GRADES) if model else "no model scored them"
+    return f"{', '.join(told)}. By the model alone: {alone}. {_labelled(facts)}{_remark(facts)}"
+
+
+def _labelled(facts: Mapping[str, Any]) -> str:
+    earlier = [
+        f"{month} {_percent(each['precision'])} of {each['fired']:,} (base {each['base_rate']:.1%})"
+        for month, each in facts["labelled"].items()
+    ]
+    return (
+        f"Precision in labelled months: {'; '.join(earlier)}." if earlier else "No labelled month tells more."
+    )
+
+
+def _remark(facts: Mapping[str, Any]) -> str:
+    return "" if facts["in_force"] else f" It is not in force in {facts['month']}."
+
+
+def _percent(share: float | None) -> str:
+    return "not yet known" if share is None else f"{share:.0%}"
+
+
+def _known_months(lake: Lake, month: str, horizon: int, as_of: datetime) -> list[str]:
+    known = labels.labelled_months(lake, month, horizon, as_of)
+    return [each for each in known if lake.has("factors", each)][-LABELLED_MONTHS:]
+
+
+def _tried(
+    lake: Lake, config: Config, campaign: str, month: str, rule: Rule, rules: Rules, known: list[str],
+    horizon: int,
+) -> dict[str, Any]:  # fmt: skip
+    factors = lake.manifest("factors", month)
+    facts = {"rule": rule.name, "month": month, "owner": rule.owner, "in_force": rule.is_valid_in(month)}
+    inactive = grading.why_inactive(rule, rules, factors)
+    if inactive:
+        return {**facts, "inactive": inactive}
+    labelled = {each: _precision(lake, each, rule, rules, horizon) for each in known}
+    mine = labelled.get(month)
+    return {
+        **facts,
+        "inactive": "",
+        **_consequences(lake, config, campaign, month, factors, rule, rules),
+        "precision": mine["precision"] if mine else None,
+        "labelled": {each: found for each, found in labelled.items() if found},
+    }
+
+
+def _precision(lake: Lake, month: str, rule: Rule, rules: Rules, horizon: int) -> dict[str, Any] | None:
+    """How many of those it fires on in a labelled month left; None when its factors were not made then."""
+    factors = lake.manifest("factors", month)
+    if grading.why_inactive(rule, rules, factors):
+        return None
+    fires = grading.hit_of(rule, rules, factors)
+    people = lake.scan("factors", month).select("subscriber_id", fires.alias("fires"))
+    found = labels.with_labels(people, labels.leavers(lake, month, horizon)).select(
+        pl.col("fires").sum().alias("fired"),
+        (pl.col("fires") & pl.col("has_churned")).sum().alias("left"),
+        pl.col("has_churned").mean().alias("base_rate"),
+    )
+    counts = found.collect(engine="streaming").row(0, named=True)
+    precision = counts["left"] / counts["fired"] if counts["fired"] else None
+    return {**counts, "precision": precision}
+
+
+def _consequences(
+    lake: Lake, config: Config, campaign: str, month: str, factors: Manifest, rule: Rule, rules: Rules
+) -> dict[str, Any]:
+    """Whom it fires on, their grades by the model alone, and how many tickets it would make."""
+    standing = grading.active_rules(config, month, factors)
+    others = tuple(each for each in standing.hits if each[0].name != rule.name)
+    fires = (rule, grading.hit_of(rule, rules, factors))
+    limits, members = _limits(lake, config, month), grading.members_of(config.campaign(campaign), factors)
+    before = _graded(lake, month, ActiveRules(others, {}), limits, members)
+    after = _graded(lake, month, ActiveRules((*others, fires), {}), limits, members)
+    hit = after.filter(pl.col("rule_hits").list.contains(rule.name))
+    called = after.filter(pl.col("tier") == "priority")
+    is_called = before.filter(pl.col("tier") == "priority")
+    return {
+        "subscribers": after.height,
+        "fired": hit.height,
+        "also_hit_by_others": hit.filter(pl.col("rule_hits").list.len() > 1).height,
+        "model_grades": _model_grades(hit, limits),
+        "tickets": hit.filter(pl.col("tier") == "priority").height,
+        "tickets_added": called.join(is_called, on="subscriber_id", how="anti").height,
+    }
+
+
+def _graded(
+    lake: Lake, month: str, rules: ActiveRules, limits: Limits, members: pl.Expr | None
+) -> pl.DataFrame:
+    """Everybody graded; past refusals are not looked at, nor who may be contacted."""
+    people = grading.hits_of(lake.scan("factors", month), rules, members)
+    if lake.has("scores", month):
+        scores = lake.scan("scores", month).select("subscriber_id", "probability")
+        rows = people.join(scores, on="subscriber_id", how="left")
+    else:
+        rows = people.with_columns(pl.lit(None, pl.Float64).alias("probability"))
+    return grading.graded_frame(rows.collect(engine="streaming"), limits, [])
+
+
+def _limits(lake: Lake, config: Config, month: str) -> Limits:
+    if lake.has("scores", month):
+        return grading.limits_of(config, lake.manifest("scores", month))
+    return grading.limits_of(config, replace(lake.manifest("factors", month), facts={}))
+
+
+def _model_grades(hit: pl.DataFrame, limits: Limits) -> dict[str, int] | None:
+    if hit["probability"].null_count() == hit.height:
+        return None
+    times = pl.col("probability") / limits.base_rate
+    high, mid = times >= limits.high_times, times >= limits.mid_times
+    grade = pl.when(high).then(pl.lit(HIGH)).when(mid).then(pl.lit(MID)).otherwise(pl.lit("low"))
+    counted = dict(hit.select(grade.alias("grade")).to_series().value_counts().iter_rows())
+    return {each: counted.get(each, 0) for each in GRADES}

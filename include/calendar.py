@@ -1,0 +1,230 @@
+"""The working calendar at the command line: look at it, note changes, preview them, apply them.
+
+python -m include.calendar show [--from DAY] [--until DAY]
+python -m include.calendar set --layer cn --date DAY --working|--rest [--name TEXT] --source TEXT
+python -m include.calendar set --layer guangxi --date DAY --drop
+python -m include.calendar load FILE.csv --source TEXT      columns layer, date, is_working, name
+python -m include.calendar preview | apply --confirm N | discard
+python -m include.calendar explain TICKET [--language zh|en]
+"""
+
+import argparse
+import csv
+import os
+import sys
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from include import database, settings
+from include.config import Config, load_config
+from include.domain import sla
+from include.domain.deadline import Deadline, day_text
+from include.domain.errors import BadInput, LoopError
+from include.domain.months import ZONE, parse_instant
+from include.domain.workdays import PROVISIONAL, WorkDay
+from include.queries import load
+from include.stages import calendar
+
+Q = load("calendar")
+_COLUMNS = ("layer", "date", "is_working", "name")
+_YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
+
+
+@dataclass(frozen=True)
+class Desk:
+    """What every command is given: database, configuration, who asks, when, and the words of the command."""
+
+    db: sa.Connection
+    config: Config
+    actor: str
+    now: datetime
+    given: argparse.Namespace
+
+
+def show(desk: Desk) -> Iterable[str]:
+    """The days that are not plain working days or weekends, and those noted to be changed."""
+    first = desk.given.start or desk.now.astimezone(ZONE).date()
+    span = {"first": first, "last": desk.given.until or first + timedelta(days=60)}
+    for row in desk.db.execute(Q["read_days"], span):
+        worked = "worked" if row.is_working else "rest"
+        yield f"{day_text(row.date, 'en'):<16} {row.layer:<10} {worked:<7} {row.name or ''}  ({row.source})"
+    yield from _noted(desk)
+
+
+def _noted(desk: Desk) -> Iterable[str]:
+    for row in calendar.drafts(desk.db):
+        new = "taken away" if row.is_working is None else "worked" if row.is_working else "rest"
+        old = "nothing" if row.was_working is None else "worked" if row.was_working else "rest"
+        yield f"noted by {row.drafted_by}: {row.layer} {row.date} {old} -> {new}  ({row.source})"
+
+
+def set_day(desk: Desk) -> Iterable[str]:
+    """Note one day."""
+    given = desk.given
+    if given.working is None:
+        days: list[WorkDay | tuple[str, date]] = [(given.layer, given.date)]
+    else:
+        days = [
+            _checked(desk, WorkDay(given.date, given.working, given.name, given.source or "", given.layer))
+        ]
+    calendar.draft(desk.db, days, actor=desk.actor, now=desk.now)
+    yield f"Noted. Look at it with preview, then apply. {_count(desk)}"
+
+
+def load_file(desk: Desk) -> Iterable[str]:
+    """Note the days of a CSV file."""
+    days = [_checked(desk, each) for each in read_days(desk.given.file, desk.given.source or "")]
+    calendar.draft(desk.db, days, actor=desk.actor, now=desk.now)
+    yield f"Noted {len(days)} days. {_count(desk)}"
+
+
+def _checked(desk: Desk, day: WorkDay) -> WorkDay:
+    if not day.source.strip() or day.source == PROVISIONAL:
+        raise BadInput(f"{day.date} has no source. Say with --source who decided it, for example a notice.")
+    if day.layer not in desk.config.sla.every_layer:
+        known = ", ".join(desk.config.sla.every_layer)
+        raise BadInput(
+            f"Layer '{day.layer}' is in no entry of sla.yaml; known are {known}. Enter it there first."
+        )
+    return day
+
+
+def read_days(file: Path, source: str) -> list[WorkDay]:
+    """The days of a CSV file with the columns layer, date, is_working, name; BadInput names file and line."""
+    try:
+        with file.open(encoding="utf-8-sig", newline="") as opened:
+            rows = csv.DictReader(opened)
+            if tuple(rows.fieldnames or ()) != _COLUMNS:
+                raise BadInput(
+                    f"{file.name} has the columns {rows.fieldnames}; it needs {', '.join(_COLUMNS)}."
+                )
+            return [_day(row, source, f"{file.name}, line {rows.line_num}") for row in rows]
+    except (OSError, UnicodeDecodeError) as error:
+        raise BadInput(f"{file} cannot be read: {error}. Give a CSV file in UTF-8.") from error
+
+
+def _day(row: Mapping[str, str | None], source: str, where: str) -> WorkDay:
+    try:
+        on, worked = date.fromisoformat(row["date"] or ""), _YES_NO[(row["is_working"] or "").lower()]
+    except (ValueError, KeyError):
+        raise BadInput(
+            f"{where}: date '{row['date']}', is_working '{row['is_working']}'. Write 2026-10-10 and true or false."
+        ) from None
+    return WorkDay(on, worked, row["name"] or None, source, row["layer"] or "")
+
+
+def _count(desk: Desk) -> str:
+    return f"{len(list(calendar.drafts(desk.db)))} days are noted in all."
+
+
+def preview(desk: Desk) -> Iterable[str]:
+    """Which deadlines would move: clock, old and new, how many, and what to confirm."""
+    found = calendar.preview(desk.db, desk.config, desk.now)
+    yield from _noted(desk)
+    for clock, old, new, clocks in found.deadlines():
+        yield f"{clock:<14} {old:%Y-%m-%d %H:%M} -> {new:%Y-%m-%d %H:%M}  {clocks:,} clocks"
+    yield (
+        f"{found.tickets:,} open tickets would get another deadline, {found.earlier:,} of them an earlier one; "
+        f"none is breached at once. To do it: python -m include.calendar apply --confirm {found.tickets}"
+    )
+
+
+def apply(desk: Desk) -> Iterable[str]:
+    """Put the noted days into the calendar and move the deadlines."""
+    moved = calendar.apply(
+        desk.db, desk.config, desk.now, confirm=desk.given.confirm, actor=desk.actor
+    )  # fmt: skip
+    yield f"The calendar is changed; {moved:,} tickets have another deadline, each with an event and a notice."
+
+
+def discard(desk: Desk) -> Iterable[str]:
+    """Forget the noted days."""
+    calendar.discard(desk.db)
+    yield "No day is noted any more; the calendar is as it was."
+
+
+def explain(desk: Desk) -> Iterable[str]:
+    """Why the deadlines of a ticket are what they are, day by day, as stored."""
+    rows = desk.db.execute(Q["read_clock"], {"ticket_id": desk.given.ticket}).all()
+    if not rows:
+        raise BadInput(f"Ticket {desk.given.ticket} has no clock: it is unknown or not released yet.")
+    for row in rows:
+        yield from sla.explain(Deadline.from_json(row.explanation), desk.given.language, row.clock)
+        yield ""
+
+
+COMMANDS: Mapping[str, Callable[[Desk], Iterable[str]]] = {
+    "show": show,
+    "set": set_day,
+    "load": load_file,
+    "preview": preview,
+    "apply": apply,
+    "discard": discard,
+    "explain": explain,
+}
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
+    given = _parser().parse_args(words)
+    try:
+        for line in _run(given):
+            print(line)
+    except LoopError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+def _run(given: argparse.Namespace) -> list[str]:
+    if not given.db:
+        raise BadInput("No operations database is named. Give --db, or set AIRFLOW_CONN_CHURN_DB.")
+    now = parse_instant(given.now) if given.now else datetime.now(ZONE)
+    made = database.engine(given.db)
+    try:
+        with made.connect() as db, db.begin():
+            desk = Desk(db, load_config(settings.config_folder()), given.actor, now, given)
+            return list(COMMANDS[given.command](desk))
+    except sa.exc.OperationalError as error:
+        cause = str(error.orig).splitlines()[0]
+        raise BadInput(f"The operations database cannot be used: {cause}. Look at --db.") from None
+    finally:
+        made.dispose()
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(prog="python -m include.calendar")
+    commands = parser.add_subparsers(dest="command", required=True)
+    made = {name: commands.add_parser(name, help=what.__doc__) for name, what in COMMANDS.items()}
+    made["show"].add_argument("--from", dest="start", type=date.fromisoformat)
+    made["show"].add_argument("--until", type=date.fromisoformat)
+    made["set"].add_argument("--layer", required=True)
+    made["set"].add_argument("--date", required=True, type=date.fromisoformat)
+    how = made["set"].add_mutually_exclusive_group(required=True)
+    how.add_argument("--working", dest="working", action="store_const", const=True)
+    how.add_argument("--rest", dest="working", action="store_const", const=False)
+    how.add_argument("--drop", dest="working", action="store_const", const=None)
+    made["set"].add_argument("--name", help="holiday behind it, 中文 / English")
+    made["set"].add_argument("--source", help="who says so")
+    made["load"].add_argument("file", type=Path)
+    made["load"].add_argument("--source", required=True, help="who says so")
+    made["apply"].add_argument(
+        "--confirm", required=True, type=int, help="tickets the preview said would move"
+    )
+    made["explain"].add_argument("ticket", type=int)
+    made["explain"].add_argument("--language", choices=("zh", "en"), default="zh")
+    for command in made.values():
+        command.add_argument(
+            "--db", default=os.environ.get("AIRFLOW_CONN_CHURN_DB"), help="postgresql:// URL"
+        )
+        command.add_argument("--now", help="act as at this instant (ISO, with a time zone)")
+        command.add_argument("--actor", default=os.environ.get("USER") or "operations", help="who changes it")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,29 @@
+"""The part of strategies.yaml about the outreach list: who, how many, by which channels, and when."""
+
+from datetime import time
+from typing import Annotated, Literal
+
+from pydantic import Field
+
+from include.config.operations import Count, HoldOut, Yuan
+from include.config.reading import Entry
+
+
+class QuietHours(Entry):
+    """The hours of every day, Asia/Shanghai, in which nothing is sent; they may span midnight."""
+
+    begins: Annotated[time, Field(alias="from")]
+    ends: Annotated[time, Field(alias="until")]
+
+
+class Outreach(Entry):
+    """The automatic list of the secondary tier."""
+
+    phases: Annotated[tuple[str, ...], Field(min_length=1)]
+    channels: Annotated[tuple[Literal["app", "sms"], ...], Field(min_length=1)]
+    at_most: Count
+    offer_at_most_yuan: Yuan
+    hold_out: HoldOut
+    cooling_off_days: Annotated[int, Field(ge=0)]
+    needs_consent: bool
+    quiet_hours: QuietHours

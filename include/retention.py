@@ -1,0 +1,137 @@
+"""What has been kept long enough goes: whole months of the lake, quarantine, and rows of the database.
+
+python -m include.retention [--now ISO] [--lake DIR] [--db URL] [--config DIR] [--dry-run]
+"""
+
+import argparse
+import json
+import os
+import sys
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import sqlalchemy as sa
+
+from include import database, settings
+from include.config import Config, load_config
+from include.database import lock
+from include.domain.errors import BadInput, LoopError
+from include.domain.months import ZONE, month_of, parse_instant
+from include.lake import UNKNOWN_SECONDS, Lake
+from include.queries import load
+from include.stages.collection.intake import SPILL
+from include.stages.collection.publishing import CONTACTS, QUARANTINE
+
+PROFILES = "subscribers"
+
+
+def retain(
+    *, db: sa.Connection, lake: Lake, config: Config, now: datetime, dry_run: bool = False
+) -> dict[str, Any]:
+    """Remove what is older than retention.yaml allows at `now`; `gone` tells {what: rows or files}.
+
+    Months of the lake go one by one, each in one step for its readers; each kind of the database in one
+    transaction. Nothing is left half: run again, it goes on where it was killed.
+    """
+    gone = _from_lake(db, lake, config, now, dry_run)
+    gone |= {f"lake.{QUARANTINE}": _from_quarantine(lake, config, now, dry_run)}
+    for kind, kept in config.retention.database.items():
+        gone[kind] = _from_database(db, kind, now - timedelta(days=kept.days), now, dry_run)
+    if not dry_run:
+        lake.store.drop_spools(SPILL, UNKNOWN_SECONDS)
+    told = {what: count for what, count in gone.items() if count}
+    return {"stage": "retention", "rows_out": sum(told.values()), "dry_run": dry_run, "gone": told}
+
+
+def _from_lake(db: sa.Connection, lake: Lake, config: Config, now: datetime, dry_run: bool) -> dict[str, int]:
+    gone: dict[str, int] = {}
+    for table in lake.tables():
+        oldest = config.retention.oldest_month(table, now)
+        for month in (month for month in lake.months(table) if month < oldest):
+            rows = lake.manifest(table, month).rows
+            gone[f"lake.{table}"] = gone.get(f"lake.{table}", 0) + rows
+            if not dry_run:
+                _drop(db, lake, table, month, rows, now)
+    return gone
+
+
+def _drop(db: sa.Connection, lake: Lake, table: str, month: str, rows: int, now: datetime) -> None:
+    with db.begin():
+        lock(db, "lake", PROFILES if table == CONTACTS else table, month)
+        lake.drop(table, month)
+        _record(db, f"lake.{table}", month, rows, now)
+
+
+def _from_quarantine(lake: Lake, config: Config, now: datetime, dry_run: bool) -> int:
+    """Files of quarantine written before their period began; how many."""
+    before = (now - timedelta(days=config.retention.quarantine.days)).timestamp()
+    folders = sorted({name.rpartition("/")[0] for name in lake.store.below(QUARANTINE)})
+    old = [
+        f"{folder}/{name}"
+        for folder in folders
+        for name, written in lake.store.files(folder).items()
+        if written < before
+    ]
+    for name in [] if dry_run else old:
+        lake.store.delete(name)
+    return len(old)
+
+
+def _from_database(db: sa.Connection, kind: str, before: datetime, now: datetime, dry_run: bool) -> int:
+    with db.begin() as transaction:
+        asked = {"before": before, "now": now, "month": month_of(before.astimezone(ZONE).date())}
+        rows: int = db.execute(load("retention")[kind], asked).scalar_one()
+        if dry_run:
+            transaction.rollback()
+        else:
+            _record(db, kind, before.isoformat(), rows, now)
+    return rows
+
+
+def _record(db: sa.Connection, what: str, before: str, rows: int, now: datetime) -> None:
+    if rows:
+        db.execute(load("retention")["record"], {"what": what, "before": before, "rows": rows, "now": now})
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
+    told = _arguments(words)
+    try:
+        gone = _run(told)["gone"]
+    except LoopError as error:
+        print(f"{type(error).__name__}: {error}", file=sys.stderr)
+        return 1
+    for what, count in sorted(gone.items()):
+        print(f"{what:<32}{count:>15,}")
+    print(json.dumps({"gone": gone, "dry_run": told.dry_run}))
+    return 0
+
+
+def _run(told: argparse.Namespace) -> dict[str, Any]:
+    if not told.db:
+        raise BadInput("No operations database is named. Give --db, or set AIRFLOW_CONN_CHURN_DB.")
+    made = database.engine(told.db)
+    try:
+        with made.connect() as db:
+            config = load_config(told.config)
+            return retain(db=db, lake=Lake(told.lake), config=config, now=told.now, dry_run=told.dry_run)
+    except sa.exc.OperationalError as error:
+        cause = str(error.orig).splitlines()[0]
+        raise BadInput(f"The operations database cannot be reached: {cause}. Look at --db.") from None
+    finally:
+        made.dispose()
+
+
+def _arguments(words: list[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m include.retention", description=__doc__)
+    parser.add_argument("--now", type=lambda text: parse_instant(text, "now"), default=datetime.now(UTC))
+    parser.add_argument("--lake", default=settings.lake_root(), help="folder or URL; default CHURN_LAKE")
+    parser.add_argument("--db", default=os.environ.get("AIRFLOW_CONN_CHURN_DB"), help="postgresql:// URL")
+    parser.add_argument("--config", type=Path, default=settings.config_folder(), help="default CHURN_CONFIG")
+    parser.add_argument("--dry-run", action="store_true", help="only tell what would go")
+    return parser.parse_args(words)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,181 @@
+"""One simulated agent and one ticket: the step the contact ladder asks for, the talk, what is recorded of it.
+
+What a subscriber says is drawn from the province's truth, as it would be in a real talk.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from datetime import date, datetime, time, timedelta
+
+import numpy as np
+import sqlalchemy as sa
+
+from include.config import Config
+from include.desk import contacts, plans, tasks, work
+from include.desk.acting import Actor
+from include.desk.offers import offers_for
+from include.desk.procedure import next_contact
+from include.domain.errors import Refused
+from include.domain.ladder import Step
+from include.domain.months import ZONE
+from include.domain.outcome import Outcome
+from include.simulator.reasons import REASONS
+
+_REACHED, _REFUSED = 0.65, 0.05
+_WANTS_NO_CALLS = 0.25
+_CALL_BACK = 0.10
+_TOLD_RIGHT = 0.85
+_NO_REASON_SEEN = 0.70
+_ACCEPTED = 0.45
+_CONSIDERED = 0.25
+_PROCESSED = 0.92
+_PROBLEM = 0.5
+#: The unit a problem behind a need is charged to.
+_UNITS = {"network": "network", "price": "tariff", "bundle_mismatch": "tariff"}
+#: Satisfaction said at the end of a talk, from and to.
+_SATISFIED = {"retained": (7, 10), "considering": (5, 8), "declined": (2, 6), "no_intention": (6, 10)}
+
+
+@dataclass
+class Talks:
+    """What an agent needs to work tickets: connection, what subscribers know of themselves, dice, and counts."""
+
+    db: sa.Connection
+    config: Config
+    campaign: str
+    reasons: Mapping[str, str]
+    dice: np.random.Generator
+    manager_id: int | None = None
+    done: Counter[str] = field(default_factory=Counter)
+
+    @property
+    def catalogue(self) -> Mapping[str, Outcome]:
+        """The endings the campaign knows."""
+        return self.config.campaign(self.campaign).catalogue
+
+    def step(self, actor: Actor) -> Step:
+        """What the contact ladder asks for next."""
+        return next_contact(actor)
+
+    def work(self, actor: Actor, subscriber_id: str, step: Step) -> None:
+        """Do what the step says; whoever cannot be reached in the end is given up as the procedure allows."""
+        if step.kind == "sms":
+            actor = _seen(actor, contacts.record_contact(actor, channel="sms", result="no_answer"))
+            self.done["messages"] += 1
+            step = self.step(actor)
+        if step.is_unreachable_allowed:
+            self._close(actor, "unreachable")
+        elif step.kind not in ("sms", "unreachable"):
+            self._call(actor, subscriber_id)
+
+    def process(self, actor: Actor, today: date) -> None:
+        """The billing system answers on a plan that was accepted."""
+        is_done = self.dice.random() < _PROCESSED
+        plans.record_processing(
+            actor,
+            result="done" if is_done else "failed",
+            order_number=f"{today:%Y%m%d}-{actor.ticket_id:07d}" if is_done else None,
+            note=None if is_done else "系统校验未通过 / refused by the billing system",
+        )
+        self.done["processed" if is_done else "not_processed"] += 1
+
+    def _call(self, actor: Actor, subscriber_id: str) -> None:
+        self.done["attempts"] += 1
+        drawn = self.dice.random()
+        if drawn < _REFUSED:
+            self._refused(actor)
+        elif drawn < _REFUSED + _REACHED:
+            self._talk(actor, subscriber_id)
+        else:
+            actor = _seen(actor, contacts.record_contact(actor, channel="call", result="no_answer"))
+            step = self.step(actor)
+            if step.kind in ("sms", "unreachable"):
+                self.work(actor, subscriber_id, step)
+
+    def _refused(self, actor: Actor) -> None:
+        actor = _seen(actor, contacts.record_contact(actor, channel="call", result="refused"))
+        if self.dice.random() < _WANTS_NO_CALLS:
+            contacts.do_not_call(actor, words="不要再打电话 / do not call again")
+            self.done["do_not_call"] += 1
+        else:
+            self._close(actor, "refused_contact")
+
+    def _talk(self, actor: Actor, subscriber_id: str) -> None:
+        if self.dice.random() < _CALL_BACK:
+            self._promise(actor)
+            return
+        actor = _seen(actor, contacts.record_contact(actor, channel="call", result="reached"))
+        need = self._need(subscriber_id)
+        if need is None:
+            self._close(actor, "no_intention")
+            return
+        actor = _seen(actor, contacts.record_survey(actor, needs=[need]))
+        actor = self._charge(actor, need)
+        planned = self._plan(actor)
+        if planned is None:
+            self._close(actor, "no_intention")
+            return
+        drawn = self.dice.random()
+        is_considering = drawn < _ACCEPTED + _CONSIDERED
+        self._close(
+            planned, "retained" if drawn < _ACCEPTED else "considering" if is_considering else "declined"
+        )
+
+    def _promise(self, actor: Actor) -> None:
+        """Call back tomorrow morning; where the clock may not rest the promise stands all the same."""
+        back = actor.now.astimezone(ZONE).date() + timedelta(days=1)
+        at = datetime.combine(back, time(10), ZONE)
+        promised = contacts.record_contact(actor, channel="call", result="call_back", call_back_at=at)
+        self.done["call_backs"] += 1
+        try:
+            work.pause(_seen(actor, promised), call_back_on=back)
+        except Refused:
+            self.done["call_backs_without_pause"] += 1
+
+    def _need(self, subscriber_id: str) -> str | None:
+        """What the talk brings out: mostly the true reason, sometimes another, none where there is none."""
+        own = self.reasons.get(subscriber_id)
+        if own not in REASONS:
+            return None if self.dice.random() < _NO_REASON_SEEN else str(self.dice.choice(REASONS))
+        return own if self.dice.random() < _TOLD_RIGHT else str(self.dice.choice(REASONS))
+
+    def _charge(self, actor: Actor, need: str) -> Actor:
+        """Sometimes there is a problem behind the need, which another unit owes a cure."""
+        if need not in _UNITS or self.dice.random() > _PROBLEM:
+            return actor
+        self.done["tasks"] += 1
+        return _seen(
+            actor,
+            tasks.open_task(actor, unit=_UNITS[need], words=f"{need}: 客户反映 / as told by the customer"),
+        )
+
+    def _plan(self, actor: Actor) -> Actor | None:
+        """The best offer within the agent's authority, else one of the manager's; None where nothing fits."""
+        for role, staff_id in (("agent", actor.staff_id), ("manager", self.manager_id)):
+            if staff_id is None:
+                continue
+            with self.db.begin():
+                shown = offers_for(self.db, self.config, actor.ticket_id, role=role, now=actor.now)
+            best = next((offer for offer in shown.offers if offer.fits), None)
+            if best is not None:
+                who = replace(actor, staff_id=staff_id)
+                version = plans.record_plan(who, strategy=best.strategy, offer=best.offer)
+                return _seen(actor, version)
+        self.done["nothing_to_offer"] += 1
+        return None
+
+    def _close(self, actor: Actor, outcome: str) -> None:
+        details = list(self.catalogue[outcome].details)
+        asked = _SATISFIED.get(outcome)
+        work.close(
+            actor,
+            outcome=outcome,
+            detail=str(self.dice.choice(details)) if details else None,
+            satisfaction=int(self.dice.integers(*asked, endpoint=True)) if asked else None,
+        )
+        self.done[outcome] += 1
+
+
+def _seen(actor: Actor, version: int) -> Actor:
+    return replace(actor, version=version)

@@ -1,0 +1,143 @@
+"""People, rosters, leave and hand-over without SQL.
+
+python -m include.staff load FILE.csv|FILE.yaml --by WHO
+python -m include.staff show [--team TEAM]
+python -m include.staff leave STAFF_CODE --from YYYY-MM-DD [--until YYYY-MM-DD] [--because TEXT] [--cancel] --by WHO
+python -m include.staff present STAFF_CODE --by WHO
+python -m include.staff absent STAFF_CODE --by WHO
+python -m include.staff hand-over STAFF_CODE --because TEXT --by STAFF_CODE
+    (each with [--db URL] [--now ISO])
+"""
+
+import argparse
+import json
+import sys
+from collections.abc import Callable, Mapping
+from datetime import date, datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from include import settings
+from include.command import add_place_and_time, ended, in_columns, instant, opened
+from include.config import load_config
+from include.desk.squad import HandOver, hand_over
+from include.domain.errors import BadInput
+from include.staff import roster
+from include.staff.files import Absence, read_people
+
+Told = argparse.Namespace
+
+
+def _load(db: sa.Connection, told: Told, now: datetime) -> None:
+    people = read_people(told.file)
+    counts = roster.load_people(db, load_config(settings.config_folder()), people, by=told.by, now=now)
+    print(json.dumps({"stage": "staff", **counts}))
+
+
+def _show(db: sa.Connection, told: Told, now: datetime) -> None:
+    people = roster.show(db, now, told.team)
+    if not people:
+        print("Nobody is on the staff. Load a file first: python -m include.staff load FILE.csv")
+        return
+    print(in_columns([tuple(people[0]), *(tuple(_cell(value) for value in row.values()) for row in people)]))
+
+
+def _leave(db: sa.Connection, told: Told, now: datetime) -> None:
+    first = _day(told.first, "--from")
+    last = _day(told.last, "--until") if told.last else first
+    if told.cancel:
+        roster.cancel_leave(db, told.staff_code, first, by=told.by, now=now)
+    elif last < first:
+        raise BadInput(f"--until {last} lies before --from {first}. Give the first day first.")
+    else:
+        absence = Absence(staff_code=told.staff_code, from_on=first, until_on=last, reason=told.because)
+        roster.take_leave(db, absence, by=told.by, now=now)
+    print(json.dumps({"stage": "staff", "leave": told.staff_code, "cancelled": told.cancel}))
+
+
+def _present(db: sa.Connection, told: Told, now: datetime) -> None:
+    is_present = told.command == "present"
+    roster.mark_present(db, told.staff_code, is_present, by=told.by, now=now)
+    print(json.dumps({"stage": "staff", told.command: told.staff_code}))
+
+
+def _hand_over(db: sa.Connection, told: Told, now: datetime) -> None:
+    leaver_id, lead_id = (roster.staff_id_of(db, code) for code in (told.staff_code, told.by))
+    done = hand_over(db, staff_id=lead_id, leaver_id=leaver_id, because=told.because, now=now)
+    print(json.dumps({"stage": "staff", **_told_of(done)}, ensure_ascii=False))
+
+
+def _told_of(done: HandOver) -> dict[str, object]:
+    user = done.airflow_username
+    return {
+        "tickets": done.tickets,
+        "heirs": dict(done.heirs),
+        "untrained": list(done.untrained),
+        "call_backs": [
+            {"ticket_id": each.ticket_id, "at": each.call_back_at.isoformat(), "staff_id": each.staff_id}
+            for each in done.call_backs
+        ],
+        "message": f"Disable the Airflow user '{user}' too: Security, List Users."
+        if user
+        else "No Airflow user.",
+    }
+
+
+def _day(text: str, name: str) -> date:
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise BadInput(f"{name} {text} is not a day. Write it like 2026-11-06.") from None
+
+
+def _cell(value: object) -> str:
+    return "" if value is None else str(value)
+
+
+_COMMANDS: Mapping[str, Callable[[sa.Connection, Told, datetime], None]] = {
+    "load": _load,
+    "show": _show,
+    "leave": _leave,
+    "present": _present,
+    "absent": _present,
+    "hand-over": _hand_over,
+}
+
+
+def _arguments(words: list[str] | None) -> Told:
+    parser = argparse.ArgumentParser(prog="python -m include.staff", description=__doc__)
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name in _COMMANDS:
+        one = commands.add_parser(name)
+        add_place_and_time(one)
+        if name == "load":
+            one.add_argument("file", type=Path, metavar="FILE")
+        elif name == "show":
+            one.add_argument("--team")
+        else:
+            one.add_argument("staff_code", metavar="STAFF_CODE")
+        if name != "show":
+            one.add_argument("--by", required=True, help="who decides, for the audit log")
+    leave = commands.choices["leave"]
+    leave.add_argument("--from", dest="first", required=True, help="first day of the leave")
+    leave.add_argument("--until", dest="last", help="last day; default: the first")
+    leave.add_argument("--because")
+    leave.add_argument("--cancel", action="store_true", help="take the leave back")
+    commands.choices["hand-over"].add_argument("--because", required=True, help="why, in words")
+    return parser.parse_args(words)
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
+    told = _arguments(words)
+
+    def run() -> None:
+        with opened(told.db) as db:
+            _COMMANDS[told.command](db, told, instant(told))
+
+    return ended(run)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

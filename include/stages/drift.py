@@ -1,0 +1,239 @@
+"""Drift: how the month's factors and scores differ from the month before, and which factors tell most.
+
+Kept with the cycle, for people to look at; nothing of the loop depends on it.
+"""
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, dataclass
+from datetime import datetime
+from typing import Any
+
+import numpy as np
+import polars as pl
+from sqlalchemy import Connection
+
+from include.config import Config
+from include.domain.months import shift
+from include.expressions.grammar import EVENT, REGIONAL_FEEDS
+from include.lake import Lake
+from include.queries import load
+from include.stages import bins, examples, labels
+from include.stages.examples import LabelledMonth
+
+SCORE = "probability"
+POOLED = "pooled"
+#: So many subscribers of a month are looked at, drawn by a hash; the figures change by less than they say.
+PEOPLE = 200_000
+#: A cluster with fewer churners is not ranked: chance would lead.
+LEAST_CHURNERS = 30
+_TOLD = 5
+
+
+@dataclass(frozen=True)
+class Shift:
+    """How one factor, or the score, moved against the month before; coverage is the share known."""
+
+    subject: str
+    psi: float
+    coverage: float
+    baseline_coverage: float
+    level: str
+
+
+@dataclass(frozen=True)
+class Strength:
+    """How much a factor tells about churn in one cluster; rank 1 tells most by information value."""
+
+    cluster: str
+    factor: str
+    information_value: float
+    mutual_information: float
+    rank: int
+
+
+def measure(
+    *, db: Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, as_of: datetime,
+    now: datetime, revision: int,
+) -> dict[str, Any]:  # fmt: skip
+    """Drift of `month` against the month before, and the ranking on the newest labelled month; both stored.
+
+    Replaces what the cycle held before; a re-run of a fixed cycle (`revision` above 0) only tells. Where the
+    lake lacks the month before, or a label, that part is empty and the message says so.
+    """
+    horizon = config.campaign(campaign).horizon_months
+    known = labelled_month(lake, month, horizon, as_of)
+    people = examples.labelled_month(db, lake, campaign, known, horizon, as_of) if known else None
+    shifts, strengths = shifts_of(lake, config, month), strengths_of(lake, config, people)
+    key = {"campaign": campaign, "cycle": cycle}
+    if revision == 0:
+        _keep(db, key, shifts, strengths, shift(month, -1), known, now)
+    return told(lake, month, shifts, strengths, known)
+
+
+def labelled_month(lake: Lake, month: str, horizon: int, as_of: datetime) -> str | None:
+    """The newest month up to `month` whose label is known at `as_of` and whose factors stand."""
+    found = [
+        each for each in labels.labelled_months(lake, month, horizon, as_of) if lake.has("factors", each)
+    ]
+    return found[-1] if found else None
+
+
+def shifts_of(lake: Lake, config: Config, month: str) -> list[Shift]:
+    """Every factor and the score of `month` against the month before, the farthest first."""
+    found = [*_shifts(lake, config, "factors", month), *_shifts(lake, config, "scores", month)]
+    return sorted(found, key=lambda each: (-each.psi, each.subject))
+
+
+def strengths_of(lake: Lake, config: Config, month: LabelledMonth | None) -> list[Strength]:
+    """The factors of a labelled month ranked over everybody and in each cluster with churners enough."""
+    if month is None:
+        return []
+    factors = _factors(lake, config, month.month)
+    wanted = ("subscriber_id", "cluster", "has_churned", "weight")
+    people = _drawn(lake, "factors", month.month, month.people(lake)).select(
+        *wanted, *(pl.col(name).cast(pl.Float32) for name in factors if name not in wanted)
+    )
+    frame = people.filter(pl.col("weight") > 0).collect(engine="streaming")
+    coded = {name: _coded(frame[name]) for name in factors}
+    clusters = [POOLED, *frame["cluster"].unique().drop_nulls().sort().to_list()]
+    return [each for cluster in clusters for each in _ranked(frame, coded, cluster)]
+
+
+def told(
+    lake: Lake, month: str, shifts: Sequence[Shift], strengths: Sequence[Strength], known: str | None
+) -> dict[str, Any]:
+    """The result of the stage: counts, what shifted, the strongest factors."""
+    factors = lake.manifest("factors", month)
+    by_level = {
+        level: [each.subject for each in shifts if each.level == level] for level in ("shifted", "watch")
+    }
+    score = next((round(each.psi, 4) for each in shifts if each.subject == SCORE), None)
+    strongest = [each.factor for each in strengths if each.cluster == POOLED][:_TOLD]
+    return {
+        "stage": "drift",
+        "month": month,
+        "rows_in": factors.rows,
+        "rows_out": len(shifts) + len(strengths),
+        "quarantined": 0,
+        "baseline_month": shift(month, -1) if shifts else None,
+        **by_level,
+        "largest": {each.subject: round(each.psi, 4) for each in shifts[:_TOLD]},
+        "score_psi": score,
+        "ranked_on": known,
+        "strongest": strongest,
+        "message": _message(month, shifts, by_level["shifted"], known),
+    }
+
+
+def _message(month: str, shifts: Sequence[Shift], shifted: Sequence[str], known: str | None) -> str:
+    before = shift(month, -1)
+    if not shifts:
+        moved = f"The lake has no factors of {before} to compare with."
+    elif shifted:
+        named = ", ".join(shifted)
+        moved = f"Against {before} these have shifted: {named}. Look at their feeds before trusting scores."
+    else:
+        moved = f"Against {before} nothing has shifted."
+    return moved if known else f"{moved} No month has both factors and a label: nothing is ranked."
+
+
+# ---------------------------------------------------------------- month against month
+
+
+def _shifts(lake: Lake, config: Config, table: str, month: str) -> Iterator[Shift]:
+    before = shift(month, -1)
+    if not (lake.has(table, month) and lake.has(table, before)):
+        return
+    names = [SCORE]
+    if table == "factors":
+        old = set(_factors(lake, config, before))
+        names = [name for name in _factors(lake, config, month) if name in old]
+    then, now = (_values(lake, table, each, names) for each in (before, month))
+    for name in names:
+        if then[name].null_count() < then.height or now[name].null_count() < now.height:
+            yield _shift(name, then[name], now[name], config)
+
+
+def _shift(name: str, then: pl.Series, now: pl.Series, config: Config) -> Shift:
+    old, new = _numbers(then), _numbers(now)
+    bounds = bins.edges(old)
+    psi = bins.stability(
+        bins.shares(bins.codes(old, bounds), bounds), bins.shares(bins.codes(new, bounds), bounds)
+    )
+    limits = config.factors.drift
+    level = "shifted" if psi >= limits.warn else "watch" if psi >= limits.watch else "stable"
+    if level == "shifted" and name in _regional(config):
+        level = "watch"  # a price cut in a large region moves half the province: that is its nature
+    known = [float(1 - np.isnan(values).mean()) if len(values) else 0.0 for values in (new, old)]
+    return Shift(name, psi, known[0], known[1], level)
+
+
+def _regional(config: Config) -> set[str]:
+    """The factors over events that befall whole regions."""
+    return {
+        factor.name
+        for factor in config.factors.factors
+        if any(name.partition(".")[0] in REGIONAL_FEEDS for name in factor.parsed.needs(EVENT))
+    }
+
+
+def _values(lake: Lake, table: str, month: str, names: Sequence[str]) -> pl.DataFrame:
+    rows = _drawn(lake, table, month, lake.scan(table, month))
+    return rows.select(pl.col(name).cast(pl.Float32) for name in names).collect(engine="streaming")
+
+
+def _drawn(lake: Lake, table: str, month: str, rows: pl.LazyFrame) -> pl.LazyFrame:
+    """At most about PEOPLE of the rows, the same people every time."""
+    step = -(-lake.manifest(table, month).rows // PEOPLE)
+    return rows if step <= 1 else rows.filter(pl.col("subscriber_id").hash(20) % step == 0)
+
+
+def _factors(lake: Lake, config: Config, month: str) -> list[str]:
+    there = set(lake.manifest("factors", month).facts.get("factors", ()))
+    return [name for name in config.factors.names if name in there]
+
+
+def _numbers(column: pl.Series) -> bins.Values:
+    finite = column.to_frame().select(pl.when(pl.all().is_finite()).then(pl.all())).to_series()
+    return np.asarray(finite.fill_null(float("nan")).to_numpy(), dtype=np.float32)
+
+
+# ---------------------------------------------------------------- what tells most
+
+
+def _coded(column: pl.Series) -> bins.Codes:
+    values = _numbers(column)
+    return bins.codes(values, bins.edges(values))
+
+
+def _ranked(frame: pl.DataFrame, coded: Mapping[str, bins.Codes], cluster: str) -> list[Strength]:
+    inside = np.ones(frame.height, bool) if cluster == POOLED else (frame["cluster"] == cluster).to_numpy()
+    happened = frame["has_churned"].cast(pl.Float64).to_numpy()[inside]
+    weights = frame["weight"].to_numpy()[inside]
+    if happened.sum() < LEAST_CHURNERS:
+        return []
+    measured = {name: bins.information(code[inside], happened, weights) for name, code in coded.items()}
+    order = sorted(measured, key=lambda name: (-measured[name][0], name))
+    return [Strength(cluster, name, *measured[name], rank) for rank, name in enumerate(order, start=1)]
+
+
+# ---------------------------------------------------------------- kept with the cycle
+
+
+def _keep(
+    db: Connection, key: Mapping[str, str], shifts: Sequence[Shift], strengths: Sequence[Strength],
+    baseline: str, known: str | None, now: datetime,
+) -> None:  # fmt: skip
+    queries = load("drift")
+    with db.begin():
+        for name in ("delete_drift", "delete_ranking"):
+            db.execute(queries[name], key)
+        stamped = {**key, "now": now}
+        db.execute(queries["insert_drift"], {**stamped, "baseline": baseline, "rows": _json(shifts)})
+        if known:
+            db.execute(queries["insert_ranking"], {**stamped, "known": known, "rows": _json(strengths)})
+
+
+def _json(rows: Sequence[Shift] | Sequence[Strength]) -> str:
+    return json.dumps([asdict(each) for each in rows])

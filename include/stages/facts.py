@@ -1,0 +1,133 @@
+"""What offers are judged by, for many subscribers at once: their profile of the month beside their factors."""
+
+import functools
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import polars as pl
+
+from include.config import Config
+from include.config.situation import judged_by, reasons_in, truths
+from include.config.strategies import FACTS
+from include.domain.months import last_day
+from include.domain.offer import LEAD, Facts, Judged, choose, fitting_offers
+from include.lake import Lake
+
+_SNAPSHOT = (
+    "is_student", "is_enterprise", "network_type", "device_code", "plan_data_mb", "plan_voice_minutes",
+    "balance_yuan", "arrears_yuan",
+)  # fmt: skip
+#: Facts that evidence keeps beside factors and identity, so that offers made later can be judged by them.
+PROFILE = (*_SNAPSHOT, "age_years", "days_to_contract_end", "numbers_on_account", "has_applied_to_port_out")
+
+
+def facts_of(lake: Lake, config: Config, month: str, subscribers: Sequence[str]) -> pl.DataFrame:
+    """One row per subscriber of `subscribers`, in their order: subscriber_id and every fact that is known.
+
+    Whoever has applied to port out was barred before; what the operator did not deliver is no column.
+    """
+    wanted = pl.LazyFrame({"subscriber_id": subscribers}, schema={"subscriber_id": pl.String})
+    factors = lake.scan("factors", month)
+    there = factors.collect_schema().names()
+    named = [
+        name
+        for name in there
+        if name in FACTS or name in config.strategies.names_read or name == "app_logins"
+    ]
+    rows = wanted.join(factors.select("subscriber_id", *named), on="subscriber_id", how="left")
+    if lake.has("subscribers", month):
+        profile = _profile(lake, month)
+        new = [name for name in profile.collect_schema().names() if name not in named]
+        rows = rows.join(profile.select(new), on="subscriber_id", how="left")
+    known = rows.with_columns(has_applied_to_port_out=pl.lit(False)).collect(engine="streaming")
+    return wanted.collect().join(known, on="subscriber_id", how="left", maintain_order="left")
+
+
+def _profile(lake: Lake, month: str) -> pl.LazyFrame:
+    scan = lake.scan("subscribers", month)
+    there, end = scan.collect_schema().names(), last_day(month)
+    derived = {
+        "birth_year": (end.year - pl.col("birth_year")).cast(pl.Float64).alias("age_years"),
+        "contract_ends_on": (pl.col("contract_ends_on") - end)
+        .dt.total_days()
+        .cast(pl.Float64)
+        .alias("days_to_contract_end"),
+        "account_id": pl.when(pl.col("account_id").is_not_null())
+        .then(pl.len().over("account_id"))
+        .cast(pl.Float64)
+        .alias("numbers_on_account"),
+    }
+    plain = [pl.col(name).cast(FACTS[name]) for name in _SNAPSHOT if name in there]
+    return scan.select("subscriber_id", *plain, *(fact for name, fact in derived.items() if name in there))
+
+
+class Chooser:
+    """Judges offers for many subscribers; people who are alike in everything that counts are judged once."""
+
+    def __init__(self, config: Config, rows: pl.DataFrame) -> None:
+        self._known = config.strategies
+        found = truths(self._known, rows)
+        self._truths = dict(zip(rows["subscriber_id"], found, strict=True))
+        self._judge = functools.cache(self._judge_alike)
+
+    def facts(self, subscriber: str, phases: Sequence[str], channels: Sequence[str] | None = None) -> Facts:
+        """The facts of one subscriber."""
+        return judged_by(self._known, self._truths[subscriber], phases, channels=channels)
+
+    def judged(
+        self,
+        subscriber: str,
+        reasons: Sequence[str],
+        phases: Sequence[str],
+        channels: Sequence[str] | None = None,
+    ) -> list[Judged]:
+        """The offers for a subscriber, best first, as a lead may record them and without a limit of budget."""
+        alike = tuple(self._truths[subscriber].items())
+        return self._judge(
+            alike, tuple(reasons), tuple(phases), None if channels is None else tuple(channels)
+        )
+
+    def _judge_alike(
+        self,
+        alike: tuple[tuple[str, bool | None], ...],
+        reasons: tuple[str, ...],
+        phases: tuple[str, ...],
+        channels: tuple[str, ...] | None,
+    ) -> list[Judged]:
+        facts = judged_by(self._known, dict(alike), phases, channels=channels)
+        return fitting_offers(facts, reasons, self._known.book, LEAD, None)
+
+
+def choosing(
+    lake: Lake, config: Config, month: str, campaign: str, subscribers: Sequence[str]
+) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
+    """What adds to the evidence of a subscriber the profile, and the strategy chosen with its runner-up."""
+    rows = facts_of(lake, config, month, subscribers)
+    kept = [name for name in PROFILE if name in rows.columns]
+    profiles = {row.pop("subscriber_id"): row for row in rows.select("subscriber_id", *kept).to_dicts()}
+    chooser = Chooser(config, rows)
+    phases = [config.strategies.phase_of(campaign)]
+
+    def chosen(subscriber: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+        reasons = reasons_in(evidence, config.strategies)
+        choice = choose(chooser.judged(subscriber, reasons, phases), reasons)
+        told = {
+            "reason": choice.reason,
+            "reasons": reasons,
+            "segments": sorted(chooser.facts(subscriber, phases).segments),
+            "chosen": _named(choice.best),
+            "runner_up": _named(choice.runner_up),
+        }
+        return {"profile": profiles[subscriber], "strategy": told}
+
+    return chosen
+
+
+def _named(judged: Judged | None) -> dict[str, Any] | None:
+    if judged is None:
+        return None
+    return {
+        "strategy": judged.offer.strategy,
+        "offer": judged.offer.name,
+        "cost_yuan": str(judged.offer.cost_yuan),
+    }

@@ -1,0 +1,181 @@
+"""Outreach: the secondary tier of a dispatched cycle becomes a list for SMS and app, once, with its own hold-out."""
+
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+import polars as pl
+import sqlalchemy as sa
+
+from include.config import Config
+from include.config.reach import Outreach
+from include.database import copy_rows, lock
+from include.domain import assignment
+from include.domain.errors import NotReady
+from include.domain.offer import Offer, open_channels, reasons_of
+from include.domain.outreach import LISTED, Listing, Prospect, first_open, send_from, walk
+from include.lake import Lake
+from include.queries import load
+from include.stages.dispatch import is_late
+from include.stages.eligibility import barred
+from include.stages.facts import Chooser, facts_of
+
+Q = load("outreach")
+
+_COLUMNS = (
+    "campaign", "cycle", "subscriber_id", "customer_key", "rank", "grade", "decision", "reason", "strategy",
+    "offer", "channel", "send_from", "listed_at",
+)  # fmt: skip
+
+#: What a prospect would be sent: strategy, offer, channel.
+Message = tuple[str, str, str]
+
+
+def outreach(
+    *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, now: datetime,
+    dispatch_late: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """Decide for everybody of the secondary tier of a dispatched cycle, once: listed, held out, or why not.
+
+    Goes by the warnings people act on, whatever revision a re-run has. A second run changes nothing.
+    """
+    key = {"campaign": campaign, "cycle": cycle}
+    with db.begin():
+        lock(db, "outreach", campaign, cycle)
+        found = db.execute(Q["find_cycle"], key).one_or_none()
+        if found is None:
+            raise NotReady(
+                f"Cycle {cycle} of {campaign} was never opened. Run the loop from its first stage."
+            )
+        if counted := db.execute(Q["count_items"], key).all():
+            return _told(counted, f"The list of cycle {cycle} stands already; nothing is added.")
+        if found.fixed_at is None:
+            return _told([], f"Cycle {cycle} was not dispatched, so nobody is written to.")
+        if is_late(month, now) and not dispatch_late:
+            return _told([], f"{month} is over: a message would come late. Set dispatch_late to list anyway.")
+        values = {
+            "epoch": assignment.epoch_of(month),
+            "as_of": found.as_of,
+            "cooling_off_days": config.strategies.outreach.cooling_off_days,
+        }
+        rows = [dict(row) for row in db.execute(Q["find_prospects"], key | values).mappings()]
+        copy_rows(db, "outreach_items", _COLUMNS, _items(lake, config, key, month, found.as_of, rows, now))
+        return _told(db.execute(Q["count_items"], key).all())
+
+
+def _items(
+    lake: Lake, config: Config, key: Mapping[str, str], month: str, as_of: datetime,
+    rows: Sequence[Mapping[str, Any]], now: datetime,
+) -> Iterator[Sequence[object]]:  # fmt: skip
+    rules = config.strategies.outreach
+    messages = _messages(lake, config, month, rows)
+    against = _barred(lake, rules, month, as_of, [row["subscriber_id"] for row in rows])
+    prospects = [
+        Prospect(
+            row["subscriber_id"],
+            row["customer_key"],
+            against.get(row["subscriber_id"]) or row["barred"] or _unsendable(messages[row["subscriber_id"]]),
+        )
+        for row in rows
+    ]
+    first = send_from(now, rules.quiet_hours.begins, rules.quiet_hours.ends)
+    arms = _arms(prospects, rules, key["campaign"], assignment.epoch_of(month))
+    for row, each in zip(rows, walk(prospects, arms, rules.at_most), strict=True):
+        yield (*key.values(), *_item(row, each, messages[row["subscriber_id"]], first), now)
+
+
+def _item(row: Mapping[str, Any], each: Listing, message: Message | str, first: datetime) -> Sequence[object]:
+    is_sent = each.decision == LISTED
+    is_measured = each.decision in (LISTED, assignment.HELD_OUT)
+    told = message if is_measured and not isinstance(message, str) else (None, None, None)
+    person = (row["subscriber_id"], row["customer_key"], row["rank"], row["grade"])
+    return (*person, each.decision, each.reason, *told, first if is_sent else None)
+
+
+def _arms(prospects: Sequence[Prospect], rules: Outreach, campaign: str, epoch: str) -> dict[str, str]:
+    """The arm of every customer for this list: a draw of its own, apart from that of the tickets."""
+    name, draw = f"{campaign}/outreach", rules.hold_out
+    keys = {prospect.customer_key for prospect in prospects}
+    return {key: assignment.arm_of(key, name, epoch, draw.salt, draw.share) for key in keys}
+
+
+def _barred(
+    lake: Lake, rules: Outreach, month: str, as_of: datetime, subscribers: list[str]
+) -> dict[str, str]:
+    """Why nothing may be sent to each, by what the feeds tell; an unknown consent is none where one is needed."""
+    found: dict[str, str] = {}
+    if rules.needs_consent:
+        rows = lake.scan("factors", month).filter(pl.col("consents_to_marketing").is_null())
+        wanted = pl.LazyFrame({"subscriber_id": subscribers}, schema={"subscriber_id": pl.String})
+        unknown = rows.select("subscriber_id").join(wanted, on="subscriber_id", how="semi")
+        found = dict.fromkeys(unknown.collect(engine="streaming")["subscriber_id"], "no_consent")
+    return found | barred(lake, month, as_of, subscribers)
+
+
+def _messages(
+    lake: Lake, config: Config, month: str, rows: Sequence[Mapping[str, Any]]
+) -> dict[str, Message | str]:
+    """Per subscriber the message that fits best, or why there is none: no_channel or no_fitting_offer."""
+    known = config.strategies
+    facts = facts_of(lake, config, month, [row["subscriber_id"] for row in rows])
+    chooser = Chooser(config, facts)
+    uses_app = _app_users(facts)
+    found: dict[str, Message | str] = {}
+    for row in rows:
+        subscriber = row["subscriber_id"]
+        channels = [each for each in known.outreach.channels if each != "app" or subscriber in uses_app]
+        reasons = reasons_of({}, row["rule_hits"], known.signals)
+        found[subscriber] = _message(chooser, config, subscriber, reasons, channels)
+    return found
+
+
+def _message(
+    chooser: Chooser, config: Config, subscriber: str, reasons: Sequence[str], channels: Sequence[str]
+) -> Message | str:
+    rules, book = config.strategies.outreach, config.strategies.book
+    facts = chooser.facts(subscriber, rules.phases, channels)
+    closed = frozenset[str]().union(*(book.closed_channels[each] for each in facts.segments))
+    if not set(channels) - closed:
+        return "no_channel"
+
+    def is_cheap(offer: Offer) -> bool:
+        return offer.cost_yuan <= rules.offer_at_most_yuan
+
+    for judged in chooser.judged(subscriber, reasons, rules.phases, channels):
+        if judged.fits and is_cheap(judged.offer):
+            channel = first_open(channels, open_channels(judged.offer, facts, book))
+            if channel is not None:
+                return judged.offer.strategy, judged.offer.name, channel
+    return "no_fitting_offer"
+
+
+def _unsendable(message: Message | str) -> str | None:
+    return message if isinstance(message, str) else None
+
+
+def _app_users(facts: pl.DataFrame) -> set[str]:
+    if "app_logins" not in facts.columns:
+        return set()
+    return set(facts.filter(pl.col("app_logins") > 0)["subscriber_id"])
+
+
+def _told(counted: Sequence[sa.Row[Any]], message: str = "") -> dict[str, Any]:
+    decisions, reasons, channels = Counter[str](), Counter[str](), Counter[str]()
+    for row in counted:
+        decisions[row.decision] += row.subscribers
+        if row.reason:
+            reasons[row.reason] += row.subscribers
+        if row.decision == LISTED:
+            channels[row.channel] += row.subscribers
+    return {
+        "stage": "outreach",
+        "rows_in": sum(decisions.values()),
+        "rows_out": decisions[LISTED],
+        "listed": decisions[LISTED],
+        "held_out": decisions[assignment.HELD_OUT],
+        "not_reached": decisions["not_reached"],
+        "suppressed": dict(sorted(reasons.items())),
+        "channels": dict(sorted(channels.items())),
+        **({"message": message} if message else {}),
+    }

@@ -1,0 +1,89 @@
+"""The model card: window, factors, figures by cluster and segment, limits; nothing that a clock says."""
+
+from collections.abc import Iterator
+from typing import Any
+
+import polars as pl
+
+from include.stages import quality, trees
+from include.stages.champions import POOLED
+from include.stages.examples import LabelledMonth
+from include.stages.fitting import Fitted, Plan
+
+#: A segment with fewer churners has no figures of its own: they would be chance.
+CHURNERS_PER_SEGMENT = 10
+#: Of a segment with many values the largest are told.
+_VALUES = 10
+_SEGMENTS = ("cluster", "is_active", "value", "region_code")
+
+
+def card_of(
+    version: str, campaign: str, plan: Plan, fitted: Fitted, figures: dict[str, Any]
+) -> dict[str, Any]:
+    """The card of a version as JSON, the same for the same data."""
+    return {
+        "version": version,
+        "campaign": campaign,
+        "cluster": plan.cluster,
+        "kind": fitted.kind,
+        "log_loss_of_candidates": dict(fitted.candidates),
+        "trained_for": plan.all_months[-1].month,
+        "months": [each.month for each in plan.all_months],
+        "judged_on": [each.month for each in plan.judge],
+        "judged_by": "older months" if len(plan.fit) < len(plan.all_months) else "folds of subscribers",
+        "factors": list(plan.factors),
+        "parameters": {kind: trees.RECIPES[kind].told() for kind in trees.parts_of(fitted.kind)},
+        "calibration": fitted.calibration.kind,
+        "base_rate_of_all_months": fitted.base_rate,
+        "kept_share_of_stayers": plan.kept_share,
+        "contacted_dropped": sum(_contacted(each) for each in plan.all_months),
+        "figures": figures,
+        "segments": list(_by_segment(fitted.judged)),
+        "limits": list(_limits(plan, fitted, figures)),
+    }
+
+
+def _contacted(month: LabelledMonth) -> int:
+    return month.weights.filter(pl.col("weight") == 0).height
+
+
+def _by_segment(judged: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    """Figures of the judged people by cluster, activity, value (thirds) and region."""
+    third = pl.col("value_yuan").rank("ordinal") / pl.col("value_yuan").count()
+    value = pl.when(third <= 1 / 3).then(pl.lit("low")).when(third <= 2 / 3).then(pl.lit("middle"))
+    people = judged.with_columns(
+        value=pl.when(pl.col("value_yuan").is_not_null()).then(value.otherwise(pl.lit("high")))
+    )
+    for segment in _SEGMENTS:
+        counts = people[segment].drop_nulls().value_counts().sort("count", segment, descending=[True, False])
+        for name in counts[segment].head(_VALUES):
+            yield from _figures_of(segment, name, people.filter(pl.col(segment) == name))
+
+
+def _figures_of(segment: str, name: object, rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
+    figures = quality.figures(
+        *(rows[each].to_numpy() for each in ("probability", "has_churned", "weight", "margin"))
+    )
+    told = {"segment": segment, "value": str(name).lower() if isinstance(name, bool) else name}
+    if (figures["churners"] or 0) < CHURNERS_PER_SEGMENT:
+        figures = {each: figures[each] for each in ("n", "churners", "base_rate")}
+    yield {**told, **figures}
+
+
+def _limits(plan: Plan, fitted: Fitted, figures: dict[str, Any]) -> Iterator[str]:
+    """What the model must not be taken for, in sentences."""
+    window = f"{plan.all_months[0].month} to {plan.all_months[-1].month}"
+    yield (
+        f"It learned from {window} and says how the month after would go if people, prices and "
+        "competitors stayed as they were then."
+    )
+    if len(plan.all_months) == 1:
+        yield "One month was all there was: other people of that month have judged it, no other month."
+    if figures["churners"] < 200:
+        yield f"Its figures rest on {figures['churners']} churners; an AUC may be 0.03 off by chance alone."
+    if plan.cluster != POOLED:
+        yield f"It scores subscribers of the tenure cluster {plan.cluster} only."
+    if not fitted.judged["is_active"].any():
+        yield "Who was active is not known; auc_active is missing."
+    yield "Its reasons tell what moved the score, not what would keep the customer."
+    yield "It is made to rank whom to call; nothing else about a person may be decided by it."

@@ -1,0 +1,57 @@
+"""Evaluation of a flat table: the loop's own model code, cross-validated, with intervals."""
+
+from typing import Any
+
+import numpy as np
+
+from include.domain.errors import BadInput
+from include.stages import bootstrap, fitting, quality, trees
+from include.stages.calibration import Floats
+from include.stages.examples import FOLDS, Examples
+from include.stages.fitting import Chosen
+from include.stages.training.table import Table
+
+
+def evaluate(table: Table, nthread: int | None = None) -> dict[str, Any]:
+    """Every row judged by models, and a calibration, that saw neither it nor its equals; JSON-able.
+
+    Figures are value, low, high (95 %, bootstrap over rows). The kind is the candidate with the lower log
+    loss, as in training.
+    """
+    weights = np.ones(len(table.has_churned))
+    for fold in range(FOLDS):
+        left = table.has_churned[table.fold != fold]
+        if not 0 < left.sum() < len(left):
+            raise BadInput("All rows that left stand in one fold: too few differ to cross-validate.")
+    examples = Examples(
+        table.values, table.has_churned, weights, table.fold, np.zeros(len(weights), dtype=np.uint8)
+    )
+    grown = fitting.cross_grown(examples, table.factors, tuple(trees.RECIPES), nthread)
+    margins = {
+        kind: fitting.judged_margins(table.values, table.fold, [each[kind] for each in grown])
+        for kind in trees.RECIPES
+    }
+    chosen = fitting.choose(margins, table.has_churned, weights, table.fold)
+    return {
+        "rows": len(weights),
+        "churners": int(table.has_churned.sum()),
+        "rows_without_label": table.unlabelled,
+        "factors": len(table.factors),
+        "left_out": table.left_out,
+        "folds": FOLDS,
+        "kind": chosen.kind,
+        "log_loss_of_candidates": dict(chosen.losses),
+        **_with_intervals(chosen, table.has_churned, weights),
+    }
+
+
+def _with_intervals(chosen: Chosen, has_churned: Floats, weights: Floats) -> dict[str, Any]:
+    probabilities = chosen.calibrated.probabilities
+    judged = (probabilities, has_churned, weights, chosen.margins)
+    figures, bounds = quality.figures(*judged), bootstrap.intervals(*judged)
+    found: dict[str, Any] = {"base_rate": figures["base_rate"]}
+    for name, bound in bounds.items():
+        low, high = bound or (None, None)
+        found[name] = {"value": figures[name], "low": low, "high": high}
+    found["calibration_error"] = quality.calibration_error(probabilities, has_churned, weights)
+    return found

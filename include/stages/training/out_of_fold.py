@@ -1,0 +1,38 @@
+"""Out-of-fold scores: what a version gave to the people of a month whose label it had not seen, kept in the lake."""
+
+import polars as pl
+from sqlalchemy import Connection
+
+from include.database import lock
+from include.lake import Lake
+from include.stages import champions
+
+
+def publish_out_of_fold(db: Connection, lake: Lake, version: str, month: str, judged: pl.DataFrame) -> None:
+    """Keep the scores of the newest month made by models that did not learn from the person, per version."""
+    scores = judged.filter(pl.col("month") == month).select(
+        "subscriber_id", "probability", pl.lit(version).alias("model_version"), "cluster"
+    )
+    shard = lake.shard_of(scores["subscriber_id"])
+    with db.begin():
+        lock(db, champions.OUT_OF_FOLD, month)
+        others = _other_versions(lake, month, version)
+        parts = []
+        for number in range(lake.shards):
+            kept = [scores.filter(shard == number)]
+            kept += [other for each in others if (other := _of_version(lake, month, each, number)).height]
+            frame = pl.concat(kept).sort("subscriber_id", "model_version")
+            parts.append(lake.write_part(champions.OUT_OF_FOLD, month, number, frame, version))
+        lake.publish(champions.OUT_OF_FOLD, month, parts, facts={"model_versions": [*others, version]})
+
+
+def _other_versions(lake: Lake, month: str, version: str) -> list[str]:
+    if not lake.has(champions.OUT_OF_FOLD, month):
+        return []
+    stored: list[str] = lake.manifest(champions.OUT_OF_FOLD, month).facts["model_versions"]
+    return [each for each in stored if each != version]
+
+
+def _of_version(lake: Lake, month: str, version: str, shard: int) -> pl.DataFrame:
+    scores = lake.scan(champions.OUT_OF_FOLD, month, shard)
+    return scores.filter(pl.col("model_version") == version).collect()

@@ -1,0 +1,236 @@
+-- name: read_unfinished
+-- The subscribers of every ticket that is still to be worked, whatever its campaign.
+select distinct subscriber_id
+from tickets
+where state not in ('closed', 'cancelled', 'expired')
+order by subscriber_id
+
+-- name: read_loaded
+-- By month of the feed, the fingerprint of what the table of standing limits was filled from.
+select facts -> 'loaded' as loaded
+from heartbeats
+where name = 'limits'
+
+-- name: forget_months
+-- The limits of these months of the feed give way to what their deliveries say now.
+delete from standing_limits
+where month = any(cast(:months as text []))
+
+-- name: stage_limits
+-- The limits of the feed on their way into the table, which its row-level security closes to bulk loading.
+create temporary table limits_given (
+    subscriber_id text not null,
+    customer_key text not null,
+    kind text not null,
+    valid_from date not null,
+    valid_to date,
+    month text not null
+) on commit drop
+
+-- name: keep_limits
+-- What the feed says stands.
+insert into standing_limits (
+    subscriber_id, customer_key, kind, valid_from, valid_to, month, recorded_at
+)
+select subscriber_id, customer_key, kind, valid_from, valid_to, month, :now
+from limits_given
+order by subscriber_id, month
+
+-- name: count_standing
+-- How many limits stand on a day, by kind.
+select kind, count(*) as limits
+from standing_limits
+where valid_from <= :today and (valid_to is null or valid_to >= :today or kind = 'refused')
+group by kind
+order by kind
+
+-- name: stage_leaving
+-- Who is gone or porting out, on the way to the statements below.
+create temporary table limits_stage (
+    subscriber_id text primary key,
+    reason text not null
+) on commit drop
+
+-- name: cancel_tickets
+-- Unfinished tickets of the gone and of those who refuse: cancelled, clocks void, whoever works them told.
+with doomed as (
+    select
+        t.ticket_id,
+        t.state,
+        t.assignee_id,
+        coalesce(s.reason, standing_limit(t.subscriber_id, t.customer_key, :today)) as reason
+    from tickets as t
+    left join limits_stage as s on t.subscriber_id = s.subscriber_id and s.reason = 'gone'
+    where
+        t.state not in ('closed', 'cancelled', 'expired')
+        and (
+            s.reason is not null
+            or standing_limit(t.subscriber_id, t.customer_key, :today) in ('refused', 'red_list', 'do_not_disturb')
+        )
+    for update of t
+),
+
+cancelled as (
+    update tickets as t
+    set state = 'cancelled', version = t.version + 1, closed_at = :now, paused_until = null
+    from doomed as d
+    where t.ticket_id = d.ticket_id
+    returning t.ticket_id, t.version, d.state as from_state, d.assignee_id, d.reason
+),
+
+stopped as (
+    update ticket_clocks as c
+    set
+        voided_at = :now,
+        breached_at = case when c.due_at < :now then c.due_at end,
+        noticed_at = case when c.due_at < :now then coalesce(c.noticed_at, :now) end
+    from doomed as d
+    where c.ticket_id = d.ticket_id and c.met_at is null and c.voided_at is null
+),
+
+told as (
+    insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor, occurred_at, details)
+    select ticket_id, version, 'cancel', from_state, 'cancelled', 'loop', :now, jsonb_build_object('reason', reason)
+    from cancelled
+),
+
+noticed as (
+    insert into notices (dedupe_key, kind, audience, staff_id, ticket_id, details, created_at)
+    select
+        format('cancelled/%s/%s', ticket_id, version), 'ticket_cancelled',
+        case when assignee_id is null then 'lead' else 'assignee' end,
+        assignee_id, ticket_id, jsonb_build_object('reason', reason), :now
+    from cancelled
+    where from_state <> 'waiting'
+    on conflict (dedupe_key) do nothing
+)
+
+select reason, count(*) as tickets
+from cancelled
+group by reason
+order by reason
+
+-- name: freeze_tickets
+-- Unfinished tickets of port-out applicants: frozen, clocks void, a pause ended, whoever works them told.
+with applied as (
+    select t.ticket_id, t.state, t.assignee_id
+    from tickets as t
+    inner join limits_stage as s on t.subscriber_id = s.subscriber_id and s.reason = 'port_out_applied'
+    where t.state not in ('closed', 'cancelled', 'expired') and t.frozen_at is null
+    for update of t
+),
+
+frozen as (
+    update tickets as t
+    set
+        state = case when a.state = 'paused' then 'in_progress' else a.state end,
+        version = t.version + case when a.state = 'paused' then 2 else 1 end,
+        paused_until = null,
+        frozen_at = :now,
+        frozen_because = 'port_out_applied'
+    from applied as a
+    where t.ticket_id = a.ticket_id
+    returning t.ticket_id, t.version, t.state, a.state as from_state, a.assignee_id
+),
+
+stopped as (
+    update ticket_clocks as c
+    set
+        voided_at = :now,
+        breached_at = case when c.due_at < :now then c.due_at end,
+        noticed_at = case when c.due_at < :now then coalesce(c.noticed_at, :now) end
+    from applied as a
+    where c.ticket_id = a.ticket_id and c.met_at is null and c.voided_at is null
+),
+
+told as (
+    insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor, occurred_at, details)
+    select ticket_id, version - 1, 'resume', 'paused', 'in_progress', 'loop', :now, '{}'::jsonb
+    from frozen
+    where from_state = 'paused'
+    union all
+    select ticket_id, version, 'freeze', state as was, state as stays, 'loop', :now, '{"reason": "port_out_applied"}'::jsonb
+    from frozen
+),
+
+noticed as (
+    insert into notices (dedupe_key, kind, audience, staff_id, ticket_id, details, created_at)
+    select
+        format('frozen/%s/%s', ticket_id, version), 'ticket_frozen',
+        case when assignee_id is null then 'lead' else 'assignee' end,
+        assignee_id, ticket_id, '{"reason": "port_out_applied"}'::jsonb, :now
+    from frozen
+    where from_state <> 'waiting'
+    on conflict (dedupe_key) do nothing
+)
+
+select count(*) as tickets
+from frozen
+
+-- name: find_staying
+-- Frozen tickets of those who stay after all, locked, with what their rules and calendar go by.
+select t.ticket_id, t.campaign, t.tier, t.team, t.branch_code
+from tickets as t
+where
+    t.state not in ('closed', 'cancelled', 'expired') and t.frozen_at is not null
+    and not exists (select 1 from limits_stage as s where s.subscriber_id = t.subscriber_id)
+order by t.ticket_id
+for update of t
+
+-- name: unfreeze_tickets
+-- They go on, with a new round of every clock that was not met, each by the terms of its kind.
+with staying as (
+    select given.ticket_id, given.terms
+    from unnest(cast(:ticket_ids as bigint []), cast(:terms as integer [])) as given (ticket_id, terms)
+),
+
+unfrozen as (
+    update tickets as t
+    set version = t.version + 1, frozen_at = null, frozen_because = null
+    from staying as s
+    where t.ticket_id = s.ticket_id
+    returning t.ticket_id, t.version, t.state, t.assignee_id, s.terms
+),
+
+told as (
+    insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor, occurred_at)
+    select ticket_id, version, 'unfreeze', state as was, state as stays, 'loop', :now
+    from unfrozen
+),
+
+noticed as (
+    insert into notices (dedupe_key, kind, audience, staff_id, ticket_id, details, created_at)
+    select
+        format('unfrozen/%s/%s', ticket_id, version), 'ticket_unfrozen',
+        case when assignee_id is null then 'lead' else 'assignee' end,
+        assignee_id, ticket_id, '{}'::jsonb, :now
+    from unfrozen
+    where state <> 'waiting'
+    on conflict (dedupe_key) do nothing
+),
+
+started as (
+    insert into ticket_clocks (ticket_id, clock, round, started_at, warn_at, due_at, is_provisional, explanation)
+    select
+        u.ticket_id, c.clock, last.round + 1, :now, c.warn_at, c.due_at, c.is_provisional, c.explanation
+    from unfrozen as u
+    inner join jsonb_to_recordset(cast(:clocks as jsonb)) as c (
+        terms integer, clock text, warn_at timestamptz, due_at timestamptz, is_provisional boolean, explanation jsonb
+    ) on u.terms = c.terms
+    inner join lateral (
+        select o.round, o.voided_at
+        from ticket_clocks as o
+        where o.ticket_id = u.ticket_id and o.clock = c.clock
+        order by o.round desc
+        limit 1
+    ) as last on last.voided_at is not null
+)
+
+select count(*) as tickets
+from unfrozen
+
+-- name: beat
+-- The limits have been processed, from these months of the feed.
+insert into heartbeats (name, ticked_at, facts)
+values ('limits', :now, cast(:facts as jsonb))
+on conflict (name) do update set ticked_at = excluded.ticked_at, facts = excluded.facts

@@ -1,0 +1,101 @@
+-- name: find_cycle
+-- The cycle whose secondary tier is to be listed, and whether it was dispatched.
+select month, as_of, fixed_at
+from cycles
+where campaign = :campaign and cycle = :cycle
+
+-- name: count_items
+-- What was decided already, by decision, reason and channel.
+select decision, reason, channel, count(*) as subscribers
+from outreach_items
+where campaign = :campaign and cycle = :cycle
+group by decision, reason, channel
+order by decision, reason, channel
+
+-- name: find_prospects
+-- The secondary tier of what people act on, best rank first, with the gravest reason the database knows against it.
+with secondary as (
+    select subscriber_id, customer_key, rank, grade, rule_hits
+    from warnings
+    where campaign = :campaign and cycle = :cycle and revision = 0 and tier = 'secondary'
+),
+
+-- customers and numbers nothing may be sent to
+barred (customer_key, subscriber_id, reason, gravity) as (
+    select customer_key, subscriber_id, 'refused', 1 from refusals
+    union all
+    select customer_key, subscriber_id, 'unfinished_ticket', 2 from tickets
+    where state not in ('closed', 'cancelled', 'expired')
+    union all
+    -- whoever measures a campaign by being left alone is left alone
+    select customer_key, null, 'held_out', 3 from arms
+    where epoch = :epoch and arm = 'held_out'
+    union all
+    select null, subscriber_id, 'held_out', 3 from subscriber_arms
+    where epoch = :epoch and arm = 'held_out'
+    union all
+    select a.customer_key, a.subscriber_id, 'cooling_off', 4
+    from assignments as a
+    inner join cycles as c on a.campaign = c.campaign and a.cycle = c.cycle
+    where
+        a.campaign = :campaign and not a.is_recalled
+        and c.as_of > cast(:as_of as timestamptz) - make_interval(days => :cooling_off_days)
+        and c.as_of <= :as_of
+    union all
+    select i.customer_key, i.subscriber_id, 'cooling_off', 4
+    from outreach_items as i
+    inner join cycles as c on i.campaign = c.campaign and i.cycle = c.cycle
+    where
+        i.campaign = :campaign and i.cycle <> :cycle and i.decision in ('listed', 'held_out')
+        and c.as_of > cast(:as_of as timestamptz) - make_interval(days => :cooling_off_days)
+        and c.as_of <= :as_of
+),
+
+gravest as (
+    select distinct on (subscriber_id) subscriber_id, reason
+    from (
+        select s.subscriber_id, b.reason, b.gravity from secondary as s
+        inner join barred as b on s.customer_key = b.customer_key
+        union all
+        select s.subscriber_id, b.reason, b.gravity from secondary as s
+        inner join barred as b on s.subscriber_id = b.subscriber_id
+    ) as found
+    order by subscriber_id, gravity
+)
+
+select secondary.*, gravest.reason as barred
+from secondary
+left join gravest using (subscriber_id)
+order by secondary.rank, secondary.subscriber_id
+
+-- name: read_list
+-- The list of a cycle by rank; who may not be written to any more carries the reason.
+select
+    i.subscriber_id, i.rank, i.grade, i.strategy, i.offer, i.channel, c.month,
+    case
+        when exists (
+            select 1 from refusals as r
+            where r.customer_key = i.customer_key or r.subscriber_id = i.subscriber_id
+        ) then 'refused'
+        when exists (
+            select 1 from tickets as t
+            where
+                (t.customer_key = i.customer_key or t.subscriber_id = i.subscriber_id)
+                and t.state not in ('closed', 'cancelled', 'expired')
+        ) then 'unfinished_ticket'
+    end as barred
+from outreach_items as i
+inner join cycles as c on i.campaign = c.campaign and i.cycle = c.cycle
+where i.campaign = :campaign and i.cycle = :cycle and i.decision = 'listed'
+order by i.rank, i.subscriber_id
+
+-- name: read_arms
+-- Who was listed and who was held out of the list, which measures it.
+select subscriber_id, decision
+from outreach_items
+where campaign = :campaign and cycle = :cycle and decision in ('listed', 'held_out')
+
+-- name: record_audit
+-- Who took a list out, and which file it became.
+insert into audit_log (happened_at, actor, action, subject, details)
+values (:now, :by, :action, :subject, cast(:details as jsonb))

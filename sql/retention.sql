@@ -1,0 +1,122 @@
+-- name: phones
+-- Numbers to call of tickets that were closed before.
+with gone as (
+    delete from ticket_phones
+    using tickets
+    where ticket_phones.ticket_id = tickets.ticket_id and tickets.closed_at < :before
+    returning 1
+)
+
+select count(*) as rows from gone
+
+-- name: notes
+-- What people wrote about talks on tickets that were closed before; the records themselves stay.
+with closed as (
+    select ticket_id from tickets
+    where closed_at < :before
+),
+
+attempts as (
+    update contact_attempts set note = null
+    where note is not null and ticket_id in (select closed.ticket_id from closed)
+    returning 1
+),
+
+surveys as (
+    update needs_surveys set note = null
+    where note is not null and ticket_id in (select closed.ticket_id from closed)
+    returning 1
+),
+
+plans as (
+    update retention_plans set note = null
+    where note is not null and ticket_id in (select closed.ticket_id from closed)
+    returning 1
+)
+
+select
+    (select count(*) from attempts)
+    + (select count(*) from surveys)
+    + (select count(*) from plans)
+    + retire_event_notes(:before) as rows
+
+-- name: evidence
+-- The evidence of assignments made before whose ticket, if any, has ended.
+with gone as (
+    update assignments
+    set
+        evidence = '{"expired": true}',
+        evidence_sha256 = encode(sha256(convert_to('{"expired": true}', 'UTF8')), 'hex')
+    where
+        assignments.assigned_at < :before
+        and not assignments.evidence ?| array['expired', 'erased']
+        and not exists (
+            select 1 from tickets
+            where
+                tickets.assignment_id = assignments.assignment_id
+                and tickets.state not in ('closed', 'cancelled', 'expired')
+        )
+    returning 1
+)
+
+select count(*) as rows from gone
+
+-- name: warnings
+-- Warnings of cycles before the month, of fixed ones as well: by the owner's own procedure.
+select retire_warnings(:month) as rows
+
+-- name: decisions
+-- Why somebody was not called, decided before.
+with gone as (
+    delete from dispatch_decisions
+    where decided_at < :before
+    returning 1
+)
+
+select count(*) as rows from gone
+
+-- name: notices
+-- Notices written before, unless their ticket is still being worked.
+with gone as (
+    delete from notices
+    where
+        created_at < :before
+        and not exists (
+            select 1 from tickets
+            where
+                tickets.ticket_id = notices.ticket_id
+                and tickets.state not in ('closed', 'cancelled', 'expired')
+        )
+    returning 1
+)
+
+select count(*) as rows from gone
+
+-- name: stage_runs
+-- Figures of stages finished before; those of trainings tell which labels were learned from and stay.
+with gone as (
+    delete from stage_runs
+    where finished_at < :before and stage <> 'training'
+    returning 1
+)
+
+select count(*) as rows from gone
+
+-- name: deliveries
+-- Deliveries collected before that others have replaced, with their quarantine summary.
+with gone as (
+    delete from deliveries
+    where not is_current and collected_at < :before
+    returning 1
+)
+
+select count(*) as rows from gone
+
+-- name: audit_log
+-- Entries of the audit log from before: by the owner's own procedure.
+select retire_audit(:before, :now) as rows
+
+-- name: record
+-- What went because its period had ended.
+insert into retentions (what, before, rows, retired_at)
+values (:what, :before, :rows, :now)

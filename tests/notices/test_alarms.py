@@ -1,0 +1,90 @@
+"""Alarms: once a day each, and a watcher that has fallen silent is one."""
+
+from datetime import datetime, timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from include.domain.months import ZONE
+from include.notices.alarms import announce, expected_tick, silent_watchers
+from include.notices.telling import alarm, check, tell
+from include.stages import sla
+from tests.notices.conftest import MONDAY
+
+DAY = timedelta(days=1)
+
+
+def shanghai(day, hour, minute=0):
+    return datetime(2026, 11, day, hour, minute, tzinfo=ZONE)
+
+
+def test_one_thing_is_told_once_a_day(db, notices, channels):
+    given = {
+        "db": db,
+        "notices": notices,
+        "channels": channels,
+        "kind": "stage_failed",
+        "key": "grading, run 1",
+    }
+    details = {"where": "grading", "why": "no scores.", "link": ""}
+    told = [alarm(**given, now=now, details=details) for now in (MONDAY, MONDAY, MONDAY + DAY)]
+    assert told == [True, False, True]
+    assert len(channels["operations"].sent) == 2
+    assert alarm(**{**given, "key": "grading, run 2"}, now=MONDAY, details=details)
+
+
+@pytest.mark.parametrize(
+    ("now", "expected"),
+    [
+        (shanghai(9, 8, 30), shanghai(8, 18, 15)),
+        (shanghai(9, 9, 29), shanghai(8, 18, 15)),
+        (shanghai(9, 9, 30), shanghai(9, 9)),
+        (shanghai(9, 12, 7), shanghai(9, 11, 30)),
+        (shanghai(9, 18, 50), shanghai(9, 18, 15)),
+        (shanghai(9, 23), shanghai(9, 18, 15)),
+    ],
+)
+def test_the_tick_that_must_be_over_is_the_last_one_before_the_allowance(notices, now, expected):
+    assert expected_tick(notices.heartbeats["watch_sla"], now) == expected
+
+
+def test_a_watcher_at_work_raises_no_alarm_and_a_silent_one_does(db, config, notices, tickets, channels):
+    yesterday = shanghai(9, 18, 15)
+    sla.watch(db=db, config=config, now=yesterday)
+    tell(db=db, config=config, notices=notices, channels=channels, now=yesterday)
+    morning = shanghai(10, 8, 30)
+    assert check(db=db, notices=notices, channels=channels, now=morning)["rows_out"] == 0
+    # two days without a tick
+    later = shanghai(12, 7)
+    assert check(db=db, notices=notices, channels=channels, now=later)["rows_out"] == 2
+    body = channels["operations"].sent[-1].body
+    assert "watch_sla should have run at 2026-11-11 18:15, last seen 2026-11-09 18:15." in body
+    check(db=db, notices=notices, channels=channels, now=later)
+    assert len(channels["operations"].sent) == 1
+
+
+def test_a_watcher_never_seen_is_awaited_from_the_first_look_on(db, notices, channels):
+    with db.begin():
+        assert silent_watchers(db, notices, MONDAY) == {}
+    assert check(db=db, notices=notices, channels=channels, now=MONDAY)["rows_out"] == 0
+    assert check(db=db, notices=notices, channels=channels, now=MONDAY + DAY)["rows_out"] == 2
+    assert "last seen 2026-11-09 10:00" in channels["operations"].sent[0].body
+
+
+def test_an_alarm_is_kept_when_it_cannot_be_delivered(db, notices, channels):
+    channels["operations"].refusals = 1
+    alarm(
+        db=db, notices=notices, channels=channels, now=MONDAY, kind="stage_failed", key="x",
+        details={"where": "x", "why": "y", "link": ""},
+    )  # fmt: skip
+    assert channels["operations"].sent == []
+    check(db=db, notices=notices, channels=channels, now=MONDAY + timedelta(minutes=2))
+    assert len(channels["operations"].sent) == 1
+
+
+def test_an_alarm_is_part_of_the_transaction_that_causes_it(db, notices):
+    with db.begin() as transaction:
+        assert announce(db, "drift", "scores", {"what": "scores", "why": "psi", "link": ""}, MONDAY)
+        transaction.rollback()
+    with db.begin():
+        assert db.execute(sa.text("select count(*) from notices")).scalar_one() == 0

@@ -1,0 +1,129 @@
+"""Named points of the dispatching, releasing, watching and delivering process, and a victim that stops at one."""
+
+import re
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import datetime
+from multiprocessing.connection import Connection
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from include.config import load_config
+from include.config.notices import load_notices
+from include.database import engine
+from include.domain.months import ZONE
+from include.lake import Lake
+from include.notices.channels import open_channels
+from include.notices.delivering import Message, Send
+from include.notices.telling import tell
+from include.queries import load
+from include.settings import ROOT
+from include.stages.dispatch import dispatch
+from include.stages.release import release
+from include.stages.sla import watch
+
+CONFIG = ROOT / "include" / "config"
+DISPATCHED = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
+RELEASED = datetime(2026, 11, 6, 8, 30, tzinfo=ZONE)
+#: A working day after the plan was due: a tick then breaches, warns and escalates.
+WATCHED = datetime(2026, 11, 13, 10, 0, tzinfo=ZONE)
+#: A lease of a message has ended by the second time.
+DELIVERED = (datetime(2026, 11, 13, 10, 15, tzinfo=ZONE), datetime(2026, 11, 13, 10, 45, tzinfo=ZONE))
+
+_ASLEEP = 120.0
+
+
+@dataclass(frozen=True)
+class Point:
+    """`moment` is before or after a statement of `sql/<file>.sql`; or commit (first), sent, done without one."""
+
+    process: str
+    moment: str
+    file: str = ""
+    statement: str = ""
+
+    def __str__(self) -> str:
+        where = f" {self.file}.{self.statement}" if self.statement else ""
+        return f"{self.moment}{where}"
+
+
+def _around(process: str, file: str, *statements: str) -> list[Point]:
+    return [Point(process, moment, file, each) for each in statements for moment in ("before", "after")]
+
+
+POINTS = [
+    Point("dispatch", "after", "dispatch", "find_cycle"),
+    Point("dispatch", "after", "dispatch", "find_candidates"),
+    *_around("dispatch", "dispatch", "draw_arms", "stage_decisions", "keep_subscriber_arms"),
+    *_around("dispatch", "dispatch", "write_assignments", "write_tickets", "write_decisions", "fix_cycle"),
+    Point("dispatch", "commit"),
+    Point("dispatch", "done"),
+    Point("release", "after", "release", "read_callers"),
+    *_around("release", "release", "release_tickets", "expect_later"),
+    Point("release", "commit"),
+    Point("release", "done"),
+    *_around("watch", "sla", "breach_clocks", "warn_clocks", "escalate_clocks", "beat"),
+    Point("watch", "commit"),
+    Point("watch", "done"),
+    *_around("deliver", "notices", "write_messages", "claim_message"),
+    Point("deliver", "sent"),
+    *_around("deliver", "notices", "mark_delivered"),
+    Point("deliver", "commit"),
+    Point("deliver", "done"),
+]
+
+
+def work(
+    process: str, db: sa.Connection, folder: Path, stop: Callable[[], None], again: bool = False
+) -> None:
+    """Do what the process does at its own time; `stop` is called after each message was sent."""
+    config = load_config(CONFIG)
+    if process == "dispatch":
+        dispatch(
+            db=db, lake=Lake(folder / "lake"), config=config, campaign="churn_warning", cycle="2026-10",
+            month="2026-10", as_of=datetime(2026, 11, 5, 6, tzinfo=ZONE), now=DISPATCHED,
+        )  # fmt: skip
+    elif process == "release":
+        release(db=db, config=config, now=RELEASED)
+    elif process == "watch":
+        watch(db=db, config=config, now=WATCHED)
+    else:
+        notices = load_notices(CONFIG)
+        channels = open_channels(notices, folder / "sent", lambda name: NotImplemented)
+        stopping = {name: _and_stop(send, stop) for name, send in channels.items()}
+        tell(db=db, config=config, notices=notices, channels=stopping, now=DELIVERED[again])
+
+
+def _and_stop(send: Send, stop: Callable[[], None]) -> Send:
+    def sent(message: Message, now: datetime) -> None:
+        send(message, now)
+        stop()
+
+    return sent
+
+
+def stop_at(point: Point, url: str, folder: Path, here: Connection) -> None:
+    """Work until the point is reached, say so, and wait there to be killed."""
+
+    def stop() -> None:
+        here.send(str(point))
+        time.sleep(_ASLEEP)
+
+    made = engine(url)
+    if point.statement:
+        longest = max(re.split(r":\w+", load(point.file)[point.statement].text), key=len)
+
+        @sa.event.listens_for(made, f"{point.moment}_cursor_execute")
+        def at_statement(_connection: object, _cursor: object, statement: str, *_rest: object) -> None:
+            if longest in statement.replace("%%", "%"):
+                stop()
+
+    elif point.moment == "commit":
+        sa.event.listen(made, "commit", lambda _connection: stop())
+    with made.connect() as db:
+        work(point.process, db, folder, stop if point.moment == "sent" else lambda: None)
+    if point.moment == "done":
+        stop()
+    here.send("never came there")

@@ -1,0 +1,386 @@
+"""An erased subscriber is in no file and no table any more; everybody else is exactly as before."""
+
+import json
+import re
+import shutil
+import signal
+import subprocess
+import sys
+from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from include.config import Config
+from include.desk import work
+from include.domain.erasure import bucket_of, hash_of, pattern_of
+from include.domain.errors import BadInput
+from include.domain.months import ZONE
+from include.erase import main
+from include.erasure import erase
+from include.lake import Lake
+from include.loop import Loop
+from include.stages import collection
+from tests.fixtures.ten_subscribers import MONTH, write_landing
+
+OPENED = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
+ERASED = datetime(2026, 11, 22, 9, 0, tzinfo=ZONE)
+ASKED = {"because": "asked in writing, case 17", "by": "privacy office", "now": ERASED}
+
+
+@dataclass
+class World:
+    """A province after its first dispatch, with one subscriber whose ticket was worked."""
+
+    loop: Loop
+    ticket: int
+    subscriber: str
+    phone: str
+    customer: str
+
+    @property
+    def db(self) -> sa.Connection:
+        return self.loop.db
+
+    @property
+    def lake(self) -> Lake:
+        return self.loop.lake
+
+    def erase(self, **more: object) -> dict[str, object]:
+        return erase(db=self.db, lake=self.lake, subscriber=self.subscriber, **{**ASKED, **more})
+
+    def names(self, text: str) -> bool:
+        return any(word in text for word in (self.subscriber, self.phone, self.customer))
+
+    def rows(self, statement: str) -> list[tuple[object, ...]]:
+        with self.db.begin():
+            return [tuple(row) for row in self.db.execute(sa.text(statement))]
+
+
+def made_world(db: sa.Connection, folder: Path, config: Config, lake_root: str) -> World:
+    landing = folder / "landing"
+    _deliver(landing)
+    loop = Loop(db, Lake.create(lake_root, 600_000), config, landing, MONTH, now=OPENED)
+    list(loop.run())
+    number, subscriber = _ticket(db)
+    made = World(loop, number, subscriber, f"138000000{subscriber[-2:]}", f"CUST-00{subscriber[-2:]}")
+    _work(made)
+    _leave_behind(made)
+    return made
+
+
+@pytest.fixture
+def world(db: sa.Connection, tmp_path: Path, config: Config) -> World:
+    return made_world(db, tmp_path, config, str(tmp_path / "lake"))
+
+
+@pytest.fixture
+def world_anywhere(db: sa.Connection, tmp_path: Path, config: Config, lake_root: str) -> World:
+    return made_world(db, tmp_path, config, lake_root)
+
+
+def _deliver(landing: Path) -> None:
+    """The ten subscribers under long ids; some name each other, and one row of each is broken."""
+    write_landing(landing)
+    for early in ("2026-05", "2026-06", "2026-07"):
+        for folder in landing.glob(f"*/month={early}"):
+            shutil.rmtree(folder)
+    for path in landing.rglob("*.csv"):
+        text = re.sub(r"\bS(\d\d)\b", r"SUB-00\1", path.read_text("utf-8"))
+        path.write_text(re.sub(r"\bC(\d\d)\b", r"CUST-00\1", text), "utf-8")
+    events = landing / "service_events" / "month=2026-08"
+    events.mkdir(exist_ok=True)
+    lines = [
+        f"N{n},SUB-00{n:02d},2026-08-03T10:00:00+08:00,complaint,我的号码138000000{other:02d}和SUB-00{other:02d}的账单"
+        for n, other in ((1, 2), (2, 3), (3, 1), (4, 5), (5, 4), (6, 1))
+    ]
+    header = "event_id,subscriber_id,occurred_at,kind,text"
+    (events / "more.csv").write_text("\n".join([header, *lines, ""]), "utf-8")
+    for n in range(1, 11):
+        line = f"X{n},SUB-00{n:02d},not an instant,complaint,138000000{n:02d}"
+        (events / f"broken-{n:02d}.csv").write_text(f"{header}\n{line}\n", "utf-8")
+
+
+def _ticket(db: sa.Connection) -> tuple[int, str]:
+    with db.begin():
+        found = db.execute(sa.text("select ticket_id, subscriber_id from tickets order by rank limit 1"))
+        number, subscriber = found.one()
+        return number, subscriber
+
+
+def _work(world: World) -> None:
+    """What people wrote and the loop kept about the subscriber beyond what it needs."""
+    values = {
+        "id": world.ticket,
+        "note": f"{world.subscriber} said call {world.phone} tomorrow",
+        "details": json.dumps(
+            {"reason": f"wants {world.phone}", "of": [world.subscriber], "n": int(world.phone)}
+        ),
+        "at": OPENED,
+    }
+    with world.db.begin():
+        agent = world.db.execute(
+            sa.text(
+                "insert into staff (staff_code, name, role, team, contacts_per_day)"
+                " select 'A1', 'A1', 'agent', team, 4 from tickets where ticket_id = :id returning staff_id"
+            ),
+            values,
+        ).scalar_one()
+    actor = work.Actor(
+        world.db, world.loop.config, agent, world.ticket, _version(world), OPENED + timedelta(hours=3)
+    )
+    for step, words in (
+        (work.claim, {}),
+        (work.record_contact, {"channel": "call", "result": "reached", "note": values["note"]}),
+        (work.record_survey, {"needs": ["price"], "note": values["note"]}),
+    ):
+        actor = replace(actor, version=step(actor, **words))
+    with world.db.begin():
+        for statement in _LOOSE_ENDS:
+            world.db.execute(sa.text(statement), values)
+
+
+_LOOSE_ENDS = (
+    "insert into audit_log (happened_at, actor, action, subject, details)"
+    " values (:at, 'lead', 'reveal', :note, cast(:details as jsonb))",
+    "insert into notices (dedupe_key, kind, audience, ticket_id, details, created_at)"
+    " values ('loose', 'told', 'lead', :id, cast(:details as jsonb), :at)",
+    "insert into standing_limits (subscriber_id, customer_key, kind, valid_from, month, recorded_at)"
+    " select subscriber_id, customer_key, 'refused', '2026-10-01', '2026-10', :at from tickets",
+)
+
+
+def _version(world: World) -> int:
+    return int(world.rows(f"select version from tickets where ticket_id = {world.ticket}")[0][0])
+
+
+def _leave_behind(world: World) -> None:
+    """Files of writers that died, a superseded month and rows under way."""
+    rows = pl.DataFrame({"subscriber_id": [world.subscriber], "bill_yuan": [1]})
+    for shard in range(world.lake.shards):
+        world.lake.write_part("usage_months", MONTH, shard, rows, "dead")
+    old = world.lake.manifest("usage_months", "2026-09")
+    for table, manifest in (("usage_months", old),):
+        parts = [
+            world.lake.write_part(table, "2026-09", n, world.lake.scan(table, "2026-09", n), "again")
+            for n in range(2)
+        ]
+        world.lake.publish(table, "2026-09", parts, fingerprint=manifest.fingerprint, facts=manifest.facts)
+
+
+def everything(world: World) -> dict[str, list[str]]:
+    """Every row of every table of the database as text."""
+    tables = [
+        row[0] for row in world.rows("select tablename from pg_tables where schemaname = 'public' order by 1")
+    ]
+    return {
+        table: sorted(str(row[0]) for row in world.rows(f"select to_jsonb(t)::text from {table} as t"))
+        for table in tables
+    }
+
+
+def lake_rows(lake: Lake) -> dict[str, pl.DataFrame]:
+    return {
+        f"{table} {month}": lake.scan(table, month).collect()
+        for table in lake.tables()
+        for month in lake.months(table)
+    }
+
+
+def files_naming(world: World, scratch: Path) -> list[str]:
+    """Files of the lake (dead ones and quarantine, too) in which the subscriber is found."""
+    found = []
+    for name in world.lake.store.below(""):
+        content = world.lake.store.read(name)
+        if name.endswith(".parquet"):
+            scratch.write_bytes(content)
+            frame = pl.read_parquet(scratch, hive_partitioning=False)
+            content = frame.select(pl.col(pl.String)).write_csv().encode()
+        if world.names(content.decode("utf-8", "replace")):
+            found.append(name)
+    return found
+
+
+def test_no_file_and_no_table_names_the_erased_and_all_others_are_as_before(
+    world_anywhere: World, tmp_path: Path
+) -> None:
+    world, scratch = world_anywhere, tmp_path / "scratch.parquet"
+    before, lake_before, counted = everything(world), lake_rows(world.lake), _figures(world)
+    told = world.erase()
+    assert (told["pseudonym"], told["lake.subscribers"]) == ("erased-1", 3)
+    after = everything(world)
+    assert [(table, row) for table, rows in after.items() for row in rows if world.names(row)] == []
+    assert files_naming(world, scratch) == []
+    for table, rows in before.items():
+        lost = {row for row in rows if not world.names(row)} - set(after[table])
+        assert not [row for row in lost if f'"ticket_id": {world.ticket}' not in row], table
+    assert_equal(lake_rows(world.lake), {name: _others(world, rows) for name, rows in lake_before.items()})
+    assert _figures(world) == counted
+
+
+def assert_equal(found: dict[str, pl.DataFrame], wanted: dict[str, pl.DataFrame]) -> None:
+    """The same rows in the same order with the same types."""
+    assert found.keys() == wanted.keys()
+    for name, frame in found.items():
+        assert frame.schema == wanted[name].schema, name
+        assert frame.equals(wanted[name]), name
+
+
+def _others(world: World, rows: pl.DataFrame) -> pl.DataFrame:
+    """What must be left of a table's month: nothing of the erased, where others name them a mask."""
+    if "subscriber_id" in rows.columns:
+        rows = rows.filter(pl.col("subscriber_id") != world.subscriber)
+    masked = pl.col("^text$")
+    for word in (world.phone, world.subscriber):
+        masked = masked.str.replace_all(word, "***", literal=True)
+    return rows.with_columns(masked)
+
+
+def _figures(world: World) -> list[list[tuple[object, ...]]]:
+    """What statistics count: people by arm, tickets, attempts, events."""
+    queries = (
+        "select arm, count(*), count(distinct customer_key), count(distinct subscriber_id)"
+        " from assignments group by arm order by 1",
+        "select grade, tier, count(distinct subscriber_id), sum(rank) from warnings group by 1, 2 order by 1, 2",
+        "select count(*) from contact_attempts",
+        "select count(*) from tickets",
+        "select count(*) from needs_surveys",
+        "select sum(rows) from quarantine_summary",
+    )
+    return [world.rows(query) for query in queries]
+
+
+def test_the_history_stays_whole_and_old_facts_stay_out(world: World, role_url, capsys) -> None:  # type: ignore[no-untyped-def]
+    before, lake_before = everything(world), lake_rows(world.lake)
+    told = world.erase(dry_run=True)
+    assert (told["lake.subscribers"], told["tickets"]) == (3, 1)
+    assert everything(world) == before
+    assert_equal(lake_rows(world.lake), lake_before)
+
+    events = f"select version, kind, from_state, to_state from ticket_events where ticket_id = {world.ticket}"
+    happened = world.rows(f"{events} order by 1")
+    words = ["--subscriber", world.subscriber, "--because", f"letter of {world.subscriber}", "--by", "office"]
+    words += ["--now", ERASED.isoformat(), "--lake", str(world.lake.root), "--db", role_url("churn_loop")]
+    assert main(words) == 0
+    printed = capsys.readouterr().out.splitlines()
+    assert json.loads(printed[0])["pseudonym"] == "erased-1"
+    assert "The landing folder is yours" in printed[1]
+    assert world.subscriber not in "".join(printed)
+
+    after = world.rows(f"{events} order by 1")
+    assert after[:-1] == happened
+    assert after[-1] == (len(happened) + 1, "cancel", "in_progress", "cancelled")
+    ticket = f"select state, version, subscriber_id from tickets where ticket_id = {world.ticket}"
+    assert world.rows(ticket) == [("cancelled", len(happened) + 1, "erased-1")]
+    open_clocks = f"where ticket_id = {world.ticket} and met_at is null and voided_at is null"
+    assert world.rows(f"select count(*) from ticket_clocks {open_clocks}") == [(0,)]
+
+    salt = world.rows("select salt from erasure_salts")[0][0]
+    logged = "select subscriber_hash, bucket, kept_out_through, requested_by, because, counts from erasures"
+    (row,) = world.rows(logged)
+    assert row[:2] == (hash_of(world.subscriber, salt), bucket_of(world.subscriber))
+    assert row[2:5] == ("2026-11", "office", "letter of ***")
+    assert row[5]["lake.usage_months"] >= 3
+
+    assert _collect_for(world, "2026-11")["quarantined"] == 1
+    (name,) = (name for name in world.lake.store.below("quarantine") if "usage_months/period=2026-11" in name)
+    aside = pl.read_parquet(world.lake.store.read(name)).rows()
+    assert [row[2:] for row in aside] == [("subscriber_id", "belongs to an erased subscriber", None)]
+    assert _collect_for(world, "2026-12")["quarantined"] == 0
+    assert world.subscriber in set(world.lake.scan("usage_months", "2026-12").collect()["subscriber_id"])
+
+
+def _collect_for(world: World, month: str) -> dict[str, object]:
+    folder = world.loop.landing / "usage_months" / f"month={month}"
+    folder.mkdir()
+    (folder / "_MANIFEST.csv").write_text("file,rows\na.csv,11\n")
+    rows = [f"{world.subscriber},5", *(f"NEW-{n:04d},5" for n in range(10))]
+    (folder / "a.csv").write_text("\n".join(["subscriber_id,bill_yuan", *rows, ""]))
+    return collection.collect(
+        landing=world.loop.landing,
+        db=world.db,
+        lake=world.lake,
+        config=world.loop.config,
+        feed="usage_months",
+        period=month,
+        now=ERASED,
+    )
+
+
+KILLED = """
+import os, signal, sys
+from datetime import datetime
+import include.erasure as module
+from include.database import engine
+from include.lake import Lake
+made, after = engine(sys.argv[1]), int(sys.argv[4])
+as_it_is, done = module._from_month, []
+def dying(*given):
+    done.append(given)
+    if len(done) > after:
+        os.kill(os.getpid(), signal.SIGKILL)
+    return as_it_is(*given)
+module._from_month = dying
+with made.connect() as db:
+    module.erase(db=db, lake=Lake(sys.argv[2]), subscriber=sys.argv[3], because="case 17", by="office",
+                 now=datetime.fromisoformat(sys.argv[5]), bar=True)
+"""
+
+
+def test_killed_midway_and_run_again_it_finishes_and_who_is_barred_never_comes_back(
+    world: World,
+    role_url,
+    tmp_path: Path,  # type: ignore[no-untyped-def]
+) -> None:
+    left = files_naming(world, tmp_path / "scratch.parquet")
+    words = [role_url("churn_loop"), str(world.lake.root), world.subscriber, "5", ERASED.isoformat()]
+    ended = subprocess.run([sys.executable, "-c", KILLED, *words], check=False)
+    assert ended.returncode == -signal.SIGKILL
+    assert any("quarantine" in name for name in left)
+    assert any(f"usage_months/month={MONTH}" in name for name in left)  # of the writer that died
+    assert world.rows("select count(*) from erasures where finished_at is null") == [(1,)]
+    assert world.erase()["erasure_id"] == 1
+    assert files_naming(world, tmp_path / "scratch.parquet") == []
+    assert not [row for rows in everything(world).values() for row in rows if world.names(row)]
+    assert world.rows("select count(*), count(finished_at) from erasures") == [(1, 1)]
+
+    before, lake_before = everything(world), lake_rows(world.lake)
+    again = world.erase()
+    assert not any(rows for place, rows in again.items() if place.startswith("lake."))
+    then = everything(world)
+    assert {table for table in then if then[table] != before[table]} == {"erasures"}
+    assert_equal(lake_rows(world.lake), lake_before)
+    assert _collect_for(world, "2027-05")["quarantined"] == 1
+
+
+@pytest.mark.parametrize("statement", ["update ticket_events set actor = 'x'", "delete from audit_log"])
+def test_history_is_still_refused_to_everybody_else(db: sa.Connection, statement: str) -> None:
+    with db.begin():
+        db.execute(sa.text("select set_config('app.reducing', 'on', false)"))
+    with pytest.raises(sa.exc.DBAPIError):
+        db.execute(sa.text(statement))
+    db.rollback()
+
+
+def test_an_erasure_needs_a_reason(db: sa.Connection, lake: Lake) -> None:
+    with pytest.raises(BadInput, match="needs a subscriber, a reason and who asked"):
+        erase(db=db, lake=lake, subscriber="S1", because=" ", by="x", now=ERASED)
+
+
+@pytest.mark.parametrize(
+    ("text", "is_named"),
+    [
+        ("call SUB-0001!", True),
+        ("SUB-00012", False),
+        ("XSUB-0001", False),
+        ("号码13800000001打", True),
+        ("42", True),
+        ("142", False),
+        ("at 42", False),
+    ],
+)
+def test_an_id_is_a_word_and_a_short_one_a_whole_text(text: str, is_named: bool) -> None:
+    assert bool(re.search(pattern_of(["SUB-0001", "42"], ["13800000001"]), text)) is is_named

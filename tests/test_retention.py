@@ -1,0 +1,183 @@
+"""What has been kept long enough goes, whole months and rows; what has not stays as it was."""
+
+from datetime import datetime, timedelta
+from pathlib import Path
+
+import polars as pl
+import pytest
+import sqlalchemy as sa
+
+from include.config import Config
+from include.config.reading import read_yaml
+from include.config.retention import parse
+from include.domain.errors import ConfigError
+from include.domain.months import ZONE
+from include.lake import Lake
+from include.retention import main, retain
+from include.stages import collection
+from tests.fixtures.work import fill_cycle, hire
+
+NOW = datetime(2026, 11, 22, 7, 0, tzinfo=ZONE)
+LONG_AFTER = NOW + timedelta(days=1200)
+
+
+def publish(lake: Lake, table: str, month: str) -> None:
+    part = lake.write_part(table, month, 0, pl.DataFrame({"subscriber_id": ["S1", "S2"]}), "run")
+    lake.publish(table, month, [part])
+
+
+def kept(db: sa.Connection, table: str) -> int:
+    with db.begin():
+        return int(db.execute(sa.text(f"select count(*) from {table}")).scalar_one())
+
+
+def run(db: sa.Connection, *statements: str, **values: object) -> None:
+    with db.begin():
+        for statement in statements:
+            db.execute(sa.text(statement), {"now": NOW, **values})
+
+
+@pytest.fixture
+def worked(db: sa.Connection) -> int:
+    """A ticket closed today with everything that is kept about it for a time; a second one is still open."""
+    agent = hire(db).agent
+    closed = fill_cycle(db, 2)[0]
+    run(db, *_WORKED, id=closed, agent=agent)
+    return closed
+
+
+_WORKED = (
+    "insert into ticket_phones select ticket_id, '1380' || ticket_id from tickets",
+    "insert into contact_attempts (ticket_id, attempted_at, channel, result, note, staff_id)"
+    " select ticket_id, :now, 'call', 'reached', 'said so', :agent from tickets",
+    "insert into notices (dedupe_key, kind, audience, ticket_id, details, created_at)"
+    " select ticket_id::text, 'told', 'lead', ticket_id, '{}', :now from tickets",
+    "insert into warnings (campaign, cycle, revision, subscriber_id, customer_key, cluster, model_version, grade, tier,"
+    " rank, rule_hits, rule_points) select campaign, cycle, 0, subscriber_id, customer_key, 'over_12', 'r', 'high',"
+    " 'priority', rank, '{}', 1 from tickets",
+    "update cycles set fixed_at = :now, fixed_facts = '{}'",
+    "insert into dispatch_decisions (campaign, cycle, subscriber_id, customer_key, rank, decision, decided_at)"
+    " select campaign, cycle, subscriber_id, customer_key, rank, 'treated', :now from tickets",
+    "insert into audit_log (happened_at, actor, action, subject, details) values (:now, 'a', 'reveal', 'x', '{}')",
+    "insert into deliveries (feed, period, fingerprint, files, rows_read, rows_accepted, rows_quarantined, is_complete,"
+    " is_current, run_id, collected_at) values ('churned', '2026-09', 'a', 1, 1, 1, 0, true, false, 'r', :now),"
+    " ('churned', '2026-09', 'b', 1, 1, 1, 0, true, true, 'r', :now)",
+    "insert into stage_runs (campaign, cycle, stage, finished_at, seconds, peak_mb, facts)"
+    " select 'churn_warning', '2026-10', stage, :now, 1, 1, '{}' from unnest(array['features', 'training']) as stage",
+    "with ended as (update tickets set state = 'cancelled', version = 2, closed_at = :now where ticket_id = :id"
+    " returning ticket_id) insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor,"
+    " occurred_at, details) select ticket_id, 2, 'cancel', 'waiting', 'cancelled', 'L', :now,"
+    """ '{"reason": "她母亲住院"}' from ended""",
+)
+TABLES = (
+    "ticket_phones", "notices", "warnings", "dispatch_decisions", "audit_log", "deliveries", "stage_runs",
+    "tickets", "ticket_events", "contact_attempts",
+)  # fmt: skip
+
+
+def test_nothing_goes_before_its_time(db: sa.Connection, lake: Lake, config: Config, worked: int) -> None:
+    publish(lake, "contacts", "2026-08")
+    publish(lake, "usage_months", "2023-11")
+    assert retain(db=db, lake=lake, config=config, now=NOW)["gone"] == {}
+    assert kept(db, "retentions") == 0
+
+
+def test_what_has_been_kept_long_enough_goes_and_the_record_stays(
+    db: sa.Connection, lake: Lake, config: Config, worked: int
+) -> None:
+    lake.write_file("quarantine/churned/period=2026-09/a.parquet", b"")
+    told = retain(db=db, lake=lake, config=config, now=LONG_AFTER, dry_run=True)
+    before = {table: kept(db, table) for table in TABLES}
+    assert retain(db=db, lake=lake, config=config, now=LONG_AFTER)["gone"] == told["gone"]
+    # one of two tickets is still open: its number, notes, notice and evidence stay
+    assert told["gone"] == {
+        "lake.quarantine": 1, "phones": 1, "notes": 2, "evidence": 1, "warnings": 2, "decisions": 2, "notices": 1,
+        "stage_runs": 1, "deliveries": 1, "audit_log": 1,
+    }  # fmt: skip
+    gone = {table: before[table] - kept(db, table) for table in TABLES}
+    assert gone == {
+        "ticket_phones": 1, "notices": 1, "warnings": 2, "dispatch_decisions": 2, "audit_log": 1, "deliveries": 1,
+        "stage_runs": 1, "tickets": 0, "ticket_events": 0, "contact_attempts": 0,
+    }  # fmt: skip
+    assert kept(db, "retentions") == 9
+    with db.begin():
+        notes = db.execute(
+            sa.text("select count(*) from contact_attempts where note is not null")
+        ).scalar_one()
+        said = db.execute(
+            sa.text("select details ->> 'reason' from ticket_events where version = 2")
+        ).scalar_one()
+    assert (notes, said) == (1, "erased")
+    assert retain(db=db, lake=lake, config=config, now=LONG_AFTER)["gone"] == {}
+
+
+def test_whole_months_of_the_lake_go_by_the_period_of_their_table(
+    db: sa.Connection, lake_root: str, config: Config
+) -> None:
+    lake = Lake.create(lake_root)
+    for month in ("2026-07", "2026-08"):
+        publish(lake, "contacts", month)
+    for month in ("2023-10", "2023-11"):
+        publish(lake, "usage_months", month)
+    publish(lake, "labels", "2023-10")
+    told = retain(db=db, lake=lake, config=config, now=NOW)
+    assert told["gone"] == {"lake.contacts": 2, "lake.usage_months": 2}
+    assert {table: lake.months(table) for table in lake.tables()} == {
+        "contacts": ["2026-08"],
+        "labels": ["2023-10"],
+        "usage_months": ["2023-11"],
+    }
+    assert not any("2023-10" in name for name in lake.store.below("usage_months"))
+
+
+def test_what_is_no_longer_kept_is_not_collected_again(
+    db: sa.Connection, lake: Lake, config: Config, tmp_path: Path
+) -> None:
+    for month in ("2023-10", "2023-11"):
+        folder = tmp_path / "landing" / "usage_months" / f"month={month}"
+        folder.mkdir(parents=True)
+        (folder / "a.csv").write_text("subscriber_id,bill_yuan\nS1,1\n")
+    found = collection.plan(landing=tmp_path / "landing", db=db, lake=lake, config=config, as_of=NOW)
+    assert found == [{"feed": "usage_months", "period": "2023-11"}]
+
+
+def test_the_audit_log_is_kept_half_a_year_at_least(db: sa.Connection) -> None:
+    with pytest.raises(sa.exc.DBAPIError, match="180 days"), db.begin():
+        db.execute(
+            sa.text("select retire_audit(:before, :now)"), {"before": NOW - timedelta(days=90), "now": NOW}
+        )
+
+
+def test_the_desk_may_neither_retire_nor_erase(role_url) -> None:  # type: ignore[no-untyped-def]
+    made = sa.create_engine(
+        role_url("churn_desk")
+        .replace("postgres://", "postgresql://", 1)
+        .replace("postgresql://", "postgresql+psycopg2://", 1),
+        poolclass=sa.NullPool,
+    )
+    for call in ("retire_warnings('2030-01')", "erase_subscriber('S1', '{}', 'x', 'y', '2026-11-22T00:00Z')"):
+        with made.connect() as desk, pytest.raises(sa.exc.ProgrammingError, match="permission denied"):
+            desk.execute(sa.text(f"select {call}"))
+
+
+def test_the_command_prints_what_goes(db: sa.Connection, lake: Lake, role_url, capsys, worked: int) -> None:  # type: ignore[no-untyped-def]
+    words = ["--lake", str(lake.root), "--db", role_url("churn_loop"), "--now", LONG_AFTER.isoformat()]
+    assert main([*words, "--dry-run"]) == 0
+    assert "phones                                        1" in capsys.readouterr().out
+    assert kept(db, "ticket_phones") == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "told"),
+    [
+        ("{lake: {default: {months: 1}}, quarantine: {days: 9}}", "lake.default.months"),
+        (
+            "{lake: {default: {months: 9}}, quarantine: {days: 9}, database: {tickets: {days: 9}}}",
+            "database.tickets",
+        ),
+        ("{lake: {default: {days: 9}}, quarantine: {days: 9}}", "lake.default.days"),
+    ],
+)
+def test_a_wrong_period_is_told_with_its_entry(text: str, told: str) -> None:
+    with pytest.raises(ConfigError, match=rf"retention\.yaml, .*{told}"):
+        parse(read_yaml(text, "retention.yaml"), "retention.yaml")
