@@ -55,6 +55,13 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
     return Response(html, status_code=status, media_type="text/html")
 
 
+def taken(answer: Response, root: str, draft: str) -> Response:
+    """The answer, telling the browser that what was typed for `draft` is stored and need not be kept there."""
+    answer.set_cookie("desk_done", draft, max_age=60, path=root or "/", samesite="lax")
+    return answer
+
+
 def wants_json(request: Request) -> bool:
     """Whether the answer goes to a program."""
-    return "/api/" in request.url.path
+    path: str = request.scope["path"]
+    return path.removeprefix(request.scope.get("root_path", "")).startswith("/api/")

@@ -181,5 +181,110 @@ comment on function find_by_number is
 revoke execute on function record_use, use_phone, masked_phone, find_by_number from public;
 grant execute on function record_use, use_phone, masked_phone, find_by_number to churn_desk;
 
+-- ---------------------------------------------------------------- the board
+-- Figures over a month's tickets with row-level security asked per row would cost seconds: these views ask once who
+-- looks, and show that person the rows `desk_sees` would (a lead the team's, a manager all); an agent none.
+
+create view board_tickets with (security_barrier) as
+select
+    t.ticket_id, t.campaign, t.cycle, t.team, t.branch_code, t.region_code, t.grade, t.tier, t.state, t.outcome,
+    t.assignee_id, t.released_at, t.closed_at, w.cluster,
+    exists (select 1 from contact_attempts as a where a.ticket_id = t.ticket_id)
+    or exists (
+        select 1 from tickets as f inner join contact_attempts as a on f.ticket_id = a.ticket_id
+        where f.merged_into = t.ticket_id
+    ) as is_contacted,
+    exists (select 1 from contact_attempts as a where a.ticket_id = t.ticket_id and a.result <> 'no_answer')
+    or exists (
+        select 1 from tickets as f inner join contact_attempts as a on f.ticket_id = a.ticket_id
+        where f.merged_into = t.ticket_id and a.result <> 'no_answer'
+    ) as is_answered,
+    exists (select 1 from retention_plans as p where p.ticket_id = t.ticket_id) as is_planned,
+    exists (select 1 from plan_processings as p where p.ticket_id = t.ticket_id) as is_processed,
+    exists (
+        select 1 from plan_processings as p where p.ticket_id = t.ticket_id and p.result = 'done'
+    ) as is_completed,
+    (
+        select p.strategy from retention_plans as p
+        where p.ticket_id = t.ticket_id
+        order by p.recorded_at desc, p.plan_id desc limit 1
+    ) as strategy
+from staff as me
+inner join tickets as t on me.role = 'manager' or (me.role = 'lead' and me.team = t.team)
+left join warnings as w
+    on t.campaign = w.campaign and t.cycle = w.cycle and w.revision = 0 and t.subscriber_id = w.subscriber_id
+where me.staff_id = desk_staff_id() and me.is_active and not t.is_recalled and t.merged_into is null;
+comment on view board_tickets is
+'one row per ticket a lead or manager may see, neither recalled nor merged, with how far work on it has come; names nobody';
+
+create view board_clocks with (security_barrier) as
+select
+    k.ticket_id, k.clock, k.round, k.due_at, k.met_at, k.voided_at, k.breached_at, t.campaign, t.cycle, t.team,
+    t.assignee_id, t.state
+from staff as me
+inner join tickets as t on me.role = 'manager' or (me.role = 'lead' and me.team = t.team)
+inner join ticket_clocks as k on t.ticket_id = k.ticket_id
+where me.staff_id = desk_staff_id() and me.is_active and not t.is_recalled and t.merged_into is null;
+comment on view board_clocks is 'one row per service clock of the tickets of board_tickets';
+
+create view board_decisions with (security_barrier) as
+select d.campaign, d.cycle, d.team, d.decision, count(*) as subscribers
+from staff as me
+inner join dispatch_decisions as d on me.role = 'manager' or (me.role = 'lead' and me.team = d.team)
+where me.staff_id = desk_staff_id() and me.is_active
+group by d.campaign, d.cycle, d.team, d.decision;
+comment on view board_decisions is 'how many each dispatch decided about how, per team: a lead''s own, a manager all';
+
+create view board_warnings with (security_barrier) as
+select w.campaign, w.cycle, w.grade, w.tier, count(*) as subscribers
+from staff as me
+inner join warnings as w on me.role in ('lead', 'manager') and w.revision = 0
+where me.staff_id = desk_staff_id() and me.is_active
+group by w.campaign, w.cycle, w.grade, w.tier;
+comment on view board_warnings is 'how many a cycle warns of, by grade and tier, over all teams; for leads and managers';
+
+create view board_outreach with (security_barrier) as
+select o.campaign, o.cycle, o.decision, o.channel, count(*) as subscribers
+from staff as me
+inner join outreach_items as o on me.role in ('lead', 'manager')
+where me.staff_id = desk_staff_id() and me.is_active
+group by o.campaign, o.cycle, o.decision, o.channel;
+comment on view board_outreach is 'how many of the secondary tier were listed for SMS or app, held out or left out; for leads and managers';
+
+create view board_stages with (security_barrier) as
+select s.campaign, s.cycle, s.stage, max(s.finished_at) as finished_at
+from stage_runs as s
+group by s.campaign, s.cycle, s.stage;
+comment on view board_stages is 'when each stage of a cycle last finished';
+
+grant select on board_tickets, board_clocks, board_decisions, board_warnings, board_outreach, board_stages to churn_desk;
+-- feeds, files and counts name nobody
+grant select on deliveries, quarantine_summary to churn_desk;
+grant select (name, ticked_at) on heartbeats to churn_desk;
+
+
+-- ---------------------------------------------------------------- idempotency keys of the JSON API
+
+create table idempotency_keys (
+    staff_id bigint not null references staff,
+    key text not null check (length(key) between 1 and 200),
+    request_sha256 text not null check (length(request_sha256) = 64),
+    ticket_id bigint not null references tickets,
+    version integer not null,
+    recorded_at timestamptz not null,
+    primary key (staff_id, key)
+);
+create index idempotency_keys_by_time on idempotency_keys (staff_id, recorded_at);
+create index idempotency_keys_by_ticket on idempotency_keys (ticket_id);
+comment on table idempotency_keys is
+'one row per write a program sent under a key of its own: what was asked (as a hash) and the version it left; kept seven days';
+alter table idempotency_keys enable row level security;
+alter table idempotency_keys force row level security;
+create policy loop_works on idempotency_keys to churn_loop, churn_owner using (true) with check (true);
+create policy desk_keeps on idempotency_keys to churn_desk
+using (staff_id = desk_staff_id()) with check (staff_id = desk_staff_id());
+grant select, delete on idempotency_keys to churn_loop;
+grant select, insert, delete on idempotency_keys to churn_desk;
+
 -- further sections of the desk go above this line
 reset role;
