@@ -16,6 +16,7 @@ manual one.
 - A task that fails says in one sentence what to do. Follow it, then clear the task.
 - A run works with the configuration it was opened with, to its end. After editing it clear `open_cycle` with
   everything downstream.
+- What became of the people warned of is on the [retention board](/desk/board), which links back to the runs.
 """
 
 from airflow.sdk import CronPartitionTimetable, Param, chain, dag, task, task_group
@@ -234,7 +235,7 @@ def dispatch(cycle):
 
     @task(trigger_rule="none_failed")
     def assign(cycle: dict, size: dict, params: dict, ti=None):
-        """Eligibility, arms, walk by rank, evidence and tickets in one transaction."""
+        """Eligibility, arms, walk by rank, evidence and tickets in one transaction; see the [board](/desk/board)."""
         from include.stages import dispatch
 
         choices = {name: params[name] for name in ("dispatch_late", "top_up")}

@@ -17,5 +17,12 @@ class RetentionDesk(AirflowPlugin):
             "destination": "nav",
             "url_route": "retention-desk",
             "nav_top_level": True,
-        }
+        },
+        # beside every run: what became of the people it warned of
+        {
+            "name": "Retention board 看板",
+            "href": "/desk/board",
+            "destination": "dag_run",
+            "url_route": "retention-board",
+        },
     ]
