@@ -2,8 +2,8 @@
 -- Open tickets of a view, most urgent plan deadline first, after the last one of the page before.
 select
     t.ticket_id, t.version, t.state, t.subscriber_id, t.grade, t.tier, t.region_code, t.value_yuan, t.team,
-    t.assignee_id, t.branch_code, t.campaign, t.paused_until, t.expected_on, s.name as assignee,
-    a.evidence -> 'reasons' -> 0 as top_reason,
+    t.assignee_id, t.branch_code, t.campaign, t.paused_until, t.expected_on, t.frozen_at, s.name as assignee,
+    coalesce(a.evidence -> 'human_reasons' -> 0, a.evidence -> 'reasons' -> 0) as top_reason,
     a.evidence -> 'rules' -> 0 as top_rule,
     c.due_at, c.warn_at, c.is_provisional, c.breached_at
 from tickets as t
@@ -19,6 +19,7 @@ where
     and (not :escalated or c.breached_at is not null)
     and (cast(:grade as text) is null or t.grade = :grade)
     and (cast(:region as text) is null or t.region_code = :region)
+    and (cast(:tier as text) is null or t.tier = :tier)
     and (
         cast(:after_id as bigint) is null
         or (coalesce(c.due_at, 'infinity'), t.ticket_id) > (cast(:after_at as timestamptz), :after_id)
@@ -43,3 +44,10 @@ where
     )
 order by t.closed_at desc, t.ticket_id desc
 limit :limit
+
+-- name: read_heirs
+-- Who tickets of a team may be given to: the person asking and its active agents.
+select staff_id, name
+from staff
+where is_active and (staff_id = :staff_id or (role = 'agent' and team = :team))
+order by staff_id <> :staff_id, name

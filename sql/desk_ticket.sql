@@ -3,7 +3,8 @@
 select
     t.ticket_id, t.version, t.state, t.campaign, t.cycle, t.subscriber_id, t.customer_key, t.team,
     t.branch_code, t.region_code, t.grade, t.tier, t.rank, t.value_yuan, t.assignee_id, t.dispatched_at,
-    t.expected_on, t.released_at, t.paused_until, t.outcome, t.outcome_detail, t.satisfaction, t.closed_at, t.merged_into, a.evidence, s.name as assignee
+    t.expected_on, t.released_at, t.paused_until, t.outcome, t.outcome_detail, t.satisfaction, t.closed_at,
+    t.merged_into, t.frozen_at, t.frozen_because, a.evidence, s.name as assignee, masked_phone(t.ticket_id) as phone
 from tickets as t
 inner join assignments as a on t.assignment_id = a.assignment_id
 left join staff as s on t.assignee_id = s.staff_id
@@ -68,3 +69,31 @@ select staff_id, name
 from staff
 where team = :team and is_active and role = 'agent'
 order by name
+
+-- name: read_others
+-- The customer's other tickets the person may see, newest first: other numbers, earlier cycles, other campaigns.
+select
+    other.ticket_id, other.version, other.subscriber_id, other.campaign, other.cycle, other.state, other.outcome,
+    other.closed_at, other.merged_into
+from tickets as one
+inner join tickets as other
+    on
+        one.ticket_id <> other.ticket_id
+        and (one.customer_key = other.customer_key or one.subscriber_id = other.subscriber_id)
+where one.ticket_id = :ticket_id
+order by other.ticket_id desc
+limit 20
+
+-- name: read_past_contacts
+-- Attempts on the customer's other tickets the person may see, newest first.
+select c.ticket_id, c.attempted_at, c.channel, c.result, c.call_back_at, c.note, s.name as person
+from tickets as one
+inner join tickets as other
+    on
+        one.ticket_id <> other.ticket_id
+        and (one.customer_key = other.customer_key or one.subscriber_id = other.subscriber_id)
+inner join contact_attempts as c on other.ticket_id = c.ticket_id
+inner join staff as s on c.staff_id = s.staff_id
+where one.ticket_id = :ticket_id
+order by c.attempted_at desc
+limit 30

@@ -8,11 +8,11 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from include.config import Config, load_config
-from include.desk import pages
-from include.desk.errors import Denied, UnknownLogin, answer_denied, answer_error, answer_unknown_login
+from include.config.desk import DeskRules, load_desk
+from include.desk import api, errors, pages
+from include.desk.dialling import Dial, dial_from_airflow
 from include.desk.reading import Database
 from include.desk.walls import Walls
-from include.domain.errors import LoopError
 from include.domain.months import ZONE
 from include.settings import config_folder
 
@@ -24,18 +24,28 @@ def build_from_airflow() -> FastAPI:
     from airflow.models.connection import Connection
 
     url = Connection.get_connection_from_secrets("churn_desk_db").get_uri()
-    return build(url, load_config(config_folder()), lambda: datetime.now(ZONE))
+    folder = config_folder()
+    rules, dial = load_desk(folder), dial_from_airflow()
+    return build(url, load_config(folder), lambda: datetime.now(ZONE), rules, dial)
 
 
-def build(url: str, config: Config, clock: Callable[[], datetime]) -> FastAPI:
-    """The desk on the database behind `url`; `clock` gives the instant of each request."""
+def build(
+    url: str,
+    config: Config,
+    clock: Callable[[], datetime],
+    rules: DeskRules | None = None,
+    dial: Dial | None = None,
+) -> FastAPI:
+    """The desk on the database behind `url`; `clock` gives the instant of each request.
+
+    `rules` are the project's own unless given; without `dial` a call is a link to the computer's telephone.
+    """
     app = FastAPI(title="Retention desk", docs_url=None, redoc_url=None, openapi_url=None)
     app.state.database, app.state.config, app.state.clock = Database(url), config, clock
-    for router in pages.ROUTERS:
+    app.state.rules, app.state.dial = rules or load_desk(_HERE.parent / "config"), dial
+    for router in (*pages.ROUTERS, api.router):
         app.include_router(router)
     app.mount("/static", StaticFiles(directory=_HERE / "static"), name="static")
-    app.add_exception_handler(Denied, answer_denied)
-    app.add_exception_handler(UnknownLogin, answer_unknown_login)
-    app.add_exception_handler(LoopError, answer_error)
+    errors.add_to(app)
     app.add_middleware(Walls)
     return app

@@ -1,17 +1,18 @@
 """The forms of a ticket: every write a person can make, each a ticket function and the fields it takes."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from include.desk import contacts, plans, tasks, work
-from include.desk.acting import Actor
+from include.desk.acting import Actor, looking
 from include.desk.identity import DESK, TEAM, Method, Viewer, needs
 from include.desk.pages.fields import Fields, Typed
 from include.desk.pages.ticket import Refusal, show
+from include.desk.rendering import taken
 from include.domain.errors import BadInput, Refused
 
 router = APIRouter()
@@ -68,6 +69,19 @@ def _reassign(actor: Actor, typed: Fields) -> None:
     work.reassign(actor, heir)
 
 
+def _merge(actor: Actor, typed: Fields) -> None:
+    into, _, version = typed.needed("into").partition("/")
+    if not (into.isascii() and into.isdecimal() and len(into) < 18):
+        raise BadInput(f"'{into}' is not a ticket number. Choose the customer's other ticket.")
+    seen = int(version) if version.isascii() and version.isdecimal() and len(version) < 9 else 0
+    with looking(replace(actor, ticket_id=int(into))) as kept:
+        seen = seen or kept.ticket.version
+    work.merge(
+        actor, into=int(into), into_version=seen, reason=typed.needed("reason"),
+        has_changed_customer=typed.text("has_changed_customer") is not None,
+    )  # fmt: skip
+
+
 def _finish_task(actor: Actor, typed: Fields) -> None:
     tasks.finish_task(actor, task_id=typed.number("task_id") or 0, result=typed.needed("result"))
 
@@ -89,6 +103,7 @@ FORMS = (
     ),
     Form("finish_task", _finish_task),
     Form("reassign", _reassign, ("PUT", TEAM)),
+    Form("merge", _merge, ("PUT", TEAM)),
     Form("cancel", lambda actor, typed: work.cancel(actor, reason=typed.needed("reason")), ("PUT", TEAM)),
     Form("reopen", lambda actor, typed: work.reopen(actor, reason=typed.needed("reason")), ("PUT", TEAM)),
 )
@@ -115,7 +130,8 @@ def _submitted(request: Request, viewer: Viewer, ticket_id: int, form: Form, typ
     except (Refused, BadInput) as error:
         return show(request, viewer, ticket_id, Refusal(error, form.name, typed.typed, version))
     root = request.scope.get("root_path", "")
-    return RedirectResponse(f"{root}/tickets/{ticket_id}", status_code=303)
+    answer = RedirectResponse(f"{root}/tickets/{ticket_id}", status_code=303)
+    return taken(answer, root, f"{ticket_id}-{form.name}")
 
 
 for _form in FORMS:

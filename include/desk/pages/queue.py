@@ -1,14 +1,18 @@
 """The queue: the tickets a person works, most urgent first."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Annotated, Any
+from urllib.parse import urlencode
 
 import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
-from include.desk.identity import Reader, Viewer
+from include.config import Config
+from include.desk.identity import TEAM, Reader, Viewer
+from include.desk.pages.fields import Fields
 from include.desk.rendering import THEMES, page
 from include.desk.words import LANGUAGES
 from include.domain.countdown import urgency, working_time_between
@@ -17,9 +21,11 @@ from include.queries import load
 from include.stages.clocks import Clocks, read_clocks
 
 Q = load("desk_queue")
+SAVED = load("desk_views")
 router = APIRouter()
 
 PAGE = 30
+TIERS = ("priority", "secondary", "monitoring")
 OPEN = ["assigned", "in_progress", "paused"]
 
 
@@ -56,8 +62,15 @@ class Asked:
     view: View
     grade: str | None
     region: str | None
-    after_at: str | None
-    after_id: int | None
+    after_at: str | None = None
+    after_id: int | None = None
+    tier: str | None = None
+
+    @property
+    def query(self) -> str:
+        """The filters as the end of an address, for links and for views that are kept."""
+        filters = {"grade": self.grade, "region": self.region, "tier": self.tier}
+        return urlencode({"view": self.view.name} | {name: value for name, value in filters.items() if value})
 
 
 @router.get("/")
@@ -67,19 +80,63 @@ def show_queue(
     view: str = "",
     grade: Annotated[str | None, Query(max_length=10)] = None,
     region: Annotated[str | None, Query(max_length=40)] = None,
+    tier: Annotated[str | None, Query(max_length=20)] = None,
     after: Annotated[str | None, Query(max_length=60)] = None,
+    none_left: bool = False,
 ) -> Response:
     """One page of a view of the queue."""
-    asked = Asked(_view(view, viewer), grade or None, region or None, *_position(after))
+    asked = asked_for(viewer, view, grade, region, tier, after)
+    return show_page(request, viewer, asked, none_left=none_left)
+
+
+def asked_for(
+    viewer: Viewer, view: str, grade: str | None, region: str | None, tier: str | None, after: str | None
+) -> Asked:
+    """What an address asks for; BadInput for a view that is not the person's or a place that is none."""
+    return Asked(_view(view, viewer), grade or None, region or None, *_position(after), tier or None)
+
+
+def read_page(
+    db: sa.Connection, config: Config, viewer: Viewer, asked: Asked, now: datetime
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The tickets of one page with urgency and working time left, and the place where the next page begins."""
+    rows = _rows(db, asked, viewer)
+    clocks = read_clocks(db, config, now)
+    timed = [_timed(dict(row), now, clocks) for row in rows[:PAGE]]
+    return timed, _next_page(timed) if len(rows) > PAGE else None
+
+
+def show_page(
+    request: Request,
+    viewer: Viewer,
+    asked: Asked,
+    *,
+    told: tuple[int, Sequence[str]] | None = None,
+    none_left: bool = False,
+) -> Response:
+    """A page of the queue; `told`: how many tickets were reassigned, and why each of the others was not."""
     now = request.app.state.clock()
     with request.app.state.database.reading(viewer.staff_id) as db:
-        rows = _rows(db, asked, viewer)
-        clocks = read_clocks(db, request.app.state.config, now)
-    timed = [_timed(dict(row), now, clocks) for row in rows[:PAGE]]
+        tickets, next_page = read_page(db, request.app.state.config, viewer, asked, now)
+        saved = db.execute(SAVED["read_saved"], {"staff_id": viewer.staff_id}).all()
+        heirs = _heirs(db, viewer) if asked.view.states and viewer.may("PUT", TEAM) else []
     return page(
-        request, "queue.html", viewer=viewer, views=_views(viewer), asked=asked, tickets=timed,
-        next_page=_next_page(timed) if len(rows) > PAGE else None,
+        request, "queue.html", viewer=viewer, views=_views(viewer), asked=asked, tickets=tickets, saved=saved,
+        heirs=heirs, told=told, none_left=none_left, tiers=TIERS,
+        next_page=next_page,
     )  # fmt: skip
+
+
+def address_of(typed: Fields, viewer: Viewer) -> Asked:
+    """The view and filters a form of the queue was sent from."""
+    grade, region, tier = ((typed.text(name) or "")[:40] or None for name in ("grade", "region", "tier"))
+    return Asked(_view(typed.text("view") or "", viewer), grade, region, tier=tier)
+
+
+def _heirs(db: sa.Connection, viewer: Viewer) -> Sequence[Any]:
+    """Who may be given tickets: the person, and the agents of the team."""
+    mates = db.execute(Q["read_heirs"], {"team": viewer.team, "staff_id": viewer.staff_id})
+    return mates.all()
 
 
 @router.get("/choose")
@@ -143,6 +200,7 @@ def _rows(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Any]:
         "escalated": asked.view.is_escalated,
         "grade": asked.grade,
         "region": asked.region,
+        "tier": asked.tier,
     }
     return list(db.execute(Q["read_open"], values).mappings())
 

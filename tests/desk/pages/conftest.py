@@ -134,3 +134,27 @@ def served(desk_app: "FastAPI") -> Iterator[str]:
     yield f"http://127.0.0.1:{port}"
     server.should_exit = True
     thread.join()
+
+
+@pytest.fixture
+def numbers(db: sa.Connection, tickets: list[int]) -> dict[int, str]:
+    """The number behind each ticket: 13800000001, 13800000002, …"""
+    found = {ticket: f"1380000{nth:04d}" for nth, ticket in enumerate(tickets, 1)}
+    with db.begin():
+        for ticket, number in found.items():
+            db.execute(
+                sa.text("insert into ticket_phones (ticket_id, msisdn) values (:id, :number)"),
+                {"id": ticket, "number": number},
+            )
+    return found
+
+
+@pytest.fixture
+def ask(db: sa.Connection) -> Callable[..., list[sa.Row[tuple[object, ...]]]]:
+    """Rows of a statement, seen by the loop, which sees everything."""
+
+    def rows(statement: str, **values: object) -> list[sa.Row[tuple[object, ...]]]:
+        with db.begin():
+            return list(db.execute(sa.text(statement), values).all())
+
+    return rows
