@@ -88,7 +88,7 @@ def _funnel(rows: Sequence[Mapping[str, Any]], asked: Asked) -> list[dict[str, A
     found = {row["cycle"]: row for row in rows}
     this, before = found.get(asked.cycle, {}), found.get(asked.before, {})
     shaped: list[dict[str, Any]] = []
-    last = None
+    last: int | None = None
     for step in STEPS:
         count, old = this.get(step), before.get(step)
         change = None if count is None or not old else float((count - old) / old)
