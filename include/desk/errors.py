@@ -118,12 +118,7 @@ def answer_invalid(request: Request, error: Any) -> Response:
     """Values of the wrong shape: where, and what is wrong there, without quoting what was sent."""
     found = [{"at": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in error.errors()]
     message = "; ".join(f"'{each['at']}': {each['problem']}" for each in found)
-    return answer(request, 422, "bad_input", message, _encodable(found))
-
-
-def _encodable(found: list[dict[str, str]]) -> list[dict[str, str]]:
-    """Without lone halves of characters, which a key of a JSON object may hold and an answer may not."""
-    return [{key: text.encode("utf-8", "replace").decode() for key, text in each.items()} for each in found]
+    return answer(request, 422, "bad_input", message, found)
 
 
 def answer_database(request: Request, error: Exception) -> Response:

@@ -146,7 +146,7 @@ WRONG = (
     ({"note": "x" * 2001}, {}, "body.note"),
     ({"note": "a\0b"}, {}, "body.note"),
     ({"note": "\ud800"}, {}, "body.note"),
-    ({"\ud800": "x"}, {}, "body."),
+    ({"\ud800": "x"}, {}, "body"),
 )
 
 
