@@ -19,6 +19,7 @@ def page_of(browser, served, tokens):
         contexts.append(context)
         context.add_cookies([{"name": "_token", "value": tokens[who], "url": served}])
         page = context.new_page()
+        page.set_default_timeout(15_000)
         page.on("pageerror", lambda error: errors.append(str(error)))
         page.on("console", lambda line: errors.append(line.text) if line.type == "error" else None)
         return page
@@ -38,7 +39,7 @@ def test_an_agent_works_the_next_ticket_by_keys_and_clicks(page_of, tickets, num
     page.get_by_role("button", name="Call", exact=True).first.click()
     assert page.locator("a[href^='tel:']").get_attribute("href") == f"tel:{numbers[tickets[0]]}"
     page.get_by_role("button", name="Reached", exact=True).click()
-    page.get_by_label("Price", exact=True).check()
+    page.locator("input[name=needs][value=price]").check()
     page.locator("form[action$='/survey'] button").click()
     page.locator("form[action$='/plan'] button").click()
     page.locator("form[action$='/processing'] input[name=order_number]").fill("A-1")

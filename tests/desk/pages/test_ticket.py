@@ -130,7 +130,7 @@ def test_a_stale_write_keeps_what_was_typed_and_shows_what_changed(visit, submit
         ("close", {"outcome": "retained/accepted_offer", "satisfaction": "many"}, "not a whole number"),
         ("pause", {}, "promised call-back date"),
         ("hand_back", {"reason": " "}, "'reason' is empty"),
-        ("plan", {"offer": "nothing/of_that"}, "must be"),
+        ("plan", {"offer": "nothing/of_that"}, "is not a strategy"),
     ],
 )
 def test_what_cannot_be_done_is_told_and_changes_nothing(submit, tickets, db, form, fields, told):
@@ -162,7 +162,7 @@ EVIDENCE = """
  "human_reasons": [
    {"reason": "price", "zh": "资费", "en": "Price <above> peers", "contribution": 0.8, "evidence": 1.0},
    {"reason": "network", "zh": "网络", "en": "Network fine", "contribution": -0.2, "evidence": 0.0}],
- "reasons": [{"factor": "bill_change_3m", "zh": "账单变化", "en": "Bill change", "value": -0.31}],
+ "reasons": [{"factor": "bill_change_3m", "zh": "账单变化", "en": "Bill change", "value": -0.31, "contribution": 0.4}],
  "rules": [{"rule": "r", "zh": "投诉", "en": "Repeated complaints"}],
  "history": {"months": [], "data_mb": [null, 900, 800, 700, 600, 5120]},
  "strategy": {"chosen": {"strategy": "plan_discount", "offer": "discount_3_months", "cost_yuan": "60"},
