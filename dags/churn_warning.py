@@ -17,6 +17,7 @@ or freezes the tickets of those who left, refuse or port out.
 - A task that fails says in one sentence what to do. Follow it, then clear the task.
 - A run works with the configuration it was opened with, to its end. After editing it clear `open_cycle` with
   everything downstream.
+- What became of the people warned of is on the [retention board](/desk/board), which links back to the runs.
 """
 
 from airflow.sdk import CronPartitionTimetable, Param, chain, dag, task, task_group
@@ -234,7 +235,7 @@ def dispatch(cycle):
 
     @task(trigger_rule="none_failed")
     def assign(cycle: dict, size: dict, params: dict, ti=None):
-        """Eligibility, arms, walk by rank, evidence and tickets in one transaction."""
+        """Eligibility, arms, walk by rank, evidence and tickets in one transaction; see the [board](/desk/board)."""
         approved = ti.xcom_pull(task_ids="dispatch.approve")
         return monthly_run.assign(cycle, size, approved, monthly_run.how_to_dispatch(params))
 

@@ -40,6 +40,7 @@ MAY_READ_CLOCK = (
     "plugins/",
     "include/loop.py",
     "include/command.py",
+    "include/desk/app.py",
     "include/orchestration.py",
     "include/analysis/__main__.py",
     "include/calendar.py",

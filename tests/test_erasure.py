@@ -305,7 +305,9 @@ def _holding(world: World, place: tuple[object, ...], is_meant: Callable[[str], 
 def test_a_refusal_of_a_customer_with_other_numbers_goes_on_holding_for_them(world: World) -> None:
     with world.db.begin():
         world.db.execute(sa.text("update refusals set customer_key = 'CUST-SHARED'"))
-        shared = sa.text("select count(*) from erase_subscriber(:subscriber, '{}', :subscriber, 'erased-1', :at)")
+        shared = sa.text(
+            "select count(*) from erase_subscriber(:subscriber, '{}', :subscriber, 'erased-1', :at)"
+        )
         world.db.execute(shared, {"subscriber": world.subscriber, "at": ERASED})
     assert world.rows("select standing_limit('SUB-9999', 'CUST-SHARED', '2026-12-01')") == [("refused",)]
     assert world.rows("select subscriber_id, words from refusals") == [("erased-1", "erased")]

@@ -4,7 +4,7 @@ A connection with desk rights is given; row-level security hides what `staff_id`
 """
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -22,6 +22,7 @@ from include.queries import load
 from include.stages.clocks import Clocks, Terms, read_clocks
 
 Q = load("desk")
+HOLDS = load("desk_next")
 
 
 @dataclass(frozen=True)
@@ -34,6 +35,8 @@ class Actor:
     ticket_id: int
     version: int
     now: datetime
+    #: told the new version before the transaction ends: what it writes stands or falls with the action
+    written: Callable[[int], None] | None = None
 
 
 @dataclass
@@ -141,8 +144,21 @@ def _open(actor: Actor, action: str, me: sa.Row[Any]) -> Work:
         raise Refused(_hidden(actor))
     if ticket.version != actor.version:
         raise Refused(_stale(actor, ticket))
+    if ticket.assignee_id is None and me.role == "agent":
+        _refuse_held(actor)
     refuse_frozen(action, ticket.frozen_because)
     return Work(actor, ticket, me.role, action, next_state(ticket.state, action, me.role))
+
+
+def _refuse_held(actor: Actor) -> None:
+    """Refused when somebody else was given the ticket as their next one."""
+    hold = actor.db.execute(
+        HOLDS["find_hold"], {"ticket_id": actor.ticket_id, "now": actor.now}
+    ).one_or_none()
+    if hold is not None and hold.staff_id != actor.staff_id:
+        raise Refused(
+            f"Ticket {actor.ticket_id} is held for {hold.name} until {told(hold.held_until)}. Take another one."
+        )
 
 
 #: What a ticket keeps through every action that does not say otherwise.
@@ -166,6 +182,8 @@ def _write(work: Work, me: sa.Row[Any]) -> None:
         "details": json.dumps(work.details, ensure_ascii=False),
     }
     work.version = int(work.run("change_ticket", **(values | work.changes)).scalar_one())
+    if work.actor.written is not None:
+        work.actor.written(work.version)
 
 
 def _end_pause(work: Work) -> None:

@@ -1,7 +1,7 @@
 """What is heard from a subscriber: attempts to reach them, what they need, that they want no calls, that they call."""
 
 from collections.abc import Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 import sqlalchemy as sa
 
@@ -24,6 +24,7 @@ from include.queries import load
 Q = load("desk")
 CHANNELS = ("call", "sms", "app", "visit")
 RESULTS = ("reached", "no_answer", "refused", "call_back")
+_LONGEST_PROMISE = timedelta(days=366)
 
 
 def record_contact(
@@ -57,6 +58,8 @@ def _check_attempt(now: datetime, channel: str, result: str, call_back_at: datet
         raise BadInput(f"The call-back at {call_back_at} has no time zone. Write it with +08:00.")
     if call_back_at <= now:
         raise BadInput(f"The call-back at {call_back_at} does not lie ahead. Promise a later time.")
+    if call_back_at > now + _LONGEST_PROMISE:
+        raise BadInput(f"The call-back at {call_back_at} is more than a year away. Promise an earlier time.")
 
 
 def record_survey(actor: Actor, *, needs: Sequence[str], note: str | None = None) -> int:

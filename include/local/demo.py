@@ -158,7 +158,7 @@ def who_logs_in(site: Site) -> Sequence[tuple[str, str]]:
     """For the summary: the administrator, the operator and one person of each role."""
     people = ask(site, "list_people")
     first = {row["role"]: row for row in reversed(people)}
-    desk = ", desk at /plugin/retention-desk" if list((ROOT / "plugins").glob("*.py")) else ""
+    desk = ", desk at /plugin/retention-desk" if (ROOT / "plugins" / "retention_desk.py").exists() else ""
     named = [
         (row["airflow_username"], f"{role} {row['name']} ({row['team']}){desk}")
         for role, row in sorted(first.items())

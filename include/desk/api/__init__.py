@@ -1,0 +1,43 @@
+"""The JSON API of the desk, below /api/v1: the same tickets, rights and actions as the pages, for programs."""
+
+from typing import Any
+
+from fastapi import APIRouter
+from fastapi.openapi.utils import get_openapi
+
+from include.desk.api import actions, tickets
+from include.desk.api.bodies import Problem
+from include.desk.identity import Reader
+
+VERSION = "1"
+_PROBLEMS: dict[int | str, dict[str, Any]] = {
+    code: {"model": Problem, "description": told}
+    for code, told in {
+        401: "not logged in, or with a token that is none",
+        403: "Airflow gives no right, the login is not on the staff, or the request comes from another site",
+        404: "there is no such ticket, or it is not yours to see",
+        409: "forbidden now: the sentence says why; or the idempotency key was used for another request",
+        413: "too long",
+        415: "neither JSON nor a form",
+        422: "a value cannot be used",
+        429: "asked for too often",
+        503: "busy, slow or away: nothing was changed, repeat it after Retry-After seconds",
+    }.items()
+}
+
+router = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
+router.include_router(tickets.router)
+router.include_router(actions.router)
+
+
+@router.get("/openapi.json", include_in_schema=False)
+def openapi(viewer: Reader) -> dict[str, Any]:
+    """The description of this API, for whoever may use it."""
+    return described()
+
+
+def described() -> dict[str, Any]:
+    """The OpenAPI document; paths are relative to where the desk is mounted."""
+    return get_openapi(
+        title="Retention desk", version=VERSION, routes=router.routes, servers=[{"url": "/desk"}]
+    )

@@ -1,0 +1,62 @@
+"""The next ticket: the most urgent one a person may work, held for them for some minutes; skipped, they say why.
+
+Every function makes its own transaction on a connection with desk rights.
+"""
+
+from datetime import datetime, timedelta
+
+import sqlalchemy as sa
+
+from include.config.desk import DeskRules
+from include.database import lock
+from include.desk.acting import identify
+from include.domain.errors import BadInput, LoopError, Refused
+from include.domain.months import ZONE
+from include.queries import load
+
+Q = load("desk_next")
+#: Each time somebody else was faster by an instant: far more often than people can press at once.
+_TRIES = 40
+
+
+def hold_next(db: sa.Connection, rules: DeskRules, *, staff_id: int, now: datetime) -> int | None:
+    """Hold the most urgent ticket for the person and give its number; None when there is none left."""
+    kept = rules.next_ticket
+    for _ in range(_TRIES):
+        with db.begin():
+            me = identify(db, staff_id)
+            values = {
+                "staff_id": staff_id, "team": me.team, "now": now, "today": now.astimezone(ZONE).date(),
+                "rested_since": now - timedelta(minutes=kept.rest_minutes),
+                "held_until": now + timedelta(minutes=kept.hold_minutes),
+            }  # fmt: skip
+            found = db.execute(Q["hold_next"], values).one_or_none()
+        if found is None:
+            return None
+        if found.is_held:
+            return int(found.ticket_id)
+    raise LoopError("Too many people asked for the next ticket at once. Ask again.")
+
+
+def skip(
+    db: sa.Connection, rules: DeskRules, *, staff_id: int, ticket_id: int, note: str | None, now: datetime
+) -> None:
+    """Pass by the ticket held; the person does not get it again today. BadInput when it takes a reason by now.
+
+    Refused when the person does not hold it.
+    """
+    values = {"staff_id": staff_id, "ticket_id": ticket_id, "now": now, "today": now.astimezone(ZONE).date()}
+    with db.begin():
+        identify(db, staff_id)
+        lock(db, "skips", staff_id)
+        if must_say_why(db, rules, staff_id, now) and note is None:
+            raise BadInput("You have passed by several tickets today. Say in a few words why this one, too.")
+        if db.execute(Q["end_hold"], values).one_or_none() is None:
+            raise Refused(f"Ticket {ticket_id} is not held for you. Ask for the next one.")
+        db.execute(Q["record_skip"], values | {"note": note})
+
+
+def must_say_why(db: sa.Connection, rules: DeskRules, staff_id: int, now: datetime) -> bool:
+    """Whether the next skip of the day needs a reason; within an open transaction of the person."""
+    values = {"staff_id": staff_id, "today": now.astimezone(ZONE).date()}
+    return int(db.execute(Q["count_skips"], values).scalar_one()) >= rules.next_ticket.free_skips

@@ -1,0 +1,15 @@
+"""The desk's pages, one module a screen; each route names the right it needs."""
+
+from include.desk.pages import board, calling, exports, forms, many, queue, searching, taking, ticket
+
+ROUTERS = (
+    queue.router,
+    taking.router,
+    searching.router,
+    many.router,
+    ticket.router,
+    forms.router,
+    calling.router,
+    board.router,
+    exports.router,
+)

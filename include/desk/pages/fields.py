@@ -1,0 +1,73 @@
+"""What was typed into a form: read field by field, wrong values told in a sentence, all of it kept for showing."""
+
+from collections.abc import Mapping
+from datetime import date, datetime
+from typing import Annotated
+
+from fastapi import Depends, Request
+
+from include.domain.errors import BadInput
+from include.domain.months import ZONE
+
+LONGEST = 2000
+
+
+class Fields:
+    """The fields of a form by name; an empty one counts as left out."""
+
+    def __init__(self, typed: Mapping[str, list[str]]) -> None:
+        self.typed = typed
+        for name, values in typed.items():
+            if any(len(value) > LONGEST for value in values):
+                raise BadInput(f"'{name}' is longer than {LONGEST} characters. Shorten it.")
+
+    def text(self, name: str) -> str | None:
+        """What was typed, without blanks around it."""
+        values = self.typed.get(name) or [""]
+        return values[-1].strip() or None
+
+    def needed(self, name: str) -> str:
+        """What was typed; BadInput when nothing was."""
+        found = self.text(name)
+        if found is None:
+            raise BadInput(f"'{name}' is empty. Fill it in.")
+        return found
+
+    def many(self, name: str) -> list[str]:
+        """Every box that was ticked."""
+        return [value for value in self.typed.get(name, []) if value]
+
+    def number(self, name: str) -> int | None:
+        """A whole number."""
+        found = self.text(name)
+        if found is None:
+            return None
+        if not found.lstrip("-").isdecimal() or len(found) > 18:
+            raise BadInput(f"'{name}' is '{found}', not a whole number. Correct it.")
+        return int(found)
+
+    def day(self, name: str) -> date | None:
+        """A date."""
+        found = self.text(name)
+        try:
+            return date.fromisoformat(found) if found else None
+        except ValueError:
+            raise BadInput(f"'{name}' is '{found}', not a date. Write it as 2026-11-09.") from None
+
+    def instant(self, name: str) -> datetime | None:
+        """A date and time as people here mean it: Shanghai time unless it names another zone."""
+        found = self.text(name)
+        try:
+            read = datetime.fromisoformat(found) if found else None
+        except ValueError:
+            raise BadInput(f"'{name}' is '{found}', not a time. Write it as 2026-11-09T15:30.") from None
+        return read.replace(tzinfo=ZONE) if read is not None and read.tzinfo is None else read
+
+
+async def read_fields(request: Request) -> Fields:
+    """The form of a request; files are not accepted."""
+    async with request.form(max_files=0, max_fields=60) as form:
+        return Fields({name: [str(each) for each in form.getlist(name)] for name in form})
+
+
+Typed = Annotated[Fields, Depends(read_fields)]

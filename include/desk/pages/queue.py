@@ -1,0 +1,222 @@
+"""The queue: the tickets a person works, most urgent first."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Annotated, Any
+from urllib.parse import urlencode
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Query, Request, Response
+from fastapi.responses import RedirectResponse
+
+from include.config import Config
+from include.desk.identity import TEAM, Reader, Viewer
+from include.desk.pages.fields import Fields
+from include.desk.rendering import THEMES, page
+from include.desk.words import LANGUAGES
+from include.domain.countdown import urgency, working_time_between
+from include.domain.errors import BadInput
+from include.queries import load
+from include.stages.clocks import Clocks, read_clocks
+
+Q = load("desk_queue")
+SAVED = load("desk_views")
+router = APIRouter()
+
+PAGE = 30
+TIERS = ("priority", "secondary", "monitoring")
+OPEN = ["assigned", "in_progress", "paused"]
+
+
+@dataclass(frozen=True)
+class View:
+    """One tab of the queue: which states, and whether own, unassigned or escalated ones only."""
+
+    name: str
+    states: tuple[str, ...]
+    is_own: bool = False
+    is_unassigned: bool = False
+    is_escalated: bool = False
+    roles: tuple[str, ...] = ("agent", "lead", "manager")
+
+
+VIEWS = {
+    view.name: view
+    for view in (
+        View("mine", tuple(OPEN), is_own=True, roles=("agent", "lead")),
+        View("team", tuple(OPEN)),
+        View("unassigned", tuple(OPEN), is_unassigned=True),
+        View("waiting", ("waiting",), roles=("lead", "manager")),
+        View("escalated", tuple(OPEN), is_escalated=True, roles=("lead", "manager")),
+        View("paused", ("paused",)),
+        View("closed", ()),
+    )
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """What the address asks for: view, filters, and the last ticket of the page before."""
+
+    view: View
+    grade: str | None
+    region: str | None
+    after_at: str | None = None
+    after_id: int | None = None
+    tier: str | None = None
+
+    @property
+    def query(self) -> str:
+        """The filters as the end of an address, for links and for views that are kept."""
+        filters = {"grade": self.grade, "region": self.region, "tier": self.tier}
+        return urlencode({"view": self.view.name} | {name: value for name, value in filters.items() if value})
+
+
+@router.get("/")
+def show_queue(
+    request: Request,
+    viewer: Reader,
+    view: str = "",
+    grade: Annotated[str | None, Query(max_length=10)] = None,
+    region: Annotated[str | None, Query(max_length=40)] = None,
+    tier: Annotated[str | None, Query(max_length=20)] = None,
+    after: Annotated[str | None, Query(max_length=60)] = None,
+    none_left: bool = False,
+) -> Response:
+    """One page of a view of the queue."""
+    asked = asked_for(viewer, view, grade, region, tier, after)
+    return show_page(request, viewer, asked, none_left=none_left)
+
+
+def asked_for(
+    viewer: Viewer, view: str, grade: str | None, region: str | None, tier: str | None, after: str | None
+) -> Asked:
+    """What an address asks for; BadInput for a view that is not the person's or a place that is none."""
+    return Asked(_view(view, viewer), grade or None, region or None, *_position(after), tier or None)
+
+
+def read_page(
+    db: sa.Connection, config: Config, viewer: Viewer, asked: Asked, now: datetime
+) -> tuple[list[dict[str, Any]], str | None]:
+    """The tickets of one page with urgency and working time left, and the place where the next page begins."""
+    rows = _rows(db, asked, viewer)
+    clocks = read_clocks(db, config, now)
+    timed = [_timed(dict(row), now, clocks) for row in rows[:PAGE]]
+    return timed, _next_page(timed) if len(rows) > PAGE else None
+
+
+def show_page(
+    request: Request,
+    viewer: Viewer,
+    asked: Asked,
+    *,
+    told: tuple[int, Sequence[str]] | None = None,
+    none_left: bool = False,
+) -> Response:
+    """A page of the queue; `told`: how many tickets were reassigned, and why each of the others was not."""
+    now = request.app.state.clock()
+    with request.app.state.database.reading(viewer.staff_id) as db:
+        tickets, next_page = read_page(db, request.app.state.config, viewer, asked, now)
+        saved = db.execute(SAVED["read_saved"], {"staff_id": viewer.staff_id}).all()
+        heirs = _heirs(db, viewer) if asked.view.states and viewer.may("PUT", TEAM) else []
+    return page(
+        request, "queue.html", viewer=viewer, views=_views(viewer), asked=asked, tickets=tickets, saved=saved,
+        heirs=heirs, told=told, none_left=none_left, tiers=TIERS,
+        next_page=next_page,
+    )  # fmt: skip
+
+
+def address_of(typed: Fields, viewer: Viewer) -> Asked:
+    """The view and filters a form of the queue was sent from."""
+    grade, region, tier = ((typed.text(name) or "")[:40] or None for name in ("grade", "region", "tier"))
+    return Asked(_view(typed.text("view") or "", viewer), grade, region, tier=tier)
+
+
+def _heirs(db: sa.Connection, viewer: Viewer) -> Sequence[Any]:
+    """Who may be given tickets: the person, and the agents of the team."""
+    mates = db.execute(Q["read_heirs"], {"team": viewer.team, "staff_id": viewer.staff_id})
+    return mates.all()
+
+
+@router.get("/choose")
+def choose(
+    request: Request,
+    viewer: Reader,
+    language: str = "",
+    theme: str = "",
+    back: str = "",
+) -> Response:
+    """Remember language or colours in a cookie, and go back to where the person was."""
+    root = request.scope.get("root_path", "")
+    target = back if back.startswith(f"{root}/") and not back.startswith("//") else f"{root}/"
+    answer = RedirectResponse(target, status_code=303)
+    for cookie, chosen, known in (("desk_language", language, LANGUAGES), ("desk_theme", theme, THEMES)):
+        if chosen in known:
+            answer.set_cookie(
+                cookie, chosen, max_age=31_536_000, path=root or "/", httponly=True, samesite="lax"
+            )
+    return answer
+
+
+def _views(viewer: Viewer) -> list[View]:
+    return [view for view in VIEWS.values() if viewer.role in view.roles]
+
+
+def _view(name: str, viewer: Viewer) -> View:
+    allowed = _views(viewer)
+    if not name:
+        return allowed[0]
+    found = next((view for view in allowed if view.name == name), None)
+    if found is None:
+        raise BadInput(f"'{name}' is not a view of yours. Choose {', '.join(view.name for view in allowed)}.")
+    return found
+
+
+def _position(after: str | None) -> tuple[str | None, int | None]:
+    """The keyset position `<instant>,<ticket>` of the last row shown."""
+    if not after:
+        return None, None
+    at, _, ticket = after.partition(",")
+    try:
+        return at if at == "infinity" else datetime.fromisoformat(at).isoformat(), int(ticket)
+    except ValueError:
+        raise BadInput(f"'{after}' is not a place in the queue. Start from its first page.") from None
+
+
+def _rows(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Any]:
+    values: dict[str, Any] = {
+        "assignee_id": viewer.staff_id if asked.view.is_own else None,
+        "team": None if viewer.role == "manager" else viewer.team,
+        "after_at": asked.after_at,
+        "after_id": asked.after_id,
+        "limit": PAGE + 1,
+    }
+    if not asked.view.states:
+        return list(db.execute(Q["read_finished"], values).mappings())
+    values |= {
+        "states": list(asked.view.states),
+        "unassigned": asked.view.is_unassigned,
+        "escalated": asked.view.is_escalated,
+        "grade": asked.grade,
+        "region": asked.region,
+        "tier": asked.tier,
+    }
+    return list(db.execute(Q["read_open"], values).mappings())
+
+
+def _timed(row: dict[str, Any], now: datetime, clocks: Clocks) -> dict[str, Any]:
+    """The row with its urgency and the working time left."""
+    if row.get("due_at") is None:
+        return row | {"urgency": None, "left": None}
+    terms = clocks.terms(row["campaign"], row["tier"], row["team"], row["branch_code"])
+    left = working_time_between(
+        now, row["due_at"], terms.calendar.is_working, terms.rules.opens, terms.rules.closes
+    )
+    return row | {"urgency": urgency(row["due_at"], row["warn_at"], now), "left": left}
+
+
+def _next_page(rows: list[dict[str, Any]]) -> str:
+    last = rows[-1]
+    at = last.get("closed_at") or last.get("due_at")
+    return f"{at.isoformat() if at else 'infinity'},{last['ticket_id']}"

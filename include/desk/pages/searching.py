@@ -1,0 +1,82 @@
+"""Search for a customer on the line: by POST, so that no number is in an address; and talks without a ticket."""
+
+from typing import Any
+
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import RedirectResponse
+
+from include.desk import contacts, phones
+from include.desk.identity import Reader, Viewer, Worker
+from include.desk.pages.fields import Fields, Typed
+from include.desk.rendering import page, taken
+from include.domain.errors import BadInput, Refused
+from include.domain.outcome import NEEDS
+
+router = APIRouter()
+
+
+@router.get("/search")
+def show_search(request: Request, viewer: Reader) -> Response:
+    """The search without a result."""
+    return _page(request, viewer)
+
+
+@router.post("/search")
+def search(request: Request, typed: Typed, viewer: Reader) -> Response:
+    """To the ticket when there is one, to a list when there are several, else to the form for a talk."""
+    state, words = request.app.state, typed.text("q") or ""
+    try:
+        with state.database.working() as db:
+            found = phones.search(db, state.rules, staff_id=viewer.staff_id, words=words, now=state.clock())
+    except (Refused, BadInput) as error:
+        return _page(request, viewer, error=error, words=words)
+    if len(found) == 1:
+        root = request.scope.get("root_path", "")
+        return RedirectResponse(f"{root}/tickets/{found[0]['ticket_id']}", status_code=303)
+    return _page(request, viewer, found=found, words=words)
+
+
+@router.post("/inbound")
+def record_inbound(request: Request, typed: Typed, viewer: Worker) -> Response:
+    """Keep a talk that a subscriber without a released ticket began."""
+    state = request.app.state
+    try:
+        with state.database.working() as db:
+            contacts.record_inbound(
+                db, state.config, staff_id=viewer.staff_id, campaign=_campaign(state, typed),
+                subscriber_id=typed.needed("subscriber_id"), channel=typed.needed("channel"),
+                said=typed.needed("said"), done=typed.needed("done"), now=state.clock(), needs=typed.many("needs"),
+                is_refusal=typed.text("is_refusal") is not None,
+            )  # fmt: skip
+    except (Refused, BadInput) as error:
+        return _page(request, viewer, error=error, typed=typed)
+    answer = _page(request, viewer, is_kept=True)
+    return taken(answer, request.scope.get("root_path", ""), "inbound")
+
+
+def _campaign(state: Any, typed: Fields) -> str:
+    """The campaign chosen; with one campaign there is nothing to choose."""
+    name = typed.text("campaign") or next(iter(state.config.campaigns))
+    if name not in state.config.campaigns:
+        raise BadInput(f"'{name}' is not a campaign. Choose one of {', '.join(state.config.campaigns)}.")
+    return name
+
+
+def _page(
+    request: Request,
+    viewer: Viewer,
+    *,
+    found: list[Any] | None = None,
+    words: str = "",
+    error: Refused | BadInput | None = None,
+    typed: Fields | None = None,
+    is_kept: bool = False,
+) -> Response:
+    status = 200 if error is None else 422 if isinstance(error, BadInput) else 409
+    # a subscriber searched for in vain is the one who calls; a number typed is not a subscriber
+    subscriber = words if words and phones.number_in(words) is None else ""
+    return page(
+        request, "search.html", status=status, viewer=viewer, found=found, words=words, error=error,
+        typed=typed.typed if typed else {"subscriber_id": [subscriber]}, is_kept=is_kept, needs=NEEDS,
+        campaigns=list(request.app.state.config.campaigns), channels=("call", "app", "visit"),
+    )  # fmt: skip

@@ -1,0 +1,160 @@
+"""One ticket in ten seconds: who, why, what to offer, by when, what has been done, and what may be done now."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+import sqlalchemy as sa
+from fastapi import APIRouter, Request, Response
+
+from include.desk.acting import Actor
+from include.desk.identity import DESK, PHONES, TEAM, Reader, Viewer
+from include.desk.next_ticket import must_say_why
+from include.desk.offers import offers_for
+from include.desk.pages.customer import reasons_of, strategies_of, told_of_customer
+from include.desk.procedure import next_contact
+from include.desk.rendering import language_of, page
+from include.domain.deadline import Deadline
+from include.domain.errors import BadInput, LoopError
+from include.domain.outcome import NEEDS
+from include.domain.ticket import ACTIONS, UNFINISHED
+from include.queries import load
+
+Q = load("desk_ticket")
+router = APIRouter()
+
+NEXT = load("desk_next")
+_READ = ("clocks", "events", "attempts", "surveys", "plans", "tasks", "others", "past_contacts")
+_LEADS = frozenset({"reassign", "cancel", "reopen", "recall", "merge", "absorb"})
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A write that was not done: why, which form, what was typed into it, for which version."""
+
+    error: LoopError
+    form: str
+    typed: Mapping[str, list[str]] = field(default_factory=dict)
+    version: int = 0
+
+    @property
+    def status(self) -> int:
+        """422 for what was typed wrong, 409 for what may not happen now."""
+        return 422 if isinstance(self.error, BadInput) else 409
+
+
+@dataclass(frozen=True)
+class Given:
+    """A number given for this one answer: `reveal`, `call` (a link that dials), `dialled` by the system."""
+
+    kind: str
+    number: str | None
+
+
+@router.get("/tickets/{ticket_id}")
+def show_ticket(request: Request, ticket_id: int, viewer: Reader) -> Response:
+    """The ticket as it stands now."""
+    return show(request, viewer, ticket_id)
+
+
+def show(
+    request: Request,
+    viewer: Viewer,
+    ticket_id: int,
+    refusal: Refusal | None = None,
+    given: Given | None = None,
+) -> Response:
+    """The ticket's page, after a refusal with its sentence and what was typed; 404 when it is not theirs."""
+    state, language, key = request.app.state, language_of(request), {"ticket_id": ticket_id}
+    with state.database.reading(viewer.staff_id) as db:
+        ticket = db.execute(Q["read_ticket"], key).mappings().one_or_none()
+        if ticket is None:
+            return page(request, "error.html", status=404, viewer=viewer, kind="not_found", message="")
+        read: dict[str, Any] = {name: list(db.execute(Q[f"read_{name}"], key).mappings()) for name in _READ}
+        read["offers"] = _offers(db, state, viewer, ticket)
+        hold = _hold(db, state, viewer, ticket_id)
+        read["team_mates"] = list(db.execute(Q["read_team_mates"], {"team": ticket["team"]}).mappings())
+    campaign = state.config.campaign(ticket["campaign"])
+    return page(
+        request, "ticket.html", status=refusal.status if refusal else 200, viewer=viewer, ticket=ticket,
+        evidence=ticket["evidence"], refusal=refusal, typed=_typed(refusal),
+        changed_since=_changed_since(read["events"], ticket["version"], refusal),
+        explained={_key(clock): _explained(clock, language) for clock in read["clocks"]},
+        step=_step(state, viewer, ticket), may=_possible(ticket["state"], viewer), needs=NEEDS,
+        outcomes=campaign.catalogue, units=campaign.units, given=given, hold=hold,
+        who=told_of_customer(ticket["evidence"], state.config.factors), why=reasons_of(ticket["evidence"]),
+        chosen=strategies_of(ticket["evidence"]), known=state.config.strategies,
+        is_callable=is_callable(ticket, viewer), **read,
+    )  # fmt: skip
+
+
+def _offers(db: sa.Connection, state: Any, viewer: Viewer, ticket: Mapping[str, Any]) -> Any:
+    if ticket["state"] not in UNFINISHED:
+        return None
+    return offers_for(db, state.config, ticket["ticket_id"], role=viewer.role, now=state.clock())
+
+
+def _step(state: Any, viewer: Viewer, ticket: Mapping[str, Any]) -> Any:
+    """The next step of the contact ladder while there is one."""
+    if ticket["state"] not in UNFINISHED or ticket["released_at"] is None:
+        return None
+    with state.database.working() as db:
+        seen = ticket["ticket_id"], ticket["version"]
+        return next_contact(Actor(db, state.config, viewer.staff_id, *seen, state.clock()))
+
+
+@dataclass(frozen=True)
+class Hold:
+    """The ticket was given to the person as the next one: until when, and whether passing it by takes a reason."""
+
+    until: datetime
+    must_say_why: bool
+
+
+def _hold(db: sa.Connection, state: Any, viewer: Viewer, ticket_id: int) -> Hold | None:
+    now = state.clock()
+    found = db.execute(NEXT["find_hold"], {"ticket_id": ticket_id, "now": now}).one_or_none()
+    if found is None or found.staff_id != viewer.staff_id:
+        return None
+    return Hold(found.held_until, must_say_why(db, state.rules, viewer.staff_id, now))
+
+
+def is_callable(ticket: Mapping[str, Any], viewer: Viewer) -> bool:
+    """Whether the number may be used: a ticket in work, not frozen, and Airflow's right to it."""
+    is_in_work = ticket["state"] in UNFINISHED and ticket["released_at"] is not None
+    return is_in_work and ticket["frozen_at"] is None and bool(ticket["phone"]) and viewer.may("GET", PHONES)
+
+
+def _key(clock: Mapping[str, Any]) -> tuple[str, int]:
+    return clock["clock"], clock["round"]
+
+
+def _explained(clock: Mapping[str, Any], language: Any) -> list[str]:
+    return Deadline.from_json(clock["explanation"]).explain(language)
+
+
+def _typed(refusal: Refusal | None) -> Any:
+    """`typed(form, name)`: what was typed into a field of the refused form, as a list."""
+    if refusal is None:
+        return lambda form, name: []
+    return lambda form, name: refusal.typed.get(name, []) if form == refusal.form else []
+
+
+def _changed_since(events: list[Any], version: int, refusal: Refusal | None) -> list[Any]:
+    """What others did since the version the person saw."""
+    if refusal is None or not refusal.version or refusal.version >= version:
+        return []
+    return [event for event in events if event["version"] > refusal.version]
+
+
+def _possible(state: str, viewer: Viewer) -> set[str]:
+    """The actions the life cycle and Airflow's rights offer this person in this state."""
+    if not viewer.may("PUT", DESK):
+        return set()
+    return {
+        name
+        for name, action in ACTIONS.items()
+        if state in action.since and viewer.role in action.by
+        if name not in _LEADS or viewer.may("PUT", TEAM)
+    }

@@ -1,0 +1,67 @@
+"""Pages from templates, in the language and colours the person chose or the browser asks for."""
+
+from pathlib import Path
+from typing import Any
+
+from fastapi import Request, Response
+from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
+
+from include.desk import telling
+from include.desk.words import LANGUAGES, words_in
+
+_ENVIRONMENT = Environment(
+    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    autoescape=select_autoescape(),
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+_ENVIRONMENT.filters |= telling.FILTERS
+THEMES = ("auto", "light", "dark")
+
+
+def language_of(request: Request) -> str:
+    """zh or en: chosen before (a cookie), else by the browser, else zh."""
+    chosen = request.cookies.get("desk_language")
+    if chosen in LANGUAGES:
+        return chosen
+    for wanted in request.headers.get("accept-language", "").split(","):
+        if (code := wanted.strip()[:2].lower()) in LANGUAGES:
+            return code
+    return "zh"
+
+
+def theme_of(request: Request) -> str:
+    """auto, light or dark: chosen before (a cookie), else auto."""
+    chosen = request.cookies.get("desk_theme", "auto")
+    return chosen if chosen in THEMES else "auto"
+
+
+def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
+    """The HTML of a template, with `t` for words and `url` for the desk's own addresses."""
+    language = language_of(request)
+    html = _ENVIRONMENT.get_template(template).render(
+        {
+            "viewer": None,
+            "language": language,
+            "theme": theme_of(request),
+            "t": words_in(language),
+            "root": request.scope.get("root_path", ""),
+            "here": request.url.path,
+            "now": request.app.state.clock(),
+        }
+        | values
+    )
+    return Response(html, status_code=status, media_type="text/html")
+
+
+def taken(answer: Response, root: str, draft: str) -> Response:
+    """The answer, telling the browser that what was typed for `draft` is stored and need not be kept there."""
+    answer.set_cookie("desk_done", draft, max_age=60, path=root or "/", samesite="lax")
+    return answer
+
+
+def wants_json(request: Request) -> bool:
+    """Whether the answer goes to a program."""
+    path: str = request.scope["path"]
+    return path.removeprefix(request.scope.get("root_path", "")).startswith("/api/")

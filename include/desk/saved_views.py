@@ -1,0 +1,27 @@
+"""Views of the queue a person keeps: a name and the filters of its address. Each its own transaction."""
+
+import sqlalchemy as sa
+
+from include.desk.acting import identify
+from include.domain.errors import BadInput
+from include.queries import load
+
+Q = load("desk_views")
+
+
+def save_view(db: sa.Connection, *, staff_id: int, name: str, query: str) -> None:
+    """Keep a view; the same name again replaces it. BadInput for a name that is too long."""
+    if len(name) > 40:
+        raise BadInput(f"The name has {len(name)} characters. Take at most 40.")
+    if len(query) > 300:
+        raise BadInput(f"The filters have {len(query)} characters. Take at most 300.")
+    with db.begin():
+        identify(db, staff_id)
+        db.execute(Q["save_view"], {"staff_id": staff_id, "name": name, "query": query})
+
+
+def forget_view(db: sa.Connection, *, staff_id: int, view_id: int) -> None:
+    """Keep a view no longer; one that is not theirs stays as it is."""
+    with db.begin():
+        identify(db, staff_id)
+        db.execute(Q["forget_view"], {"staff_id": staff_id, "view_id": view_id})

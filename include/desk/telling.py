@@ -1,0 +1,58 @@
+"""How figures and instants are told on the screens: Shanghai time, yuan, shares, working time."""
+
+from collections.abc import Callable
+from datetime import date, datetime, timedelta
+from decimal import Decimal
+from typing import Any
+
+from include.domain.months import ZONE
+
+_DASH = "–"
+
+
+def instant(value: datetime | None) -> str:
+    """ "11-09 18:00" in Shanghai."""
+    return f"{value.astimezone(ZONE):%m-%d %H:%M}" if value else _DASH
+
+
+def day(value: date | None) -> str:
+    """ "2026-11-09"."""
+    return value.isoformat() if value else _DASH
+
+
+def yuan(value: Decimal | float | None) -> str:
+    """ "¥128.50"."""
+    return _DASH if value is None else f"¥{value:,.2f}"
+
+
+def share(value: float | None) -> str:
+    """ "35 %", one decimal below ten."""
+    if value is None:
+        return _DASH
+    return f"{value * 100:.0f} %" if value >= 0.1 else f"{value * 100:.1f} %"
+
+
+def number(value: Any) -> str:
+    """A count or measurement, short."""
+    if value is None:
+        return _DASH
+    if isinstance(value, bool):
+        return "✓" if value else "✗"
+    return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,.0f}"
+
+
+def working_time(value: timedelta) -> str:
+    """ "7 h 30", with a minus sign when overdue."""
+    minutes = int(abs(value).total_seconds() // 60)
+    sign = "−" if value < timedelta() else ""
+    return f"{sign}{minutes // 60} h {minutes % 60:02d}"
+
+
+FILTERS: dict[str, Callable[..., str]] = {
+    "instant": instant,
+    "day": day,
+    "yuan": yuan,
+    "share": share,
+    "number": number,
+    "working_time": working_time,
+}

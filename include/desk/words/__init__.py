@@ -1,0 +1,28 @@
+"""Every word of the screens in Chinese and English: one YAML file a language, with the same keys."""
+
+from collections.abc import Callable
+from functools import cache
+from pathlib import Path
+
+import yaml
+
+LANGUAGES = ("zh", "en")
+
+
+@cache
+def catalogue(language: str) -> dict[str, str]:
+    """Key → words, from `<language>.yaml` beside this file; nested keys joined by dots."""
+    text = (Path(__file__).parent / f"{language}.yaml").read_text("utf-8")
+    return dict(_flat("", yaml.safe_load(text)))
+
+
+def _flat(prefix: str, node: object) -> list[tuple[str, str]]:
+    if isinstance(node, dict):
+        return [pair for key, value in node.items() for pair in _flat(f"{prefix}{key}.", value)]
+    return [(prefix[:-1], str(node))]
+
+
+def words_in(language: str) -> Callable[..., str]:
+    """`t("queue.title", n=3)`: the words of a key with values put in; KeyError for a key nobody wrote."""
+    known = catalogue(language)
+    return lambda key, /, **values: known[key].format(**values) if values else known[key]

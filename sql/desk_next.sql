@@ -1,0 +1,68 @@
+-- name: hold_next
+-- The most urgent ticket the person may work, held for them: their own first, then those of nobody in the team.
+with wanted as (
+    select t.ticket_id
+    from tickets as t
+    left join ticket_clocks as c
+        on t.ticket_id = c.ticket_id and c.clock = 'plan' and c.met_at is null and c.voided_at is null
+    left join ticket_holds as h on t.ticket_id = h.ticket_id
+    left join lateral (
+        select a.attempted_at, a.call_back_at
+        from contact_attempts as a
+        where a.ticket_id = t.ticket_id
+        order by a.attempted_at desc, a.attempt_id desc
+        limit 1
+    ) as last on true
+    where
+        t.state in ('assigned', 'in_progress') and t.frozen_at is null
+        and (t.assignee_id = :staff_id or (t.assignee_id is null and t.team = :team))
+        and (h.held_until is null or h.held_until <= :now or h.staff_id = :staff_id)
+        -- a promised call comes when it is due, another try only after a rest
+        and coalesce(last.call_back_at <= :now, last.attempted_at <= :rested_since, true)
+        and not exists (
+            select 1 from ticket_skips as k
+            where k.ticket_id = t.ticket_id and k.staff_id = :staff_id and k.day = cast(:today as date)
+        )
+    order by
+        last.call_back_at is null, t.assignee_id is null, coalesce(c.due_at, 'infinity'), t.rank, t.ticket_id
+    limit 1
+    for update of t skip locked
+),
+
+held as (
+    insert into ticket_holds (ticket_id, staff_id, held_until)
+    select ticket_id, :staff_id, cast(:held_until as timestamptz)
+    from wanted
+    on conflict (ticket_id) do update
+        set staff_id = excluded.staff_id, held_until = excluded.held_until
+        where ticket_holds.held_until <= :now or ticket_holds.staff_id = excluded.staff_id
+    returning ticket_id
+)
+
+select wanted.ticket_id, held.ticket_id is not null as is_held
+from wanted
+left join held on wanted.ticket_id = held.ticket_id
+
+-- name: find_hold
+-- Who holds a ticket just now.
+select h.staff_id, h.held_until, s.name
+from ticket_holds as h
+inner join staff as s on h.staff_id = s.staff_id
+where h.ticket_id = :ticket_id and h.held_until > :now
+
+-- name: end_hold
+-- The person gives back the ticket they hold; its number when they held it.
+delete from ticket_holds
+where ticket_id = :ticket_id and staff_id = :staff_id
+returning ticket_id
+
+-- name: count_skips
+-- The tickets the person passed by today.
+select count(*)
+from ticket_skips
+where staff_id = :staff_id and day = cast(:today as date)
+
+-- name: record_skip
+-- A ticket passed by, and why when it had to be said.
+insert into ticket_skips (ticket_id, staff_id, skipped_at, note)
+values (:ticket_id, :staff_id, :now, :note)

@@ -1,0 +1,160 @@
+"""The desk as people reach it: real Airflow users with real tokens, over HTTP, on a database of its own."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import pytest
+import sqlalchemy as sa
+
+from include.config import Config
+from include.stages.release import release
+from tests.fixtures.work import FRIDAY, People, fill_cycle, hire
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI
+    from fastapi.testclient import TestClient
+
+#: Airflow users and their FAB role; those of the staff are named after their staff code.
+USERS = {
+    "agent": "RetentionStaff",
+    "colleague": "RetentionStaff",
+    "stranger": "RetentionStaff",
+    "lead": "RetentionLead",
+    "manager": "RetentionManager",
+    "operator": "Op",
+    "visitor": "RetentionStaff",  # may use the desk, but is not on the staff
+}
+SITE = "http://desk.test"
+
+
+@pytest.fixture(scope="session")
+def tokens(airflow_home: Path) -> dict[str, str]:
+    """A valid Airflow token per user."""
+    from airflow.api_fastapi.app import init_auth_manager
+    from airflow.providers.fab.auth_manager.cli_commands.utils import get_application_builder
+
+    from include.local.bootstrap import bootstrap
+
+    bootstrap(
+        [
+            {"username": name, "password": f"of {name}", "role": role, "name": name}
+            for name, role in USERS.items()
+        ]
+    )
+    manager = init_auth_manager()
+    with get_application_builder() as builder:
+        return {name: manager.generate_jwt(builder.sm.find_user(username=name)) for name in USERS}
+
+
+@dataclass
+class Clock:
+    """The instant the desk believes it is."""
+
+    now: datetime = FRIDAY
+
+    def __call__(self) -> datetime:
+        return self.now
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.fixture
+def people(db: sa.Connection) -> People:
+    """The usual five, each with the Airflow user of the same name."""
+    hired = hire(db)
+    with db.begin():
+        db.execute(sa.text("update staff set airflow_username = staff_code"))
+    return hired
+
+
+@pytest.fixture
+def tickets(db: sa.Connection, config: Config, people: People) -> list[int]:
+    """Two released tickets of the agent, then two of the colleague."""
+    fill_cycle(db, 4)
+    release(db=db, config=config, now=FRIDAY)
+    with db.begin():
+        rows = db.execute(
+            sa.text("select ticket_id, assignee_id from tickets order by assignee_id, rank")
+        ).all()
+    assert [row.assignee_id for row in rows] == [people.agent] * 2 + [people.colleague] * 2
+    return [row.ticket_id for row in rows]
+
+
+@pytest.fixture
+def desk_app(
+    role_url: Callable[[str], str], config: Config, clock: Clock, tokens: dict[str, str]
+) -> "Iterator[FastAPI]":
+    """The desk's application on the test's database."""
+    from include.desk.app import build
+
+    app = build(role_url("churn_desk"), config, clock)
+    yield app
+    app.state.database.close()
+
+
+@pytest.fixture
+def visit(desk_app: "FastAPI", tokens: dict[str, str]) -> "Callable[..., TestClient]":
+    """A browser logged in as one of USERS (None: not logged in) that does not follow redirects."""
+    from fastapi.testclient import TestClient
+
+    def open_browser(username: str | None, language: str = "en") -> "TestClient":
+        cookies = {} if username is None else {"_token": tokens[username]}
+        headers = {"origin": SITE, "accept-language": language}
+        return TestClient(
+            desk_app, base_url=SITE, cookies=cookies, headers=headers, follow_redirects=False,
+            raise_server_exceptions=False,
+        )  # fmt: skip
+
+    return open_browser
+
+
+@pytest.fixture
+def served(desk_app: "FastAPI") -> Iterator[str]:
+    """The desk on a loopback port, for a real browser; its address."""
+    import socket
+    import threading
+    import time
+
+    import uvicorn
+
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = free.getsockname()[1]
+    server = uvicorn.Server(uvicorn.Config(desk_app, host="127.0.0.1", port=port, log_level="warning"))
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    while not server.started:
+        time.sleep(0.05)
+    yield f"http://127.0.0.1:{port}"
+    server.should_exit = True
+    thread.join()
+
+
+@pytest.fixture
+def numbers(db: sa.Connection, tickets: list[int]) -> dict[int, str]:
+    """The number behind each ticket: 13800000001, 13800000002, …"""
+    found = {ticket: f"1380000{nth:04d}" for nth, ticket in enumerate(tickets, 1)}
+    with db.begin():
+        for ticket, number in found.items():
+            db.execute(
+                sa.text("insert into ticket_phones (ticket_id, msisdn) values (:id, :number)"),
+                {"id": ticket, "number": number},
+            )
+    return found
+
+
+@pytest.fixture
+def ask(db: sa.Connection) -> Callable[..., list[sa.Row[tuple[object, ...]]]]:
+    """Rows of a statement, seen by the loop, which sees everything."""
+
+    def rows(statement: str, **values: object) -> list[sa.Row[tuple[object, ...]]]:
+        with db.begin():
+            return list(db.execute(sa.text(statement), values).all())
+
+    return rows

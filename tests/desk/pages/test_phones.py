@@ -1,0 +1,253 @@
+"""Numbers and search over HTTP: masked, shown, called and found, each recorded and limited by the day."""
+
+import logging
+from concurrent.futures import ThreadPoolExecutor
+from datetime import timedelta
+
+import pytest
+import sqlalchemy as sa
+
+from include.config.desk import DeskRules, Limits, NextTicket
+from include.domain.errors import LoopError
+
+FORM = {"content-type": "application/x-www-form-urlencoded"}
+FEW = DeskRules(
+    limits_per_day=Limits(reveal=2, call=2, search=2, export=1),
+    next_ticket=NextTicket(hold_minutes=10, rest_minutes=60, free_skips=2),
+)
+
+
+def press(browser, address, **fields):
+    return browser.post(address, data=fields, headers=FORM)
+
+
+def uses(ask):
+    return [(row.kind, row.ticket_id) for row in ask("select kind, ticket_id from desk_uses order by use_id")]
+
+
+def test_a_ticket_shows_the_number_masked_and_nothing_more(visit, tickets, numbers, ask):
+    shown = visit("agent").get(f"/tickets/{tickets[0]}").text
+    assert "138****0001" in shown
+    assert numbers[tickets[0]] not in shown
+    assert uses(ask) == []
+
+
+def test_a_number_is_shown_in_one_answer_that_is_not_stored_and_the_use_is_recorded(
+    visit, tickets, numbers, ask, caplog
+):
+    caplog.set_level(logging.DEBUG)
+    answer = press(visit("agent"), f"/tickets/{tickets[0]}/reveal")
+    assert numbers[tickets[0]] in answer.text
+    assert answer.headers["cache-control"] == "no-store"
+    assert uses(ask) == [("reveal", tickets[0])]
+    assert numbers[tickets[0]] not in visit("agent").get(f"/tickets/{tickets[0]}").text
+    assert numbers[tickets[0]] not in caplog.text
+
+
+def test_a_call_is_a_link_that_dials_and_does_not_show_the_number(visit, tickets, numbers, ask):
+    number = numbers[tickets[0]]
+    text = press(visit("agent"), f"/tickets/{tickets[0]}/call").text
+    assert f'href="tel:{number}"' in text
+    assert number not in text.replace(f"tel:{number}", "")
+    assert uses(ask) == [("call", tickets[0])]
+
+
+def test_with_a_telephone_system_the_number_never_reaches_the_page(visit, desk_app, tickets, numbers):
+    dialled = []
+    desk_app.state.dial = lambda *call: dialled.append(call)
+    answer = press(visit("agent"), f"/tickets/{tickets[0]}/call")
+    assert dialled == [("agent", numbers[tickets[0]], tickets[0])]
+    assert numbers[tickets[0]] not in answer.text
+
+
+def test_a_telephone_system_that_is_away_is_told_and_leaves_a_link(visit, desk_app, tickets, numbers):
+    def away(*_):
+        raise LoopError("The telephone system did not take the call. Dial by hand.")
+
+    desk_app.state.dial = away
+    answer = press(visit("agent"), f"/tickets/{tickets[0]}/call")
+    assert answer.status_code == 409
+    assert "did not take the call" in answer.text
+    assert f"tel:{numbers[tickets[0]]}" in answer.text
+
+
+@pytest.mark.parametrize(("who", "status"), [("manager", 403), ("operator", 403), ("stranger", 404)])
+def test_a_number_is_given_only_to_those_with_the_right_and_the_ticket(
+    visit, tickets, numbers, ask, who, status
+):
+    for kind in ("reveal", "call"):
+        answer = press(visit(who), f"/tickets/{tickets[0]}/{kind}")
+        assert answer.status_code == status
+        assert numbers[tickets[0]] not in answer.text
+    assert uses(ask) == []
+
+
+def test_a_ticket_that_is_frozen_or_over_gives_no_number(visit, tickets, numbers, ask, db):
+    ask(
+        "update tickets set frozen_at = dispatched_at, frozen_because = 'port_out_applied'"
+        " where ticket_id = :id returning 1",
+        id=tickets[0],
+    )
+    answer = press(visit("agent"), f"/tickets/{tickets[0]}/reveal")
+    assert (answer.status_code, numbers[tickets[0]] in answer.text) == (409, False)
+    assert "Frozen" in answer.text
+    assert uses(ask) == []
+
+
+def test_beyond_the_days_limit_a_sentence_stands_in_place_of_the_number(
+    visit, desk_app, tickets, numbers, clock
+):
+    desk_app.state.rules = FEW
+    browser, address = visit("agent"), f"/tickets/{tickets[0]}/reveal"
+    assert [press(browser, address).status_code for _ in range(3)] == [200, 200, 409]
+    answer = press(browser, address)
+    assert "as many as a day allows" in answer.text
+    assert numbers[tickets[0]] not in answer.text
+    assert press(browser, f"/tickets/{tickets[0]}/call").status_code == 200  # calls are counted apart
+    clock.now += timedelta(days=1)
+    assert press(browser, address).status_code == 200
+
+
+def test_many_at_once_cannot_pass_the_limit(visit, desk_app, tickets, numbers, ask):
+    desk_app.state.rules = FEW
+
+    def once(_):
+        return press(visit("agent"), f"/tickets/{tickets[0]}/reveal").status_code
+
+    with ThreadPoolExecutor(6) as pool:
+        answers = sorted(pool.map(once, range(6)))
+    assert answers == [200, 200, 409, 409, 409, 409]
+    assert len(uses(ask)) == 2
+
+
+@pytest.mark.parametrize("forged", ["delete from desk_uses", "update desk_uses set kind = 'search'"])
+def test_uses_are_never_rewritten(visit, tickets, numbers, ask, forged):
+    press(visit("agent"), f"/tickets/{tickets[0]}/reveal")
+    with pytest.raises(sa.exc.DBAPIError, match=r"append-only|permission denied"):
+        ask(f"{forged} returning 1")
+
+
+def test_uses_are_seen_by_the_person_the_lead_and_the_manager(visit, desk_app, tickets, numbers, people):
+    press(visit("agent"), f"/tickets/{tickets[0]}/reveal")
+    seen = {}
+    for who in ("agent", "colleague", "stranger", "lead", "manager"):
+        with desk_app.state.database.reading(getattr(people, who)) as db:
+            seen[who] = db.execute(sa.text("select count(*) from desk_uses")).scalar_one()
+    assert seen == {"agent": 1, "colleague": 0, "stranger": 0, "lead": 1, "manager": 1}
+
+
+def test_the_desk_reads_no_number_and_records_no_use_without_its_functions(
+    desk_app, tickets, numbers, people
+):
+    for forged in (
+        "select msisdn from ticket_phones",
+        "insert into desk_uses (staff_id, kind, used_at) values (1, 'search', '2026-11-06Z')",
+    ):
+        with (
+            pytest.raises(sa.exc.DBAPIError, match="permission denied"),
+            desk_app.state.database.reading(people.agent) as db,
+        ):
+            db.execute(sa.text(forged))
+    with desk_app.state.database.reading(None) as db:
+        masked = db.execute(sa.text("select masked_phone(:id)"), {"id": tickets[0]}).scalar_one()
+    assert masked is None
+
+
+def test_search_finds_by_ticket_subscriber_end_and_whole_number(visit, tickets, numbers, ask):
+    browser, mine = visit("agent"), tickets[0]
+    subscriber = ask("select subscriber_id from tickets where ticket_id = :id", id=mine)[0].subscriber_id
+    number = numbers[mine]
+    for words in (f"#{mine}", str(mine), subscriber, number[-4:], number, f"+86 {number[:3]}-{number[3:]}"):
+        answer = press(browser, "/search", q=words)
+        assert (words, answer.status_code, answer.headers.get("location")) == (words, 303, f"/tickets/{mine}")
+    assert uses(ask) == [("search", None)] * 3
+
+
+def test_search_finds_nothing_of_others_and_offers_the_form_for_the_talk(visit, tickets, numbers):
+    theirs = tickets[2]
+    for words in (f"#{theirs}", numbers[theirs], numbers[theirs][-4:]):
+        answer = press(visit("agent"), "/search", q=words)
+        assert answer.status_code == 200
+        assert "No ticket you may see" in answer.text
+        assert 'action="/inbound"' in answer.text
+    lead = press(visit("lead"), "/search", q=numbers[theirs])
+    assert lead.headers["location"] == f"/tickets/{theirs}"
+
+
+def test_searches_by_number_are_limited_others_are_not(visit, desk_app, tickets, numbers):
+    desk_app.state.rules = FEW
+    browser = visit("agent")
+    statuses = [press(browser, "/search", q=numbers[tickets[0]]).status_code for _ in range(3)]
+    assert statuses == [303, 303, 409]
+    assert press(browser, "/search", q=f"#{tickets[0]}").status_code == 303
+
+
+def test_search_never_takes_a_number_in_its_address(visit, tickets, numbers):
+    answer = visit("agent").get("/search", params={"q": numbers[tickets[0]]})
+    assert answer.status_code == 200
+    assert f"/tickets/{tickets[0]}" not in answer.text
+
+
+def test_a_talk_of_somebody_without_a_ticket_is_kept(visit, tickets, ask):
+    talk = {
+        "subscriber_id": "S9999",
+        "channel": "call",
+        "said": "too dear",
+        "done": "explained",
+        "needs": ["price"],
+    }
+    answer = press(visit("agent"), "/inbound", **talk)
+    assert answer.status_code == 200, answer.text
+    kept = ask("select subscriber_id, said, done, needs from inbound_contacts")
+    assert [tuple(row) for row in kept] == [("S9999", "too dear", "explained", ["price"])]
+
+
+def test_a_talk_refused_keeps_what_was_typed(visit, tickets, ask):
+    subscriber = ask("select subscriber_id from tickets where ticket_id = :id", id=tickets[2])[
+        0
+    ].subscriber_id
+    talk = {"subscriber_id": subscriber, "channel": "app", "said": "<b>calls</b>", "done": "passed on"}
+    answer = press(visit("agent"), "/inbound", **talk)
+    assert answer.status_code == 409
+    assert f"has ticket {tickets[2]}" in answer.text
+    assert "&lt;b&gt;calls&lt;/b&gt;" in answer.text
+    assert "<b>calls</b>" not in answer.text
+
+
+def test_the_telephone_system_is_asked_by_post_with_its_token(httpx_posts):
+    from include.desk.dialling import dial_by
+
+    dial_by("https://cti.example/calls", "secret")("agent", "13800000001", 7)
+    address, sent = httpx_posts.pop()
+    assert address == "https://cti.example/calls"
+    assert sent["json"] == {"agent": "agent", "number": "13800000001", "ticket_id": 7}
+    assert sent["headers"] == {"Authorization": "Bearer secret"}
+
+
+@pytest.mark.parametrize("status", [302, 404, 500])
+def test_a_telephone_system_that_does_not_take_a_call_says_so_without_the_number(httpx_posts, status):
+    from include.desk.dialling import dial_by
+
+    httpx_posts.status = status
+    with pytest.raises(LoopError, match="did not take the call") as told:
+        dial_by("https://cti.example/calls", None)("agent", "13800000001", 7)
+    assert "1380000" not in str(told.value)
+
+
+class Posts(list):
+    status = 200
+
+
+@pytest.fixture
+def httpx_posts(monkeypatch):
+    """What would have been posted; answers with `status`."""
+    import httpx
+
+    posts = Posts()
+
+    def post(address, **sent):
+        posts.append((address, sent))
+        return httpx.Response(posts.status)
+
+    monkeypatch.setattr(httpx, "post", post)
+    return posts
