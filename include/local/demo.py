@@ -20,7 +20,8 @@ from include.settings import CAMPAIGN, ROOT
 
 SUBSCRIBERS = 20_000
 HISTORY_MONTHS = 8
-SEED = 2026
+# a province in which two to three in a hundred are graded high
+SEED = 7
 _FAB_ROLES = {"agent": "RetentionStaff", "lead": "RetentionLead", "manager": "RetentionManager"}
 
 
