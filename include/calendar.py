@@ -19,12 +19,13 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from include import database, settings
+from include import settings
+from include.command import add_place_and_time, ended, instant, opened
 from include.config import Config, load_config
 from include.domain import sla
 from include.domain.deadline import Deadline, day_text
-from include.domain.errors import BadInput, LoopError
-from include.domain.months import ZONE, parse_instant
+from include.domain.errors import BadInput
+from include.domain.months import ZONE
 from include.domain.workdays import PROVISIONAL, WorkDay
 from include.queries import load
 from include.stages import calendar
@@ -171,29 +172,15 @@ COMMANDS: Mapping[str, Callable[[Desk], Iterable[str]]] = {
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
     given = _parser().parse_args(words)
-    try:
-        for line in _run(given):
-            print(line)
-    except LoopError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    return 0
+    return ended(lambda: _run(given))
 
 
-def _run(given: argparse.Namespace) -> list[str]:
-    if not given.db:
-        raise BadInput("No operations database is named. Give --db, or set AIRFLOW_CONN_CHURN_DB.")
-    now = parse_instant(given.now) if given.now else datetime.now(ZONE)
-    made = database.engine(given.db)
-    try:
-        with made.connect() as db, db.begin():
-            desk = Desk(db, load_config(settings.config_folder()), given.actor, now, given)
-            return list(COMMANDS[given.command](desk))
-    except sa.exc.OperationalError as error:
-        cause = str(error.orig).splitlines()[0]
-        raise BadInput(f"The operations database cannot be used: {cause}. Look at --db.") from None
-    finally:
-        made.dispose()
+def _run(given: argparse.Namespace) -> None:
+    with opened(given.db) as db, db.begin():
+        desk = Desk(db, load_config(settings.config_folder()), given.actor, instant(given), given)
+        lines = list(COMMANDS[given.command](desk))
+    for line in lines:
+        print(line)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -218,10 +205,7 @@ def _parser() -> argparse.ArgumentParser:
     made["explain"].add_argument("ticket", type=int)
     made["explain"].add_argument("--language", choices=("zh", "en"), default="zh")
     for command in made.values():
-        command.add_argument(
-            "--db", default=os.environ.get("AIRFLOW_CONN_CHURN_DB"), help="postgresql:// URL"
-        )
-        command.add_argument("--now", help="act as at this instant (ISO, with a time zone)")
+        add_place_and_time(command)
         command.add_argument("--actor", default=os.environ.get("USER") or "operations", help="who changes it")
     return parser
 

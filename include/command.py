@@ -9,10 +9,11 @@ from contextlib import contextmanager
 from datetime import datetime
 
 import sqlalchemy as sa
-from sqlalchemy.exc import IntegrityError, OperationalError
+from psycopg2.errors import UndefinedColumn, UndefinedTable
+from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from include.database import engine
-from include.domain.errors import BadInput, LoopError
+from include.domain.errors import BadInput, LoopError, NotReady
 from include.domain.months import ZONE, parse_instant
 
 
@@ -42,6 +43,13 @@ def opened(url: str | None) -> Iterator[sa.Connection]:
     except IntegrityError as error:
         cause = str(error.orig).splitlines()[0]
         raise BadInput(f"The database refused it, nothing was changed: {cause}. Mend that first.") from None
+    except ProgrammingError as error:
+        if not isinstance(error.orig, UndefinedTable | UndefinedColumn):
+            raise
+        cause = str(error.orig).splitlines()[0]
+        raise NotReady(
+            f"The operations database is not up to date: {cause}. Run python -m include.database first."
+        ) from None
     finally:
         made.dispose()
 

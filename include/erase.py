@@ -5,15 +5,10 @@ python -m include.erase --subscriber ID --because TEXT --by WHO [--bar] [--lake 
 
 import argparse
 import json
-import os
 import sys
-from datetime import UTC, datetime
 
-import sqlalchemy as sa
-
-from include import database, settings
-from include.domain.errors import BadInput, LoopError
-from include.domain.months import parse_instant
+from include import settings
+from include.command import add_place_and_time, ended, instant, opened
 from include.erasure import erase
 from include.lake import Lake
 
@@ -26,41 +21,22 @@ _LANDING = (
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
     told = _arguments(words)
-    try:
-        print(json.dumps(_erase(told), ensure_ascii=False))
-    except LoopError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    return ended(lambda: _run(told))
+
+
+def _run(told: argparse.Namespace) -> None:
+    with opened(told.db) as db:
+        done = erase(
+            db=db, lake=Lake(told.lake), subscriber=told.subscriber, because=told.because, by=told.by,
+            now=instant(told), bar=told.bar, dry_run=told.dry_run,
+        )  # fmt: skip
+    print(json.dumps(done, ensure_ascii=False))
     later = (
         "so is all that comes later."
         if told.bar
         else "delivered for a later month, they are a customer again."
     )
     print(_LANDING.format(later=later))
-    return 0
-
-
-def _erase(told: argparse.Namespace) -> dict[str, object]:
-    if not told.db:
-        raise BadInput("No operations database is named. Give --db, or set AIRFLOW_CONN_CHURN_DB.")
-    made = database.engine(told.db)
-    try:
-        with made.connect() as db:
-            return erase(
-                db=db,
-                lake=Lake(told.lake),
-                subscriber=told.subscriber,
-                because=told.because,
-                by=told.by,
-                now=told.now,
-                bar=told.bar,
-                dry_run=told.dry_run,
-            )
-    except sa.exc.OperationalError as error:
-        cause = str(error.orig).splitlines()[0]
-        raise BadInput(f"The operations database cannot be reached: {cause}. Look at --db.") from None
-    finally:
-        made.dispose()
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
@@ -70,8 +46,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--by", required=True, help="who asked for it, for the log")
     parser.add_argument("--bar", action="store_true", help="keep out what is delivered for later months, too")
     parser.add_argument("--lake", default=settings.lake_root(), help="folder or URL; default CHURN_LAKE")
-    parser.add_argument("--db", default=os.environ.get("AIRFLOW_CONN_CHURN_DB"), help="postgresql:// URL")
-    parser.add_argument("--now", type=lambda text: parse_instant(text, "now"), default=datetime.now(UTC))
+    add_place_and_time(parser)
     parser.add_argument("--dry-run", action="store_true", help="only tell what would go")
     return parser.parse_args(words)
 

@@ -5,19 +5,18 @@ python -m include.retention [--now ISO] [--lake DIR] [--db URL] [--config DIR] [
 
 import argparse
 import json
-import os
 import sys
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import sqlalchemy as sa
 
-from include import database, settings
+from include import settings
+from include.command import add_place_and_time, ended, instant, opened
 from include.config import Config, load_config
 from include.database import lock
-from include.domain.errors import BadInput, LoopError
-from include.domain.months import ZONE, month_of, parse_instant
+from include.domain.months import ZONE, month_of
 from include.lake import UNKNOWN_SECONDS, Lake
 from include.queries import load
 from include.stages.collection.intake import SPILL
@@ -97,37 +96,22 @@ def _record(db: sa.Connection, what: str, before: str, rows: int, now: datetime)
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
     told = _arguments(words)
-    try:
-        gone = _run(told)["gone"]
-    except LoopError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
+    return ended(lambda: _run(told))
+
+
+def _run(told: argparse.Namespace) -> None:
+    with opened(told.db) as db:
+        lake, config = Lake(told.lake), load_config(told.config)
+        gone = retain(db=db, lake=lake, config=config, now=instant(told), dry_run=told.dry_run)["gone"]
     for what, count in sorted(gone.items()):
         print(f"{what:<32}{count:>15,}")
     print(json.dumps({"gone": gone, "dry_run": told.dry_run}))
-    return 0
-
-
-def _run(told: argparse.Namespace) -> dict[str, Any]:
-    if not told.db:
-        raise BadInput("No operations database is named. Give --db, or set AIRFLOW_CONN_CHURN_DB.")
-    made = database.engine(told.db)
-    try:
-        with made.connect() as db:
-            config = load_config(told.config)
-            return retain(db=db, lake=Lake(told.lake), config=config, now=told.now, dry_run=told.dry_run)
-    except sa.exc.OperationalError as error:
-        cause = str(error.orig).splitlines()[0]
-        raise BadInput(f"The operations database cannot be reached: {cause}. Look at --db.") from None
-    finally:
-        made.dispose()
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m include.retention", description=__doc__)
-    parser.add_argument("--now", type=lambda text: parse_instant(text, "now"), default=datetime.now(UTC))
     parser.add_argument("--lake", default=settings.lake_root(), help="folder or URL; default CHURN_LAKE")
-    parser.add_argument("--db", default=os.environ.get("AIRFLOW_CONN_CHURN_DB"), help="postgresql:// URL")
+    add_place_and_time(parser)
     parser.add_argument("--config", type=Path, default=settings.config_folder(), help="default CHURN_CONFIG")
     parser.add_argument("--dry-run", action="store_true", help="only tell what would go")
     return parser.parse_args(words)
