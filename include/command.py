@@ -48,7 +48,7 @@ def opened(url: str | None) -> Iterator[sa.Connection]:
             raise
         cause = str(error.orig).splitlines()[0]
         raise NotReady(
-            f"The operations database is not up to date: {cause}. Run python -m include.database first."
+            f"The operations database is not up to date: {cause}. make run and python -m include.loop bring it there."
         ) from None
     finally:
         made.dispose()

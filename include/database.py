@@ -62,7 +62,7 @@ def _take_role(connection: Any, role: str) -> None:
         exists, is_role = cursor.fetchone()
         if not exists:
             raise NotReady(
-                f"The database has no role {role}. Bring it up to date first: python -m include.database."
+                f"The database has no role {role}. make run and python -m include.loop bring it up to date."
             )
         if not is_role:
             cursor.execute("select set_config('role', %s, false)", (role,))

@@ -43,11 +43,7 @@ MAY_READ_CLOCK = (
     "include/desk/app.py",
     "include/orchestration.py",
     "include/analysis/__main__.py",
-    "include/calendar.py",
-    "include/erase.py",
-    "include/notices/__main__.py",
     "include/quarantine.py",
-    "include/retention.py",
     "include/local/",
 )
 STAGES_MAY_IMPORT = (
