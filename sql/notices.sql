@@ -175,7 +175,9 @@ where message_id = (
     limit 1
     for update skip locked
 )
-returning message_id, dedupe_key, channel, address, severity, subject, body, attempts
+returning
+    message_id, dedupe_key, channel, address, severity, subject, body, attempts,
+    (select s.staff_code from staff as s where s.staff_id = messages.staff_id) as staff_code
 
 -- name: mark_delivered
 -- Handed over.

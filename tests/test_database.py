@@ -89,12 +89,20 @@ def test_what_works_with_the_owners_rights_is_only_for_whom_it_was_granted(db):
         assert list(db.execute(sa.text(for_everybody)).scalars()) == []
 
 
-def test_call_backs_promised_before_they_had_a_time_of_day_can_still_be_changed(empty_database, monkeypatch):
+@pytest.fixture
+def first_revision(empty_database, monkeypatch):
+    """A database as its first revision left it, and the URL."""
     url, whole = empty_database(), database.command.upgrade
-    monkeypatch.setattr(database.command, "upgrade", lambda config, _: whole(config, "0001"))
-    upgrade(url)
-    monkeypatch.undo()
+    with monkeypatch.context() as patch:
+        patch.setattr(database.command, "upgrade", lambda config, _: whole(config, "0001"))
+        upgrade(url)
     made = engine(url, role=None)
+    yield made, url
+    made.dispose()
+
+
+def test_call_backs_promised_before_they_had_a_time_of_day_can_still_be_changed(first_revision):
+    made, url = first_revision
     with made.begin() as db:
         db.execute(sa.text("set local session_replication_role = replica"))  # neither ticket nor person
         db.execute(
@@ -108,4 +116,30 @@ def test_call_backs_promised_before_they_had_a_time_of_day_can_still_be_changed(
     with made.begin() as db:
         changed = "update contact_attempts set note = null returning call_back_on::text"
         assert list(db.execute(sa.text(changed)).scalars()) == ["2026-11-06", "2026-11-09"]
-    made.dispose()
+
+
+def test_old_notices_stay_to_be_read_and_page_nobody_after_the_upgrade(first_revision):
+    made, url = first_revision
+    with made.begin() as db:
+        db.execute(
+            sa.text(
+                "insert into notices (dedupe_key, kind, audience, details, created_at)"
+                " values ('old', 'clock_breached', 'operations', '{}', '2026-03-02 10:00+08')"
+            )
+        )
+    upgrade(url)
+    with made.begin() as db:
+        kept = db.execute(sa.text("select dedupe_key, gathered_at is null as is_to_be_told from notices"))
+        assert [tuple(row) for row in kept] == [("old", False)]
+
+
+def test_a_mail_address_that_is_none_is_refused_where_it_is_kept(db):
+    insert = sa.text(
+        "insert into staff (staff_code, name, role, team, contacts_per_day, email)"
+        " values ('w', 'w', 'agent', 'vip', 1, :email)"
+    )
+    for email in ("wang@example.cn\nBcc: all@example.cn", "wang", "a@b.cn,c@d.cn", ""):
+        with pytest.raises(sa.exc.IntegrityError, match="staff_email_is_one_address"), db.begin():
+            db.execute(insert, {"email": email})
+    with db.begin():
+        db.execute(insert, {"email": "wang.fang@example.cn"})

@@ -5,6 +5,7 @@ import hashlib
 import hmac
 import json
 import os
+import re
 import smtplib
 import ssl
 from collections.abc import Callable, Mapping
@@ -19,6 +20,8 @@ from include.domain.months import ZONE
 from include.notices.delivering import Message, NotDelivered, Send
 
 _SECONDS = 10.0
+# as staff.email is checked where it is kept
+_ADDRESS = re.compile(r"""[^\s\x00-\x1f@,;:<>()\[\]\\"]+@[^\s\x00-\x1f@,;:<>()\[\]\\"]+""")
 # what the robots take in one text, in bytes
 _LONGEST = {"wecom": 2048, "dingtalk": 18_000, "feishu": 18_000}
 
@@ -83,7 +86,16 @@ def to_mail(server: Endpoint, message: Message, now: datetime) -> None:
     to = message.address or server.extra.get("to")
     if not to:
         raise NotDelivered("The person has no mail address. Enter one in staff.email.", is_final=True)
-    mail = _mail(server, message, to, now)
+    if message.address and not _ADDRESS.fullmatch(message.address):
+        raise NotDelivered(
+            f"The mail address of staff '{message.staff_code}' is not one. Correct staff.email.", is_final=True
+        )
+    try:
+        mail = _mail(server, message, to, now)
+    except (ValueError, LookupError, AttributeError):  # all of them come from the header parser
+        raise NotDelivered(
+            "An address of the mail connection is not one. Correct `to` and `from_email` of its extra."
+        ) from None
     try:
         with _connected(server) as smtp:
             smtp.send_message(mail)

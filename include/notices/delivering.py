@@ -45,6 +45,7 @@ class Message:
     subject: str
     body: str
     attempts: int
+    staff_code: str | None = None
 
 
 #: Hands one message over at an instant, or raises NotDelivered.

@@ -28,9 +28,12 @@ where met_at is null and voided_at is null and escalate_at is not null;
 
 -- ---------------------------------------------------------------- notices and their delivery
 
-alter table staff add column email text;
+alter table staff add column email text
+constraint staff_email_is_one_address check (email ~ '^[^\s\x01-\x1f@,;:<>()\[\]\\"]+@[^\s\x01-\x1f@,;:<>()\[\]\\"]+$');
 
 alter table notices add column gathered_at timestamptz;
+-- nothing was sent until now: the first digests are not to page people about what happened months ago
+update notices set gathered_at = now();
 create index notices_to_gather on notices (created_at) where gathered_at is null;
 drop index notices_to_deliver;
 alter table notices drop column delivered_at;

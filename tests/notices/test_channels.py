@@ -95,6 +95,24 @@ def test_a_person_without_address_is_told_of_at_once():
     assert caught.value.is_final
 
 
+@pytest.mark.parametrize("address", ["wang@example.cn\nBcc: all@example.cn", "wang@[", "wang fang", "@"])
+def test_an_address_that_is_none_ends_its_own_message_and_is_not_repeated(address):
+    server = MailServer()
+    with running(server) as port, pytest.raises(NotDelivered, match="of staff 'w7'") as caught:
+        to = Endpoint("127.0.0.1", port, extra=PLAIN_MAIL)
+        to_mail(to, replace(MESSAGE, address=address, staff_code="w7"), MONDAY)
+    assert caught.value.is_final
+    assert address not in str(caught.value)
+    assert not server.mails
+
+
+def test_a_wrong_address_of_the_connection_is_a_failure_to_deliver():
+    wrong = Endpoint("127.0.0.1", extra=PLAIN_MAIL | {"to": "ops@example.cn\nBcc: x@y.cn"})
+    with pytest.raises(NotDelivered, match="`to` and `from_email`") as caught:
+        to_mail(wrong, replace(MESSAGE, address=None), MONDAY)
+    assert not caught.value.is_final
+
+
 # ------------------------------------------------------------ webhook
 
 
