@@ -1,36 +1,47 @@
 -- name: contact_weights
--- Weights other than one for training on a month: people reached drop (0), held-out of their cycles stand in for them.
-with contacted as (
-    select distinct
-        tickets.subscriber_id,
-        tickets.cycle
-    from contact_attempts
-    inner join tickets on contact_attempts.ticket_id = tickets.ticket_id
+-- Weights other than one for training on a month: people reached or written to drop (0), their held-out stand in.
+with scored as (
+    select coalesce(
+        (select cycles.as_of from cycles where cycles.campaign = :campaign and cycles.cycle = :month),
+        :scored_at
+    ) as since
+),
+
+contacted as (
+    select distinct t.subscriber_id, t.cycle
+    from contact_attempts as a
+    inner join tickets as t on a.ticket_id = t.ticket_id
     where
-        tickets.campaign = :campaign
-        and contact_attempts.result <> 'no_answer'
-        and contact_attempts.attempted_at >= coalesce(
-            (select cycles.as_of from cycles where cycles.campaign = :campaign and cycles.cycle = :month),
-            :scored_at
-        )
-        and contact_attempts.attempted_at < :horizon_ends_at
+        t.campaign = :campaign and a.result <> 'no_answer'
+        and a.attempted_at >= (select scored.since from scored) and a.attempted_at < :horizon_ends_at
+),
+
+-- an offer by SMS or app works on people as well; its list has a hold-out of its own
+written_to as (
+    select o.subscriber_id, o.cycle
+    from outreach_items as o
+    where
+        o.campaign = :campaign and o.decision = 'listed'
+        and coalesce(o.send_from, o.listed_at) >= (select scored.since from scored)
+        and coalesce(o.send_from, o.listed_at) < :horizon_ends_at
 ),
 
 weighed as (
-    select
-        contacted.subscriber_id,
-        0.0::double precision as weight
-    from contacted
+    select contacted.subscriber_id, 0.0::double precision as weight from contacted
     union all
-    select
-        assignments.subscriber_id,
-        1 / assignments.probability_of_assignment as weight
-    from assignments
+    select written_to.subscriber_id, 0.0 from written_to
+    union all
+    select a.subscriber_id, 1 / a.probability_of_assignment
+    from assignments as a
     where
-        assignments.campaign = :campaign
-        and assignments.arm = 'held_out'
-        and not assignments.is_recalled
-        and assignments.cycle in (select contacted.cycle from contacted)
+        a.campaign = :campaign and a.arm = 'held_out' and not a.is_recalled
+        and a.cycle in (select contacted.cycle from contacted)
+    union all
+    select o.subscriber_id, 1 / o.probability_of_assignment
+    from outreach_items as o
+    where
+        o.campaign = :campaign and o.decision = 'held_out'
+        and o.cycle in (select written_to.cycle from written_to)
 )
 
 select

@@ -28,7 +28,7 @@ Q = load("outreach")
 
 _COLUMNS = (
     "campaign", "cycle", "subscriber_id", "customer_key", "rank", "grade", "decision", "reason", "strategy",
-    "offer", "channel", "send_from", "listed_at",
+    "offer", "channel", "probability_of_assignment", "send_from", "listed_at",
 )  # fmt: skip
 
 #: What a prospect would be sent: strategy, offer, channel.
@@ -86,15 +86,18 @@ def _items(
     first = send_from(now, rules.quiet_hours.begins, rules.quiet_hours.ends)
     arms = _arms(prospects, rules, key["campaign"], assignment.epoch_of(month))
     for row, each in zip(rows, walk(prospects, arms, rules.at_most), strict=True):
-        yield (*key.values(), *_item(row, each, messages[row["subscriber_id"]], first), now)
+        item = _item(row, each, messages[row["subscriber_id"]], rules.hold_out.share, first)
+        yield (*key.values(), *item, now)
 
 
-def _item(row: Mapping[str, Any], each: Listing, message: Message | str, first: datetime) -> Sequence[object]:
+def _item(
+    row: Mapping[str, Any], each: Listing, message: Message | str, share: float, first: datetime
+) -> Sequence[object]:
     is_sent = each.decision == LISTED
-    is_measured = each.decision in (LISTED, assignment.HELD_OUT)
-    told = message if is_measured and not isinstance(message, str) else (None, None, None)
+    chance = {LISTED: 1 - share, assignment.HELD_OUT: share}.get(each.decision)
+    told = message if chance is not None and not isinstance(message, str) else (None, None, None)
     person = (row["subscriber_id"], row["customer_key"], row["rank"], row["grade"])
-    return (*person, each.decision, each.reason, *told, first if is_sent else None)
+    return (*person, each.decision, each.reason, *told, chance, first if is_sent else None)
 
 
 def _arms(prospects: Sequence[Prospect], rules: Outreach, campaign: str, epoch: str) -> dict[str, str]:

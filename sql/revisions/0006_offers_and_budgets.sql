@@ -304,12 +304,15 @@ create table outreach_items (
     strategy text,
     offer text,
     channel text check (channel in ('app', 'sms')),
+    probability_of_assignment double precision
+    check (probability_of_assignment > 0 and probability_of_assignment <= 1),
     send_from timestamptz,
     listed_at timestamptz not null,
     primary key (campaign, cycle, subscriber_id),
     foreign key (campaign, cycle) references cycles,
     check ((decision = 'suppressed') = (reason is not null)),
     check ((decision in ('listed', 'held_out')) = (offer is not null)),
+    check ((decision in ('listed', 'held_out')) = (probability_of_assignment is not null)),
     check ((offer is null) = (strategy is null) and (offer is null) = (channel is null))
 );
 create unique index outreach_items_once on outreach_items (campaign, cycle, customer_key)

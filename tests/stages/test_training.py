@@ -102,6 +102,23 @@ def test_the_contacted_drop_out_and_the_held_out_of_their_cycle_weigh_one_over_t
     assert read.weights.sum() == 198 + 5
 
 
+def test_who_was_written_to_drops_out_like_the_called_and_the_lists_own_held_out_stand_in(
+    db: sa.Connection, lake: Lake
+) -> None:
+    Province(lake, 50).live_through("2026-08")
+    cycle = WorkedCycle(db, "2026-08")
+    cycle.assign("S0000001", "treated")
+    cycle.assign("S0000002", "held_out")
+    cycle.write_to("S0000003", default_as_of("2026-08") + timedelta(days=2))
+    cycle.write_to("S0000004", month_start("2026-10"))
+    cycle.write_to("S0000005", default_as_of("2026-08"), "held_out")
+    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
+    # nobody was called, so that the held-out of the tickets stand for nobody
+    assert month.weights.rows() == [("S0000003", 0.0), ("S0000005", 10.0)]
+    early = default_as_of("2026-08") + timedelta(days=1)
+    assert examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, early).weights.is_empty()
+
+
 def test_a_cycle_nobody_was_reached_in_leaves_all_weights_at_one(db: sa.Connection, lake: Lake) -> None:
     Province(lake, 50).live_through("2026-08")
     cycle = WorkedCycle(db, "2026-08")

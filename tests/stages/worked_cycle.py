@@ -67,6 +67,18 @@ class WorkedCycle:
             result=result,
         )
 
+    def write_to(self, subscriber: str, at: datetime, decision: str = "listed", share: float = 0.1) -> None:
+        """Put a subscriber on the list for SMS and app, to be sent from `at`, or into its hold-out."""
+        self._run(
+            "insert into outreach_items (campaign, cycle, subscriber_id, customer_key, rank, grade, decision,"
+            " strategy, offer, channel, probability_of_assignment, send_from, listed_at)"
+            " values (:campaign, :month, :who, :who, 9, 'mid', :decision, 's', 'o', 'sms', :chance, :then, :at)",
+            who=subscriber,
+            decision=decision,
+            chance=share if decision == "held_out" else 1 - share,
+            then=at if decision == "listed" else None,
+        )
+
     def _ticket(self, subscriber: str, assignment: object) -> None:
         self._run(
             "with made as ("
