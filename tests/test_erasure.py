@@ -25,6 +25,7 @@ from include.erase import main
 from include.erasure import erase
 from include.lake import Lake
 from include.loop import Loop
+from include.queries import load
 from include.stages import collection
 from tests.fixtures.ten_subscribers import MONTH, write_landing
 
@@ -311,6 +312,58 @@ def test_a_refusal_of_a_customer_with_other_numbers_goes_on_holding_for_them(wor
         world.db.execute(shared, {"subscriber": world.subscriber, "at": ERASED})
     assert world.rows("select standing_limit('SUB-9999', 'CUST-SHARED', '2026-12-01')") == [("refused",)]
     assert world.rows("select subscriber_id, words from refusals") == [("erased-1", "erased")]
+
+
+def test_a_code_that_equals_the_id_stays_everybodys(world: World) -> None:
+    with world.db.begin():
+        for statement in (
+            "insert into branches values (:code, null, :code, :code)",
+            "insert into budget_pots (campaign, starts_on, ends_on, branch_code, limit_yuan, warn_share, set_by,"
+            " set_at) values ('churn_warning', '2026-10-01', '2026-10-31', :code, 9, 0.8, 'lead', :at)",
+            "insert into heartbeats values ('of branches', :at, jsonb_build_object('branch', :code))",
+            "update tickets set branch_code = :code, region_code = :code, team = :code"
+            " where subscriber_id <> :code",
+        ):
+            world.db.execute(sa.text(statement), {"code": world.subscriber, "at": OPENED})
+    codes = (
+        "select branch_code, name, region_code from branches",
+        "select branch_code, limit_yuan from budget_pots",
+        "select facts from heartbeats where name = 'of branches'",
+        f"select branch_code, region_code, team from tickets where ticket_id <> {world.ticket} order by ticket_id",
+    )
+    before = [world.rows(statement) for statement in codes]
+    assert world.subscriber in before[-1][0]
+    world.erase()
+    assert [world.rows(statement) for statement in codes] == before
+
+
+def test_a_limit_of_the_feed_goes_on_holding_for_the_other_numbers_of_the_household(world: World) -> None:
+    with world.db.begin():
+        shared = "update standing_limits set customer_key = 'CUST-SHARED' where subscriber_id = :who"
+        world.db.execute(sa.text(shared), {"who": world.subscriber})
+        limit = (
+            "insert into standing_limits (subscriber_id, customer_key, kind, valid_from, month, recorded_at)"
+            " values (:who, 'CUST-SHARED', 'refused', '2026-10-01', '2026-10', :at)"
+        )
+        given = {"who": world.subscriber, "at": ERASED}
+        again = sa.text(
+            "select count(*) from erase_subscriber(:who, '{}', cast(:who as text), 'erased-1', :at)"
+        )
+        for _killed in range(2):
+            world.db.execute(again, given)
+            world.db.execute(load("limits")["forget_months"], {"months": ["2026-10"]})
+            world.db.execute(sa.text(limit), given)  # the lake still had it
+        world.db.execute(again, given)
+        world.db.execute(load("limits")["forget_months"], {"months": ["2026-10"]})
+    assert world.rows("select subscriber_id, customer_key, kind from standing_limits") == [
+        ("erased-1", "CUST-SHARED", "refused")
+    ]
+    with world.db.begin():
+        last = sa.text(
+            "select count(*) from erase_subscriber('SUB-9', '{CUST-SHARED}', 'SUB-9', 'erased-2', :at)"
+        )
+        world.db.execute(last, given)
+    assert world.rows("select customer_key from standing_limits") == [("erased-2",)]
 
 
 def test_refusals_of_one_subscriber_under_two_customers_become_one(world: World) -> None:

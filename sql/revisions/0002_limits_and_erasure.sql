@@ -381,12 +381,17 @@ create function erasable_columns() returns table (
         and pg_type.typname in ('text', 'varchar', 'jsonb', '_text')
         and pg_class.relname not in (
             'erasures', 'erasure_salts', 'retentions', 'configurations', 'staff', 'work_days', 'models', 'cycles',
-            'cycle_revisions', 'evaluations', 'deliveries', 'arms', 'subscriber_arms'
+            'cycle_revisions', 'evaluations', 'deliveries', 'arms', 'subscriber_arms',
+            'branches', 'budget_pots', 'work_day_drafts', 'heartbeats', 'factor_drift', 'factor_rankings'
+        )
+        -- codes: an id that equals one would take it from everybody
+        and one.attname not in (
+            'branch_code', 'region_code', 'team', 'unit', 'strategy', 'offer', 'offer_name'
         )
     order by 1, 2
 $$;
 comment on function erasable_columns is
-'every column of texts in which a subscriber may be named: all tables but those that know no subscribers, or are handled apart';
+'every column of texts in which a subscriber may be named: all but codes, and tables that know no subscribers or are handled apart';
 
 do $$
 declare

@@ -104,6 +104,26 @@ $$;
 comment on function erase_from_records is
 'takes what was said, written and ordered for an erased subscriber out of the records of retention work';
 
+create function keep_limits_of_household(subscriber text, own_customers text [], instead text)
+returns void language plpgsql set search_path = public, pg_temp as $$
+begin
+    -- an erasure that was killed may find again what it had kept: the feed brought it back meanwhile
+    delete from standing_limits as again using standing_limits as kept
+    where
+        again.subscriber_id = subscriber and kept.subscriber_id = instead
+        and kept.month = format('%s %s', instead, again.month) and kept.kind = again.kind
+        and kept.valid_from = again.valid_from and kept.valid_to is not distinct from again.valid_to;
+    -- under no month of the feed, so that no later delivery takes it away
+    update standing_limits set subscriber_id = instead, month = format('%s %s', instead, month)
+    where subscriber_id = subscriber and customer_key <> all(own_customers || subscriber);
+    -- the last number of the household goes: nobody is left to whom its key belongs
+    update standing_limits set customer_key = instead
+    where customer_key = any(own_customers) and subscriber_id ~ '^erased-';
+end
+$$;
+comment on function keep_limits_of_household is
+'lets what an erased number refused for its whole household go on holding for the other numbers';
+
 create or replace function erase_subscriber(
     subscriber text, own_customers text [], pattern text, instead text, at timestamptz
 ) returns table (what text, changed bigint) language plpgsql
@@ -115,6 +135,7 @@ begin
     perform set_config('app.reducing', 'on', true);
     perform erase_from_work(subscriber, theirs, at);
     perform erase_from_arms(subscriber, own_customers, instead);
+    perform keep_limits_of_household(subscriber, own_customers, instead);
     return query
     select kept.what, kept.changed from erase_from_records(subscriber, own_customers, theirs, instead, at) as kept;
     for place in
