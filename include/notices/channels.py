@@ -88,7 +88,8 @@ def to_mail(server: Endpoint, message: Message, now: datetime) -> None:
         raise NotDelivered("The person has no mail address. Enter one in staff.email.", is_final=True)
     if message.address and not _ADDRESS.fullmatch(message.address):
         raise NotDelivered(
-            f"The mail address of staff '{message.staff_code}' is not one. Correct staff.email.", is_final=True
+            f"The mail address of staff '{message.staff_code}' is not one. Correct staff.email.",
+            is_final=True,
         )
     try:
         mail = _mail(server, message, to, now)
