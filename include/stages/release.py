@@ -100,10 +100,10 @@ def _shared_out(
     for team in teams:
         mine = [_caller(row) for row in agents if row.team == team]
         at_work = [caller for caller in mine if caller.room]
+        left = max(0, sum(caller.room for caller in at_work) - queued.get(team, 0))
         given = share_out(waiting[team], at_work, [caller for caller in mine if not caller.room])
-        left = sum(caller.room for caller in at_work) - queued.get(team, 0)
-        pairs += given.pairs
-        pairs += [(ticket_id, _NOBODY) for ticket_id in given.unfitting[: max(0, left)]]
+        to_queue = [(ticket_id, _NOBODY) for ticket_id in given.unfitting]
+        pairs += (given.pairs + to_queue)[:left]
     return pairs
 
 

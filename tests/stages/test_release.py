@@ -157,6 +157,23 @@ def test_a_ticket_goes_to_who_serves_its_branch_and_has_its_skill(db, config):
     assert given == [people.agent, people.agent, people.colleague, None]
 
 
+def test_what_went_to_the_queue_this_morning_leaves_less_for_the_callers_in_the_afternoon(db, config):
+    hire(db, contacts_per_day=2)
+    fill_cycle(db, 8)
+    with db.begin():
+        db.execute(sa.text("update tickets set skill = 'silver' where rank <= 3"))
+        db.execute(
+            sa.text(
+                "update tickets set frozen_at = now(), frozen_because = 'port_out_applied' where rank > 3"
+            )
+        )
+    assert release(db=db, config=config, now=FRIDAY)["to_queue"] == 3
+    with db.begin():
+        db.execute(sa.text("update tickets set frozen_at = null, frozen_because = null"))
+    again = release(db=db, config=config, now=FRIDAY + timedelta(hours=4))
+    assert (again["released"], again["to_queue"]) == (1, 0)
+
+
 def test_a_ticket_only_somebody_on_leave_fits_waits(db, config):
     people = hire(db, contacts_per_day=9)
     fill_cycle(db, 1)
