@@ -195,7 +195,7 @@ begin
     values (customer, number, stopped_at, me.staff_id, of_ticket, of_inbound, said)
     on conflict (customer_key, subscriber_id) do nothing;
     with unfinished as (
-        select t.ticket_id, t.state from tickets as t
+        select t.ticket_id, t.state, t.assignee_id from tickets as t
         where
             (t.customer_key = customer or t.subscriber_id = number) and t.ticket_id is distinct from of_ticket
             and t.state not in ('closed', 'cancelled', 'expired')
@@ -207,7 +207,17 @@ begin
         set state = 'cancelled', version = t.version + 1, paused_until = null, closed_at = stopped_at
         from unfinished as u
         where t.ticket_id = u.ticket_id
-        returning t.ticket_id, t.version, u.state as from_state
+        returning t.ticket_id, t.version, u.state as from_state, u.assignee_id
+    ),
+    noticed as (
+        insert into notices (dedupe_key, kind, audience, staff_id, ticket_id, details, created_at)
+        select
+            format('cancelled/%s/%s', c.ticket_id, c.version), 'ticket_cancelled',
+            case when c.assignee_id is null then 'lead' else 'assignee' end,
+            c.assignee_id, c.ticket_id, jsonb_build_object('reason', 'refused'), stopped_at
+        from changed as c
+        where c.from_state <> 'waiting' and c.assignee_id is distinct from me.staff_id
+        on conflict (dedupe_key) do nothing
     ),
     told as (
         insert into ticket_events (

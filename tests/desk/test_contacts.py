@@ -83,6 +83,26 @@ def test_do_not_call_reaches_a_ticket_of_a_team_the_agent_does_not_see(world):
         assert tuple(twin) == ("cancelled", "do_not_call", "agent")
 
 
+def test_whoever_works_a_ticket_that_a_do_not_call_cancels_elsewhere_is_told(world):
+    values = {"colleague": world.people.colleague, "agent": str(world.people.agent), "twin": world.twin}
+    values |= {"ticket": world.tickets["in_progress"], "now": MONDAY}
+    with world.admin.begin() as changes:  # the desk does not read notices
+        for statement in (
+            "update tickets set assignee_id = :colleague, state = 'assigned' where ticket_id = :twin",
+            "select set_config('app.staff_id', :agent, true), stop_customer(:ticket, null, :now, 'never again')",
+        ):
+            world.admin.execute(sa.text(statement), values)
+        told = world.admin.execute(
+            sa.text(
+                "select n.ticket_id, n.audience, n.staff_id, n.details,"
+                " n.dedupe_key = concat_ws('/', 'cancelled', n.ticket_id, t.version) as has_the_key_of_limits"
+                " from notices as n join tickets as t using (ticket_id) where n.kind = 'ticket_cancelled'"
+            )
+        ).one()
+        changes.rollback()
+    assert tuple(told) == (world.twin, "assignee", world.people.colleague, {"reason": "refused"}, True)
+
+
 def test_a_closed_ticket_is_never_reopened_against_a_refusal(world):
     with world.undone() as db:
         closed = world.actor(db, world.people.lead, world.tickets["closed"])
