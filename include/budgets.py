@@ -91,7 +91,20 @@ def pots(*, db: sa.Connection, campaign: str, now: datetime) -> Sequence[sa.Row[
         return db.execute(Q["read_pots"], key).all()
 
 
+def _require_branch(db: sa.Connection, branch: str | None) -> None:
+    """No plan is ever made in an unknown branch, so its pot would look like a limit and hold nothing back."""
+    if branch is None:
+        return
+    with db.begin():
+        known, some = db.execute(Q["find_branch"], {"branch_code": branch}).one()
+    if not known:
+        listed = ", ".join(some) or "none; load them with python -m include.staff load"
+        raise BadInput(f"There is no branch '{branch}', so nothing was set. Known, for example: {listed}.")
+
+
 def _show(db: sa.Connection, told: argparse.Namespace, now: datetime) -> None:
+    """what the pots of a campaign hold"""
+    load_config(settings.config_folder()).campaign(told.campaign)
     found = pots(db=db, campaign=told.campaign, now=now)
     if not found:
         print(f"{told.campaign}: no pot is set, so plans have no budget limit.")
@@ -106,8 +119,10 @@ def _show(db: sa.Connection, told: argparse.Namespace, now: datetime) -> None:
 
 
 def _set(db: sa.Connection, told: argparse.Namespace, now: datetime) -> None:
+    """fill a pot, or change its limit"""
     config = load_config(settings.config_folder())
     config.campaign(told.campaign)
+    _require_branch(db, told.branch)
     set_pot(
         db=db, campaign=told.campaign, period=told.period, limit_yuan=yuan(told.limit), by=told.by, now=now,
         warn_share=config.strategies.budgets.warn_share, branch_code=told.branch,
@@ -121,8 +136,8 @@ _COMMANDS = {"set": _set, "show": _show}
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m include.budgets", description="Budgets of plans.")
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in _COMMANDS:
-        one = commands.add_parser(name)
+    for name, command in _COMMANDS.items():
+        one = commands.add_parser(name, help=command.__doc__)
         add_place_and_time(one)
         one.add_argument("--campaign", default=settings.CAMPAIGN)
     sets = commands.choices["set"]

@@ -19,6 +19,12 @@ do update set
     set_at = excluded.set_at
 returning pot_id
 
+-- name: find_branch
+-- Whether a branch is known, and a few that are.
+select
+    exists(select 1 from branches where branch_code = :branch_code) as is_known,
+    array(select branch_code from branches order by branch_code limit 5) as some
+
 -- name: read_pots
 -- Every pot of a campaign, the newest period first.
 select

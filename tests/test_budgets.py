@@ -101,7 +101,13 @@ def test_a_limit_below_what_plans_hold_is_refused_and_every_change_is_audited(db
     assert told == [("marketing", None, "100"), ("marketing", "100.0000", "40.5")]
 
 
-def test_the_command_fills_a_pot_and_says_when_there_is_none(role_url, capsys):
+def open_branch(db: sa.Connection) -> None:
+    with db.begin():
+        db.execute(sa.text("insert into branches (branch_code, name) values ('B1', '一店')"))
+
+
+def test_the_command_fills_a_pot_and_says_when_there_is_none(db, role_url, capsys):
+    open_branch(db)
     place = ["--db", role_url("churn_loop")]
     assert main(["show", *place]) == 0
     assert "no pot is set, so plans have no budget limit" in capsys.readouterr().out
@@ -111,6 +117,20 @@ def test_the_command_fills_a_pot_and_says_when_there_is_none(role_url, capsys):
     assert "5,000.00" in capsys.readouterr().out
     assert main(["set", "--period", "soon", "--limit", "5000", "--by", "me", *place]) == 1
     assert "'soon' is not a period" in capsys.readouterr().err
+
+
+def test_a_pot_of_an_unknown_branch_or_campaign_is_refused(db, role_url, capsys):
+    place = ["--db", role_url("churn_loop")]
+    words = ["set", "--period", "2026-Q4", "--limit", "5000", "--by", "me", "--branch", "NOPE", *place]
+    assert main(words) == 1
+    assert "no branch 'NOPE', so nothing was set. Known, for example: none; load" in capsys.readouterr().err
+    open_branch(db)
+    assert main(words) == 1
+    assert "Known, for example: B1." in capsys.readouterr().err
+    with db.begin():
+        assert db.execute(sa.text("select count(*) from budget_pots")).scalar_one() == 0
+    assert main(["show", "--campaign", "nope", *place]) == 1
+    assert "No campaign 'nope' in campaigns/. Known: churn_warning" in capsys.readouterr().err
 
 
 STEPS = st.lists(
