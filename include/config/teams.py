@@ -6,6 +6,7 @@ from pydantic import Field, model_validator
 
 from include.config.operations import Yuan
 from include.config.reading import Entry, validated
+from include.domain.errors import BadInput
 
 
 class Team(Entry):
@@ -27,6 +28,11 @@ class Teams(Entry):
     others: str
     overflow: dict[str, tuple[str, ...]] = Field(default_factory=dict)
     assumed_effect: Annotated[float, Field(gt=0, lt=1)] = 0.2
+
+    def require(self, team: str) -> None:
+        """BadInput, listing the known teams, unless `team` is one of them."""
+        if team not in self.teams:
+            raise BadInput(f"There is no team '{team}' in teams.yaml. Known: {', '.join(self.teams)}.")
 
     @model_validator(mode="after")
     def _routes_lead_to_teams(self) -> "Teams":

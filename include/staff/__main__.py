@@ -30,20 +30,26 @@ Told = argparse.Namespace
 
 
 def _load(db: sa.Connection, told: Told, now: datetime) -> None:
+    """load a file of branches, staff, rosters and leave"""
     people = read_people(told.file)
     counts = roster.load_people(db, load_config(settings.config_folder()), people, by=told.by, now=now)
     print(json.dumps({"stage": "staff", **counts}))
 
 
 def _show(db: sa.Connection, told: Told, now: datetime) -> None:
+    """everybody at work, or one team"""
+    if told.team is not None:
+        load_config(settings.config_folder()).teams.require(told.team)
     people = roster.show(db, now, told.team)
     if not people:
-        print("Nobody is on the staff. Load a file first: python -m include.staff load FILE.csv")
+        where = f"in team {told.team}" if told.team else "on the staff"
+        print(f"Nobody is {where}. Load a file first: python -m include.staff load FILE.csv")
         return
     print(in_columns([tuple(people[0]), *(tuple(_cell(value) for value in row.values()) for row in people)]))
 
 
 def _leave(db: sa.Connection, told: Told, now: datetime) -> None:
+    """record leave, or take it back"""
     first = _day(told.first, "--from")
     last = _day(told.last, "--until") if told.last else first
     if told.cancel:
@@ -57,12 +63,14 @@ def _leave(db: sa.Connection, told: Told, now: datetime) -> None:
 
 
 def _present(db: sa.Connection, told: Told, now: datetime) -> None:
+    """somebody is here today, or is not"""
     is_present = told.command == "present"
     roster.mark_present(db, told.staff_code, is_present, by=told.by, now=now)
     print(json.dumps({"stage": "staff", told.command: told.staff_code}))
 
 
 def _hand_over(db: sa.Connection, told: Told, now: datetime) -> None:
+    """give the tickets of somebody who leaves to others"""
     leaver_id, lead_id = (roster.staff_id_of(db, code) for code in (told.staff_code, told.by))
     done = hand_over(db, staff_id=lead_id, leaver_id=leaver_id, because=told.because, now=now)
     print(json.dumps({"stage": "staff", **_told_of(done)}, ensure_ascii=False))
@@ -106,10 +114,14 @@ _COMMANDS: Mapping[str, Callable[[sa.Connection, Told, datetime], None]] = {
 
 
 def _arguments(words: list[str] | None) -> Told:
-    parser = argparse.ArgumentParser(prog="python -m include.staff", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m include.staff",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(dest="command", required=True)
-    for name in _COMMANDS:
-        one = commands.add_parser(name)
+    for name, command in _COMMANDS.items():
+        one = commands.add_parser(name, help=command.__doc__)
         add_place_and_time(one)
         if name == "load":
             one.add_argument("file", type=Path, metavar="FILE")

@@ -184,3 +184,15 @@ def test_a_hand_over_by_command_names_the_user_to_disable(db, run, people_file):
 
 def test_an_empty_staff_says_how_to_begin(run):
     assert "Load a file first" in run("show")[1]
+
+
+def test_a_team_that_is_not_known_is_told_with_the_known_ones(run):
+    status, told = run("show", "--team", "nosuch")
+    assert (status, told.splitlines()) == (
+        1,
+        ["BadInput: There is no team 'nosuch' in teams.yaml. Known: vip, mid_high, new_subscriber."],
+    )
+    assert run("show", "--team", "vip") == (
+        0,
+        "Nobody is in team vip. Load a file first: python -m include.staff load FILE.csv\n",
+    )
