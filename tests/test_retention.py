@@ -58,7 +58,8 @@ _WORKED = (
     "update cycles set fixed_at = :now, fixed_facts = '{}'",
     "insert into dispatch_decisions (campaign, cycle, subscriber_id, customer_key, rank, decision, decided_at)"
     " select campaign, cycle, subscriber_id, customer_key, rank, 'treated', :now from tickets",
-    "insert into audit_log (happened_at, actor, action, subject, details) values (:now, 'a', 'reveal', 'x', '{}')",
+    "insert into audit_log (happened_at, actor, action, subject, details)"
+    " values (cast(:now as timestamptz) - interval '1000 days', 'a', 'reveal', 'x', '{}')",
     "insert into deliveries (feed, period, fingerprint, files, rows_read, rows_accepted, rows_quarantined, is_complete,"
     " is_current, run_id, collected_at) values ('churned', '2026-09', 'a', 1, 1, 1, 0, true, false, 'r', :now),"
     " ('churned', '2026-09', 'b', 1, 1, 1, 0, true, true, 'r', :now)",
@@ -174,6 +175,18 @@ def test_the_audit_log_is_kept_half_a_year_at_least(db: sa.Connection) -> None:
         db.execute(
             sa.text("select retire_audit(:before, :now)"), {"before": NOW - timedelta(days=90), "now": NOW}
         )
+
+
+def test_a_clock_in_the_future_shortens_the_audit_log_by_nothing(db: sa.Connection) -> None:
+    entry = (
+        "insert into audit_log (happened_at, actor, action, subject, details)"
+        " select now() - make_interval(days => ago), 'a', 'reveal', 'x', '{}' from unnest(array[170, 190]) as ago"
+    )
+    ahead = "select retire_audit(now() + interval '9 years', now() + interval '10 years')"
+    with db.begin():
+        db.execute(sa.text(entry))
+        assert db.execute(sa.text(ahead)).scalar_one() == 1
+    assert kept(db, "audit_log") == 1
 
 
 def test_the_desk_may_neither_retire_nor_erase(role_url) -> None:  # type: ignore[no-untyped-def]
