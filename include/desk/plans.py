@@ -65,9 +65,7 @@ def record_processing(
         try:
             work.run(Q["record_processing"], **values)
         except sa.exc.IntegrityError as error:
-            if "plan_processings_order" not in str(error.orig):
-                raise
-            raise _taken(str(order_number)) from error
+            raise _beaten(error, str(order_number)) from error
         work.details = {
             "plan_id": plan.plan_id,
             "offer": plan.offer_name,
@@ -171,6 +169,19 @@ def _check_budget_again(work: Work, plan: sa.Row[Any]) -> None:
                 f"The plan's {pot.amount_yuan:.2f} yuan were released meanwhile and the budget has only "
                 f"{pot.left_yuan:.2f} left. Ask your branch manager for more, then record it."
             )
+
+
+def _beaten(error: sa.exc.IntegrityError, order_number: str) -> Exception:
+    """What somebody else did between the checks and the record; any other fault is returned as it is."""
+    told = str(error.orig)
+    if "plan_processings_order" in told:
+        return _taken(order_number)
+    if "budget_pots_within_limit" in told:
+        return Refused(
+            "The plan's money was released meanwhile and another plan has just taken what was left of the budget. "
+            "Ask your branch manager for more, then record it."
+        )
+    return error
 
 
 def _taken(order_number: str) -> Refused:

@@ -130,19 +130,24 @@ def _reassigned(
 ) -> list[Result]:
     ticket_ids = [wish.ticket_id for wish in wishes]
     db.execute(Q["lock_listed"], {"ticket_ids": ticket_ids})
-    rows = db.execute(
-        Q["reassign_listed"],
-        {
-            "ticket_ids": ticket_ids,
-            "versions": [wish.version for wish in wishes],
-            "heir_ids": [wish.to_staff_id for wish in wishes],
-            "states": sorted(ACTIONS["reassign"].since),
-            "staff_id": me.staff_id,
-            "actor": me.staff_code,
-            "now": now,
-            "details": json.dumps(dict(details), ensure_ascii=False),
-        },
-    )
+    values = {
+        "ticket_ids": ticket_ids,
+        "versions": [wish.version for wish in wishes],
+        "heir_ids": [wish.to_staff_id for wish in wishes],
+        "states": sorted(ACTIONS["reassign"].since),
+        "staff_id": me.staff_id,
+        "actor": me.staff_code,
+        "now": now,
+        "details": json.dumps(dict(details), ensure_ascii=False),
+    }
+    try:
+        rows = db.execute(Q["reassign_listed"], values)
+    except sa.exc.IntegrityError as error:
+        if "works here no longer" not in str(error.orig):  # trigger tickets_assignee_is_active
+            raise
+        raise Refused(
+            "Somebody who was to get tickets has just left; nothing was reassigned. Choose anew, then repeat."
+        ) from error
     return [Result(row.ticket_id, row.version, _why_not(row)) for row in rows]
 
 

@@ -304,6 +304,19 @@ def test_money_released_by_the_ending_is_reserved_anew_when_the_order_comes_afte
     assert totals(db, pot_id) == (30, 36)
 
 
+def test_money_another_plan_takes_after_the_check_is_refused_and_nothing_is_recorded(
+    db, desk, config, people, tickets, agent, monkeypatch
+):
+    pot_id = pot(db, "60")
+    late = replace(agent, version=plans.record_plan(agent, strategy="plan_discount") + 1)
+    end(db, [agent.ticket_id], "closed", "declined")
+    plans.record_plan(actor_on(desk, config, people.agent, tickets[1]), strategy="match_competitor")
+    monkeypatch.setattr(plans, "_check_budget_again", lambda work, plan: None)  # it saw the money still there
+    with pytest.raises(Refused, match="another plan has just taken"):
+        plans.record_processing(late, result="done", order_number="N1")
+    assert totals(db, pot_id) == (30, 0)
+
+
 def test_what_lapsed_offers_of_closed_tickets_hold_is_freed_when_it_is_wanted(
     db, desk, config, people, tickets, agent
 ):

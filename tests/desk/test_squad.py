@@ -1,6 +1,7 @@
 """Leads with many tickets at once: a list reassigned, a leaver handed over, nothing lost on the way."""
 
 import threading
+import time
 from datetime import timedelta
 
 import pytest
@@ -193,3 +194,29 @@ def test_nothing_is_given_to_somebody_while_they_are_handed_over(db, desk, role_
     made.dispose()
     assert rows(db, "select count(*) from tickets where assignee_id = :who", who=people.agent) == [(0,)]
     assert rows(db, "select count(*) from tickets where assignee_id = :who", who=people.colleague) == [(6,)]
+
+
+def test_a_list_for_somebody_who_leaves_at_that_moment_is_refused_whole(db, desk, people, tickets):
+    told = []
+
+    def give():
+        wishes = [Wish(ticket, 2, people.colleague) for ticket in tickets[:2]]
+        try:
+            squad.bulk_reassign(desk, staff_id=people.lead, wishes=wishes, now=MONDAY)
+        except Refused as error:
+            told.append(str(error))
+
+    ((pid,),) = rows(desk, "select pg_backend_pid()")
+    waiting = sa.text("select count(*) from pg_locks where pid = :pid and not granted")
+    giver = threading.Thread(target=give)
+    with db.begin():
+        db.execute(
+            sa.text("update staff set is_active = false where staff_id = :id"), {"id": people.colleague}
+        )
+        giver.start()
+        deadline = time.monotonic() + 20
+        while not db.execute(waiting, {"pid": pid}).scalar_one() and time.monotonic() < deadline:
+            time.sleep(0.02)
+    giver.join()
+    assert [sentence[:46] for sentence in told] == ["Somebody who was to get tickets has just left;"]
+    assert assignees(db)[:2] == [people.agent] * 2
