@@ -181,13 +181,13 @@ select (select count(*) from gone) + (select count(*) from letters) as rows
 -- Leave of staff, and why, that ended before, with the rosters of those days.
 with leaves as (
     delete from absences
-    where until_on < cast(:before as timestamptz)::date
+    where until_on < cast(cast(:before as timestamptz) at time zone 'Asia/Shanghai' as date)
     returning 1
 ),
 
 rosters as (
     delete from shifts
-    where day < cast(:before as timestamptz)::date
+    where day < cast(cast(:before as timestamptz) at time zone 'Asia/Shanghai' as date)
     returning 1
 )
 
