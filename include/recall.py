@@ -8,24 +8,44 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from functools import partial
 from typing import Any
 
+import sqlalchemy as sa
+
+from include import settings
 from include.command import add_place_and_time, ended, instant, opened
-from include.settings import CAMPAIGN
-from include.stages.dispatch import Selection, recall
+from include.config import Config, load_config
+from include.stages.dispatch import Selection, recall, require_known
+
+
+def take_back(
+    *, db: sa.Connection, config: Config, campaign: str, cycle: str, selection: Selection, now: datetime,
+    because: str, by: str, contacted_too: bool = False,
+) -> dict[str, Any]:  # fmt: skip
+    """`recall`, once everything that is named is known; a slip would else look like nothing left to recall."""
+    require_known(db, config, campaign, cycle, selection)
+    return recall(
+        db=db, campaign=campaign, cycle=cycle, selection=selection, because=because, by=by, now=now,
+        contacted_too=contacted_too,
+    )  # fmt: skip
 
 
 def chosen(form: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
-    """`recall` of what the form of the DAG selects; it still asks for the database, campaign and now."""
+    """`take_back` what the form selects; it still asks for the database, configuration, campaign and now."""
     selection = Selection(form["team"], form["region"], form["rule"])
     given = {name: form[name] for name in ("cycle", "because", "by", "contacted_too")}
-    return partial(recall, selection=selection, **given)
+    return partial(take_back, selection=selection, **given)
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m include.recall", description=__doc__)
-    parser.add_argument("--campaign", default=CAMPAIGN)
+    parser = argparse.ArgumentParser(
+        prog="python -m include.recall",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--campaign", default=settings.CAMPAIGN)
     parser.add_argument("--cycle", required=True, help="key of the cycle: a month for churn_warning")
     parser.add_argument("--team", help="only tickets routed to this team")
     parser.add_argument("--region", help="only this region_code")
@@ -39,10 +59,10 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 
 def _run(told: argparse.Namespace) -> None:
     with opened(told.db) as db:
-        done = recall(
-            db=db, campaign=told.campaign, cycle=told.cycle, because=told.because, by=told.by,
-            selection=Selection(told.team, told.region, told.rule), contacted_too=told.contacted_too,
-            now=instant(told),
+        done = take_back(
+            db=db, config=load_config(settings.config_folder()), campaign=told.campaign, cycle=told.cycle,
+            because=told.because, by=told.by, contacted_too=told.contacted_too, now=instant(told),
+            selection=Selection(told.team, told.region, told.rule),
         )  # fmt: skip
     print(json.dumps(done, ensure_ascii=False))
 

@@ -321,6 +321,24 @@ update cycle_revisions
 set comparison = cast(:comparison as jsonb)
 where campaign = :campaign and cycle = :cycle and revision = :revision
 
+-- name: find_named
+-- Whether what a recall names exists: the cycle, the team and the rule in it; and the newest cycles.
+select
+    exists(select 1 from cycles where campaign = :campaign and cycle = :cycle) as is_known,
+    array(select cycle from cycles where campaign = :campaign order by opened_at desc, cycle desc limit 3) as newest,
+    exists(
+        select 1 from dispatch_decisions
+        where campaign = :campaign and cycle = :cycle and team = cast(:team as text)
+    ) as has_team,
+    exists(
+        select 1 from assignments
+        where
+            campaign = :campaign and cycle = :cycle
+            and evidence @> jsonb_build_object(
+                'rules', jsonb_build_array(jsonb_build_object('rule', cast(:rule as text)))
+            )
+    ) as has_rule
+
 -- name: find_recalled
 -- What a recall takes back: unfinished tickets of the selection nobody was contacted on, and its held-out.
 select

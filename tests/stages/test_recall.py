@@ -1,6 +1,7 @@
 """A wrong batch taken back: what is cancelled, what stays, and that it can be dispatched again."""
 
 import json
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -153,3 +154,37 @@ def test_the_command_takes_back_and_tells(db, dispatched, role_url, capsys):
     ]
     assert command.main(["--cycle", "2026-01", *words[2:], "--db", role_url("churn_loop")]) == 1
     assert "was not dispatched" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("given", "told"),
+    [
+        (["--campaign", "nope"], "No campaign 'nope' in campaigns/. Known: churn_warning"),
+        (["--cycle", "October"], "'October' is not a month. Write it as YYYY-MM"),
+        (["--cycle", "2026-01"], "There is no cycle 2026-01 of churn_warning"),
+        (["--cycle", "2026-01"], "The newest are: 2026-10."),
+        (["--team", "vips"], "There is no team 'vips' in teams.yaml. Known: vip, "),
+        (["--rule", "arpu_fell"], "There is no rule 'arpu_fell' in rules.yaml. Known: arpu_falling, "),
+    ],
+)
+def test_a_name_that_is_not_known_is_told_with_the_known_ones(
+    db, lake, config, role_url, capsys, given, told
+):
+    dispatch(**graded_cycle(db, lake, config, people(3)), now=NOW)
+    words = ["--cycle", "2026-10", "--because", "wrong rule", "--by", "Li Na", *given]
+    assert command.main([*words, "--db", role_url("churn_loop")]) == 1
+    error = capsys.readouterr().err
+    assert told in error
+    assert len(error.splitlines()) == 1
+
+
+def test_the_form_checks_its_names_and_a_rule_since_removed_is_known_by_the_cycle(db, lake, config):
+    dispatch(**graded_cycle(db, lake, config, people(3)), now=NOW)
+    form = {"cycle": "2026-10", **WHY, "contacted_too": False, "team": None, "region": None, "rule": None}
+    rest = {"db": db, "config": config, "campaign": "churn_warning", "now": NOW}
+    with pytest.raises(BadInput, match="no team 'vips'"):
+        command.chosen({**form, "team": "vips"})(**rest)
+    left = [rule for rule in config.rules.rules if rule.name != "arpu_falling"]
+    rules = config.rules.model_copy(update={"rules": tuple(left)})
+    since = {**rest, "config": replace(config, rules=rules)}
+    assert command.chosen({**form, "rule": "arpu_falling"})(**since)["recalled"] > 0

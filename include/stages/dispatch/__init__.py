@@ -14,14 +14,14 @@ from include.stages.calendar import fill_calendar
 from include.stages.capacity import has_agents, read_capacity
 from include.stages.dispatch.decision import candidates, decide
 from include.stages.dispatch.figures import champions_before
-from include.stages.dispatch.recall import Selection, recall
+from include.stages.dispatch.recall import Selection, recall, require_known
 from include.stages.dispatch.run import Q, Run
 from include.stages.dispatch.size import is_late, plan_size, taken
 from include.stages.dispatch.summary import summary_of
 from include.stages.dispatch.writing import fix, write
 from include.stages.release import release_within
 
-__all__ = ["Selection", "champions_before", "dispatch", "is_late", "plan_size", "recall"]
+__all__ = ["Selection", "champions_before", "dispatch", "is_late", "plan_size", "recall", "require_known"]
 
 
 def dispatch(

@@ -8,9 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.config import Config
 from include.database import lock
 from include.domain.assignment import HELD_OUT
 from include.domain.errors import BadInput, NotReady
+from include.domain.months import parse_month
 from include.domain.ticket import ACTIONS
 from include.stages.dispatch.run import Q
 
@@ -51,6 +53,29 @@ def recall(
         values = {"now": now, "actor": by.strip(), "subject": subject}
         db.execute(Q["keep_recall"], values | {"details": json.dumps(details, ensure_ascii=False)})
     return {"stage": "dispatch", "rows_in": len(rows), "rows_out": told["recalled"], **told}
+
+
+def require_known(db: sa.Connection, config: Config, campaign: str, cycle: str, selection: Selection) -> None:
+    """BadInput or ConfigError, naming the known ones, for a campaign, cycle, team or rule that does not exist.
+
+    A team or rule taken out of the configuration since is known still where the cycle has it.
+    """
+    config.campaign(campaign)
+    parse_month(cycle)
+    key = {"campaign": campaign, "cycle": cycle}
+    with db.begin():
+        found = db.execute(Q["find_named"], key | {"team": selection.team, "rule": selection.rule}).one()
+    if not found.is_known:
+        newest = ", ".join(found.newest) or "none"
+        raise NotReady(
+            f"There is no cycle {cycle} of {campaign}: it was not dispatched, there is nothing to recall. "
+            f"The newest are: {newest}."
+        )
+    if selection.team is not None and not found.has_team:
+        config.teams.require(selection.team)
+    rules = [rule.name for rule in config.rules.rules]
+    if selection.rule is not None and not found.has_rule and selection.rule not in rules:
+        raise BadInput(f"There is no rule '{selection.rule}' in rules.yaml. Known: {', '.join(rules)}.")
 
 
 def _found(db: sa.Connection, key: dict[str, str], selection: Selection) -> Sequence[sa.Row[Any]]:
