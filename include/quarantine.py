@@ -6,26 +6,25 @@ python -m include.quarantine continue (--month YYYY-MM | --day YYYY-MM-DD) --fee
 """
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import sqlalchemy as sa
 
-from include import database, settings
-from include.command import in_columns
+from include import settings
+from include.command import add_place_and_time, ended, in_columns, instant, opened
 from include.config import load_config
 from include.config.sources import Sources
 from include.domain.errors import BadInput, LoopError
-from include.domain.months import ZONE, parse_instant, parse_month
+from include.domain.months import parse_month
 from include.queries import load
 from include.stages.collection import deliveries, gaps
 from include.stages.collection.records import batches
 
 _HEADER = ("feed", "period", "file", "column", "reason", "rows", "first line")
+_SHOW = "show"
 _CONTINUE = "continue"
 
 
@@ -83,37 +82,21 @@ def table(rows: Sequence[Sequence[str]]) -> str:
     return in_columns([_HEADER, *rows])
 
 
-def _line(first: int | None) -> str:
-    return "" if first is None else f"{first:,}"
-
-
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
     given = sys.argv[1:] if words is None else words
+    told = _arguments(given)
     try:
-        print(_continued(given[1:]) if given[:1] == [_CONTINUE] else _shown(given))
-    except LoopError as error:
-        return _told_as_failure(type(error).__name__, str(error))
-    except sa.exc.OperationalError as error:
-        cause = str(error.orig).splitlines()[0]
-        return _told_as_failure(
-            "BadInput", f"The operations database cannot be reached: {cause}. Look at --db."
-        )
+        return ended(lambda: print(told.command(told)))
     except OSError as error:
         cause = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-        return _told_as_failure(type(error).__name__, f"{cause}. Mend the folder, or name another.")
-    return 0
-
-
-def _told_as_failure(kind: str, sentence: str) -> int:
-    print(f"{kind}: {' '.join(sentence.split())}", file=sys.stderr)
+        print(f"{type(error).__name__}: {cause}. Mend the folder, or name another.", file=sys.stderr)
     return 1
 
 
-def _shown(words: Sequence[str]) -> str:
-    told = _parser("", __doc__).parse_args(words)
-    month = parse_month(told.month or "")
-    with _opened(told.db) as db:
+def _shown(told: argparse.Namespace) -> str:
+    month = parse_month(told.month)
+    with opened(told.db) as db:
         rows = put_aside(db, month)
         with db.begin():
             without = gaps.of_month(db, month)
@@ -121,39 +104,46 @@ def _shown(words: Sequence[str]) -> str:
     return "\n".join([told_rows, *(f"{gaps.described(gap)}." for gap in without)])
 
 
-def _continued(words: Sequence[str]) -> str:
-    parser = _parser(f" {_CONTINUE}", "Go on without a file, or with an incomplete delivery as it is.")
+def _continued(told: argparse.Namespace) -> str:
+    if bool(told.month) == bool(told.day):
+        raise BadInput("Name the delivery by --month or by --day.")
+    sources = load_config(settings.config_folder()).sources
+    with opened(told.db) as db:
+        return go_on(
+            db=db, sources=sources, landing=told.landing, feed=told.feed, period=told.month or told.day,
+            file=told.file, by=told.by, because=told.because, now=instant(told),
+        )  # fmt: skip
+
+
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m include.quarantine",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    shown = commands.add_parser(_SHOW, help="what was put aside of a month; done where no command is given")
+    shown.add_argument("--month", required=True, help="YYYY-MM")
+    _add_continue(commands.add_parser(_CONTINUE, help="go on without a file, or with an incomplete delivery"))
+    for one, command in ((shown, _shown), (commands.choices[_CONTINUE], _continued)):
+        add_place_and_time(one)
+        one.set_defaults(command=command)
+    is_named = words[:1] and (words[0] in commands.choices or words[0] in ("-h", "--help"))
+    return parser.parse_args(words if is_named else [_SHOW, *words])
+
+
+def _add_continue(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--month", help="YYYY-MM, of a month feed")
     parser.add_argument("--day", help="YYYY-MM-DD, of a day feed")
     parser.add_argument("--feed", required=True)
     parser.add_argument("--file", help="its name; without one the delivery is taken as it is")
     parser.add_argument("--by", required=True, help="who decides")
     parser.add_argument("--because", required=True, help="why")
     parser.add_argument("--landing", type=Path, default=settings.landing(), help="folder of deliveries")
-    parser.add_argument("--now", help="when it was decided; default: the real time")
-    told = parser.parse_args(words)
-    if bool(told.month) == bool(told.day):
-        raise BadInput("Name the delivery by --month or by --day.")
-    sources = load_config(settings.config_folder()).sources
-    now = parse_instant(told.now, "--now") if told.now else datetime.now(ZONE)
-    with _opened(told.db) as db:
-        return go_on(
-            db=db, sources=sources, landing=told.landing, feed=told.feed, period=told.month or told.day,
-            file=told.file, by=told.by, because=told.because, now=now,
-        )  # fmt: skip
 
 
-def _parser(command: str, about: str | None) -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog=f"python -m include.quarantine{command}", description=about)
-    parser.add_argument("--month", required=not command, help="YYYY-MM")
-    parser.add_argument("--db", default=os.environ.get("AIRFLOW_CONN_CHURN_DB"), help="postgresql:// URL")
-    return parser
-
-
-def _opened(url: str | None) -> Any:
-    """A connection to the operations database, closed with its engine at the end."""
-    if not url:
-        raise BadInput("No operations database is named. Give --db, or set AIRFLOW_CONN_CHURN_DB.")
-    return database.engine(url, poolclass=sa.NullPool).connect()
+def _line(first: int | None) -> str:
+    return "" if first is None else f"{first:,}"
 
 
 if __name__ == "__main__":

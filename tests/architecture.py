@@ -43,7 +43,6 @@ MAY_READ_CLOCK = (
     "include/desk/app.py",
     "include/orchestration.py",
     "include/analysis/__main__.py",
-    "include/quarantine.py",
     "include/local/",
 )
 STAGES_MAY_IMPORT = (
