@@ -40,7 +40,11 @@ def _run(told: argparse.Namespace) -> None:
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m include.erase", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m include.erase",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--subscriber", required=True, help="subscriber_id")
     parser.add_argument("--because", required=True, help="why, for the log")
     parser.add_argument("--by", required=True, help="who asked for it, for the log")

@@ -109,7 +109,11 @@ def _run(told: argparse.Namespace) -> None:
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m include.retention", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m include.retention",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("--lake", default=settings.lake_root(), help="folder or URL; default CHURN_LAKE")
     add_place_and_time(parser)
     parser.add_argument("--config", type=Path, default=settings.config_folder(), help="default CHURN_CONFIG")

@@ -32,7 +32,11 @@ def waiting(db: sa.Connection) -> Iterator[str]:
 
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
-    parser = argparse.ArgumentParser(prog="python -m include.notices", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m include.notices",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     parser.add_argument("command", choices=("list", "retry"))
     add_place_and_time(parser)
     given = parser.parse_args(words)

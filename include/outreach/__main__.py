@@ -45,13 +45,18 @@ def _effect(db: sa.Connection, lake: Lake, config: Config, told: argparse.Namesp
 
 
 _COMMANDS = {"show": _show, "export": _export, "effect": _effect}
+_HELP = {
+    "show": "the list, phone numbers masked",
+    "export": "write the list to a file",
+    "effect": "what the contact changed, against those held out",
+}
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m include.outreach", description="The outreach list.")
     commands = parser.add_subparsers(dest="command", required=True)
     for name in _COMMANDS:
-        one = commands.add_parser(name)
+        one = commands.add_parser(name, help=_HELP[name])
         add_place_and_time(one)
         one.add_argument(
             "--lake", default=settings.lake_root(), help="folder of the lake; default CHURN_LAKE"

@@ -26,7 +26,11 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m include.stages.training", description=__doc__)
+    parser = argparse.ArgumentParser(
+        prog="python -m include.stages.training",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     evaluate = commands.add_parser("evaluate", help="cross-validate the model on a CSV file")
     evaluate.add_argument("--csv", type=Path, required=True, help="UTF-8, with a header")
