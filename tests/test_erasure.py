@@ -180,6 +180,7 @@ _LOOSE_ENDS = (
     " values ('loose', 'operations', 'page', :letter, :letter, 1, :at, :at)",
     "insert into message_notices select message_id, notice_id from messages, notices"
     " where notices.dedupe_key = 'loose'",
+    "insert into ticket_skips (ticket_id, staff_id, skipped_at, note) values (:id, :agent, :at, :note)",
     "insert into outreach_items (campaign, cycle, subscriber_id, customer_key, rank, grade, decision, listed_at)"
     " select campaign, cycle, subscriber_id, customer_key, 1, grade, 'not_reached', :at from tickets"
     " where ticket_id = :id",
@@ -192,7 +193,7 @@ OURS = {
     "region_code", "grade", "tier", "outcome", "outcome_detail", "frozen_because", "skill", "cluster",
     "model_version", "rule_hits", "needs", "evidence_sha256", "dispatch_decisions.reason", "outreach_items.reason",
     "outcomes.reason", "outcomes.month_observed",
-    "contact_attempts.result", "plan_processings.result",
+    "contact_attempts.result", "plan_processings.result", "idempotency_keys.key", "idempotency_keys.request_sha256",
 }  # fmt: skip
 #: By these somebody outside knows who it is.
 IDS = {"subscriber_id", "customer_key", "msisdn", "order_number"}

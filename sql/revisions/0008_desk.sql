@@ -55,7 +55,7 @@ comment on table saved_views is 'one row per view of the queue a person keeps: i
 grant select on desk_uses, ticket_holds, ticket_skips to churn_loop, churn_desk;
 grant insert, update, delete on ticket_holds, saved_views to churn_loop, churn_desk;
 grant select on saved_views to churn_loop, churn_desk;
-grant insert on ticket_skips to churn_desk;
+grant insert on ticket_skips to churn_desk, churn_loop;
 grant update (note) on ticket_skips to churn_loop;
 
 do $$
