@@ -23,7 +23,7 @@ returning pot_id
 -- Whether a branch is known, and a few that are.
 select
     exists(select 1 from branches where branch_code = :branch_code) as is_known,
-    array(select branch_code from branches order by branch_code limit 5) as some
+    array(select branch_code from branches order by branch_code limit 5) as examples
 
 -- name: read_pots
 -- Every pot of a campaign, the newest period first.

@@ -325,7 +325,12 @@ where campaign = :campaign and cycle = :cycle and revision = :revision
 -- Whether what a recall names exists: the cycle, the team and the rule in it; and the newest cycles.
 select
     exists(select 1 from cycles where campaign = :campaign and cycle = :cycle) as is_known,
-    array(select cycle from cycles where campaign = :campaign order by opened_at desc, cycle desc limit 3) as newest,
+    array(
+        select c.cycle from cycles as c
+        where c.campaign = :campaign
+        order by c.opened_at desc
+        limit 3
+    ) as newest,
     exists(
         select 1 from dispatch_decisions
         where campaign = :campaign and cycle = :cycle and team = cast(:team as text)
