@@ -160,8 +160,10 @@ EVIDENCE = """
  "profile": {"plan_data_mb": 10240, "days_to_contract_end": 40},
  "factors": {"complaints_3m": 3},
  "human_reasons": [
-   {"reason": "price", "zh": "资费", "en": "Price <above> peers", "contribution": 0.8, "evidence": 1.0},
-   {"reason": "network", "zh": "网络", "en": "Network fine", "contribution": -0.2, "evidence": 0.0}],
+   {"reason": "price", "zh": "资费", "en": "Price <above> peers", "contribution": 0.8, "evidence": 1.0,
+    "is_symptom": false},
+   {"reason": "network", "zh": "网络", "en": "Network fine", "contribution": -0.2, "evidence": 0.0,
+    "is_symptom": false}],
  "reasons": [{"factor": "bill_change_3m", "zh": "账单变化", "en": "Bill change", "value": -0.31, "contribution": 0.4}],
  "rules": [{"rule": "r", "zh": "投诉", "en": "Repeated complaints"}],
  "history": {"months": [], "data_mb": [null, 900, 800, 700, 600, 5120]},
