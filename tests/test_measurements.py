@@ -37,17 +37,17 @@ def people() -> pl.DataFrame:
     )
 
 
-def test_a_model_that_promises_too_little_is_seen_to(people: pl.DataFrame) -> None:
+def test_a_model_that_promises_too_little_to_the_riskiest_is_seen_to(people: pl.DataFrame) -> None:
+    people = people.with_columns(chance=pl.col("risk").clip(1e-6, 1 - 1e-6))
     models = {"weighted": Teller(1.0), "unweighted": Teller(0.6), "without_contact": Teller(1.0)}
     told = {each["model"]: each for each in judged(people, models)}  # type: ignore[arg-type]
-    assert told["weighted"]["brier_difference"] == (0.0, 0.0)
-    assert told["unweighted"]["brier_difference"][0] > 0
-    assert told["unweighted"]["log_loss_difference"][0] > 0
-    assert told["unweighted"]["auc_difference"] == (0.0, 0.0)
-    assert told["unweighted"]["promised_to_top_2_percent"] == pytest.approx(
-        0.6 * told["weighted"]["promised_to_top_2_percent"]
-    )
-    assert told["weighted"]["promised_to_top_2_percent"] == pytest.approx(told["weighted"]["seen"], abs=0.12)
+    assert told["weighted"]["excess_brier"]["more_than_without_contact"] == (0.0, 0.0)
+    assert told["unweighted"]["excess_brier"]["more_than_without_contact"][0] > 0
+    assert told["unweighted"]["excess_log_loss"]["more_than_without_contact"][0] > 0
+    assert told["unweighted"]["auc"] == told["weighted"]["auc"]
+    for name, share in (("weighted", 1.0), ("unweighted", 0.6)):
+        riskiest = told[name]["riskiest_2.0%"]
+        assert riskiest["promised"] == pytest.approx(share * riskiest["true"], rel=0.01)
 
 
 def test_probabilities_that_are_true_have_no_calibration_error_beyond_chance(people: pl.DataFrame) -> None:

@@ -84,8 +84,8 @@ def test_killed_during_dispatch_it_is_retried_and_gives_what_an_undisturbed_run_
     site: Site, api: Api, undisturbed: list[Any]
 ) -> None:
     blocker = psycopg2.connect(site.server.url("churn"))
-    # assignments are written, the events of the tickets wait: the middle of the dispatching transaction
-    blocker.cursor().execute("lock table ticket_events in share row exclusive mode")
+    # tickets and events are written, their phone numbers wait: the middle of the dispatching transaction
+    blocker.cursor().execute("lock table ticket_phones in share row exclusive mode")
     run_id = api.trigger(LOOP, CONF)
     api.unpause(LOOP)
     os.kill(_waiting_process(site, api, run_id), signal.SIGKILL)
