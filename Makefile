@@ -40,7 +40,7 @@ clean:
 	@$(PYTHON) -m include.local clean --confirm '$(CONFIRM)'
 
 test: environment
-	@$(VENV)/python -m pytest -n auto --dist loadfile $(ARGS)
+	@$(VENV)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder $(ARGS)
 
 lint: environment
 	@$(VENV)/ruff check .

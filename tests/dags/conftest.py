@@ -5,13 +5,19 @@ import threading
 from collections.abc import Callable, Iterator
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.domain.months import ZONE
+from include.domain.months import ZONE, default_as_of
 from tests.conftest import ROOT
 from tests.fixtures import ten_subscribers
+
+if TYPE_CHECKING:
+    from sqlalchemy import Connection
+
+    from include.config import Config
+    from include.lake import Lake
 
 #: On the morning of a scheduled run for 2026-10, a working day.
 MORNING = datetime(2026, 11, 5, 8, 30, tzinfo=ZONE)
@@ -115,6 +121,17 @@ def ten_delivered(airflow_environment: Path) -> Path:
     """The ten subscribers' six months in the landing folder."""
     ten_subscribers.write_landing(airflow_environment / "landing")
     return airflow_environment
+
+
+@pytest.fixture
+def ten_collected(ten_delivered: Path, db: "Connection", lake: "Lake", config: "Config") -> Path:
+    """The ten subscribers in the lake, too: a run has nothing to collect and comes quickly to what follows."""
+    from include.loop import Loop
+
+    month = ten_subscribers.MONTH
+    loop = Loop(db, lake, config, ten_delivered / "landing", month, default_as_of(month), now=MORNING)
+    list(loop.run(None, "collection"))
+    return ten_delivered
 
 
 @pytest.fixture

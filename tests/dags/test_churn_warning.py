@@ -21,9 +21,9 @@ STAGES = ["collection", "features", "training", "prediction", "grading", "dispat
 
 
 @pytest.fixture
-def asks(ten_delivered: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def asks(ten_collected: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A configuration in which a second ticket needs approval."""
-    folder = ten_delivered / "config"
+    folder = ten_collected / "config"
     shutil.copytree(ROOT / "include" / "config", folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
     campaign = folder / "campaigns" / "churn_warning.yaml"
     changed = campaign.read_text("utf-8").replace("tickets: 2000", "tickets: 1")
@@ -188,7 +188,7 @@ def test_ten_subscribers_pass_from_landing_files_to_tickets_and_again_changes_no
 
 
 def test_a_month_long_over_is_graded_but_dispatched_only_when_a_person_says_so(
-    run_dag, ten_delivered, db, clock
+    run_dag, ten_collected, db, clock
 ):
     clock(datetime(2027, 3, 1, 9, 0, tzinfo=ZONE))
     run = run_dag("churn_warning", month=MONTH)

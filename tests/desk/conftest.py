@@ -25,7 +25,7 @@ def world(
     from tests.fixtures.desk import build_world
 
     name = f"desk_{secrets.token_hex(6)}"
-    execute(f"create database {name} template {migrated_template}")
+    execute(f"create database {name} template {migrated_template} strategy file_copy")
     pools = [
         engine(postgres.url(name, user=role, password=role_password), role=role)
         for role in (LOOP_ROLE, DESK_ROLE)
