@@ -187,8 +187,10 @@ create function said_no_more(details jsonb) returns jsonb language sql immutable
 return (
     select coalesce(jsonb_object_agg(
         key, case
-            when jsonb_typeof(value) = 'string' and key in ('reason', 'note', 'text', 'message', 'comment', 'because')
-                and value #>> '{}' !~ '^[a-z][a-z0-9_]*$' then '"erased"'::jsonb
+            when
+                jsonb_typeof(value) = 'string' and value #>> '{}' !~ '^[a-z][a-z0-9_]*$'
+                and key in ('reason', 'note', 'text', 'message', 'comment', 'because', 'words', 'said', 'done', 'result')
+                then '"erased"'::jsonb
             else value
         end
     ), '{}'::jsonb)
@@ -241,46 +243,6 @@ begin
 end
 $$;
 comment on function begin_erasure is 'the erasure of a subscriber that was begun and not finished, else a new one';
-
-create function erase_subscriber(
-    subscriber text, own_customers text [], pattern text, instead text, at timestamptz
-) returns table (what text, changed bigint) language plpgsql
-security definer set search_path = public, pg_temp as $$
-declare
-    theirs bigint [] := array(select ticket_id from tickets where subscriber_id = subscriber);
-    place record;
-begin
-    perform set_config('app.reducing', 'on', true);
-    perform erase_from_work(subscriber, theirs, at);
-    perform erase_from_arms(subscriber, own_customers, instead);
-    for place in
-        select * from erasable_columns() where column_name in ('subscriber_id', 'note', 'msisdn', 'details')
-        order by column_name, table_name
-    loop
-        what := place.table_name;
-        if place.column_name = 'subscriber_id' then
-            execute format('update %I set subscriber_id = $2 %s where subscriber_id = $1', place.table_name,
-                case when place.has_customer then ', customer_key = $2' end) using subscriber, instead;
-        elsif place.column_name = 'msisdn' and place.has_ticket then
-            execute format('delete from %I where ticket_id = any($1) or msisdn ~ $2', place.table_name) using theirs, pattern;
-        elsif place.column_name = 'note' and place.has_ticket then
-            execute format('update %I set note = null where ticket_id = any($1) and note is not null', place.table_name)
-                using theirs;
-        elsif place.column_name = 'details' and place.has_ticket then
-            execute format('update %I set details = said_no_more(details) where ticket_id = any($1)
-                and details <> said_no_more(details)', place.table_name) using theirs;
-        else
-            continue;
-        end if;
-        get diagnostics changed = row_count;
-        return next;
-    end loop;
-    return query select swept.what, swept.changed from erase_from_texts(pattern, instead) as swept;
-    perform set_config('app.reducing', '', true);
-end
-$$;
-comment on function erase_subscriber is
-'takes one subscriber out of every table: ids become a pseudonym, what was said and numbers to call go, counts and history stay';
 
 create function erase_from_work(subscriber text, theirs bigint [], at timestamptz) returns void language plpgsql
 set search_path = public, pg_temp as $$
@@ -401,8 +363,7 @@ begin
     foreach own in array array[
         'retire_warnings(text)', 'retire_audit(timestamptz, timestamptz)',
         'retire_event_notes(timestamptz)', 'erasure_hash(text)',
-        'begin_erasure(text, integer, text, text, text, timestamptz)',
-        'erase_subscriber(text, text [], text, text, timestamptz)'
+        'begin_erasure(text, integer, text, text, text, timestamptz)'
     ] loop
         execute format('revoke execute on function %s from public', own);
         execute format('grant execute on function %s to churn_loop', own);

@@ -38,20 +38,6 @@ grant select, insert, update, delete on factor_drift, factor_rankings to churn_l
 
 -- ---------------------------------------------------------------- erasure of what the revisions since 0003 added
 
-create or replace function said_no_more(details jsonb) returns jsonb language sql immutable
-return (
-    select coalesce(jsonb_object_agg(
-        key, case
-            when
-                jsonb_typeof(value) = 'string' and value #>> '{}' !~ '^[a-z][a-z0-9_]*$'
-                and key in ('reason', 'note', 'text', 'message', 'comment', 'because', 'words', 'said', 'done', 'result')
-                then '"erased"'::jsonb
-            else value
-        end
-    ), '{}'::jsonb)
-    from jsonb_each(details)
-);
-
 create function erase_from_records(subscriber text, own_customers text [], theirs bigint [], instead text, at timestamptz)
 returns table (what text, changed bigint) language plpgsql set search_path = public, pg_temp as $$
 declare
@@ -124,7 +110,7 @@ $$;
 comment on function keep_limits_of_household is
 'lets what an erased number refused for its whole household go on holding for the other numbers';
 
-create or replace function erase_subscriber(
+create function erase_subscriber(
     subscriber text, own_customers text [], pattern text, instead text, at timestamptz
 ) returns table (what text, changed bigint) language plpgsql
 security definer set search_path = public, pg_temp as $$
@@ -165,5 +151,9 @@ begin
     perform set_config('app.reducing', '', true);
 end
 $$;
+comment on function erase_subscriber is
+'takes one subscriber out of every table: ids become a pseudonym, what was said and numbers to call go, counts and history stay';
+revoke execute on function erase_subscriber(text, text [], text, text, timestamptz) from public;
+grant execute on function erase_subscriber(text, text [], text, text, timestamptz) to churn_loop;
 
 reset role;
