@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, ended, instant, opened
+from include.command import add_place_and_time, instant, on_database
 from include.config import load_config
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
@@ -151,12 +151,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> int:
     """Run the command; 1 and a sentence on stderr when something must be put right first."""
     told = _arguments(words)
-
-    def run() -> None:
-        with opened(told.db) as db:
-            _COMMANDS[told.command](db, told, instant(told))
-
-    return ended(run)
+    return on_database(told, lambda db: _COMMANDS[told.command](db, told, instant(told)))
 
 
 if __name__ == "__main__":

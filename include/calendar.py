@@ -20,7 +20,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, ended, instant, opened
+from include.command import add_place_and_time, day, instant, on_database
 from include.config import Config, load_config
 from include.domain import sla
 from include.domain.deadline import Deadline, day_text
@@ -172,12 +172,12 @@ COMMANDS: Mapping[str, Callable[[Desk], Iterable[str]]] = {
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
     given = _parser().parse_args(words)
-    return ended(lambda: _run(given))
+    return on_database(given, lambda db: _run(db, given))
 
 
-def _run(given: argparse.Namespace) -> None:
-    with opened(given.db) as db, db.begin():
-        desk = Desk(db, load_config(settings.config_folder()), given.actor, instant(given), given)
+def _run(db: sa.Connection, given: argparse.Namespace) -> None:
+    with db.begin():
+        desk = Desk(db, load_config(settings.config_folder()), given.by, instant(given), given)
         lines = list(COMMANDS[given.command](desk))
     for line in lines:
         print(line)
@@ -187,10 +187,10 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m include.calendar")
     commands = parser.add_subparsers(dest="command", required=True)
     made = {name: commands.add_parser(name, help=what.__doc__) for name, what in COMMANDS.items()}
-    made["show"].add_argument("--from", dest="start", type=date.fromisoformat)
-    made["show"].add_argument("--until", type=date.fromisoformat)
+    made["show"].add_argument("--from", dest="start", type=day)
+    made["show"].add_argument("--until", type=day)
     made["set"].add_argument("--layer", required=True)
-    made["set"].add_argument("--date", required=True, type=date.fromisoformat)
+    made["set"].add_argument("--date", required=True, type=day)
     how = made["set"].add_mutually_exclusive_group(required=True)
     how.add_argument("--working", dest="working", action="store_const", const=True)
     how.add_argument("--rest", dest="working", action="store_const", const=False)
@@ -206,7 +206,7 @@ def _parser() -> argparse.ArgumentParser:
     made["explain"].add_argument("--language", choices=("zh", "en"), default="zh")
     for command in made.values():
         add_place_and_time(command)
-        command.add_argument("--actor", default=os.environ.get("USER") or "operations", help="who changes it")
+        command.add_argument("--by", default=os.environ.get("USER") or "operations", help="who changes it")
     return parser
 
 

@@ -6,7 +6,7 @@ import sys
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import date, datetime
 
 import sqlalchemy as sa
 from psycopg2.errors import UndefinedColumn, UndefinedTable
@@ -62,6 +62,24 @@ def ended(run: Callable[[], None]) -> int:
         print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
     return 0
+
+
+def on_database(told: argparse.Namespace, run: Callable[[sa.Connection], None]) -> int:
+    """The exit status of a command on the database that --db names; see `opened` and `ended`."""
+
+    def command() -> None:
+        with opened(told.db) as db:
+            run(db)
+
+    return ended(command)
+
+
+def day(text: str) -> date:
+    """A day of the command line, as argparse wants its types."""
+    try:
+        return date.fromisoformat(text)
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"'{text}' is no day. Write it like 2026-10-01.") from None
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> str:

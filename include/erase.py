@@ -7,8 +7,10 @@ import argparse
 import json
 import sys
 
+import sqlalchemy as sa
+
 from include import settings
-from include.command import add_place_and_time, ended, instant, opened
+from include.command import add_place_and_time, instant, on_database
 from include.erasure import erase
 from include.lake import Lake
 
@@ -21,15 +23,14 @@ _LANDING = (
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
     told = _arguments(words)
-    return ended(lambda: _run(told))
+    return on_database(told, lambda db: _run(db, told))
 
 
-def _run(told: argparse.Namespace) -> None:
-    with opened(told.db) as db:
-        done = erase(
-            db=db, lake=Lake(told.lake), subscriber=told.subscriber, because=told.because, by=told.by,
-            now=instant(told), bar=told.bar, dry_run=told.dry_run,
-        )  # fmt: skip
+def _run(db: sa.Connection, told: argparse.Namespace) -> None:
+    done = erase(
+        db=db, lake=Lake(told.lake), subscriber=told.subscriber, because=told.because, by=told.by,
+        now=instant(told), bar=told.bar, dry_run=told.dry_run,
+    )  # fmt: skip
     print(json.dumps(done, ensure_ascii=False))
     later = (
         "so is all that comes later."

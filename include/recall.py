@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, ended, instant, opened
+from include.command import add_place_and_time, instant, on_database
 from include.config import Config, load_config
 from include.stages.dispatch import Selection, recall, require_known
 
@@ -57,20 +57,19 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     return parser.parse_args(words)
 
 
-def _run(told: argparse.Namespace) -> None:
-    with opened(told.db) as db:
-        done = take_back(
-            db=db, config=load_config(settings.config_folder()), campaign=told.campaign, cycle=told.cycle,
-            because=told.because, by=told.by, contacted_too=told.contacted_too, now=instant(told),
-            selection=Selection(told.team, told.region, told.rule),
-        )  # fmt: skip
+def _run(db: sa.Connection, told: argparse.Namespace) -> None:
+    done = take_back(
+        db=db, config=load_config(settings.config_folder()), campaign=told.campaign, cycle=told.cycle,
+        because=told.because, by=told.by, contacted_too=told.contacted_too, now=instant(told),
+        selection=Selection(told.team, told.region, told.rule),
+    )  # fmt: skip
     print(json.dumps(done, ensure_ascii=False))
 
 
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
     told = _arguments(words)
-    return ended(lambda: _run(told))
+    return on_database(told, lambda db: _run(db, told))
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ def run(db, role_url, capsys):
     """Run a command on the test's database; its exit status, output and errors."""
 
     def command(*words, now=TUESDAY):
-        status = main([*words, "--db", role_url("churn_loop"), "--now", now, "--actor", "planner"])
+        status = main([*words, "--db", role_url("churn_loop"), "--now", now, "--by", "planner"])
         told = capsys.readouterr()
         return status, told.out, told.err
 

@@ -16,9 +16,10 @@ import polars as pl
 
 from include import settings
 from include.analysis.dry_run import dry_run, sentence
+from include.command import ended
 from include.config import Config, load_config, rules
 from include.config.reading import read_text, read_yaml
-from include.domain.errors import LoopError
+from include.domain.errors import BadInput
 from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
 from include.stages import drift, labels
@@ -48,6 +49,8 @@ def _parser() -> argparse.ArgumentParser:
 def _dry_run(asked: argparse.Namespace, config: Config, month: str, as_of: datetime) -> Iterator[str]:
     tried = config.rules
     if asked.file:
+        if not asked.file.is_file():
+            raise BadInput(f"There is no file {asked.file}. Name a YAML file of rules.")
         tried = rules.parse(read_yaml(read_text(asked.file), asked.file.name), asked.file.name)
         rules.check_factors(tried, config.factors, asked.file.name)
     found = dry_run(
@@ -84,15 +87,14 @@ def _people(lake: Lake, month: str, horizon: int) -> LabelledMonth:
 def main(words: list[str] | None = None) -> int:
     """Run a command; the exit status is 1, after one sentence on stderr, when a person must act."""
     asked = _parser().parse_args(words)
-    try:
+
+    def run() -> None:
         month = parse_month(asked.month)
         as_of = parse_instant(asked.as_of, "--as-of") if asked.as_of else datetime.now(ZONE)
         for line in asked.command(asked, load_config(settings.config_folder()), month, as_of):
             print(line)
-    except LoopError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    return 0
+
+    return ended(run)
 
 
 if __name__ == "__main__":

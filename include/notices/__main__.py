@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from include.command import add_place_and_time, ended, instant, opened
+from include.command import add_place_and_time, instant, on_database
 from include.domain.months import ZONE
 from include.notices.delivering import retry_dead
 from include.queries import load
@@ -40,16 +40,15 @@ def main(words: list[str] | None = None) -> int:
     parser.add_argument("command", choices=("list", "retry"))
     add_place_and_time(parser)
     given = parser.parse_args(words)
-    return ended(lambda: _run(given))
+    return on_database(given, lambda db: _run(db, given))
 
 
-def _run(given: argparse.Namespace) -> None:
-    with opened(given.db) as db:
-        if given.command == "retry":
-            print(f"{retry_dead(db, instant(given))} messages are on their way again.")
-            return
-        for line in waiting(db):
-            print(line)
+def _run(db: sa.Connection, given: argparse.Namespace) -> None:
+    if given.command == "retry":
+        print(f"{retry_dead(db, instant(given))} messages are on their way again.")
+        return
+    for line in waiting(db):
+        print(line)
 
 
 if __name__ == "__main__":

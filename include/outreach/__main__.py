@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, ended, instant, opened
+from include.command import add_place_and_time, instant, on_database
 from include.config import Config, load_config
 from include.lake import Lake
 from include.outreach.effect import effect
@@ -73,12 +73,10 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> int:
     """Run the command; 1 and a sentence on stderr when something must be put right first."""
     told = _arguments(words)
-
-    def run() -> None:
-        with opened(told.db) as db:
-            _COMMANDS[told.command](db, Lake(told.lake), load_config(settings.config_folder()), told)
-
-    return ended(run)
+    return on_database(
+        told,
+        lambda db: _COMMANDS[told.command](db, Lake(told.lake), load_config(settings.config_folder()), told),
+    )
 
 
 if __name__ == "__main__":

@@ -19,7 +19,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, ended, in_columns, instant, opened
+from include.command import add_place_and_time, in_columns, instant, on_database
 from include.config import load_config
 from include.desk.squad import HandOver, hand_over
 from include.domain.errors import BadInput
@@ -143,12 +143,7 @@ def _arguments(words: list[str] | None) -> Told:
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
     told = _arguments(words)
-
-    def run() -> None:
-        with opened(told.db) as db:
-            _COMMANDS[told.command](db, told, instant(told))
-
-    return ended(run)
+    return on_database(told, lambda db: _COMMANDS[told.command](db, told, instant(told)))
 
 
 if __name__ == "__main__":

@@ -48,7 +48,7 @@ def run(capsys: pytest.CaptureFixture[str], *words: str) -> dict:
 
 
 def refused(capsys: pytest.CaptureFixture[str], *words: str) -> str:
-    assert main(["evaluate", *words]) == 2
+    assert main(["evaluate", *words]) == 1
     told = capsys.readouterr()
     assert told.out == ""
     return told.err

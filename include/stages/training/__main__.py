@@ -14,13 +14,13 @@ from include.domain.errors import LoopError
 
 
 def main(words: list[str] | None = None) -> int:
-    """Run one command; 0, or 2 with a sentence on stderr when the input is at fault."""
+    """Run one command; 0, or 1 with a sentence on stderr when the input is at fault."""
     asked = _parser().parse_args(words)
     try:
         result: dict[str, Any] = asked.command(asked)
     except LoopError as error:
         sys.stderr.write(f"{error}\n")
-        return 2
+        return 1
     sys.stdout.write(json.dumps(result, ensure_ascii=False, indent=1) + "\n")
     return 0
 
