@@ -12,11 +12,13 @@ class RetentionDesk(AirflowPlugin):
     fastapi_apps = [{"app": Desk(), "url_prefix": "/desk", "name": "Retention desk"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
-            "name": "Retention desk 维系工单",
+            # the navigation cuts off what is longer
+            "name": "维系 Desk",
             "href": "/desk/",
             "destination": "nav",
             "url_route": "retention-desk",
             "nav_top_level": True,
+            "icon": "/desk/static/icon.svg",
         },
         # beside every run: what became of the people it warned of
         {

@@ -92,6 +92,8 @@ def _funnel(rows: Sequence[Mapping[str, Any]], asked: Asked) -> list[dict[str, A
     for step in STEPS:
         count, old = this.get(step), before.get(step)
         change = None if count is None or not old else float((count - old) / old)
+        if step == "closed":  # closing needs no processed plan
+            last = this.get("contacted")
         of_before = None if count is None or not last else float(count / last)
         shaped.append({"step": step, "this": count, "before": old, "change": change, "of_before": of_before})
         # the held out leave the way here: they are compared with the warned, and so are the dispatched

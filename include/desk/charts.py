@@ -3,7 +3,9 @@
 A picture is an answer of its own: pygal styles it from inside, which the pages' strict policy would refuse.
 """
 
+import unicodedata
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from typing import Any
 from xml.etree import ElementTree
 
@@ -15,27 +17,41 @@ _FONT = '"Noto Sans CJK SC", "PingFang SC", "Microsoft YaHei", sans-serif'
 _COLOURS = ("#2f7bd0", "#d0651a", "#2f8f5b", "#b0459d", "#8a7a1f", "#6b7684")
 #: What is well, what is under way, what is late: for bars of verdicts in this order.
 VERDICTS = (_COLOURS[2], _COLOURS[0], _COLOURS[1])
+_GROUND = {"light": "#ffffff", "dark": "#1b222b"}
+#: A figure on a bar; the names that nothing has outweigh pygal's own rule.
+_FIGURE = "text.value:not(#none):not(#nothing)"
+_LABEL_SIZE = 13
+#: A part of a bar smaller than this share of the longest has no room for its figure.
+_TINY = 0.06
 _INK = {"light": "#1b2430", "dark": "#e7ecf2"}
+
+
+@dataclass(frozen=True)
+class Look:
+    """Whom a chart is drawn for: theme light, dark or auto (the reader's own), and whether on a telephone."""
+
+    theme: str
+    is_narrow: bool = False
 
 
 def bars(
     title: str,
     labels: Sequence[str],
     series: Mapping[str, Sequence[float | None]],
-    theme: str,
+    look: Look,
     is_share: bool = False,
 ) -> bytes:
-    """Horizontal bars, the first label on top; `theme` is light, dark or auto (the reader's own)."""
+    """Horizontal bars, the first label on top."""
     import pygal
 
     chart = pygal.HorizontalBar(
-        **_look(theme) | {"print_zeroes": True},
+        **_look(look, labels) | {"print_zeroes": True},
         title=title,
-        height=90 + 22 * len(labels) * len(series),
+        height=90 + 22 * len(labels) * len(series) + _legend_height(series, look),
         show_legend=len(series) > 1,
         value_formatter=_share if is_share else _count,
     )
-    chart.x_labels = list(reversed(labels))
+    chart.x_labels = _labels(labels, look)
     for name, values in series.items():
         chart.add(name, list(reversed(values)))
     return _rendered(chart)
@@ -45,52 +61,99 @@ def stacked(
     title: str,
     labels: Sequence[str],
     series: Mapping[str, Sequence[float | None]],
-    theme: str,
+    look: Look,
     colours: Sequence[str] = _COLOURS,
 ) -> bytes:
     """Horizontal bars whose parts add up, the first label on top."""
     import pygal
 
     chart = pygal.HorizontalStackedBar(
-        **_look(theme, colours), title=title, height=110 + 26 * len(labels), value_formatter=_count
+        **_look(look, labels, colours),
+        title=title,
+        height=90 + 26 * len(labels) + _legend_height(series, look),
+        value_formatter=_count,
     )
-    chart.x_labels = list(reversed(labels))
+    chart.x_labels = _labels(labels, look)
+    most = max((sum(each or 0 for each in bar) for bar in zip(*series.values(), strict=True)), default=0)
     for name, values in series.items():
-        chart.add(name, list(reversed(values)))
+        chart.add(name, [_part(value, most) for value in reversed(values)])
     return _rendered(chart)
 
 
-def _look(theme: str, colours: Sequence[str] = _COLOURS) -> dict[str, Any]:
+def _part(value: float | None, most: float) -> Any:
+    """A part of a bar; its figure is left out where there is no room for it."""
+    is_tiny = value is not None and value < most * _TINY
+    return {"value": value, "formatter": lambda _: ""} if is_tiny else value
+
+
+def _labels(labels: Sequence[str], look: Look) -> list[str]:
+    """The labels beside the axis, shortened to the room there is, in pygal's order."""
+    room = 16 if look.is_narrow else 24
+    return [label if _width(label) <= room else _cut(label, room) for label in reversed(labels)]
+
+
+def _cut(label: str, room: float) -> str:
+    while _width(label) >= room:
+        label = label[:-1]
+    return f"{label.rstrip()}…"
+
+
+def _legend_height(series: Mapping[str, Sequence[float | None]], look: Look) -> int:
+    rows = -(-len(series) // (1 if look.is_narrow else 3))
+    return 22 * rows if len(series) > 1 else 0
+
+
+def _look(look: Look, labels: Sequence[str], colours: Sequence[str] = _COLOURS) -> dict[str, Any]:
     from pygal.style import Style
 
-    ink = _INK.get(theme, _INK["light"])
+    theme, ink = look.theme, _INK.get(look.theme, _INK["light"])
     style = Style(
         background="transparent", plot_background="transparent", foreground=ink, foreground_strong=ink,
-        foreground_subtle=ink, opacity="1", colors=tuple(colours), font_family=_FONT, label_font_size=13,
-        major_label_font_size=13, value_font_size=12, value_colors=(ink,) * len(colours), legend_font_size=13,
+        foreground_subtle=ink, opacity="1", colors=tuple(colours), font_family=_FONT, label_font_size=_LABEL_SIZE,
+        major_label_font_size=_LABEL_SIZE, value_font_size=12, value_colors=(ink,) * len(colours), legend_font_size=13,
         title_font_size=15,
     )  # fmt: skip
     dark = _INK["dark"]
     follow = (
         "@media (prefers-color-scheme: dark) {"
-        f" text {{ fill: {dark} !important; }} .line {{ stroke: {dark} !important; }} }}"
+        f" text {{ fill: {dark} !important; }} .line {{ stroke: {dark} !important; }}"
+        f" {_FIGURE} {{ stroke: {_GROUND['dark']} !important; }} }}"
     )
+    # a figure is read on any bar and beside it: it stands in a rim of the ground
+    ground = _GROUND.get(theme, _GROUND["light"])
+    rim = f"{_FIGURE} {{ stroke: {ground} !important; stroke-width: 3px; paint-order: stroke; }}"
     return {
         "style": style,
         "js": [],
-        "css": ["file://style.css", "file://graph.css", *([f"inline:{follow}"] if theme == "auto" else [])],
-        "width": 760,
+        "css": [
+            "file://style.css",
+            "file://graph.css",
+            f"inline:{rim}",
+            *([f"inline:{follow}"] if theme == "auto" else []),
+        ],
+        "width": 380 if look.is_narrow else 760,
+        "margin": 8,
+        "margin_left": 8 + _widened(_labels(labels, look)),
         "print_values": True,
         "print_zeroes": False,
         # pygal turns the axes: these are the figures, which stand on the bars already
         "show_x_labels": False,
         "show_x_guides": False,
         "legend_at_bottom": True,
-        "legend_at_bottom_columns": 3,
-        "truncate_label": 24,
+        "legend_at_bottom_columns": 1 if look.is_narrow else 3,
         "truncate_legend": 24,
         "no_data_text": "–",
     }
+
+
+def _width(label: str) -> float:
+    """How wide a label is, in letters; a Chinese character takes nearly two."""
+    return sum(1.7 if unicodedata.east_asian_width(each) in "WF" else 1 for each in label)
+
+
+def _widened(labels: Sequence[str]) -> float:
+    """The room pygal does not leave beside its axis: it takes a Chinese character for as narrow as a letter."""
+    return max((_width(label) - len(label) for label in labels), default=0) * 0.6 * _LABEL_SIZE
 
 
 def _count(value: float | None) -> str:

@@ -49,10 +49,18 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
             "root": request.scope.get("root_path", ""),
             "here": request.url.path,
             "now": request.app.state.clock(),
+            "team": _team(request, values.get("viewer"), language),
         }
         | values
     )
     return Response(html, status_code=status, media_type="text/html")
+
+
+def _team(request: Request, viewer: Any, language: str) -> str:
+    """The name of the viewer's team; its code where the configuration no longer knows it."""
+    code: str = viewer.team if viewer else ""
+    named = request.app.state.config.teams.teams.get(code)
+    return getattr(named, language) if named else code
 
 
 def taken(answer: Response, root: str, draft: str) -> Response:

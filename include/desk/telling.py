@@ -41,11 +41,15 @@ def number(value: Any) -> str:
     return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,.0f}"
 
 
-def working_time(value: timedelta) -> str:
-    """ "7 h 30", with a minus sign when overdue."""
-    minutes = int(abs(value).total_seconds() // 60)
+def working_time(value: timedelta, language: str) -> str:
+    """ "7 h 30 min" or "7 小时 30 分", with a minus sign when overdue."""
+    hours, minutes = divmod(int(abs(value).total_seconds() // 60), 60)
     sign = "−" if value < timedelta() else ""
-    return f"{sign}{minutes // 60} h {minutes % 60:02d}"
+    units = ("小时", "分") if language == "zh" else ("h", "min")
+    parts = ([f"{hours} {units[0]}"] if hours else []) + (
+        [f"{minutes} {units[1]}"] if minutes or not hours else []
+    )
+    return sign + " ".join(parts)
 
 
 FILTERS: dict[str, Callable[..., str]] = {

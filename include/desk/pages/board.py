@@ -66,16 +66,21 @@ def export_section(
 
 @router.get("/board/{name}.svg")
 def draw_section(
-    request: Request, viewer: Looker, name: str, campaign: Named = "", cycle: Named = ""
+    request: Request,
+    viewer: Looker,
+    name: str,
+    campaign: Named = "",
+    cycle: Named = "",
+    narrow: bool = False,
 ) -> Response:
-    """One section as a picture, in the reader's colours."""
+    """One section as a picture, in the reader's colours; narrow for a telephone."""
     if name not in _DRAWN:
         raise BadInput(f"'{name}' has no chart. Choose {', '.join(_DRAWN)}.")
     with _looking(request, viewer, campaign, cycle) as (db, wanted):
         table = read_section(db, SECTIONS[name], wanted, viewer)
     language = language_of(request)
     t, told = words_in(language), teller(request.app.state.config, language)
-    picture = _DRAWN[name](table, t, told, theme_of(request))
+    picture = _DRAWN[name](table, t, told, charts.Look(theme_of(request), narrow))
     return Response(picture, media_type="image/svg+xml", headers={"Content-Security-Policy": charts.POLICY})
 
 
@@ -112,41 +117,41 @@ Words = Callable[..., str]
 Told = Callable[[str, Any], str]
 
 
-def _funnel(table: Table, t: Words, told: Told, theme: str) -> bytes:
+def _funnel(table: Table, t: Words, told: Told, look: charts.Look) -> bytes:
     # against the subscribers every later step is a hair; the picture begins where the tickets do
     rows = [row for row in table.rows if row["step"] not in STEPS_OVER_ALL_TEAMS]
     labels = [t(f"board.steps.{row['step']}") for row in rows]
     series = {t("board.columns.this"): [_figure(row["this"]) for row in rows]}
     if any(row["before"] is not None for row in rows):
         series[t("board.columns.before")] = [_figure(row["before"]) for row in rows]
-    return charts.bars(t("board.sections.funnel"), labels, series, theme)
+    return charts.bars(t("board.sections.funnel"), labels, series, look)
 
 
-def _service(table: Table, t: Words, told: Told, theme: str) -> bytes:
+def _service(table: Table, t: Words, told: Told, look: charts.Look) -> bytes:
     rows = [row for row in table.rows if row["level"] == "team"]
     labels = [told("word:board.teams", row["team"]) for row in rows]
     series = {
         t(f"board.columns.{name}"): [_figure(row[name]) for row in rows]
         for name in ("plan_on_time", "plan_open", "plan_breached")
     }
-    return charts.stacked(t("board.sections.service"), labels, series, theme, charts.VERDICTS)
+    return charts.stacked(t("board.sections.service"), labels, series, look, charts.VERDICTS)
 
 
-def _outcomes(table: Table, t: Words, told: Told, theme: str) -> bytes:
+def _outcomes(table: Table, t: Words, told: Told, look: charts.Look) -> bytes:
     rows = [row for row in table.rows if row["kind"] == "strategy"]
     labels = [told(STRATEGY, row["value"]) for row in rows]
     series = {t(f"outcomes.{name}"): [_figure(row[name]) for row in rows] for name in OUTCOMES}
-    return charts.stacked(t("board.sections.outcomes"), labels, series, theme)
+    return charts.stacked(t("board.sections.outcomes"), labels, series, look)
 
 
-def _effect(table: Table, t: Words, told: Told, theme: str) -> bytes:
+def _effect(table: Table, t: Words, told: Told, look: charts.Look) -> bytes:
     rows = [row for row in table.rows if row["treated_left"] is not None][:6]
     series = {
         t(f"board.columns.{name}"): [_figure(row[name]) for row in rows]
         for name in ("treated_left", "held_out_left")
     }
     return charts.bars(
-        t("board.sections.effect"), [row["cycle"] for row in rows], series, theme, is_share=True
+        t("board.sections.effect"), [row["cycle"] for row in rows], series, look, is_share=True
     )
 
 
@@ -154,7 +159,7 @@ def _figure(value: Any) -> float | None:
     return None if value is None else float(value)
 
 
-_DRAWN: dict[str, Callable[[Table, Words, Told, str], bytes]] = {
+_DRAWN: dict[str, Callable[[Table, Words, Told, charts.Look], bytes]] = {
     "funnel": _funnel,
     "service": _service,
     "outcomes": _outcomes,

@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import pytest
 import sqlalchemy as sa
@@ -114,26 +114,67 @@ def visit(desk_app: "FastAPI", tokens: dict[str, str]) -> "Callable[..., TestCli
     return open_browser
 
 
+class Door:
+    """Stands where Airflow mounts the desk; behind it is the desk of the test at work."""
+
+    desk: "FastAPI"
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        await self.desk(scope, receive, send)
+
+
+class Served:
+    """Airflow with the desk at a loopback port, which can be ended and started again like a real one."""
+
+    def __init__(self, app: "FastAPI", door: Door) -> None:
+        import socket
+
+        self._app, self.door = app, door
+        with socket.socket() as free:
+            free.bind(("127.0.0.1", 0))
+            self._port = free.getsockname()[1]
+        self.url = f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        import threading
+        import time
+
+        import uvicorn
+
+        settings = uvicorn.Config(self._app, host="127.0.0.1", port=self._port, log_level="warning")
+        self._server = uvicorn.Server(settings)
+        self._thread = threading.Thread(target=self._server.run)
+        self._thread.start()
+        while not self._server.started:
+            time.sleep(0.02)
+
+    def stop(self) -> None:
+        self._server.should_exit = self._server.force_exit = True  # a browser keeps its connections open
+        self._thread.join()
+
+
+@pytest.fixture(scope="session")
+def airflow_served(tokens: dict[str, str]) -> Iterator[Served]:
+    """One Airflow for all tests of a browser: its login, navigation and API, with our plugin."""
+    from airflow import plugins_manager
+    from airflow.api_fastapi.app import create_app
+
+    door = Door()
+    with pytest.MonkeyPatch.context() as patched:
+        patched.setattr("include.desk.app.build_from_airflow", lambda: door)
+        for cached in vars(plugins_manager).values():
+            getattr(cached, "cache_clear", lambda: None)()
+        served = Served(create_app(apps="core"), door)
+        served.start()
+        yield served
+        served.stop()
+
+
 @pytest.fixture
-def served(desk_app: "FastAPI") -> Iterator[str]:
-    """The desk on a loopback port, for a real browser; its address."""
-    import socket
-    import threading
-    import time
-
-    import uvicorn
-
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    server = uvicorn.Server(uvicorn.Config(desk_app, host="127.0.0.1", port=port, log_level="warning"))
-    thread = threading.Thread(target=server.run)
-    thread.start()
-    while not server.started:
-        time.sleep(0.05)
-    yield f"http://127.0.0.1:{port}"
-    server.should_exit = True
-    thread.join()
+def served(airflow_served: Served, desk_app: "FastAPI") -> Served:
+    """That Airflow with the desk of this test, on its database and at its time."""
+    airflow_served.door.desk = desk_app
+    return airflow_served
 
 
 @pytest.fixture

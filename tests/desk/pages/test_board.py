@@ -12,7 +12,7 @@ import sqlalchemy as sa
 
 from include.desk import contacts, plans, work
 from include.desk.acting import Actor
-from include.desk.charts import bars, stacked
+from include.desk.charts import Look, bars, stacked
 from include.desk.sections import SECTIONS
 from include.desk.sheets import harmless
 from include.queries import load
@@ -294,7 +294,9 @@ def test_charts_are_pictures_without_scripts_under_their_own_policy(worked, visi
 
 def test_labels_of_charts_are_text_whatever_they_hold():
     for draw in (bars, stacked):
-        picture = draw("</title><script>alert(1)</script>", ["<b>"], {"a&b": [1.0], "c": [None]}, "light")
+        picture = draw(
+            "</title><script>alert(1)</script>", ["<b>"], {"a&b": [1.0], "c": [None]}, Look("light")
+        )
         root = ElementTree.fromstring(picture)
         assert not [element for element in root.iter() if element.tag.endswith("script")]
         assert "<b>" in [element.text for element in root.iter()]
