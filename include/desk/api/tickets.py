@@ -5,7 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from include.desk.api.bodies import Listed, Queue, Ticket, TicketId
+from include.desk.api.answers import Listed, Queue, Ticket
+from include.desk.api.bodies import Id
 from include.desk.errors import NotFound
 from include.desk.identity import Reader
 from include.desk.pages import queue
@@ -42,7 +43,7 @@ def _minutes(left: timedelta | None) -> int | None:
 
 @router.get("/tickets/{ticket_id}")
 def get_ticket(
-    request: Request, response: Response, viewer: Reader, ticket_id: Annotated[TicketId, Path()]
+    request: Request, response: Response, viewer: Reader, ticket_id: Annotated[Id, Path()]
 ) -> Ticket:
     """A ticket as it stands; its version is the ETag, for If-Match of the next write."""
     key = {"ticket_id": ticket_id}

@@ -66,7 +66,7 @@ def test_a_telephone_system_that_is_away_is_told_and_leaves_a_link(visit, desk_a
 
     desk_app.state.dial = away
     answer = press(visit("agent"), f"/tickets/{tickets[0]}/call")
-    assert answer.status_code == 409
+    assert answer.status_code == 503
     assert "did not take the call" in answer.text
     assert f"tel:{numbers[tickets[0]]}" in answer.text
 
@@ -99,9 +99,10 @@ def test_beyond_the_days_limit_a_sentence_stands_in_place_of_the_number(
 ):
     desk_app.state.rules = FEW
     browser, address = visit("agent"), f"/tickets/{tickets[0]}/reveal"
-    assert [press(browser, address).status_code for _ in range(3)] == [200, 200, 409]
+    assert [press(browser, address).status_code for _ in range(3)] == [200, 200, 429]
     answer = press(browser, address)
     assert "as many as a day allows" in answer.text
+    assert answer.headers["retry-after"] == str(15 * 3600 + 1800)  # it is half past eight
     assert numbers[tickets[0]] not in answer.text
     assert press(browser, f"/tickets/{tickets[0]}/call").status_code == 200  # calls are counted apart
     clock.now += timedelta(days=1)
@@ -116,7 +117,7 @@ def test_many_at_once_cannot_pass_the_limit(visit, desk_app, tickets, numbers, a
 
     with ThreadPoolExecutor(6) as pool:
         answers = sorted(pool.map(once, range(6)))
-    assert answers == [200, 200, 409, 409, 409, 409]
+    assert answers == [200, 200, 429, 429, 429, 429]
     assert len(uses(ask)) == 2
 
 
@@ -178,7 +179,7 @@ def test_searches_by_number_are_limited_others_are_not(visit, desk_app, tickets,
     desk_app.state.rules = FEW
     browser = visit("agent")
     statuses = [press(browser, "/search", q=numbers[tickets[0]]).status_code for _ in range(3)]
-    assert statuses == [303, 303, 409]
+    assert statuses == [303, 303, 429]
     assert press(browser, "/search", q=f"#{tickets[0]}").status_code == 303
 
 
