@@ -16,7 +16,7 @@ from include.desk.pages.fields import Fields
 from include.desk.rendering import THEMES, page
 from include.desk.words import LANGUAGES
 from include.domain.countdown import urgency, working_time_between
-from include.domain.errors import BadInput
+from include.domain.errors import BadInput, Refused
 from include.queries import load
 from include.stages.clocks import Clocks, read_clocks
 
@@ -111,7 +111,7 @@ def show_page(
     viewer: Viewer,
     asked: Asked,
     *,
-    told: tuple[int, Sequence[str]] | None = None,
+    told: tuple[int, Sequence[Refused]] | None = None,
     none_left: bool = False,
 ) -> Response:
     """A page of the queue; `told`: how many tickets were reassigned, and why each of the others was not."""
@@ -169,7 +169,10 @@ def _view(name: str, viewer: Viewer) -> View:
         return allowed[0]
     found = next((view for view in allowed if view.name == name), None)
     if found is None:
-        raise BadInput(f"'{name}' is not a view of yours. Choose {', '.join(view.name for view in allowed)}.")
+        raise BadInput(
+            "'{typed}' is not a view of yours. Choose one of {views}.",
+            code="unknown_view", typed=name, views=[view.name for view in allowed],
+        )  # fmt: skip
     return found
 
 
@@ -181,7 +184,9 @@ def _position(after: str | None) -> tuple[str | None, int | None]:
     try:
         return at if at == "infinity" else datetime.fromisoformat(at).isoformat(), int(ticket)
     except ValueError:
-        raise BadInput(f"'{after}' is not a place in the queue. Start from its first page.") from None
+        raise BadInput(
+            "'{typed}' is not a place in the queue. Start from its first page.", code="no_place", typed=after
+        ) from None
 
 
 def _rows(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Any]:

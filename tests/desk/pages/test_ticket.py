@@ -122,14 +122,14 @@ def test_a_stale_write_keeps_what_was_typed_and_shows_what_changed(visit, submit
 @pytest.mark.parametrize(
     ("form", "fields", "told"),
     [
-        ("contact", {"channel": "call"}, "'result' is empty"),
-        ("contact", {"channel": "call", "result": "call_back"}, "call_back"),
+        ("contact", {"channel": "call"}, "'Result' is empty"),
+        ("contact", {"channel": "call", "result": "call_back"}, "give the instant promised"),
         ("contact", {"channel": "call", "result": "call_back", "call_back_at": "soon"}, "not a time"),
         ("contact", {"channel": "call", "result": "reached", "note": "x" * 2001}, "longer than 2000"),
         ("survey", {"needs": "price"}, "must be"),
         ("close", {"outcome": "retained/accepted_offer", "satisfaction": "many"}, "not a whole number"),
         ("pause", {}, "promised call-back date"),
-        ("hand_back", {"reason": " "}, "'reason' is empty"),
+        ("hand_back", {"reason": " "}, "'Why' is empty"),
         ("plan", {"offer": "nothing/of_that"}, "is not a strategy"),
     ],
 )
@@ -145,6 +145,20 @@ def test_a_form_without_its_version_is_not_taken(visit, tickets, db):
     before = state_of(db, tickets[0])
     assert visit("agent").post(f"/tickets/{tickets[0]}/claim", data={"x": "1"}).status_code == 422
     assert state_of(db, tickets[0]) == before
+
+
+def test_a_refusal_is_told_in_the_language_of_the_reader(visit, tickets, db):
+    typed = {"version": version_of(db, tickets[0]), "outcome": "retained/accepted_offer"}
+    refused = visit("agent", "zh").post(f"/tickets/{tickets[0]}/close", data=typed)
+    assert refused.status_code == 409
+    assert "状态为“已派发”的工单不能关闭，须为处理中或已暂停。请先登记一次联系。" in refused.text
+    away = visit("agent", "zh").get("/", params={"view": "escalated"})
+    assert "“escalated”不是您的视图。可选：我的、团队、未认领、已暂停、已结束。" in away.text
+    unread = visit("agent", "zh").get("/tickets/x")
+    assert unread.status_code == 422
+    assert "不是整数" in unread.text
+    no_board = visit("agent", "zh").get("/board")
+    assert "没有“Retention Board”权限" in no_board.text
 
 
 @pytest.mark.parametrize("who", ["colleague", "stranger"])
