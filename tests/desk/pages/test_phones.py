@@ -1,8 +1,11 @@
 """Numbers and search over HTTP: masked, shown, called and found, each recorded and limited by the day."""
 
+import json
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import sqlalchemy as sa
@@ -223,6 +226,59 @@ def test_the_telephone_system_is_asked_by_post_with_its_token(httpx_posts):
     assert address == "https://cti.example/calls"
     assert sent["json"] == {"agent": "agent", "number": "13800000001", "ticket_id": 7}
     assert sent["headers"] == {"Authorization": "Bearer secret"}
+
+
+@pytest.fixture
+def exchange():
+    """A telephone system on loopback: its port, and what it was asked."""
+    asked = []
+
+    class Takes(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            asked.append((self.path, self.headers.get("authorization"), body))
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Takes) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port, asked
+        server.shutdown()
+        thread.join()
+
+
+def connection(port, written):
+    return f"http://:secret@127.0.0.1:{port}/?path=%2Fcalls%3Fof%3Ddesk" if written == "url" else json.dumps(
+        {"conn_type": "http", "host": "http://127.0.0.1", "port": port, "password": "secret",
+         "extra": {"path": "/calls?of=desk"}}
+    )  # fmt: skip
+
+
+@pytest.mark.parametrize("written", ["json", "url"])
+def test_a_connection_of_airflow_puts_a_call_through(
+    visit, desk_app, tickets, numbers, exchange, monkeypatch, written
+):
+    from include.desk.dialling import dial_from_airflow
+
+    port, asked = exchange
+    monkeypatch.setenv("AIRFLOW_CONN_CHURN_CTI", connection(port, written))
+    desk_app.state.dial = dial_from_airflow()
+    answer = press(visit("agent"), f"/tickets/{tickets[0]}/call")
+    assert "Your telephone rings" in answer.text
+    assert numbers[tickets[0]] not in answer.text
+    call = {"agent": "agent", "number": numbers[tickets[0]], "ticket_id": tickets[0]}
+    assert asked == [("/calls?of=desk", "Bearer secret", call)]
+
+
+def test_without_a_connection_a_call_is_a_link(airflow_home, monkeypatch):
+    from include.desk.dialling import dial_from_airflow
+
+    monkeypatch.delenv("AIRFLOW_CONN_CHURN_CTI", raising=False)
+    assert dial_from_airflow() is None
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])
