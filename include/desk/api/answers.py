@@ -69,6 +69,7 @@ class Listed(Row):
     tier: str
     region_code: str | None
     value_yuan: Decimal | None
+    segments: list[str] | None = None
     team: str
     assignee_id: int | None
     due_at: datetime | None = None

@@ -26,10 +26,11 @@ def list_tickets(
     grade: Annotated[str | None, Query(max_length=10)] = None,
     region: Annotated[str | None, Query(max_length=40)] = None,
     tier: Annotated[str | None, Query(max_length=20)] = None,
+    segment: Annotated[str | None, Query(max_length=40)] = None,
     after: Annotated[str | None, Query(max_length=60)] = None,
 ) -> Queue:
     """One page of a view of the queue, by default the person's own; most urgent first."""
-    asked = queue.asked_for(viewer, view, grade, region, tier, after)
+    asked = queue.asked_for(viewer, view, grade, region, tier, segment, after)
     state = request.app.state
     with state.database.reading(viewer.staff_id) as db:
         rows, next_page = queue.read_page(db, state.config, viewer, asked, state.clock())

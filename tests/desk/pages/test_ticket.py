@@ -180,7 +180,9 @@ EVIDENCE = """
     "is_symptom": false}],
  "reasons": [{"factor": "bill_change_3m", "zh": "账单变化", "en": "Bill change", "value": -0.31, "contribution": 0.4}],
  "rules": [{"rule": "r", "zh": "投诉", "en": "Repeated complaints"}],
- "history": {"months": [], "data_mb": [null, 900, 800, 700, 600, 5120]},
+ "history": {"months": [], "data_mb": [null, 900, 800, 700, 600, 5120], "bill_yuan": [88, 90, 87, 88, 88, 131.5]},
+ "open_faults": [{"day": "2026-10-20", "product": "broadband", "category": "slow <b>line</b>"}],
+ "other_numbers": [{"plan_code": "P19", "plan_fee_yuan": 19.0, "status": "suspended"}],
  "strategy": {"chosen": {"strategy": "plan_discount", "offer": "discount_3_months", "cost_yuan": "60"},
               "runner_up": {"strategy": "gone", "offer": "gone", "cost_yuan": "1"}}}
 """
@@ -195,7 +197,8 @@ def test_the_ticket_tells_who_why_and_what_from_the_frozen_evidence(visit, ticke
     shown = visit("agent").get(f"/tickets/{tickets[0]}").text
     for told in (
         "Price &lt;above&gt; peers", "Bill change", "-0.31", "Repeated complaints", "P88", "50 %", "2026-12-15",
-        "<svg", "Tariff discount", "runner-up", "may be said",
+        "<svg", "Tariff discount", "runner-up", "may be said", "<dt>Last bill (yuan)</dt><dd>131.5",
+        "2026-10-20 · Broadband · slow &lt;b&gt;line&lt;/b&gt;", "P19 · ¥19.00 · suspended",
     ):  # fmt: skip
         assert told in shown, told
     assert "Network fine" not in shown
