@@ -39,10 +39,11 @@ select lock_tickets_of_customer(:ticket_id)
 
 -- name: last_event
 -- Who changed the ticket last, and how.
-select kind, actor, occurred_at
-from ticket_events
-where ticket_id = :ticket_id
-order by version desc
+select e.kind, coalesce(s.name, e.actor) as actor, e.occurred_at
+from ticket_events as e
+left join staff as s on e.staff_id = s.staff_id
+where e.ticket_id = :ticket_id
+order by e.version desc
 limit 1
 
 -- name: change_ticket
@@ -106,23 +107,6 @@ from contact_attempts
 where ticket_id = :ticket_id
 order by attempted_at desc, attempt_id desc
 limit 1
-
--- name: read_contacts
--- Everything tried on a ticket and on those merged into it, newest first; is_open marks a promise not yet kept.
-with family as (
-    select ticket_id
-    from tickets
-    where ticket_id = :ticket_id or merged_into = :ticket_id
-)
-
-select
-    a.ticket_id, a.attempt_id, a.attempted_at, a.channel, a.result, a.call_back_at, a.note, s.name as by_name,
-    a.ticket_id <> :ticket_id as is_of_merged,
-    a.result = 'call_back' and row_number() over (order by a.attempted_at desc, a.attempt_id desc) = 1 as is_open
-from contact_attempts as a
-inner join family on a.ticket_id = family.ticket_id
-inner join staff as s on a.staff_id = s.staff_id
-order by a.attempted_at desc, a.attempt_id desc
 
 -- name: find_refusal
 -- Since when the customer wants no calls.
@@ -210,20 +194,3 @@ insert into ticket_clocks (ticket_id, clock, round, started_at, warn_at, due_at,
 values (
     :ticket_id, 'plan', :round, :now, :warn_at, :due_at, :is_provisional, cast(:explanation as jsonb)
 )
-
--- name: read_queue
--- The open tickets somebody may work, most urgent plan deadline first.
-select
-    t.ticket_id, t.version, t.state, t.subscriber_id, t.grade, t.tier, t.rank, t.team, t.assignee_id,
-    t.paused_until, t.frozen_at, t.frozen_because, c.due_at, c.is_provisional
-from tickets as t
-left join ticket_clocks as c on t.ticket_id = c.ticket_id and c.clock = 'plan' and c.met_at is null and c.voided_at is null
-where t.state in ('assigned', 'in_progress', 'paused')
-order by c.due_at, t.rank
-limit :limit
-
--- name: find_kind
--- What the choice of rules and calendar of a ticket goes by.
-select campaign, tier, team, branch_code
-from tickets
-where ticket_id = :ticket_id

@@ -29,7 +29,3 @@ limit 60
 select frozen_because
 from tickets
 where ticket_id = :ticket_id
-
--- name: read_masked
--- The number of a ticket with its middle hidden.
-select masked_phone(:ticket_id)

@@ -5,6 +5,7 @@ select
     t.assignee_id, t.branch_code, t.campaign, t.paused_until, t.expected_on, t.frozen_at, s.name as assignee,
     coalesce(a.evidence -> 'human_reasons' -> 0, a.evidence -> 'reasons' -> 0) as top_reason,
     a.evidence -> 'rules' -> 0 as top_rule,
+    a.evidence #> '{strategy,segments}' as segments,
     c.due_at, c.warn_at, c.is_provisional, c.breached_at
 from tickets as t
 inner join assignments as a on t.assignment_id = a.assignment_id
@@ -20,6 +21,10 @@ where
     and (cast(:grade as text) is null or t.grade = :grade)
     and (cast(:region as text) is null or t.region_code = :region)
     and (cast(:tier as text) is null or t.tier = :tier)
+    and (cast(:segment as text) is null or exists (
+        select 1 from assignments as g
+        where g.assignment_id = t.assignment_id and jsonb_exists(g.evidence #> '{strategy,segments}', :segment)
+    ))
     and (
         cast(:after_id as bigint) is null
         or (coalesce(c.due_at, 'infinity'), t.ticket_id) > (cast(:after_at as timestamptz), :after_id)

@@ -31,7 +31,7 @@ select c.attempted_at, c.channel, c.result, c.call_back_at, c.note, s.name as pe
 from contact_attempts as c
 inner join staff as s on c.staff_id = s.staff_id
 where c.ticket_id = :ticket_id
-order by c.attempted_at desc
+order by c.attempted_at desc, c.attempt_id desc
 
 -- name: read_surveys
 -- The needs surveys of a ticket, newest first.
@@ -57,11 +57,13 @@ where p.ticket_id = :ticket_id
 order by p.recorded_at desc
 
 -- name: read_tasks
--- The problems of a ticket charged to other units, newest first.
-select task_id, unit, words, opened_at, due_at, is_provisional, done_at, result
-from linked_tasks
-where ticket_id = :ticket_id
-order by opened_at desc
+-- The problems of a ticket, and of those merged into it, charged to other units, newest first.
+select
+    k.task_id, k.ticket_id, k.unit, k.words, k.opened_at, k.due_at, k.is_provisional, k.done_at, k.result
+from linked_tasks as k
+inner join tickets as t on k.ticket_id = t.ticket_id
+where t.ticket_id = :ticket_id or t.merged_into = :ticket_id
+order by k.opened_at desc
 
 -- name: read_team_mates
 -- The active agents of a team, for the lead to choose from.
@@ -79,7 +81,10 @@ from tickets as one
 inner join tickets as other
     on
         one.ticket_id <> other.ticket_id
-        and (one.customer_key = other.customer_key or one.subscriber_id = other.subscriber_id)
+        and (
+            one.customer_key = other.customer_key or one.subscriber_id = other.subscriber_id
+            or one.ticket_id = other.merged_into
+        )
 where one.ticket_id = :ticket_id
 order by other.ticket_id desc
 limit 20
@@ -91,9 +96,12 @@ from tickets as one
 inner join tickets as other
     on
         one.ticket_id <> other.ticket_id
-        and (one.customer_key = other.customer_key or one.subscriber_id = other.subscriber_id)
+        and (
+            one.customer_key = other.customer_key or one.subscriber_id = other.subscriber_id
+            or one.ticket_id = other.merged_into
+        )
 inner join contact_attempts as c on other.ticket_id = c.ticket_id
 inner join staff as s on c.staff_id = s.staff_id
 where one.ticket_id = :ticket_id
-order by c.attempted_at desc
+order by c.attempted_at desc, c.attempt_id desc
 limit 30

@@ -66,12 +66,6 @@ select staff_id, staff_code, name, role, team, branch_code, airflow_username, is
 from staff
 where staff_id = :staff_id
 
--- name: find_by_code
--- The number of the person with this code.
-select staff_id
-from staff
-where staff_code = :staff_code
-
 -- name: find_squad
 -- Who may take over from a leaver: active agents of the team, their own branch first, with their work in hand.
 select

@@ -16,13 +16,3 @@ for update
 update linked_tasks
 set done_at = :now, done_by = :staff_id, result = :result
 where task_id = :task_id
-
--- name: read_tasks
--- The tasks of a ticket, and of those merged into it, with their state at an instant.
-select
-    k.task_id, k.ticket_id, k.unit, k.words, k.opened_at, k.due_at, k.is_provisional, k.done_at, k.result,
-    case when k.done_at is not null then 'done' when k.due_at < :now then 'overdue' else 'open' end as state
-from linked_tasks as k
-inner join tickets as t on k.ticket_id = t.ticket_id
-where t.ticket_id = :ticket_id or t.merged_into = :ticket_id
-order by k.opened_at, k.task_id

@@ -35,8 +35,9 @@ class Config:
         """The campaign of that name; ConfigError listing the known ones otherwise."""
         if name not in self.campaigns:
             raise ConfigError(
-                f"No campaign '{name}' in campaigns/. Known: {', '.join(sorted(self.campaigns))}."
-            )
+                "No campaign '{typed}' in campaigns/. Known: {campaigns}.",
+                code="campaign_not_configured", typed=name, campaigns=sorted(self.campaigns),
+            )  # fmt: skip
         return self.campaigns[name]
 
 

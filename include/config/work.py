@@ -7,6 +7,7 @@ from pydantic import AfterValidator, Field
 
 from include.config.reading import Entry
 from include.domain import ladder, outcome
+from include.domain.words import Words
 
 _Count = Annotated[int, Field(ge=1)]
 
@@ -39,7 +40,7 @@ class Ending(Worded):
 
     def outcome(self) -> outcome.Outcome:
         """As the domain knows it."""
-        details = {name: outcome.Words(words.zh, words.en) for name, words in self.details.items()}
+        details = {name: Words(words.zh, words.en) for name, words in self.details.items()}
         return outcome.Outcome(self.zh, self.en, frozenset(self.needs), self.is_reached, details)
 
 

@@ -88,7 +88,7 @@ def working_on_two(
 ) -> Iterator[tuple[Work, Work]]:
     """The same for two tickets at once, `other` being (ticket_id, version): both change or neither."""
     with _identified(actor) as me:
-        second = replace(actor, ticket_id=other[0], version=other[1])
+        second = replace(actor, ticket_id=other[0], version=other[1], written=None)
         lock_in_order(actor, [actor.ticket_id, second.ticket_id])
         works = _open(actor, action, me), _open(second, other_action, me)
         yield works
@@ -112,7 +112,7 @@ def looking(actor: Actor) -> Iterator[Work]:
     with _identified(actor) as me:
         ticket = actor.db.execute(Q["see_ticket"], {"ticket_id": actor.ticket_id}).one_or_none()
         if ticket is None:
-            raise Refused(_hidden(actor))
+            raise hidden(actor.ticket_id)
         yield Work(actor, ticket, me.role, "look", ticket.state)
 
 
@@ -133,7 +133,11 @@ def identify(db: sa.Connection, staff_id: int) -> sa.Row[Any]:
     db.execute(Q["identify"], {"staff_id": str(staff_id)})
     me = db.execute(Q["find_staff"], {"staff_id": staff_id}).one_or_none()
     if me is None:
-        raise Refused(f"Staff {staff_id} is unknown or no longer active. Ask your lead.")
+        raise Refused(
+            "Staff {staff} is unknown or no longer active. Ask your lead.",
+            code="not_on_staff",
+            staff=staff_id,
+        )
     return me
 
 
@@ -141,9 +145,9 @@ def _open(actor: Actor, action: str, me: sa.Row[Any]) -> Work:
     """The locked ticket, checked against what the actor saw and may do."""
     ticket = actor.db.execute(Q["lock_ticket"], {"ticket_id": actor.ticket_id}).one_or_none()
     if ticket is None:
-        raise Refused(_hidden(actor))
+        raise hidden(actor.ticket_id)
     if ticket.version != actor.version:
-        raise Refused(_stale(actor, ticket))
+        raise _stale(actor, ticket)
     if ticket.assignee_id is None and me.role == "agent":
         _refuse_held(actor)
     refuse_frozen(action, ticket.frozen_because)
@@ -157,8 +161,9 @@ def _refuse_held(actor: Actor) -> None:
     ).one_or_none()
     if hold is not None and hold.staff_id != actor.staff_id:
         raise Refused(
-            f"Ticket {actor.ticket_id} is held for {hold.name} until {told(hold.held_until)}. Take another one."
-        )
+            "Ticket {ticket} is held for {person} until {at}. Take another one.",
+            code="held", ticket=actor.ticket_id, person=hold.name, at=told(hold.held_until),
+        )  # fmt: skip
 
 
 #: What a ticket keeps through every action that does not say otherwise.
@@ -192,16 +197,22 @@ def _end_pause(work: Work) -> None:
     move_plan_clock(work, [*earlier, _cut_short(work, last, work.actor.now)])
 
 
-def _hidden(actor: Actor) -> str:
-    return f"Ticket {actor.ticket_id} does not exist or is not yours to work. Go back to your queue."
+def hidden(ticket_id: int) -> Refused:
+    """What is said of a ticket that does not exist or is another's: nobody is told which."""
+    return Refused(
+        "Ticket {ticket} does not exist or is not yours to work. Go back to your queue.",
+        code="hidden", ticket=ticket_id,
+    )  # fmt: skip
 
 
-def _stale(actor: Actor, ticket: sa.Row[Any]) -> str:
+def _stale(actor: Actor, ticket: sa.Row[Any]) -> Refused:
     last = actor.db.execute(Q["last_event"], {"ticket_id": actor.ticket_id}).one()
-    return (
-        f"Ticket {actor.ticket_id} was changed meanwhile: '{last.kind}' by {last.actor} at {told(last.occurred_at)}. "
-        f"You saw version {actor.version}, it stands at {ticket.version}. Look at it again, then repeat."
-    )
+    return Refused(
+        "Ticket {ticket} was changed meanwhile: '{action}' by {actor} at {at}. "
+        "You saw version {seen}, it stands at {version}. Look at it again, then repeat.",
+        code="stale", ticket=actor.ticket_id, action=last.kind, actor=last.actor, at=told(last.occurred_at),
+        seen=actor.version, version=ticket.version,
+    )  # fmt: skip
 
 
 def told(instant: datetime) -> str:
@@ -209,11 +220,11 @@ def told(instant: datetime) -> str:
     return f"{instant.astimezone(ZONE):%Y-%m-%d %H:%M}"
 
 
-def in_words(reason: str, what: str) -> str:
-    """The reason without blanks around it; BadInput when there is none."""
-    if not reason.strip():
-        raise BadInput(f"{what} needs its reason in words. Write one sentence.")
-    return reason.strip()
+def in_words(said: str, field: str) -> str:
+    """What was said in a field, without blanks around it; BadInput when it is nothing."""
+    if not said.strip():
+        raise BadInput("'{field}' is to be said in words. Write one sentence.", code="say_it", field=field)
+    return said.strip()
 
 
 def done_in_round(work: Work) -> sa.Row[Any]:

@@ -41,8 +41,9 @@ def asked(db: sa.Connection, campaign: str, cycle: str | None, now: datetime) ->
     known = [row.cycle for row in rows]
     if cycle and cycle not in known:
         raise BadInput(
-            f"'{cycle}' is not a cycle of {campaign}. Choose {', '.join(known) or 'another campaign'}."
-        )
+            "'{typed}' is not a cycle of campaign '{campaign}'. Known: {cycles}.",
+            code="unknown_cycle", typed=cycle, campaign=campaign, cycles=known,
+        )  # fmt: skip
     chosen = cycle or (known[0] if known else None)
     at = known.index(chosen) if chosen else 0
     before = known[at + 1] if at + 1 < len(known) else None

@@ -12,6 +12,7 @@ from include.desk.acting import (
     identify,
     in_words,
     meet_plan_when_complete,
+    told,
     working,
     working_on_customer,
 )
@@ -45,21 +46,49 @@ def record_contact(
 
 
 def _check_attempt(now: datetime, channel: str, result: str, call_back_at: datetime | None) -> None:
-    for told, known in ((channel, CHANNELS), (result, RESULTS)):
-        if told not in known:
-            raise BadInput(f"'{told}' is not known for an attempt. Choose one of {', '.join(known)}.")
+    if channel not in CHANNELS:
+        raise BadInput(
+            "'{typed}' is not a channel of an attempt. Choose one of {channels}.",
+            code="unknown_channel", typed=channel, channels=CHANNELS,
+        )  # fmt: skip
+    if result not in RESULTS:
+        raise BadInput(
+            "'{typed}' is not a result of an attempt. Choose one of {results}.",
+            code="unknown_result", typed=result, results=RESULTS,
+        )  # fmt: skip
     if (result == "call_back") != (call_back_at is not None):
         raise BadInput(
-            f"Result '{result}' with call-back at {call_back_at}: give an instant with 'call_back' alone."
-        )
-    if call_back_at is None:
-        return
+            "The result is '{result}': give the instant promised with '{call_back}' and with nothing else.",
+            code="call_back_alone", result=result, call_back="call_back",
+        )  # fmt: skip
+    if call_back_at is not None:
+        _check_promise(now, call_back_at)
+
+
+def _check_promise(now: datetime, call_back_at: datetime) -> None:
     if call_back_at.tzinfo is None:
-        raise BadInput(f"The call-back at {call_back_at} has no time zone. Write it with +08:00.")
+        raise BadInput(
+            "The call-back at {at} has no time zone. Write it with +08:00.",
+            code="promise_without_zone", at=call_back_at.isoformat(),
+        )  # fmt: skip
     if call_back_at <= now:
-        raise BadInput(f"The call-back at {call_back_at} does not lie ahead. Promise a later time.")
+        raise BadInput(
+            "The call-back at {at} does not lie ahead. Promise a later time.",
+            code="promise_past", at=_promised(call_back_at),
+        )  # fmt: skip
     if call_back_at > now + _LONGEST_PROMISE:
-        raise BadInput(f"The call-back at {call_back_at} is more than a year away. Promise an earlier time.")
+        raise BadInput(
+            "The call-back at {at} is more than a year away. Promise an earlier time.",
+            code="promise_far", at=_promised(call_back_at),
+        )  # fmt: skip
+
+
+def _promised(at: datetime) -> str:
+    """An instant somebody wrote: at the ends of time no zone can be changed."""
+    try:
+        return told(at)
+    except OverflowError:
+        return at.isoformat()
 
 
 def record_survey(actor: Actor, *, needs: Sequence[str], note: str | None = None) -> int:
@@ -77,7 +106,7 @@ def do_not_call(actor: Actor, *, words: str) -> int:
 
     Reaches tickets of every campaign and team. Returns the ticket's new version.
     """
-    said = in_words(words, "'Do not call'")
+    said = in_words(words, "words")
     with working_on_customer(actor, "do_not_call") as work:
         stopped = work.run("stop_customer", inbound_id=None, words=said).scalar_one()
         work.run("void_clocks")
@@ -114,20 +143,21 @@ def record_inbound(
         outcomes.check_needs(list(needs), said)
     values = {
         "campaign": campaign, "subscriber_id": subscriber_id, "now": now, "channel": channel, "needs": list(needs),
-        "said": in_words(said, "A call that came in"), "done": in_words(done, "What was done"),
+        "said": in_words(said, "said"), "done": in_words(done, "done"),
         "is_refusal": is_refusal,
     }  # fmt: skip
     with db.begin():
         identify(db, staff_id)
-        told = db.execute(Q["record_inbound"], values).one()
-        if told.inbound_id is None:
+        kept = db.execute(Q["record_inbound"], values).one()
+        if kept.inbound_id is None:
             raise Refused(
-                f"The subscriber has ticket {told.ticket_id} in team '{told.team}'. "
-                "Record the talk there, or pass the call on to that team."
-            )
+                "The subscriber has ticket {ticket} in team '{team}'. "
+                "Record the talk there, or pass the call on to that team.",
+                code="talk_has_ticket", ticket=kept.ticket_id, team=kept.team,
+            )  # fmt: skip
         if is_refusal:
-            _complain(db, config, campaign, int(told.inbound_id), staff_id, values["said"], now)
-    return int(told.inbound_id)
+            _complain(db, config, campaign, int(kept.inbound_id), staff_id, values["said"], now)
+    return int(kept.inbound_id)
 
 
 def _complain(

@@ -30,7 +30,10 @@ def dial_by(address: str, token: str | None) -> Dial:
 
 
 def _not_taken(why: str) -> LoopError:
-    return LoopError(f"The telephone system did not take the call ({why}). Dial by hand and tell operations.")
+    return LoopError(
+        "The telephone system did not take the call ({why}). Dial by hand and tell operations.",
+        code="call_not_taken", why=why,
+    )  # fmt: skip
 
 
 def dial_from_airflow() -> Dial | None:

@@ -1,10 +1,12 @@
 """Answers to what cannot be done: a sentence a person can act on, as a page or as JSON.
 
-Every error of the JSON API looks the same: {"error": {"kind", "message", "details"}}.
+Every error of the JSON API looks the same: {"error": {"kind", "code", "message", "values", "details"}}.
 """
 
 import logging
+import math
 from collections.abc import Mapping
+from datetime import datetime, time, timedelta
 from typing import Any
 from urllib.parse import quote
 
@@ -14,14 +16,16 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.exceptions import HTTPException
 
-from include.desk.rendering import page, wants_json
-from include.desk.words import words_in
-from include.domain.errors import BadInput, LoopError, Refused
+from include.desk.refusals import as_values, tell
+from include.desk.rendering import language_of, page, wants_json
+from include.desk.words import catalogue, words_in
+from include.domain.errors import BadInput, LoopError, Refused, TooMany
+from include.domain.months import ZONE
 
 log = logging.getLogger(__name__)
 
 
-class Denied(Exception):
+class Denied(LoopError):
     """Airflow does not let this user do that."""
 
 
@@ -43,6 +47,7 @@ _RAISED: tuple[tuple[type[Exception], int, str], ...] = (
     (UnknownLogin, 403, "unknown_login"),
     (NotFound, 404, "not_found"),
     (KeyReused, 409, "key_reused"),
+    (TooMany, 429, "too_many"),
     (Refused, 409, "refused"),
     (BadInput, 422, "bad_input"),
     (LoopError, 503, "not_ready"),
@@ -62,29 +67,57 @@ _STATES = {
 
 
 def answer(
-    request: Request, status: int, kind: str, message: str = "", details: Any = None, **told: Any
+    request: Request,
+    status: int,
+    kind: str,
+    message: str = "",
+    *,
+    error: Exception | None = None,
+    details: Any = None,
+    **told: Any,
 ) -> Response:
-    """The answer to an error of a kind; without a message its words are those of the catalogue, filled with `told`."""
+    """The answer to an error of a kind; without a message its words are those of the catalogue, filled with `told`.
+
+    For programs the `error` adds its code and the values it is about.
+    """
     if wants_json(request):
-        said = message or words_in("en")(f"errors.{kind}", **told)
-        body = {"error": {"kind": kind, "message": said, "details": details or []}}
-        return JSONResponse(body, status_code=status, headers=_headers(status))
+        said = message or words_in(language_of(request))(f"errors.{kind}", **told)
+        code = getattr(error, "code", "") or kind
+        body = {
+            "kind": kind,
+            "code": code,
+            "message": said,
+            "values": as_values(error) if error else {},
+            "details": details or [],
+        }
+        return JSONResponse({"error": body}, status_code=status, headers=headers_of(request, status))
     made = page(request, "error.html", status=status, kind=kind, message=message, told=told)
-    made.headers.update(_headers(status))
+    made.headers.update(headers_of(request, status))
     return made
 
 
-def _headers(status: int) -> Mapping[str, str]:
+def headers_of(request: Request, status: int) -> Mapping[str, str]:
+    """What an answer of that status tells programs beside its text: when to ask again, or how to log in."""
     if status == 503:
         return {"Retry-After": "5"}
+    if status == 429:  # what a day allows is counted by the days of Shanghai
+        now = request.app.state.clock().astimezone(ZONE)
+        tomorrow = datetime.combine(now.date() + timedelta(days=1), time(), ZONE)
+        return {"Retry-After": str(math.ceil((tomorrow - now).total_seconds()))}
     return {"WWW-Authenticate": "Bearer"} if status == 401 else {}
+
+
+def status_of(error: Exception) -> int:
+    """The status of the answer to what was raised."""
+    return next(status for known, status, _ in _RAISED if isinstance(error, known))
 
 
 def answer_raised(request: Request, error: Exception) -> Response:
     """What the desk or a ticket function refused, in its own sentence."""
     status, kind = next((status, kind) for known, status, kind in _RAISED if isinstance(error, known))
-    message = "" if isinstance(error, NotFound | UnknownLogin | KeyReused) else str(error)
-    return answer(request, status, kind, message)
+    is_told = isinstance(error, NotFound | UnknownLogin | KeyReused)
+    message = "" if is_told else tell(error, language_of(request), request.app.state.config)
+    return answer(request, status, kind, message, error=error)
 
 
 def answer_http(request: Request, error: Exception) -> Response:
@@ -116,9 +149,20 @@ def login_address(request: Request) -> str:
 
 def answer_invalid(request: Request, error: Any) -> Response:
     """Values of the wrong shape: where, and what is wrong there, without quoting what was sent."""
-    found = [{"at": ".".join(map(str, each["loc"])), "problem": each["msg"]} for each in error.errors()]
+    language = language_of(request)
+    found = [
+        {"at": ".".join(map(str, each["loc"])), "problem": _misshapen(each, language)}
+        for each in error.errors()
+    ]
     message = "; ".join(f"'{each['at']}': {each['problem']}" for each in found)
-    return answer(request, 422, "bad_input", message, found)
+    return answer(request, 422, "bad_input", message, details=found)
+
+
+def _misshapen(found: Mapping[str, Any], language: str) -> str:
+    """What is wrong with the shape of a value, by pydantic's word for it."""
+    known = catalogue(language)
+    template = known.get(f"shapes.{found['type']}") or known["shapes.other"]
+    return template.format(**found.get("ctx", {}))
 
 
 def answer_database(request: Request, error: Exception) -> Response:

@@ -56,7 +56,10 @@ def needs(method: Method, resource: str) -> Any:
             if manager.is_authorized_custom_view(method=how, resource_name=what, user=user)
         )
         if (method, resource) not in allowed:
-            raise Denied(f"'{user.get_name()}' has no right to '{resource}'. Ask your Airflow administrator.")
+            raise Denied(
+                "'{person}' has no right to '{resource}'. Ask your Airflow administrator.",
+                code="no_right", person=user.get_name(), resource=resource,
+            )  # fmt: skip
         return _viewer(request.app.state.database, user.get_name(), allowed)
 
     enter.permission = (method, resource)  # type: ignore[attr-defined]  # read by the test of all routes

@@ -35,7 +35,7 @@ def hold_next(db: sa.Connection, rules: DeskRules, *, staff_id: int, now: dateti
             return None
         if found.is_held:
             return int(found.ticket_id)
-    raise LoopError("Too many people asked for the next ticket at once. Ask again.")
+    raise LoopError("Too many people asked for the next ticket at once. Ask again.", code="many_ask")
 
 
 def skip(
@@ -50,9 +50,16 @@ def skip(
         identify(db, staff_id)
         lock(db, "skips", staff_id)
         if must_say_why(db, rules, staff_id, now) and note is None:
-            raise BadInput("You have passed by several tickets today. Say in a few words why this one, too.")
+            raise BadInput(
+                "You have passed by several tickets today. Say in a few words why this one, too.",
+                code="why_skip",
+            )
         if db.execute(Q["end_hold"], values).one_or_none() is None:
-            raise Refused(f"Ticket {ticket_id} is not held for you. Ask for the next one.")
+            raise Refused(
+                "Ticket {ticket} is not held for you. Ask for the next one.",
+                code="not_held",
+                ticket=ticket_id,
+            )
         db.execute(Q["record_skip"], values | {"note": note})
 
 

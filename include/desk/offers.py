@@ -15,7 +15,7 @@ from include.config import Config
 from include.config.factors import Label
 from include.config.situation import facts_in, judged_by, reasons_in, truths_of
 from include.config.strategies import Hint, Strategies
-from include.domain.errors import Refused
+from include.desk.acting import hidden
 from include.domain.months import ZONE
 from include.domain.offer import (
     AGAINST,
@@ -117,7 +117,7 @@ def situation(db: sa.Connection, config: Config, ticket_id: int, now: datetime) 
     """The facts of a ticket's subscriber and the reasons to leave: those surveyed first, then those inferred."""
     row = db.execute(Q["read_facts"], {"ticket_id": ticket_id}).one_or_none()
     if row is None:
-        raise Refused(f"Ticket {ticket_id} does not exist or is not yours to see. Go back to your queue.")
+        raise hidden(ticket_id)
     known, evidence = config.strategies, row.evidence
     facts = judged_by(
         known,

@@ -10,18 +10,19 @@ import sqlalchemy as sa
 
 from include.config.desk import DeskRules, Use
 from include.desk.acting import Actor, identify, looking
-from include.domain.errors import BadInput, Refused
+from include.domain.errors import BadInput, Refused, TooMany
 from include.domain.outreach import plain_number
 from include.domain.ticket import refuse_frozen
+from include.domain.words import Words
 from include.queries import load
 
 Q = load("desk_phones")
 _RELEASED = ("assigned", "in_progress", "paused")
 _TOLD = {
-    "reveal": "Numbers shown",
-    "call": "Numbers called",
-    "search": "Searches by number",
-    "export": "Lists exported",
+    "reveal": Words("显示号码", "Numbers shown"),
+    "call": Words("拨打号码", "Numbers called"),
+    "search": Words("按号码查找", "Searches by number"),
+    "export": Words("导出列表", "Lists exported"),
 }
 
 
@@ -33,14 +34,18 @@ def use_number(actor: Actor, rules: DeskRules, kind: Use) -> str:
     with looking(actor) as work:
         if work.ticket.state not in _RELEASED:
             raise Refused(
-                f"Ticket {actor.ticket_id} is in state '{work.ticket.state}'. Only a ticket in work is called."
-            )
+                "Ticket {ticket} is in state '{state}'. Only a ticket in work is called.",
+                code="not_in_work", ticket=actor.ticket_id, state=work.ticket.state,
+            )  # fmt: skip
         frozen = work.run(Q["find_frozen"]).scalar_one()
         refuse_frozen("contact", frozen)
         at_most = rules.limits_per_day.of(kind)
         found = work.run(Q["use_phone"], kind=kind, at_most=at_most).one_or_none()
     if found is None:
-        raise Refused(f"Ticket {actor.ticket_id} has no number. Look for it in the customer system.")
+        raise Refused(
+            "Ticket {ticket} has no number. Look for it in the customer system.",
+            code="no_number", ticket=actor.ticket_id,
+        )  # fmt: skip
     if found.is_over:
         raise _over(kind, at_most)
     return str(found.msisdn)
@@ -64,7 +69,10 @@ def search(db: sa.Connection, rules: DeskRules, *, staff_id: int, words: str, no
     """
     wanted = words.strip()
     if not wanted:
-        raise BadInput("Nothing to search for. Type a ticket, a subscriber, a number or its last 4 digits.")
+        raise BadInput(
+            "Nothing to search for. Type a ticket, a subscriber, a number or its last 4 digits.",
+            code="nothing_searched",
+        )
     with db.begin():
         identify(db, staff_id)
         found, is_over = _by_number(db, rules, wanted, now)
@@ -99,7 +107,8 @@ def _by_number(db: sa.Connection, rules: DeskRules, words: str, now: datetime) -
     return [row.ticket_id for row in rows if not row.is_over], any(row.is_over for row in rows)
 
 
-def _over(kind: Use, at_most: int) -> Refused:
-    return Refused(
-        f"{_TOLD[kind]}: {at_most} today, as many as a day allows. Go on tomorrow or ask your lead."
-    )
+def _over(kind: Use, at_most: int) -> TooMany:
+    return TooMany(
+        "{use}: {most} today, as many as a day allows. Go on tomorrow or ask your lead.",
+        code="day_is_full", use=_TOLD[kind], most=at_most,
+    )  # fmt: skip

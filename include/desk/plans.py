@@ -13,11 +13,13 @@ from include.desk.offers import Pot, left_in, read_pots, situation, told_against
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
 from include.domain.offer import Book, Judged, fitting_offers
+from include.domain.words import Words
 from include.queries import load
 
 Q = load("plans")
 
 RESULTS = ("done", "failed")
+_EVERYWHERE = Words("所有营业部", "all branches")
 _ORDER_NUMBER = re.compile(r"\S(.{0,62}\S)?")
 
 
@@ -77,12 +79,16 @@ def record_processing(
 
 def _check_names(known: Strategies, strategy: str, offer: str | None) -> None:
     if strategy not in known.strategies:
-        raise BadInput(f"'{strategy}' is not a strategy. Choose one of {', '.join(known.strategies)}.")
+        raise BadInput(
+            "'{typed}' is not a strategy. Choose one of {strategies}.",
+            code="unknown_strategy", typed=strategy, strategies=list(known.strategies),
+        )  # fmt: skip
     offers = known.strategies[strategy].offers
     if offer is not None and offer not in offers:
         raise BadInput(
-            f"'{offer}' is not an offer of strategy '{strategy}'. Choose one of {', '.join(offers)}."
-        )
+            "'{typed}' is not an offer of strategy '{strategy}'. Choose one of {offers}.",
+            code="unknown_offer", typed=offer, strategy=strategy, offers=list(offers),
+        )  # fmt: skip
 
 
 def _chosen(work: Work, known: Strategies, strategy: str, offer: str | None) -> Judged:
@@ -95,14 +101,15 @@ def _chosen(work: Work, known: Strategies, strategy: str, offer: str | None) -> 
     )
     if not wanted[0].phases & standing.facts.phases:
         raise Refused(
-            f"Strategy '{strategy}' belongs to the phase {_listed(wanted[0].phases)}, this ticket to "
-            f"{_listed(standing.facts.phases)}. Choose another strategy."
-        )
+            "Strategy '{strategy}' belongs to the phase {phases}, this ticket to {own_phases}. "
+            "Choose another strategy.",
+            code="other_phase", strategy=strategy, phases=wanted[0].phases, own_phases=standing.facts.phases,
+        )  # fmt: skip
     book = Book(wanted, known.book.limits, known.book.closed_channels)
     pots = _locked_pots(work, max(each.cost_yuan for each in wanted))
     judged = fitting_offers(standing.facts, standing.reasons, book, work.role, left_in(pots))
     if not judged[0].fits:
-        raise Refused(_refusal(judged[0], work, known, pots))
+        raise _refusal(judged[0], work, known, pots)
     return judged[0]
 
 
@@ -117,47 +124,69 @@ def _locked_pots(work: Work, most_yuan: Any) -> list[Pot]:
     return read_pots(work.actor.db, "lock_budget", work.actor.ticket_id, work.actor.now)
 
 
-def _refusal(judged: Judged, work: Work, known: Strategies, pots: Sequence[Pot]) -> str:
-    """Why the offer cannot be recorded, and what to do about the first cause."""
+def _refusal(judged: Judged, work: Work, known: Strategies, pots: Sequence[Pot]) -> Refused:
+    """Why the offer cannot be recorded, and what to do about it."""
     offer = judged.offer
-    told = "; ".join(told_against(each, known).en for each in judged.against)
-    advice = "Choose another offer."
-    causes = {each.cause: each for each in judged.against}
+    return Refused(
+        "Offer '{offer}' of strategy '{strategy}' cannot be recorded: {against}. {advice}",
+        code="offer_unfit", offer=offer.name, strategy=offer.strategy,
+        against=[told_against(each, known) for each in judged.against],
+        advice=_advice(judged, known.book.limits.get(work.role), pots),
+    )  # fmt: skip
+
+
+def _advice(judged: Judged, limit: Any, pots: Sequence[Pot]) -> Refused:
+    """What to do about an offer against which nothing but authority or money speaks, or else."""
+    causes, cost = {each.cause: each for each in judged.against}, judged.offer.cost_yuan
     if set(causes) == {"authority"}:
-        limit = known.book.limits.get(work.role)
-        advice = f"It costs {offer.cost_yuan} yuan, your limit is {limit}. Ask your {causes['authority'].names[0]}."
-    elif set(causes) == {"budget"}:
+        return Refused(
+            "It costs {cost_yuan} yuan, your limit is {limit_yuan}. Ask your {role}.",
+            code="ask_for_authority", cost_yuan=cost, limit_yuan=limit, role=causes["authority"].names[0],
+        )  # fmt: skip
+    if set(causes) == {"budget"}:
         tightest = min(pots, key=lambda pot: pot.left_yuan)
-        where = f"branch {tightest.branch_code}" if tightest.branch_code else "all branches"
-        advice = (
-            f"It costs {offer.cost_yuan} yuan; the pot of {where} runs until {tightest.ends_on}. "
-            "Choose a cheaper offer, or ask your branch manager for more."
-        )
-    return f"Offer '{offer.name}' of strategy '{offer.strategy}' cannot be recorded: {told}. {advice}"
+        branch = tightest.branch_code
+        return Refused(
+            "It costs {cost_yuan} yuan; the pot of {where} runs until {until}. "
+            "Choose a cheaper offer, or ask your branch manager for more.",
+            code="ask_for_budget", cost_yuan=cost, until=tightest.ends_on,
+            where=Words(f"营业部 {branch}", f"branch {branch}") if branch else _EVERYWHERE,
+        )  # fmt: skip
+    return Refused("Choose another offer.", code="choose_another")
 
 
 def _checked_order(result: str, order_number: str | None) -> str | None:
     if result not in RESULTS:
-        raise BadInput(f"'{result}' is not a result of processing. Choose one of {', '.join(RESULTS)}.")
+        raise BadInput(
+            "'{typed}' is not a result of processing. Choose one of {processed}.",
+            code="unknown_processing", typed=result, processed=RESULTS,
+        )  # fmt: skip
     number = (order_number or "").strip() or None
     if result == "done" and number is None:
-        raise BadInput("A processed plan needs its order number. Copy it from the billing system.")
+        raise BadInput(
+            "A processed plan needs its order number. Copy it from the billing system.", code="order_missing"
+        )
     if number is not None and not _ORDER_NUMBER.fullmatch(number):
         raise BadInput(
-            f"The order number has {len(number)} characters; at most 64 in one line are kept. Copy it anew."
-        )
+            "The order number has {count} characters; at most 64 in one line are kept. Copy it anew.",
+            code="order_unfit", count=len(number),
+        )  # fmt: skip
     return number
 
 
 def _plan_to_process(work: Work) -> sa.Row[Any]:
     plan = work.run(Q["find_current_plan"]).one_or_none()
     if plan is None:
-        raise Refused(f"Ticket {work.actor.ticket_id} has no retention plan. Record the plan first.")
+        raise Refused(
+            "Ticket {ticket} has no retention plan. Record the plan first.",
+            code="no_plan", ticket=work.actor.ticket_id,
+        )  # fmt: skip
     if plan.order_number is not None:
         raise Refused(
-            f"The plan of ticket {work.actor.ticket_id} was processed already under order {plan.order_number}. "
-            "Record a new plan for another offer."
-        )
+            "The plan of ticket {ticket} was processed already under order {order}. "
+            "Record a new plan for another offer.",
+            code="processed_already", ticket=work.actor.ticket_id, order=plan.order_number,
+        )  # fmt: skip
     return plan
 
 
@@ -166,9 +195,10 @@ def _check_budget_again(work: Work, plan: sa.Row[Any]) -> None:
     for pot in work.run(Q["reserved_for_plan"], plan_id=plan.plan_id):
         if not pot.is_open and pot.left_yuan < pot.amount_yuan:
             raise Refused(
-                f"The plan's {pot.amount_yuan:.2f} yuan were released meanwhile and the budget has only "
-                f"{pot.left_yuan:.2f} left. Ask your branch manager for more, then record it."
-            )
+                "The plan's {cost_yuan} yuan were released meanwhile and the budget has only "
+                "{left_yuan} left. Ask your branch manager for more, then record it.",
+                code="money_released", cost_yuan=f"{pot.amount_yuan:.2f}", left_yuan=f"{pot.left_yuan:.2f}",
+            )  # fmt: skip
 
 
 def _beaten(error: sa.exc.IntegrityError, order_number: str) -> Exception:
@@ -179,16 +209,14 @@ def _beaten(error: sa.exc.IntegrityError, order_number: str) -> Exception:
     if "budget_pots_within_limit" in told:
         return Refused(
             "The plan's money was released meanwhile and another plan has just taken what was left of the budget. "
-            "Ask your branch manager for more, then record it."
+            "Ask your branch manager for more, then record it.",
+            code="money_taken",
         )
     return error
 
 
 def _taken(order_number: str) -> Refused:
     return Refused(
-        f"Order number {order_number} stands on another plan already. Look it up in the billing system again."
-    )
-
-
-def _listed(words: frozenset[str]) -> str:
-    return " or ".join(sorted(words))
+        "Order number {order} stands on another plan already. Look it up in the billing system again.",
+        code="order_taken", order=order_number,
+    )  # fmt: skip

@@ -7,6 +7,7 @@ from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
 from include.desk import telling
+from include.desk.refusals import tell
 from include.desk.words import LANGUAGES, words_in
 
 _ENVIRONMENT = Environment(
@@ -21,14 +22,14 @@ THEMES = ("auto", "light", "dark")
 
 
 def language_of(request: Request) -> str:
-    """zh or en: chosen before (a cookie), else by the browser, else zh."""
+    """zh or en: chosen before (a cookie), else by the browser, else zh for people and en for programs."""
     chosen = request.cookies.get("desk_language")
     if chosen in LANGUAGES:
         return chosen
     for wanted in request.headers.get("accept-language", "").split(","):
         if (code := wanted.strip()[:2].lower()) in LANGUAGES:
             return code
-    return "zh"
+    return "en" if wants_json(request) else "zh"
 
 
 def theme_of(request: Request) -> str:
@@ -50,6 +51,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
             "here": request.url.path,
             "now": request.app.state.clock(),
             "team": _team(request, values.get("viewer"), language),
+            "told_of": lambda error: tell(error, language, request.app.state.config),
         }
         | values
     )

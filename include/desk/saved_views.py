@@ -12,9 +12,17 @@ Q = load("desk_views")
 def save_view(db: sa.Connection, *, staff_id: int, name: str, query: str) -> None:
     """Keep a view; the same name again replaces it. BadInput for a name that is too long."""
     if len(name) > 40:
-        raise BadInput(f"The name has {len(name)} characters. Take at most 40.")
+        raise BadInput(
+            "The name has {count} characters. Take at most {most}.",
+            code="long_name",
+            count=len(name),
+            most=40,
+        )
     if len(query) > 300:
-        raise BadInput(f"The filters have {len(query)} characters. Take at most 300.")
+        raise BadInput(
+            "The filters have {count} characters. Take at most {most}.",
+            code="long_filters", count=len(query), most=300,
+        )  # fmt: skip
     with db.begin():
         identify(db, staff_id)
         db.execute(Q["save_view"], {"staff_id": staff_id, "name": name, "query": query})

@@ -21,14 +21,8 @@ from include.domain.ticket import ACTIONS
 from include.queries import load
 
 Q = load("squad")
-
-_FAULTS = {
-    "hidden": "does not exist or is not of your team. Look at your team's list again.",
-    "stale": "was changed meanwhile. Look at it again, then repeat.",
-    "state": "is '{state}', where nobody is assigned. Leave it out.",
-    "heir": "cannot go to staff {heir_id}, who is not active in its team. Choose somebody who is.",
-    "same": "is theirs already. Leave it out.",
-}
+#: Tickets one request may give to somebody.
+MOST = 60
 
 
 @dataclass(frozen=True)
@@ -46,7 +40,7 @@ class Result:
 
     ticket_id: int
     version: int | None
-    why_not: str | None = None
+    why_not: Refused | None = None
 
 
 @dataclass(frozen=True)
@@ -116,13 +110,18 @@ def hand_over(db: sa.Connection, *, staff_id: int, leaver_id: int, because: str,
 
 def _may_reassign(role: str) -> None:
     if role not in ACTIONS["reassign"].by:
-        raise Refused(f"Tickets are reassigned by a lead or manager, not by {role}. Ask one of them.")
+        raise Refused(
+            "Tickets are reassigned by a lead or manager, not by {role}. Ask one of them.",
+            code="not_a_lead", role=role,
+        )  # fmt: skip
 
 
 def _once_each(wishes: Sequence[Wish]) -> None:
     twice = [ticket for ticket, times in Counter(wish.ticket_id for wish in wishes).items() if times > 1]
     if twice:
-        raise Refused(f"Ticket {twice[0]} is listed twice. List each ticket once.")
+        raise Refused(
+            "Ticket {ticket} is listed twice. List each ticket once.", code="listed_twice", ticket=twice[0]
+        )
 
 
 def _reassigned(
@@ -146,15 +145,39 @@ def _reassigned(
         if "works here no longer" not in str(error.orig):  # trigger tickets_assignee_is_active
             raise
         raise Refused(
-            "Somebody who was to get tickets has just left; nothing was reassigned. Choose anew, then repeat."
+            "Somebody who was to get tickets has just left; nothing was reassigned. Choose anew, then repeat.",
+            code="heir_left",
         ) from error
     return [Result(row.ticket_id, row.version, _why_not(row)) for row in rows]
 
 
-def _why_not(row: sa.Row[Any]) -> str | None:
-    if row.fault is None:
-        return None
-    return f"Ticket {row.ticket_id} " + _FAULTS[row.fault].format(state=row.state, heir_id=row.heir_id)
+def _why_not(row: sa.Row[Any]) -> Refused | None:
+    match row.fault:
+        case None:
+            return None
+        case "stale":
+            return Refused(
+                "Ticket {ticket} was changed meanwhile. Look at it again, then repeat.",
+                code="listed_stale", ticket=row.ticket_id,
+            )  # fmt: skip
+        case "state":
+            return Refused(
+                "Ticket {ticket} is in state '{state}', where nobody is assigned. Leave it out.",
+                code="listed_over", ticket=row.ticket_id, state=row.state,
+            )  # fmt: skip
+        case "heir":
+            return Refused(
+                "Ticket {ticket} cannot go to staff {staff}, who is not active in its team. Choose somebody who is.",
+                code="listed_heir", ticket=row.ticket_id, staff=row.heir_id,
+            )  # fmt: skip
+        case "same":
+            return Refused(
+                "Ticket {ticket} is theirs already. Leave it out.", code="listed_same", ticket=row.ticket_id
+            )
+    return Refused(
+        "Ticket {ticket} does not exist or is not of your team. Look at your team's list again.",
+        code="listed_hidden", ticket=row.ticket_id,
+    )  # fmt: skip
 
 
 def _leaver(db: sa.Connection, me: sa.Row[Any], leaver_id: int) -> sa.Row[Any]:

@@ -16,7 +16,7 @@ Q = load("tasks")
 
 def open_task(actor: Actor, *, unit: str, words: str) -> int:
     """Charge a problem to another unit; due after the working days the campaign gives it. The new version."""
-    told = in_words(words, "A task")
+    told = in_words(words, "words")
     with working(actor, "open_task") as work:
         team, branch = work.ticket.team, work.ticket.branch_code
         due = task_due(actor.db, actor.config, work.ticket.campaign, unit, actor.now, team, branch)
@@ -29,7 +29,7 @@ def open_task(actor: Actor, *, unit: str, words: str) -> int:
 
 def finish_task(actor: Actor, *, task_id: int, result: str) -> int:
     """Record what the unit did; the task may outlive its ticket. Refused when it is done already."""
-    told = in_words(result, "A finished task")
+    told = in_words(result, "result")
     with working(actor, "finish_task") as work:
         _finish(actor.db, task_id, actor.ticket_id, told, actor.staff_id, actor.now)
         work.details = {"task": task_id, "result": told}
@@ -40,7 +40,7 @@ def finish_inbound_task(
     db: sa.Connection, *, staff_id: int, task_id: int, result: str, now: datetime
 ) -> None:
     """The same for a task that came from a talk without a ticket."""
-    told = in_words(result, "A finished task")
+    told = in_words(result, "result")
     with db.begin():
         identify(db, staff_id)
         _finish(db, task_id, None, told, staff_id, now)
@@ -58,7 +58,10 @@ def task_due(
     """The deadline of a task given to a unit at `now`: due_at (aware) and is_provisional."""
     units = config.campaign(campaign).units
     if unit not in units:
-        raise BadInput(f"'{unit}' is not a unit of campaign '{campaign}'. Choose one of {', '.join(units)}.")
+        raise BadInput(
+            "'{typed}' is not a unit of campaign '{campaign}'. Choose one of {units}.",
+            code="unknown_unit", typed=unit, campaign=campaign, units=list(units),
+        )  # fmt: skip
     deadline = read_clocks(db, config, now).calendar(team, branch).due_on(now, units[unit].days)
     return {"due_at": deadline.at, "is_provisional": deadline.is_provisional}
 
@@ -70,8 +73,12 @@ def _finish(
     task = db.execute(Q["lock_task"], values).one_or_none()
     if task is None:
         raise Refused(
-            f"Task {task_id} does not belong here or is not yours to see. Look at the ticket again."
-        )
+            "Task {task} does not belong here or is not yours to see. Look at the ticket again.",
+            code="no_task", task=task_id,
+        )  # fmt: skip
     if task.done_at is not None:
-        raise Refused(f"Task {task_id} of unit '{task.unit}' is done already. Open a new one if it is not.")
+        raise Refused(
+            "Task {task} of unit '{unit}' is done already. Open a new one if it is not.",
+            code="task_done", task=task_id, unit=task.unit,
+        )  # fmt: skip
     db.execute(Q["finish_task"], {"task_id": task_id, "result": result, "staff_id": staff_id, "now": now})

@@ -17,13 +17,17 @@ from include.desk.procedure import step_of
 from include.domain import outcome as outcomes
 from include.domain import sla
 from include.domain.errors import BadInput, Refused
+from include.domain.ladder import Step
 
 
 def claim(actor: Actor) -> int:
     """Take an unassigned ticket of the own team."""
     with working(actor, "claim") as work:
         if work.ticket.assignee_id not in (None, actor.staff_id):
-            raise Refused(f"Ticket {actor.ticket_id} is already somebody's. Ask your lead to reassign it.")
+            raise Refused(
+                "Ticket {ticket} is already somebody's. Ask your lead to reassign it.",
+                code="taken", ticket=actor.ticket_id,
+            )  # fmt: skip
         work.changes["assignee_id"] = actor.staff_id
     return work.version
 
@@ -34,8 +38,9 @@ def reassign(actor: Actor, to_staff_id: int) -> int:
         heir = work.run("find_staff", staff_id=to_staff_id).one_or_none()
         if heir is None or heir.team != work.ticket.team:
             raise Refused(
-                f"Staff {to_staff_id} is not active in team '{work.ticket.team}'. Choose somebody who is."
-            )
+                "Staff {staff} is not active in team '{team}'. Choose somebody who is.",
+                code="no_heir", staff=to_staff_id, team=work.ticket.team,
+            )  # fmt: skip
         work.changes["assignee_id"] = to_staff_id
         work.details = {"from": work.ticket.assignee_id, "to": to_staff_id}
     return work.version
@@ -43,10 +48,13 @@ def reassign(actor: Actor, to_staff_id: int) -> int:
 
 def hand_back(actor: Actor, *, reason: str) -> int:
     """Return a ticket to the team's queue; state, clocks and promised call-backs stay."""
-    words = in_words(reason, "Handing back")
+    words = in_words(reason, "reason")
     with working(actor, "hand_back") as work:
         if work.ticket.assignee_id is None:
-            raise Refused(f"Ticket {actor.ticket_id} lies in the team's queue already. Claim it or leave it.")
+            raise Refused(
+                "Ticket {ticket} lies in the team's queue already. Claim it or leave it.",
+                code="in_queue", ticket=actor.ticket_id,
+            )  # fmt: skip
         work.changes["assignee_id"] = None
         work.details = {"from": work.ticket.assignee_id, "reason": words}
     return work.version
@@ -58,8 +66,9 @@ def pause(actor: Actor, *, call_back_on: date) -> int:
         clock = work.run("find_plan_clock").one()
         if clock.met_at is None and clock.due_at < actor.now:
             raise Refused(
-                f"The plan was due at {told(clock.due_at)}; a pause cannot undo that. Work the ticket."
-            )
+                "The plan was due at {at}; a pause cannot undo that. Work the ticket.",
+                code="past_due", at=told(clock.due_at),
+            )  # fmt: skip
         earlier = pauses(work)
         start, until = sla.plan_pause(
             actor.now, call_back_on, work.terms.calendar, earlier,
@@ -109,10 +118,16 @@ def reopen(actor: Actor, *, reason: str) -> int:
     with working(actor, "reopen") as work:
         other = work.run("find_unfinished_ticket").scalar()
         if other is not None:
-            raise Refused(f"The customer already has ticket {other} in work. Go on with that one.")
+            raise Refused(
+                "The customer already has ticket {ticket} in work. Go on with that one.",
+                code="other_in_work", ticket=other,
+            )  # fmt: skip
         refused_at = work.run("find_refusal", **_customer(work)).scalar()
         if refused_at is not None:
-            raise Refused(f"The customer refused all calls at {told(refused_at)}. Leave them in peace.")
+            raise Refused(
+                "The customer refused all calls at {at}. Leave them in peace.",
+                code="refused_calls", at=told(refused_at),
+            )  # fmt: skip
         old = work.run("find_plan_clock").one()
         work.run("start_plan_clock", round=old.round + 1, **work.terms.plan(actor.now))
         work.changes |= {"outcome": None, "outcome_detail": None, "satisfaction": None, "closed_at": None}
@@ -129,14 +144,18 @@ def merge(
     since the customer's id changed. Returns the new versions of both, the surviving one last.
     """
     if into == actor.ticket_id:
-        raise BadInput(f"Ticket {into} cannot be merged into itself. Name the customer's other ticket.")
-    words = in_words(reason, "Merging")
+        raise BadInput(
+            "Ticket {ticket} cannot be merged into itself. Name the customer's other ticket.",
+            code="merged_into_itself", ticket=into,
+        )  # fmt: skip
+    words = in_words(reason, "reason")
     with working_on_two(actor, "merge", (into, into_version), "absorb") as (gone, kept):
         if not (has_changed_customer or _customer(gone).items() & _customer(kept).items()):
             raise Refused(
-                f"Tickets {actor.ticket_id} and {into} share neither customer nor number. "
-                "Say that the customer's id has changed if they are one customer's."
-            )
+                "Tickets {ticket} and {into} share neither customer nor number. "
+                "Say that the customer's id has changed if they are one customer's.",
+                code="two_customers", ticket=actor.ticket_id, into=into,
+            )  # fmt: skip
         _end(gone)
         gone.changes["merged_into"] = into
         gone.details = {"into": into, "reason": words}
@@ -147,7 +166,7 @@ def merge(
     return gone.version, kept.version
 
 
-def _recorded(work: Work, needs: frozenset[str]) -> tuple[set[str], str]:
+def _recorded(work: Work, needs: frozenset[str]) -> tuple[set[str], Step | None]:
     """What of `needs` the running round has, and what the contact ladder asks for next."""
     done, step = done_in_round(work), step_of(work) if outcomes.PROCEDURE in needs else None
     recorded = {
@@ -155,7 +174,7 @@ def _recorded(work: Work, needs: frozenset[str]) -> tuple[set[str], str]:
         outcomes.PLAN: done.plan_at is not None,
         outcomes.PROCEDURE: step is not None and step.is_unreachable_allowed,
     }
-    return {name for name, is_there in recorded.items() if is_there}, step.en if step else ""
+    return {name for name, is_there in recorded.items() if is_there}, step
 
 
 def _end(work: Work) -> None:

@@ -1,8 +1,31 @@
 """Errors a person can cure: each sentence says what happened, with which value, and what to do."""
 
+from collections.abc import Set
+
 
 class LoopError(Exception):
-    """Base of everything the loop refuses or cannot do, told in one sentence without a traceback."""
+    """Base of everything the loop refuses or cannot do, told in one sentence without a traceback.
+
+    Given a `code`, the sentence is a template filled with `values`: `str()` is the English sentence with the values
+    as programs write them; the desk tells it in the reader's language, with every value in the reader's words.
+    """
+
+    def __init__(self, sentence: str, *, code: str = "", **values: object) -> None:
+        told = (
+            sentence.format(**{name: _plain(value) for name, value in values.items()}) if code else sentence
+        )
+        super().__init__(told)
+        self.code, self.template, self.values = code, sentence, values
+
+
+def _plain(value: object) -> str:
+    """A value in the English sentence: sets are alternatives, sequences are lists, of what has words the English."""
+    if isinstance(value, Set):
+        return " or ".join(sorted(_plain(each) for each in value))
+    if isinstance(value, list | tuple):
+        has_words = any(hasattr(each, "en") for each in value)
+        return ("; " if has_words else ", ").join(_plain(each) for each in value) or "none"
+    return str(getattr(value, "en", value))
 
 
 class BadInput(LoopError):
@@ -15,6 +38,10 @@ class NotReady(LoopError):
 
 class Refused(LoopError):
     """A rule of the business forbids the action (an illegal transition, a stale version, no right)."""
+
+
+class TooMany(Refused):
+    """As many uses as a day allows were made; tomorrow there are new ones."""
 
 
 class ConfigError(LoopError):

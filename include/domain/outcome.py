@@ -4,17 +4,11 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 
 from include.domain.errors import BadInput, Refused
+from include.domain.words import Words
 
 SURVEY, PLAN, PROCEDURE = "survey", "plan", "procedure"
-_MISSING = {SURVEY: "needs survey", PLAN: "retention plan"}
-
-
-@dataclass(frozen=True)
-class Words:
-    """What staff read, in both languages."""
-
-    zh: str
-    en: str
+_MISSING = {SURVEY: Words("需求调查", "needs survey"), PLAN: Words("维系方案", "retention plan")}
+_NOTHING = Words("", "")
 
 
 @dataclass(frozen=True)
@@ -74,7 +68,10 @@ LOWEST, HIGHEST = 0, 10
 def outcome_named(name: str, catalogue: Mapping[str, Outcome] = OUTCOMES) -> Outcome:
     """The outcome of that name; BadInput listing the known ones."""
     if name not in catalogue:
-        raise BadInput(f"'{name}' is not an outcome. Choose one of {', '.join(catalogue)}.")
+        raise BadInput(
+            "'{typed}' is not an outcome. Choose one of {outcomes}.",
+            code="unknown_outcome", typed=name, outcomes=list(catalogue),
+        )  # fmt: skip
     return catalogue[name]
 
 
@@ -84,29 +81,41 @@ def check_close(
     *,
     catalogue: Mapping[str, Outcome] = OUTCOMES,
     done: Iterable[str] = (),
-    next_step: str = "",
+    next_step: object = _NOTHING,
 ) -> Outcome:
     """The outcome a ticket may be closed with; Refused when something it needs is not among `done`.
 
-    `next_step` says what the contact ladder still asks for. BadInput for an unknown outcome or detail.
+    `next_step` tells in both languages what the contact ladder still asks for. BadInput for an unknown outcome
+    or detail.
     """
     outcome = outcome_named(name, catalogue)
     _check_detail(name, outcome, detail)
     missing = outcome.needs - set(done)
     if PROCEDURE in missing:
-        raise Refused(f"'{name}' needs the contact procedure kept to its end. Next: {next_step}")
+        raise Refused(
+            "'{outcome}' needs the contact procedure kept to its end. Next: {next_step}",
+            code="procedure_not_kept", outcome=name, next_step=next_step,
+        )  # fmt: skip
     for need, told in _MISSING.items():
         if need in missing:
-            raise Refused(f"Outcome '{name}' needs a {told}. Record it first, then close.")
+            raise Refused(
+                "Outcome '{outcome}' needs a {record}. Record it first, then close.",
+                code="needed_first", outcome=name, record=told,
+            )  # fmt: skip
     return outcome
 
 
 def _check_detail(name: str, outcome: Outcome, detail: str | None) -> None:
     if detail is None and outcome.details:
-        raise BadInput(f"Outcome '{name}' needs a detail. Choose one of {', '.join(outcome.details)}.")
+        raise BadInput(
+            "Outcome '{outcome}' needs a detail. Choose one of {details}.",
+            code="detail_missing", outcome=name, details=list(outcome.details),
+        )  # fmt: skip
     if detail is not None and detail not in outcome.details:
-        known = ", ".join(outcome.details) or "none"
-        raise BadInput(f"'{detail}' is not a detail of outcome '{name}'. Known: {known}.")
+        raise BadInput(
+            "'{typed}' is not a detail of outcome '{outcome}'. Known: {details}.",
+            code="unknown_detail", typed=detail, outcome=name, details=list(outcome.details),
+        )  # fmt: skip
 
 
 def check_satisfaction(satisfaction: int | None, outcome: Outcome) -> None:
@@ -114,15 +123,26 @@ def check_satisfaction(satisfaction: int | None, outcome: Outcome) -> None:
     if satisfaction is None:
         return
     if not LOWEST <= satisfaction <= HIGHEST:
-        raise BadInput(f"Satisfaction {satisfaction} is not on the scale. Give {LOWEST} to {HIGHEST}.")
+        raise BadInput(
+            "Satisfaction {number} is not on the scale. Give {least} to {most}.",
+            code="off_scale", number=satisfaction, least=LOWEST, most=HIGHEST,
+        )  # fmt: skip
     if not outcome.is_reached:
-        raise BadInput(f"Nobody was spoken to ('{outcome.en}'), so nobody was satisfied. Leave it empty.")
+        raise BadInput(
+            "Nobody was spoken to ('{ending}'), so nobody was satisfied. Leave it empty.",
+            code="not_spoken_to", ending=Words(outcome.zh, outcome.en),
+        )  # fmt: skip
 
 
 def check_needs(needs: list[str], words: str | None = None) -> None:
     """BadInput when a survey names no need or an unknown one, or 'other' without words."""
     unknown = [need for need in needs if need not in NEEDS]
     if not needs or unknown:
-        raise BadInput(f"A needs survey names one or more of {', '.join(NEEDS)}; got {needs}.")
+        raise BadInput(
+            "A needs survey names one or more of {needs}; got {typed}.",
+            code="unknown_needs", needs=list(NEEDS), typed=unknown,
+        )  # fmt: skip
     if "other" in needs and not (words or "").strip():
-        raise BadInput("The need 'other' says nothing by itself. Write down in words what it is.")
+        raise BadInput(
+            "The need 'other' says nothing by itself. Write down in words what it is.", code="other_in_words"
+        )

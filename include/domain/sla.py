@@ -17,9 +17,8 @@ Pause = tuple[date, date]
 PLAN_DAYS = 3
 PAUSE_LIMIT = 5
 SINGLE_DAY_WARNING = time(15)
+_LONGEST_PAUSE = timedelta(days=366)
 LEVELS: tuple[Level, ...] = ("assignee", "lead", "branch_manager")
-ATTEMPTS_NEEDED = 3
-ATTEMPT_DAYS_NEEDED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,16 +43,6 @@ def plan_deadline(
 ) -> Deadline:
     """Closing time of the `days`-th working day after the Shanghai day of release, pauses left out."""
     return calendar.due_on(_day_of(released_at), days, paused)
-
-
-def first_contact_deadline(released_at: datetime, calendar: WorkCalendar) -> Deadline:
-    """Closing time of the first working day after the day of release; no pause moves it."""
-    return calendar.due_on(_day_of(released_at), 1)
-
-
-def reopened_deadline(reopened_at: datetime, calendar: WorkCalendar, days: int = PLAN_DAYS) -> Deadline:
-    """A new plan deadline counted from the day of reopening, free of old pauses; the old verdict stays."""
-    return plan_deadline(reopened_at, calendar, days)
 
 
 def moved_deadline(
@@ -127,16 +116,28 @@ def plan_pause(
     """
     today, until = _day_of(now), shanghai_day(call_back_on)
     if until <= today:
-        raise BadInput(f"The call-back on {until} does not lie after today, {today}. Promise a later day.")
+        raise BadInput(
+            "The call-back on {until} does not lie after today, {today}. Promise a later day.",
+            code="call_back_past", until=until, today=today,
+        )  # fmt: skip
+    if until > today + _LONGEST_PAUSE:
+        raise BadInput(
+            "The call-back on {until} is more than a year away. Promise an earlier day.",
+            code="call_back_far", until=until,
+        )  # fmt: skip
     resting_until = max((end for _, end in earlier), default=today)
     if resting_until > today:
-        raise Refused(f"The clock rests already until {resting_until}. End that pause first.")
+        raise Refused(
+            "The clock rests already until {until}. End that pause first.",
+            code="rests_already", until=resting_until,
+        )  # fmt: skip
     resting = sum(_working_days(each, calendar) for each in (*earlier, (today, until)))
     if resting > limit and not with_lead:
         raise Refused(
-            f"A pause until {until} brings this ticket to {resting} working days of rest; "
-            f"{limit} are allowed without the team lead. Promise an earlier call-back or ask the lead."
-        )
+            "A pause until {until} brings this ticket to {days} working days of rest; "
+            "{most} are allowed without the team lead. Promise an earlier call-back or ask the lead.",
+            code="pause_too_long", until=until, days=resting, most=limit,
+        )  # fmt: skip
     return today, until
 
 
@@ -144,14 +145,6 @@ def end_pause(pause: Pause, now: datetime) -> Pause:
     """The pause cut short today, which counts again; a pause that is over stays as it was."""
     start, end = pause
     return start, max(start, min(end, _day_of(now)))
-
-
-def plan_met_at(
-    survey_at: datetime | None, plan_at: datetime | None, closed_without_plan_at: datetime | None = None
-) -> datetime | None:
-    """When the plan clock was met: survey and plan recorded, or closed with an outcome that needs no plan."""
-    recorded_at = max(survey_at, plan_at) if survey_at and plan_at else None
-    return min((at for at in (recorded_at, closed_without_plan_at) if at), default=None)
 
 
 def judge(
@@ -194,30 +187,6 @@ def next_escalation_at(breached_at: datetime, calendar: WorkCalendar, sent: Leve
     return next((each.due_at for each in escalations(breached_at, calendar)[reached + 1 :]), None)
 
 
-def is_unreachable(
-    attempts: Sequence[datetime],
-    calendar: WorkCalendar,
-    attempts_needed: int = ATTEMPTS_NEEDED,
-    days_needed: int = ATTEMPT_DAYS_NEEDED,
-) -> bool:
-    """Whether the attempts allow the outcome "unreachable": enough, on enough different working days."""
-    return len(attempts) >= attempts_needed and len(_days_worked(attempts, calendar)) >= days_needed
-
-
-def check_unreachable(
-    attempts: Sequence[datetime],
-    calendar: WorkCalendar,
-    attempts_needed: int = ATTEMPTS_NEEDED,
-    days_needed: int = ATTEMPT_DAYS_NEEDED,
-) -> None:
-    """Raise Refused, with what is missing, unless the attempts allow the outcome "unreachable"."""
-    if not is_unreachable(attempts, calendar, attempts_needed, days_needed):
-        raise Refused(
-            f"'Unreachable' needs {attempts_needed} attempts on {days_needed} working days; this ticket has "
-            f"{len(attempts)} on {len(_days_worked(attempts, calendar))}. Try again on another working day."
-        )
-
-
 def explain(deadline: Deadline, language: Language = "zh", clock: Clock = "plan") -> list[str]:
     """Why this deadline: one sentence that says what is due when, then one per calendar day."""
     check_language(language)
@@ -247,7 +216,3 @@ def _check_aware(moment: datetime | None) -> None:
 def _working_days(pause: Pause, calendar: WorkCalendar) -> int:
     start, end = pause
     return calendar.working_days_between(start - timedelta(days=1), end - timedelta(days=1))
-
-
-def _days_worked(attempts: Sequence[datetime], calendar: WorkCalendar) -> set[date]:
-    return {day for day in map(_day_of, attempts) if calendar.is_working(day)}

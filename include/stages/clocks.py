@@ -70,11 +70,6 @@ class Terms:
         """The plan clock's stored values: warn_at, due_at, is_provisional and the explanation."""
         return self._clock(self.rules.plan_days, started_at, paused)
 
-    def is_unreachable(self, attempts: Sequence[datetime]) -> bool:
-        """Whether these attempts allow the outcome "unreachable"."""
-        needed = self.rules.unreachable_attempts, self.rules.unreachable_days
-        return sla.is_unreachable(attempts, self.calendar, *needed)
-
     def is_within_hours(self, now: datetime) -> bool:
         """Whether `now` lies between opening and closing time, on whatever day."""
         return self.rules.opens <= now.astimezone(ZONE).time() <= self.rules.closes

@@ -13,7 +13,7 @@ import polars as pl
 from include.config import Config
 from include.domain.months import shift
 from include.lake import Lake
-from include.stages.facts import choosing
+from include.stages.facts import choosing, open_faults, other_numbers
 from include.stages.reasons import evidence_for, grouped
 
 HISTORY = 6
@@ -55,6 +55,8 @@ def evidence_of(
     named = lake.manifest("factors", month).facts["factors"]
     series = _series(lake, month, wanted)
     chosen = choosing(lake, config, month, campaign, wanted)
+    faults = open_faults(lake, _months(month), as_of, wanted)
+    numbers = other_numbers(lake, month, wanted)
     found = {}
     for row in warnings:
         subscriber = row["subscriber_id"]
@@ -70,6 +72,8 @@ def evidence_of(
                 "human_reasons": grouped(reasons.get(subscriber, []), config.factors, signs.get(subscriber)),
                 "factors": {name: profile[name] for name in named if profile.get(name) is not None},
                 "history": {"months": _months(month), **series.get(subscriber, {})},
+                "open_faults": faults.get(subscriber, [])[:TOP],
+                "other_numbers": numbers.get(subscriber, [])[:TOP],
             },
             partial(chosen, subscriber),
         )

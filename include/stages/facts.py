@@ -2,6 +2,7 @@
 
 import functools
 from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
@@ -9,7 +10,7 @@ import polars as pl
 from include.config import Config
 from include.config.situation import judged_by, reasons_in, truths
 from include.config.strategies import FACTS
-from include.domain.months import last_day
+from include.domain.months import ZONE, last_day
 from include.domain.offer import LEAD, Facts, Judged, choose, fitting_offers
 from include.lake import Lake
 
@@ -59,6 +60,58 @@ def _profile(lake: Lake, month: str) -> pl.LazyFrame:
     }
     plain = [pl.col(name).cast(FACTS[name]) for name in _SNAPSHOT if name in there]
     return scan.select("subscriber_id", *plain, *(fact for name, fact in derived.items() if name in there))
+
+
+def open_faults(
+    lake: Lake, months: Sequence[str], as_of: datetime, subscribers: Sequence[str]
+) -> dict[str, list[dict[str, Any]]]:
+    """By subscriber the fault reports of `months` not resolved at `as_of`, newest first: day, product, category."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    at = as_of.astimezone(UTC)
+    for month in reversed(months):
+        if not lake.has("service_events", month):
+            continue
+        events = lake.scan("service_events", month)
+        there = events.collect_schema().names()
+        is_open = (pl.col("kind") == "fault_report") & (_utc("occurred_at") < at)
+        if "resolved_at" in there:
+            is_open &= pl.col("resolved_at").is_null() | (_utc("resolved_at") >= at)
+        told = [name for name in ("product", "category") if name in there]
+        rows = events.filter(is_open, pl.col("subscriber_id").is_in(list(subscribers))).select(
+            "subscriber_id", "event_id", "occurred_at", *told
+        )
+        for row in rows.sort("occurred_at", "event_id", descending=True).collect().iter_rows(named=True):
+            day = row["occurred_at"].astimezone(ZONE).date().isoformat()
+            found.setdefault(row["subscriber_id"], []).append(
+                {"day": day} | {name: row[name] for name in told}
+            )
+    return found
+
+
+def _utc(instant: str) -> pl.Expr:
+    """A column of instants in the zone of the instant it is compared with: Parquet's statistics know no other."""
+    return pl.col(instant).dt.convert_time_zone("UTC")
+
+
+def other_numbers(lake: Lake, month: str, subscribers: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """The other numbers of the customer of each subscriber: plan, fee and status, never whose they are."""
+    if not lake.has("subscribers", month):
+        return {}
+    people = lake.scan("subscribers", month)
+    there = people.collect_schema().names()
+    if "customer_id" not in there:
+        return {}
+    told = [name for name in ("plan_code", "plan_fee_yuan", "status") if name in there]
+    known = people.filter(pl.col("customer_id").is_not_null())
+    wanted = known.filter(pl.col("subscriber_id").is_in(list(subscribers))).select(
+        pl.col("subscriber_id").alias("of"), "customer_id"
+    )
+    pairs = wanted.join(known, on="customer_id").filter(pl.col("of") != pl.col("subscriber_id"))
+    found: dict[str, list[dict[str, Any]]] = {}
+    rows = pairs.select("of", "subscriber_id", *told).sort("of", "subscriber_id").collect(engine="streaming")
+    for row in rows.iter_rows(named=True):
+        found.setdefault(row["of"], []).append({name: row[name] for name in told})
+    return found
 
 
 class Chooser:

@@ -295,7 +295,7 @@ def test_an_illegal_step_is_refused_in_a_sentence(agent):
 
 
 def test_a_call_back_needs_its_date(agent):
-    with pytest.raises(BadInput, match="give an instant with 'call_back' alone"):
+    with pytest.raises(BadInput, match="give the instant promised with 'call_back' and with nothing else"):
         contacts.record_contact(agent, channel="call", result="call_back")
 
 

@@ -216,7 +216,7 @@ def test_deadline_warning_and_escalations_are_those_of_the_oracle(case):
     warned = walked(start, WARNS_ON[case.days], worked, case.paused)[-1]
     warning = closing(warned) if case.days > 1 else closing(warned) - timedelta(hours=3)
     assert sla.warn_at(case.started_at, calendar, case.days, case.paused) == warning
-    assert sla.first_contact_deadline(case.started_at, calendar).at == closing(walked(start, 1, worked)[0])
+    assert sla.plan_deadline(case.started_at, calendar, 1).at == closing(walked(start, 1, worked)[0])
 
     lead, manager = map(closing, walked(counted[-1], 2, worked))
     assert [each.due_at for each in sla.escalations(due, calendar)] == [due, lead, manager]

@@ -9,18 +9,13 @@ from include.domain.months import ZONE
 from include.domain.sla import (
     Escalation,
     Verdict,
-    check_unreachable,
     end_pause,
     escalation_due,
     escalations,
     explain,
-    first_contact_deadline,
-    is_unreachable,
     judge,
     plan_deadline,
-    plan_met_at,
     plan_pause,
-    reopened_deadline,
     warn_at,
 )
 from include.domain.workdays import WorkCalendar
@@ -57,24 +52,15 @@ def test_the_hour_of_release_does_not_matter():
     assert plan_deadline(at(6, 0), CALENDAR) == plan_deadline(at(6, 23, 59), CALENDAR)
 
 
-def test_first_contact_is_due_at_the_end_of_the_first_working_day_after_release():
-    assert first_contact_deadline(FRIDAY, CALENDAR).at == at(9, 18)
-    assert first_contact_deadline(at(9, month=10), CALENDAR).at == at(10, 18, month=10)  # make-up Saturday
-
-
 def test_a_release_before_new_year_2027_is_due_provisionally():
     due = plan_deadline(at(30, month=12), CALENDAR)
     assert due.is_provisional
     assert due.at == datetime(2027, 1, 5, 18, tzinfo=ZONE)
 
 
-def test_reopening_gives_a_new_deadline_from_its_own_day():
-    assert reopened_deadline(at(16, 20), CALENDAR) == plan_deadline(at(16), CALENDAR)
-
-
 @pytest.mark.parametrize("moment", [datetime(2026, 11, 6, 9), date(2026, 11, 6)])  # noqa: DTZ001
 def test_a_release_without_a_time_zone_is_refused(moment):
-    for rule in (plan_deadline, first_contact_deadline, warn_at, reopened_deadline):
+    for rule in (plan_deadline, warn_at):
         with pytest.raises(BadInput, match="time zone"):
             rule(moment, CALENDAR)
 
@@ -210,16 +196,6 @@ def test_a_verdict_on_naive_instants_is_refused():
         judge(DUE, datetime(2026, 11, 16))  # noqa: DTZ001
 
 
-def test_the_plan_clock_is_met_by_survey_and_plan_together_or_a_close_without_plan():
-    assert plan_met_at(None, None) is None
-    assert plan_met_at(at(9), None) is None
-    assert plan_met_at(None, at(9)) is None
-    assert plan_met_at(at(9), at(10)) == at(10)
-    assert plan_met_at(at(10), at(9)) == at(10)
-    assert plan_met_at(at(9), None, at(11)) == at(11)
-    assert plan_met_at(at(9), at(10), at(11)) == at(10)
-
-
 # ------------------------------------------------------------ escalation
 
 
@@ -263,33 +239,6 @@ def test_a_missed_lower_level_is_not_told_later():
     assert escalation_due(at(13, 18), at(16, 18), CALENDAR, sent="lead") is None
 
 
-# ------------------------------------------------------------ unreachable
-
-
-@pytest.mark.parametrize(
-    ("attempts", "allowed"),
-    [
-        ([], False),
-        ([at(9), at(10)], False),
-        ([at(9, 9), at(9, 12), at(9, 16)], False),
-        ([at(9), at(9, 16), at(10)], True),
-        ([at(7), at(8), at(9)], False),  # Saturday and Sunday are no working days
-        ([at(7), at(9), at(10)], True),
-        ([at(10, month=10), at(12, month=10), at(12, 15, month=10)], True),  # a make-up Saturday is one
-        # 23:30 in UTC is the next morning in Shanghai
-        ([datetime(2026, 11, 9, 23, 30, tzinfo=UTC), at(10), at(10, 15)], False),
-    ],
-)
-def test_unreachable_takes_three_attempts_on_two_working_days(attempts, allowed):
-    assert is_unreachable(attempts, CALENDAR) is allowed
-
-
-def test_what_is_missing_for_unreachable_is_said():
-    with pytest.raises(Refused, match="3 attempts on 2 working days; this ticket has 3 on 1"):
-        check_unreachable([at(9), at(9, 12), at(9, 16)], CALENDAR)
-    check_unreachable([at(9), at(9, 12), at(10)], CALENDAR)
-
-
 # ------------------------------------------------------------ explanation
 
 
@@ -303,9 +252,7 @@ def test_why_this_deadline_is_told_in_both_languages():
         "Needs survey and retention plan due by Wed 11 Nov 2026 18:00: working day 3 after the day it starts."
     )
     assert explain(due, "en")[1:] == due.explain("en")
-    assert explain(first_contact_deadline(FRIDAY, CALENDAR), "zh", "first_contact")[0].startswith(
-        "首次联系须在"
-    )
+    assert explain(plan_deadline(FRIDAY, CALENDAR, 1), "zh", "first_contact")[0].startswith("首次联系须在")
 
 
 def test_an_explanation_in_another_language_is_refused():

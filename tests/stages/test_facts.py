@@ -1,6 +1,6 @@
 """The facts offers are judged by, and the strategy frozen with the evidence of an assignment."""
 
-from datetime import date
+from datetime import date, datetime
 
 import polars as pl
 import pytest
@@ -9,9 +9,10 @@ import sqlalchemy as sa
 from include.config import Config
 from include.desk.offers import offers_for
 from include.domain.errors import Refused
+from include.domain.months import ZONE
 from include.lake import Lake
 from include.stages.dispatch import dispatch
-from include.stages.facts import facts_of
+from include.stages.facts import facts_of, open_faults, other_numbers
 from tests.fixtures.graded import MONTH, Warned, graded_cycle, put
 from tests.fixtures.offers import MONDAY
 from tests.fixtures.work import hire
@@ -47,6 +48,59 @@ def test_facts_are_told_in_the_order_asked_for_and_unknown_ones_are_null(cycle, 
 def test_facts_of_a_month_without_profiles_are_the_factors_alone(db, lake, config):
     graded_cycle(db, lake, config, [Warned("A")])
     assert facts_of(lake, config, MONTH, ["A"])["value_yuan"].to_list() == [80.0]
+
+
+def test_faults_open_at_dispatch_are_told_newest_first_and_mended_ones_are_not(lake):
+    at = datetime(2026, 11, 5, 6, tzinfo=ZONE)
+    schema = {
+        "event_id": pl.String, "subscriber_id": pl.String, "occurred_at": pl.Datetime("us", "UTC"), "kind": pl.String,
+        "product": pl.String, "category": pl.String, "resolved_at": pl.Datetime("us", "UTC"),
+    }  # fmt: skip
+
+    def event(number, day, resolved=None, kind="fault_report", who="A"):
+        return dict(
+            zip(
+                schema,
+                (number, who, at.replace(day=day, month=10), kind, "broadband", "slow", resolved),
+                strict=True,
+            )
+        )
+
+    put(
+        lake,
+        "service_events",
+        "2026-09",
+        [event("0", 1) | {"occurred_at": at.replace(day=30, month=9)}],
+        schema,
+    )
+    told = [
+        event("1", 3), event("2", 9, resolved=at.replace(day=10, month=10)), event("3", 8, resolved=at.replace(day=7)),
+        event("4", 4, kind="complaint"), event("5", 4, who="B"),
+    ]  # fmt: skip
+    put(lake, "service_events", "2026-10", told, schema)
+    found = open_faults(lake, ["2026-08", "2026-09", "2026-10"], at, ["A", "C"])
+    assert [fault["day"] for fault in found["A"]] == ["2026-10-08", "2026-10-03", "2026-09-30"]
+    assert found["A"][0] == {"day": "2026-10-08", "product": "broadband", "category": "slow"}
+    assert found.keys() == {"A"}
+
+
+def test_the_other_numbers_of_a_customer_are_told_without_whose_they_are(lake):
+    schema = {
+        "subscriber_id": pl.String,
+        "customer_id": pl.String,
+        "plan_code": pl.String,
+        "status": pl.String,
+    }
+    people = (("A", "C1", "P1"), ("B", "C1", "P2"), ("C", "C2", "P3"), ("D", None, "P4"), ("E", None, "P5"))
+    put(
+        lake,
+        "subscribers",
+        MONTH,
+        [dict(zip(schema, (*each, "active"), strict=True)) for each in people],
+        schema,
+    )
+    assert other_numbers(lake, MONTH, ["A", "C", "D"]) == {"A": [{"plan_code": "P2", "status": "active"}]}
+    assert other_numbers(lake, "2020-01", ["A"]) == {}
 
 
 def frozen(db: sa.Connection) -> dict[str, dict]:
@@ -140,5 +194,5 @@ def test_what_the_survey_found_goes_before_what_the_model_suspects(shown, db):
 
 
 def test_a_ticket_one_may_not_see_shows_nothing(db, config):
-    with pytest.raises(Refused, match="not yours to see"), db.begin():
+    with pytest.raises(Refused, match="is not yours"), db.begin():
         offers_for(db, config, 999, role="agent", now=MONDAY)

@@ -5,8 +5,8 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.openapi.utils import get_openapi
 
-from include.desk.api import actions, tickets
-from include.desk.api.bodies import Problem
+from include.desk.api import actions, calling, taking, tickets
+from include.desk.api.answers import Problem
 from include.desk.identity import Reader
 
 VERSION = "1"
@@ -20,14 +20,14 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
         413: "too long",
         415: "neither JSON nor a form",
         422: "a value cannot be used",
-        429: "asked for too often",
+        429: "as often as a day allows: go on after Retry-After seconds",
         503: "busy, slow or away: nothing was changed, repeat it after Retry-After seconds",
     }.items()
 }
 
 router = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
-router.include_router(tickets.router)
-router.include_router(actions.router)
+for _part in (tickets, actions, taking, calling):
+    router.include_router(_part.router)
 
 
 @router.get("/openapi.json", include_in_schema=False)

@@ -1,6 +1,6 @@
-"""The writes of the JSON API: the same rights and the same ticket functions as the forms."""
+"""The writes of the JSON API: the same rights and the same ticket functions as the forms, declared in one table."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Annotated, Any
@@ -8,11 +8,13 @@ from typing import Annotated, Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
-from include.desk import contacts, plans, work
+from include.desk import contacts, plans, tasks, work
 from include.desk.acting import Actor
-from include.desk.api.bodies import Body, Close, Contact, Done, Pause, Plan, Processing, Survey, TicketId
+from include.desk.api import bodies
+from include.desk.api.answers import Done
+from include.desk.api.bodies import Body, Id
 from include.desk.api.receipts import Receipt, request_sha256
-from include.desk.identity import Viewer, Worker
+from include.desk.identity import DESK, TEAM, Method, Viewer, needs
 from include.domain.errors import BadInput, Refused
 
 router = APIRouter()
@@ -22,12 +24,47 @@ Match = Annotated[str | None, Header(alias="If-Match", pattern=r'^(W/)?"?[1-9][0
 
 
 @dataclass(frozen=True)
+class Action:
+    """One write: its address below the ticket, what it takes, what it does, and the right it needs."""
+
+    name: str
+    body: type[Body]
+    act: Act
+    told: str
+    right: tuple[Method, str] = ("PUT", DESK)
+
+
+def _merge(actor: Actor, **fields: Any) -> int:
+    return work.merge(actor, **fields)[0]
+
+
+_LEAD: tuple[Method, str] = ("PUT", TEAM)
+ACTIONS = (
+    Action("claim", Body, work.claim, "Take an unassigned ticket of the own team."),
+    Action("contact", bodies.Contact, contacts.record_contact, "Record an attempt to reach the subscriber."),
+    Action("survey", bodies.Survey, contacts.record_survey, "Record what the subscriber needs."),
+    Action("plan", bodies.Plan, plans.record_plan, "Record an offer; its cost is reserved."),
+    Action("processing", bodies.Processing, plans.record_processing, "Record what became of the newest plan."),
+    Action("pause", bodies.Pause, work.pause, "Rest the plan clock until a promised call-back."),
+    Action("resume", Body, work.resume, "End a pause."),
+    Action("close", bodies.Close, work.close, "Close with an outcome."),
+    Action("hand_back", bodies.Reason, work.hand_back, "Return the ticket to the team's queue; its clocks go on."),
+    Action("do_not_call", bodies.Said, contacts.do_not_call, "The customer wants no calls: ends all their tickets."),
+    Action("open_task", bodies.Task, tasks.open_task, "Charge a problem to another unit."),
+    Action("finish_task", bodies.Finished, tasks.finish_task, "Record what the unit did."),
+    Action("reassign", bodies.Reassign, work.reassign, "Give the ticket to somebody else of its team.", _LEAD),
+    Action("merge", bodies.Merge, _merge, "Fold the ticket into the customer's other one.", _LEAD),
+    Action("cancel", bodies.Reason, work.cancel, "Withdraw the ticket; its clocks are void.", _LEAD),
+    Action("reopen", bodies.Reason, work.reopen, "Open a closed ticket again with a new plan clock.", _LEAD),
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
 class Asking:
     """Who asks for a write to which ticket, before its body is looked at."""
 
     request: Request
     response: Response
-    viewer: Viewer
     ticket_id: int
     seen: int | None
     key: str | None
@@ -36,76 +73,37 @@ class Asking:
 def _asking(
     request: Request,
     response: Response,
-    viewer: Worker,
-    ticket_id: Annotated[TicketId, Path()],
+    ticket_id: Annotated[Id, Path()],
     key: Key = None,
     match: Match = None,
 ) -> Asking:
     seen = int(match.removeprefix("W/").strip('"')) if match else None
-    return Asking(request, response, viewer, ticket_id, seen, key)
+    return Asking(request, response, ticket_id, seen, key)
 
 
-Asked = Annotated[Asking, Depends(_asking)]
+def _route(action: Action) -> None:
+    viewer_of = needs(*action.right)
+
+    def write(body: Body, viewer: Viewer = viewer_of, asked: Asking = Depends(_asking)) -> Done:
+        return _do(action, asked, viewer, body)
+
+    write.__annotations__["body"] = action.body  # FastAPI reads from it what the action takes
+    router.post(f"/tickets/{{ticket_id}}/{action.name}", name=action.name, description=action.told)(write)
 
 
-@router.post("/tickets/{ticket_id}/claim")
-def claim(asked: Asked, body: Body) -> Done:
-    """Take an unassigned ticket of the own team."""
-    return _do(asked, body, work.claim)
+for _action in ACTIONS:
+    _route(_action)
 
 
-@router.post("/tickets/{ticket_id}/contact")
-def contact(asked: Asked, body: Contact) -> Done:
-    """Record an attempt to reach the subscriber."""
-    return _do(asked, body, contacts.record_contact)
-
-
-@router.post("/tickets/{ticket_id}/survey")
-def survey(asked: Asked, body: Survey) -> Done:
-    """Record what the subscriber needs."""
-    return _do(asked, body, contacts.record_survey)
-
-
-@router.post("/tickets/{ticket_id}/plan")
-def plan(asked: Asked, body: Plan) -> Done:
-    """Record an offer; its cost is reserved."""
-    return _do(asked, body, plans.record_plan)
-
-
-@router.post("/tickets/{ticket_id}/processing")
-def processing(asked: Asked, body: Processing) -> Done:
-    """Record what became of the newest plan."""
-    return _do(asked, body, plans.record_processing)
-
-
-@router.post("/tickets/{ticket_id}/pause")
-def pause(asked: Asked, body: Pause) -> Done:
-    """Rest the plan clock until a promised call-back."""
-    return _do(asked, body, work.pause)
-
-
-@router.post("/tickets/{ticket_id}/resume")
-def resume(asked: Asked, body: Body) -> Done:
-    """End a pause."""
-    return _do(asked, body, work.resume)
-
-
-@router.post("/tickets/{ticket_id}/close")
-def close(asked: Asked, body: Close) -> Done:
-    """Close with an outcome."""
-    return _do(asked, body, work.close)
-
-
-def _do(asked: Asking, body: Body, act: Act) -> Done:
+def _do(action: Action, asked: Asking, viewer: Viewer, body: Body) -> Done:
     """Act once, whatever is repeated under the same key."""
     fields = body.model_dump(exclude={"version"})
     version = _version(asked, body)
-    receipt = _receipt(asked, act.__name__, version, fields)
+    receipt = _receipt(action, asked, viewer, version, fields)
     with asked.request.app.state.database.working() as db:
         left = receipt.find(db) if receipt else None
         if left is None:
-            actor = _actor(asked, db, version, receipt)
-            left = _act(actor, receipt, lambda: act(actor, **fields))
+            left = _act(action, _actor(asked, viewer, db, version, receipt), receipt, fields)
     asked.response.headers["ETag"] = f'"{left}"'
     return Done(ticket_id=asked.ticket_id, version=left)
 
@@ -114,28 +112,30 @@ def _version(asked: Asking, body: Body) -> int:
     told = {version for version in (asked.seen, body.version) if version is not None}
     if len(told) != 1:
         raise BadInput(
-            "Name the version the ticket was seen in once: as 'version' or in the header If-Match."
+            "Name the version the ticket was seen in once: as 'version' or in the header If-Match.",
+            code="version_once",
         )
     return told.pop()
 
 
-def _receipt(asked: Asking, action: str, version: int, fields: Any) -> Receipt | None:
+def _receipt(
+    action: Action, asked: Asking, viewer: Viewer, version: int, fields: Mapping[str, Any]
+) -> Receipt | None:
     if asked.key is None:
         return None
-    digest = request_sha256(action, asked.ticket_id, version, fields)
-    now = asked.request.app.state.clock()
-    return Receipt(asked.viewer.staff_id, asked.key, digest, asked.ticket_id, now)
+    digest = request_sha256(action.name, asked.ticket_id, version, fields)
+    return Receipt(viewer.staff_id, asked.key, digest, asked.ticket_id, asked.request.app.state.clock())
 
 
-def _actor(asked: Asking, db: sa.Connection, version: int, receipt: Receipt | None) -> Actor:
-    state, who = asked.request.app.state, asked.viewer.staff_id
+def _actor(asked: Asking, viewer: Viewer, db: sa.Connection, version: int, receipt: Receipt | None) -> Actor:
+    state = asked.request.app.state
     written = partial(receipt.write, db) if receipt else None
-    return Actor(db, state.config, who, asked.ticket_id, version, state.clock(), written)
+    return Actor(db, state.config, viewer.staff_id, asked.ticket_id, version, state.clock(), written)
 
 
-def _act(actor: Actor, receipt: Receipt | None, act: Callable[[], int]) -> int:
+def _act(action: Action, actor: Actor, receipt: Receipt | None, fields: Mapping[str, Any]) -> int:
     try:
-        return act()
+        return action.act(actor, **fields)
     except Refused:
         # sent twice at once, the second waited for the first and found its version gone
         left = receipt.find(actor.db) if receipt else None

@@ -1,18 +1,18 @@
-"""What programs send to the desk and get from it: machine values only, no words in a language."""
+"""What programs send to the desk: machine values only, no words in a language."""
 
-from datetime import date, datetime
-from decimal import Decimal
+from datetime import date
 from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
 from include.desk import contacts, plans
 from include.desk.pages.fields import LONGEST
+from include.desk.squad import MOST
 from include.domain.outcome import NEEDS
 
 #: The largest bigint and integer of PostgreSQL.
 _BIGINT, _INTEGER = 2**63 - 1, 2**31 - 1
-TicketId = Annotated[int, Field(ge=1, le=_BIGINT)]
+Id = Annotated[int, Field(ge=1, le=_BIGINT)]
 Version = Annotated[int, Field(ge=1, le=_INTEGER)]
 
 
@@ -34,10 +34,15 @@ def _one_of(words: Any) -> Any:
     return Field(json_schema_extra={"enum": list(words)})
 
 
-class Body(BaseModel):
-    """What every write may carry: the version of the ticket it was decided on, unless If-Match names it."""
+class Entry(BaseModel):
+    """What is sent: nothing that nobody knows."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Body(Entry):
+    """What every write may carry: the version of the ticket it was decided on, unless If-Match names it."""
+
     version: Version | None = None
 
 
@@ -87,144 +92,80 @@ class Close(Body):
     satisfaction: Annotated[int, Field(ge=0, le=10)] | None = None
 
 
-class Done(BaseModel):
-    """The ticket after a write."""
+class Reason(Body):
+    """Why it is done, in words."""
 
-    ticket_id: int
-    version: int
-
-
-class Told(BaseModel):
-    """What went wrong: a word for programs, a sentence for people, and where."""
-
-    kind: str
-    message: str
-    details: list[dict[str, str]]
+    reason: Text
 
 
-class Problem(BaseModel):
-    """The one format of every error."""
+class Said(Body):
+    """What the customer said."""
 
-    error: Told
-
-
-class Row(BaseModel):
-    """A record read from the database; columns nobody names here stay inside."""
-
-    model_config = ConfigDict(extra="ignore")
+    words: Text
 
 
-class Listed(Row):
-    """A ticket of the queue; `left_minutes` is working time, negative when overdue, null without a running clock."""
+class Task(Body):
+    """A problem charged to another unit."""
 
-    ticket_id: int
-    version: int
-    state: str
-    subscriber_id: str
-    grade: str
-    tier: str
-    region_code: str | None
-    value_yuan: Decimal | None
-    team: str
-    assignee_id: int | None
-    due_at: datetime | None = None
-    is_provisional: bool | None = None
-    urgency: str | None = None
-    left_minutes: int | None = None
-    outcome: str | None = None
-    closed_at: datetime | None = None
+    unit: Text
+    words: Text
 
 
-class Queue(BaseModel):
-    """One page of a view; `next` is the `after` of the following one, null on the last."""
+class Finished(Body):
+    """What the unit did about a task of the ticket."""
 
-    tickets: list[Listed]
-    next: str | None
-
-
-class Clock(Row):
-    """A deadline of a ticket, in the round since it was released or reopened."""
-
-    clock: str
-    round: int
-    started_at: datetime
-    warn_at: datetime
-    due_at: datetime
-    is_provisional: bool
-    met_at: datetime | None
-    voided_at: datetime | None
-    breached_at: datetime | None
+    task_id: Id
+    result: Text
 
 
-class Attempt(Row):
-    """An attempt to reach the subscriber."""
+class Reassign(Body):
+    """Who takes the ticket."""
 
-    attempted_at: datetime
-    channel: str
-    result: str
-    call_back_at: datetime | None
-    note: str | None
+    to_staff_id: Id
 
 
-class Surveyed(Row):
-    """What the subscriber said is missing or wrong."""
+class Merge(Body):
+    """The ticket that stays, as last seen, and why the two are one customer's."""
 
-    recorded_at: datetime
-    needs: list[str]
-    note: str | None
-
-
-class Planned(Row):
-    """An offer made and what became of it."""
-
-    plan_id: int
-    recorded_at: datetime
-    strategy: str
-    cost_yuan: Decimal | None
-    valid_until: date | None
-    note: str | None
-    result: str | None
-    order_number: str | None
-    processed_at: datetime | None
+    into: Id
+    into_version: Version
+    reason: Text
+    has_changed_customer: bool = False
 
 
-class Happened(Row):
-    """One step of a ticket's history."""
+class Skip(Entry):
+    """Why the ticket held is passed by; needed from the third one of a day on."""
 
-    version: int
-    kind: str
-    from_state: str | None
-    to_state: str | None
-    actor: str
-    occurred_at: datetime
+    note: Text | None = None
 
 
-class Ticket(Row):
-    """A ticket with its work; histories are newest first."""
+class Wish(Entry):
+    """A ticket as last seen."""
 
-    ticket_id: int
-    version: int
-    state: str
-    campaign: str
-    cycle: str
-    subscriber_id: str
-    team: str
-    branch_code: str | None
-    region_code: str | None
-    grade: str
-    tier: str
-    rank: int
-    value_yuan: Decimal | None
-    assignee_id: int | None
-    released_at: datetime | None
-    paused_until: date | None
-    outcome: str | None
-    outcome_detail: str | None
-    satisfaction: int | None
-    closed_at: datetime | None
-    merged_into: int | None
-    clocks: list[Clock]
-    attempts: list[Attempt]
-    surveys: list[Surveyed]
-    plans: list[Planned]
-    events: list[Happened]
+    ticket_id: Id
+    version: Version
+
+
+class Wishes(Entry):
+    """Tickets to give to one person, each listed once."""
+
+    to_staff_id: Id
+    tickets: Annotated[list[Wish], Field(min_length=1, max_length=MOST)]
+
+
+class Search(Entry):
+    """A ticket (#12), a subscriber, a number, or its last 4 digits."""
+
+    q: Annotated[Text, StringConstraints(max_length=60)]
+
+
+class Talk(Entry):
+    """A talk that a subscriber without a released ticket began."""
+
+    subscriber_id: Annotated[Text, StringConstraints(max_length=60)]
+    campaign: Text | None = None
+    channel: Annotated[Text, _one_of(("call", "app", "visit"))]
+    said: Text
+    done: Text
+    needs: Annotated[list[Annotated[Text, _one_of(NEEDS)]], Field(max_length=20)] = []
+    is_refusal: bool = False

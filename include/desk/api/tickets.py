@@ -5,7 +5,8 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
-from include.desk.api.bodies import Listed, Queue, Ticket, TicketId
+from include.desk.api.answers import Listed, Queue, Ticket
+from include.desk.api.bodies import Id
 from include.desk.errors import NotFound
 from include.desk.identity import Reader
 from include.desk.pages import queue
@@ -25,10 +26,11 @@ def list_tickets(
     grade: Annotated[str | None, Query(max_length=10)] = None,
     region: Annotated[str | None, Query(max_length=40)] = None,
     tier: Annotated[str | None, Query(max_length=20)] = None,
+    segment: Annotated[str | None, Query(max_length=40)] = None,
     after: Annotated[str | None, Query(max_length=60)] = None,
 ) -> Queue:
     """One page of a view of the queue, by default the person's own; most urgent first."""
-    asked = queue.asked_for(viewer, view, grade, region, tier, after)
+    asked = queue.asked_for(viewer, view, grade, region, tier, segment, after)
     state = request.app.state
     with state.database.reading(viewer.staff_id) as db:
         rows, next_page = queue.read_page(db, state.config, viewer, asked, state.clock())
@@ -42,7 +44,7 @@ def _minutes(left: timedelta | None) -> int | None:
 
 @router.get("/tickets/{ticket_id}")
 def get_ticket(
-    request: Request, response: Response, viewer: Reader, ticket_id: Annotated[TicketId, Path()]
+    request: Request, response: Response, viewer: Reader, ticket_id: Annotated[Id, Path()]
 ) -> Ticket:
     """A ticket as it stands; its version is the ETag, for If-Match of the next write."""
     key = {"ticket_id": ticket_id}

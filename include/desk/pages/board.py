@@ -12,6 +12,7 @@ from fastapi import APIRouter, Depends, Query, Request, Response
 from include.desk import charts
 from include.desk.board import Asked, asked, read_board, read_section
 from include.desk.identity import BOARD, Viewer, needs
+from include.desk.pages.fields import campaign_named
 from include.desk.rendering import language_of, page, theme_of
 from include.desk.sections import FIGURES, OUTCOMES, SECTIONS, STEPS_OVER_ALL_TEAMS, STRATEGY, Section, Table
 from include.desk.sheets import as_csv
@@ -31,9 +32,7 @@ def _looking(
 ) -> Iterator[tuple[sa.Connection, Asked]]:
     """A transaction of the viewer, and the cycle asked for."""
     state = request.app.state
-    named = campaign or min(state.config.campaigns)
-    if named not in state.config.campaigns:
-        raise BadInput(f"'{named}' is not a campaign. Choose {', '.join(sorted(state.config.campaigns))}.")
+    named = campaign_named(state.config, campaign)
     with state.database.reading(viewer.staff_id) as db:
         yield db, asked(db, named, cycle or None, state.clock())
 
@@ -75,7 +74,12 @@ def draw_section(
 ) -> Response:
     """One section as a picture, in the reader's colours; narrow for a telephone."""
     if name not in _DRAWN:
-        raise BadInput(f"'{name}' has no chart. Choose {', '.join(_DRAWN)}.")
+        raise BadInput(
+            "'{typed}' has no chart. Choose one of {sections}.",
+            code="no_chart",
+            typed=name,
+            sections=list(_DRAWN),
+        )
     with _looking(request, viewer, campaign, cycle) as (db, wanted):
         table = read_section(db, SECTIONS[name], wanted, viewer)
     language = language_of(request)
@@ -97,7 +101,10 @@ def as_file(request: Request, table: Table, name: str) -> Response:
 
 def _section(name: str) -> Section:
     if name not in SECTIONS:
-        raise BadInput(f"'{name}' is not a section of the board. Choose {', '.join(SECTIONS)}.")
+        raise BadInput(
+            "'{typed}' is not a section of the board. Choose one of {sections}.",
+            code="unknown_section", typed=name, sections=list(SECTIONS),
+        )  # fmt: skip
     return SECTIONS[name]
 
 

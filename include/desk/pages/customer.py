@@ -28,13 +28,19 @@ def told_of_customer(evidence: Mapping[str, Any], factors: Factors) -> list[Told
     subscriber, profile = evidence.get("subscriber", {}), evidence.get("profile", {})
     found = [Told(f"profile.{name}", value) for name, value in subscriber.items()]
     found += [Told(f"profile.{name}", profile[name]) for name in _PROFILE if profile.get(name) is not None]
-    found += _use(evidence, profile) + _contract(evidence, profile)
+    found += _bill(evidence) + _use(evidence, profile) + _contract(evidence, profile)
     named = {factor.name: factor for factor in factors.factors}
     return found + [
         Told(name, value, named[name])
         for name in _TROUBLE
         if name in named and (value := evidence.get("factors", {}).get(name))
     ]
+
+
+def _bill(evidence: Mapping[str, Any]) -> list[Told]:
+    """The last month's bill; the six months before stand in the picture."""
+    last = (evidence.get("history", {}).get("bill_yuan") or [None])[-1]
+    return [] if last is None else [Told("profile.bill_yuan", last)]
 
 
 def _use(evidence: Mapping[str, Any], profile: Mapping[str, Any]) -> list[Told]:

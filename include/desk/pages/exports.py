@@ -4,12 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Request, Response
 
-from include.config.desk import load_desk
 from include.desk.board import read_queue
 from include.desk.identity import TEAM, Viewer, needs
 from include.desk.pages.board import as_file
 from include.desk.phones import record_use
-from include.settings import config_folder
 
 router = APIRouter()
 
@@ -20,7 +18,7 @@ def export_queue(request: Request, viewer: Annotated[Viewer, needs("GET", TEAM)]
     state = request.app.state
     now = state.clock()
     with state.database.working() as db:
-        record_use(db, load_desk(config_folder()), staff_id=viewer.staff_id, kind="export", now=now)
+        record_use(db, state.rules, staff_id=viewer.staff_id, kind="export", now=now)
     with state.database.reading(viewer.staff_id) as db:
         table = read_queue(db, viewer)
     return as_file(request, table, f"queue-{now:%Y-%m-%d}.csv")

@@ -6,6 +6,7 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
+from include.config import Config
 from include.domain.errors import BadInput
 from include.domain.months import ZONE
 
@@ -19,7 +20,10 @@ class Fields:
         self.typed = typed
         for name, values in typed.items():
             if any(len(value) > LONGEST for value in values):
-                raise BadInput(f"'{name}' is longer than {LONGEST} characters. Shorten it.")
+                raise BadInput(
+                    "'{field}' is longer than {most} characters. Shorten it.",
+                    code="field_too_long", field=name, most=LONGEST,
+                )  # fmt: skip
 
     def text(self, name: str) -> str | None:
         """What was typed, without blanks around it."""
@@ -30,7 +34,7 @@ class Fields:
         """What was typed; BadInput when nothing was."""
         found = self.text(name)
         if found is None:
-            raise BadInput(f"'{name}' is empty. Fill it in.")
+            raise BadInput("'{field}' is empty. Fill it in.", code="field_empty", field=name)
         return found
 
     def many(self, name: str) -> list[str]:
@@ -43,7 +47,10 @@ class Fields:
         if found is None:
             return None
         if not found.lstrip("-").isdecimal() or len(found) > 18:
-            raise BadInput(f"'{name}' is '{found}', not a whole number. Correct it.")
+            raise BadInput(
+                "'{field}' is '{typed}', not a whole number. Correct it.",
+                code="field_no_number", field=name, typed=found,
+            )  # fmt: skip
         return int(found)
 
     def day(self, name: str) -> date | None:
@@ -52,7 +59,10 @@ class Fields:
         try:
             return date.fromisoformat(found) if found else None
         except ValueError:
-            raise BadInput(f"'{name}' is '{found}', not a date. Write it as 2026-11-09.") from None
+            raise BadInput(
+                "'{field}' is '{typed}', not a date. Write it as 2026-11-09.",
+                code="field_no_day", field=name, typed=found,
+            ) from None  # fmt: skip
 
     def instant(self, name: str) -> datetime | None:
         """A date and time as people here mean it: Shanghai time unless it names another zone."""
@@ -60,8 +70,22 @@ class Fields:
         try:
             read = datetime.fromisoformat(found) if found else None
         except ValueError:
-            raise BadInput(f"'{name}' is '{found}', not a time. Write it as 2026-11-09T15:30.") from None
+            raise BadInput(
+                "'{field}' is '{typed}', not a time. Write it as 2026-11-09T15:30.",
+                code="field_no_time", field=name, typed=found,
+            ) from None  # fmt: skip
         return read.replace(tzinfo=ZONE) if read is not None and read.tzinfo is None else read
+
+
+def campaign_named(config: Config, typed: str | None) -> str:
+    """The campaign typed, else the first; BadInput for one there is not."""
+    name = typed or min(config.campaigns)
+    if name not in config.campaigns:
+        raise BadInput(
+            "'{typed}' is not a campaign. Choose one of {campaigns}.",
+            code="unknown_campaign", typed=name, campaigns=sorted(config.campaigns),
+        )  # fmt: skip
+    return name
 
 
 async def read_fields(request: Request) -> Fields:

@@ -53,7 +53,7 @@ def _processing(actor: Actor, typed: Fields) -> None:
 def _pause(actor: Actor, typed: Fields) -> None:
     promised = typed.day("call_back_on")
     if promised is None:
-        raise BadInput("A pause needs the promised call-back date. Choose a day.")
+        raise BadInput("A pause needs the promised call-back date. Choose a day.", code="pause_without_day")
     work.pause(actor, call_back_on=promised)
 
 
@@ -65,14 +65,17 @@ def _close(actor: Actor, typed: Fields) -> None:
 def _reassign(actor: Actor, typed: Fields) -> None:
     heir = typed.number("to_staff_id")
     if heir is None:
-        raise BadInput("Nobody was chosen. Choose who takes the ticket.")
+        raise BadInput("Nobody was chosen. Choose who takes the ticket.", code="nobody_chosen")
     work.reassign(actor, heir)
 
 
 def _merge(actor: Actor, typed: Fields) -> None:
     into, _, version = typed.needed("into").partition("/")
     if not (into.isascii() and into.isdecimal() and len(into) < 18):
-        raise BadInput(f"'{into}' is not a ticket number. Choose the customer's other ticket.")
+        raise BadInput(
+            "'{typed}' is not a ticket number. Choose the customer's other ticket.",
+            code="no_ticket_number", typed=into,
+        )  # fmt: skip
     seen = int(version) if version.isascii() and version.isdecimal() and len(version) < 9 else 0
     with looking(replace(actor, ticket_id=int(into))) as kept:
         seen = seen or kept.ticket.version
@@ -123,7 +126,10 @@ def _submitted(request: Request, viewer: Viewer, ticket_id: int, form: Form, typ
     state = request.app.state
     version = typed.number("version")
     if version is None:
-        raise BadInput("The form lacks the version it was filled in for. Open the ticket again.")
+        raise BadInput(
+            "The form lacks the version it was filled in for. Open the ticket again.",
+            code="form_without_version",
+        )
     try:
         with state.database.working() as db:
             form.act(Actor(db, state.config, viewer.staff_id, ticket_id, version, state.clock()), typed)

@@ -7,10 +7,10 @@ from include.desk import saved_views, squad
 from include.desk.identity import TEAM, Reader, Viewer, needs
 from include.desk.pages.fields import Fields, Typed
 from include.desk.pages.queue import address_of, show_page
+from include.desk.squad import MOST
 from include.domain.errors import BadInput
 
 router = APIRouter()
-MOST = 60
 _Lead = needs("PUT", TEAM)
 
 
@@ -28,9 +28,12 @@ def reassign_many(request: Request, typed: Typed, viewer: Viewer = _Lead) -> Res
 def _wishes(typed: Fields) -> list[squad.Wish]:
     heir, ticked = typed.number("to_staff_id"), typed.many("ticket")
     if heir is None or not ticked:
-        raise BadInput("Tick the tickets and choose who takes them.")
+        raise BadInput("Tick the tickets and choose who takes them.", code="nothing_ticked")
     if len(ticked) > MOST:
-        raise BadInput(f"{len(ticked)} tickets are ticked. Take at most {MOST} at once.")
+        raise BadInput(
+            "{count} tickets are ticked. Take at most {most} at once.",
+            code="many_ticked", count=len(ticked), most=MOST,
+        )  # fmt: skip
     return [_wish(each, heir) for each in ticked]
 
 
@@ -41,7 +44,7 @@ def _wish(ticked: str, heir: int) -> squad.Wish:
         or not (ticket.isdecimal() and version.isdecimal())
         or len(ticked) > 30
     ):
-        raise BadInput("A ticked ticket cannot be read. Load the queue again.")
+        raise BadInput("A ticked ticket cannot be read. Load the queue again.", code="tick_unreadable")
     return squad.Wish(int(ticket), int(version), heir)
 
 

@@ -16,7 +16,7 @@ from include.desk.pages.fields import Fields
 from include.desk.rendering import THEMES, page
 from include.desk.words import LANGUAGES
 from include.domain.countdown import urgency, working_time_between
-from include.domain.errors import BadInput
+from include.domain.errors import BadInput, Refused
 from include.queries import load
 from include.stages.clocks import Clocks, read_clocks
 
@@ -65,11 +65,12 @@ class Asked:
     after_at: str | None = None
     after_id: int | None = None
     tier: str | None = None
+    segment: str | None = None
 
     @property
     def query(self) -> str:
         """The filters as the end of an address, for links and for views that are kept."""
-        filters = {"grade": self.grade, "region": self.region, "tier": self.tier}
+        filters = {"grade": self.grade, "region": self.region, "tier": self.tier, "segment": self.segment}
         return urlencode({"view": self.view.name} | {name: value for name, value in filters.items() if value})
 
 
@@ -81,19 +82,27 @@ def show_queue(
     grade: Annotated[str | None, Query(max_length=10)] = None,
     region: Annotated[str | None, Query(max_length=40)] = None,
     tier: Annotated[str | None, Query(max_length=20)] = None,
+    segment: Annotated[str | None, Query(max_length=40)] = None,
     after: Annotated[str | None, Query(max_length=60)] = None,
     none_left: bool = False,
 ) -> Response:
     """One page of a view of the queue."""
-    asked = asked_for(viewer, view, grade, region, tier, after)
+    asked = asked_for(viewer, view, grade, region, tier, segment, after)
     return show_page(request, viewer, asked, none_left=none_left)
 
 
 def asked_for(
-    viewer: Viewer, view: str, grade: str | None, region: str | None, tier: str | None, after: str | None
+    viewer: Viewer,
+    view: str,
+    grade: str | None,
+    region: str | None,
+    tier: str | None,
+    segment: str | None,
+    after: str | None,
 ) -> Asked:
     """What an address asks for; BadInput for a view that is not the person's or a place that is none."""
-    return Asked(_view(view, viewer), grade or None, region or None, *_position(after), tier or None)
+    at = _position(after)
+    return Asked(_view(view, viewer), grade or None, region or None, *at, tier or None, segment or None)
 
 
 def read_page(
@@ -111,7 +120,7 @@ def show_page(
     viewer: Viewer,
     asked: Asked,
     *,
-    told: tuple[int, Sequence[str]] | None = None,
+    told: tuple[int, Sequence[Refused]] | None = None,
     none_left: bool = False,
 ) -> Response:
     """A page of the queue; `told`: how many tickets were reassigned, and why each of the others was not."""
@@ -123,14 +132,16 @@ def show_page(
     return page(
         request, "queue.html", viewer=viewer, views=_views(viewer), asked=asked, tickets=tickets, saved=saved,
         heirs=heirs, told=told, none_left=none_left, tiers=TIERS,
+        segments=request.app.state.config.strategies.segments,
         next_page=next_page,
     )  # fmt: skip
 
 
 def address_of(typed: Fields, viewer: Viewer) -> Asked:
     """The view and filters a form of the queue was sent from."""
-    grade, region, tier = ((typed.text(name) or "")[:40] or None for name in ("grade", "region", "tier"))
-    return Asked(_view(typed.text("view") or "", viewer), grade, region, tier=tier)
+    names = ("grade", "region", "tier", "segment")
+    grade, region, tier, segment = ((typed.text(name) or "")[:40] or None for name in names)
+    return Asked(_view(typed.text("view") or "", viewer), grade, region, tier=tier, segment=segment)
 
 
 def _heirs(db: sa.Connection, viewer: Viewer) -> Sequence[Any]:
@@ -169,7 +180,10 @@ def _view(name: str, viewer: Viewer) -> View:
         return allowed[0]
     found = next((view for view in allowed if view.name == name), None)
     if found is None:
-        raise BadInput(f"'{name}' is not a view of yours. Choose {', '.join(view.name for view in allowed)}.")
+        raise BadInput(
+            "'{typed}' is not a view of yours. Choose one of {views}.",
+            code="unknown_view", typed=name, views=[view.name for view in allowed],
+        )  # fmt: skip
     return found
 
 
@@ -181,7 +195,9 @@ def _position(after: str | None) -> tuple[str | None, int | None]:
     try:
         return at if at == "infinity" else datetime.fromisoformat(at).isoformat(), int(ticket)
     except ValueError:
-        raise BadInput(f"'{after}' is not a place in the queue. Start from its first page.") from None
+        raise BadInput(
+            "'{typed}' is not a place in the queue. Start from its first page.", code="no_place", typed=after
+        ) from None
 
 
 def _rows(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Any]:
@@ -201,6 +217,7 @@ def _rows(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Any]:
         "grade": asked.grade,
         "region": asked.region,
         "tier": asked.tier,
+        "segment": asked.segment,
     }
     return list(db.execute(Q["read_open"], values).mappings())
 
@@ -213,7 +230,10 @@ def _timed(row: dict[str, Any], now: datetime, clocks: Clocks) -> dict[str, Any]
     left = working_time_between(
         now, row["due_at"], terms.calendar.is_working, terms.rules.opens, terms.rules.closes
     )
-    return row | {"urgency": urgency(row["due_at"], row["warn_at"], now), "left": left}
+    stands: str = urgency(row["due_at"], row["warn_at"], now)
+    if row["state"] == "paused" and stands != "overdue":
+        stands = "paused"  # the days until the promised call-back do not count: nothing presses
+    return row | {"urgency": stands, "left": left}
 
 
 def _next_page(rows: list[dict[str, Any]]) -> str:

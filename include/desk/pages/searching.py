@@ -6,8 +6,9 @@ from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
 from include.desk import contacts, phones
+from include.desk.errors import headers_of, status_of
 from include.desk.identity import Reader, Viewer, Worker
-from include.desk.pages.fields import Fields, Typed
+from include.desk.pages.fields import Fields, Typed, campaign_named
 from include.desk.rendering import page, taken
 from include.domain.errors import BadInput, Refused
 from include.domain.outcome import NEEDS
@@ -43,7 +44,8 @@ def record_inbound(request: Request, typed: Typed, viewer: Worker) -> Response:
     try:
         with state.database.working() as db:
             contacts.record_inbound(
-                db, state.config, staff_id=viewer.staff_id, campaign=_campaign(state, typed),
+                db, state.config, staff_id=viewer.staff_id,
+                campaign=campaign_named(state.config, typed.text("campaign")),
                 subscriber_id=typed.needed("subscriber_id"), channel=typed.needed("channel"),
                 said=typed.needed("said"), done=typed.needed("done"), now=state.clock(), needs=typed.many("needs"),
                 is_refusal=typed.text("is_refusal") is not None,
@@ -52,14 +54,6 @@ def record_inbound(request: Request, typed: Typed, viewer: Worker) -> Response:
         return _page(request, viewer, error=error, typed=typed)
     answer = _page(request, viewer, is_kept=True)
     return taken(answer, request.scope.get("root_path", ""), "inbound")
-
-
-def _campaign(state: Any, typed: Fields) -> str:
-    """The campaign chosen; with one campaign there is nothing to choose."""
-    name = typed.text("campaign") or next(iter(state.config.campaigns))
-    if name not in state.config.campaigns:
-        raise BadInput(f"'{name}' is not a campaign. Choose one of {', '.join(state.config.campaigns)}.")
-    return name
 
 
 def _page(
@@ -72,11 +66,13 @@ def _page(
     typed: Fields | None = None,
     is_kept: bool = False,
 ) -> Response:
-    status = 200 if error is None else 422 if isinstance(error, BadInput) else 409
+    status = 200 if error is None else status_of(error)
     # a subscriber searched for in vain is the one who calls; a number typed is not a subscriber
     subscriber = words if words and phones.number_in(words) is None else ""
-    return page(
+    answer = page(
         request, "search.html", status=status, viewer=viewer, found=found, words=words, error=error,
         typed=typed.typed if typed else {"subscriber_id": [subscriber]}, is_kept=is_kept, needs=NEEDS,
         campaigns=list(request.app.state.config.campaigns), channels=("call", "app", "visit"),
     )  # fmt: skip
+    answer.headers.update(headers_of(request, status))
+    return answer

@@ -9,6 +9,7 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 
 from include.desk.acting import Actor
+from include.desk.errors import headers_of, status_of
 from include.desk.identity import DESK, PHONES, TEAM, Reader, Viewer
 from include.desk.next_ticket import must_say_why
 from include.desk.offers import offers_for
@@ -16,7 +17,7 @@ from include.desk.pages.customer import reasons_of, strategies_of, told_of_custo
 from include.desk.procedure import next_contact
 from include.desk.rendering import language_of, page
 from include.domain.deadline import Deadline
-from include.domain.errors import BadInput, LoopError
+from include.domain.errors import LoopError
 from include.domain.outcome import NEEDS
 from include.domain.ticket import ACTIONS, UNFINISHED
 from include.queries import load
@@ -40,8 +41,8 @@ class Refusal:
 
     @property
     def status(self) -> int:
-        """422 for what was typed wrong, 409 for what may not happen now."""
-        return 422 if isinstance(self.error, BadInput) else 409
+        """422 for what was typed wrong, 409 for what may not happen now, 429 for too much of it today."""
+        return status_of(self.error)
 
 
 @dataclass(frozen=True)
@@ -75,9 +76,9 @@ def show(
         read["offers"] = _offers(db, state, viewer, ticket)
         hold = _hold(db, state, viewer, ticket_id)
         read["team_mates"] = list(db.execute(Q["read_team_mates"], {"team": ticket["team"]}).mappings())
-    campaign = state.config.campaign(ticket["campaign"])
-    return page(
-        request, "ticket.html", status=refusal.status if refusal else 200, viewer=viewer, ticket=ticket,
+    campaign, status = state.config.campaign(ticket["campaign"]), refusal.status if refusal else 200
+    answer = page(
+        request, "ticket.html", status=status, viewer=viewer, ticket=ticket,
         evidence=ticket["evidence"], refusal=refusal, typed=_typed(refusal),
         changed_since=_changed_since(read["events"], ticket["version"], refusal),
         explained={_key(clock): _explained(clock, language) for clock in read["clocks"]},
@@ -87,6 +88,8 @@ def show(
         chosen=strategies_of(ticket["evidence"]), known=state.config.strategies,
         is_callable=is_callable(ticket, viewer), **read,
     )  # fmt: skip
+    answer.headers.update(headers_of(request, status))
+    return answer
 
 
 def _offers(db: sa.Connection, state: Any, viewer: Viewer, ticket: Mapping[str, Any]) -> Any:

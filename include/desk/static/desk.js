@@ -26,7 +26,17 @@
     if (help.open && event.key !== "?") return;
     keys[event.key]?.();
   });
-  if (window.top !== window.self) document.documentElement.classList.add("in-frame");
+  if (window.top === window.self) return;
+  document.documentElement.classList.add("in-frame");
+  // Airflow's frame may neither dial nor open a window; the page around it, of the same origin, may
+  document.addEventListener("click", (event) => {
+    const link = event.target.closest("a[target=_top]");
+    if (!link) return;
+    event.preventDefault();
+    const outside = window.top.document.createElement("a");
+    outside.href = link.href;
+    outside.click();
+  });
 })();
 
 // What is typed stays in this tab until the server says, by a cookie, that it was taken.

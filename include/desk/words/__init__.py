@@ -22,6 +22,12 @@ def _flat(prefix: str, node: object) -> list[tuple[str, str]]:
     return [(prefix[:-1], str(node))]
 
 
+@cache
+def refusals() -> dict[str, str]:
+    """Code → the Chinese sentence of a refusal."""
+    return dict(_flat("", yaml.safe_load((Path(__file__).parent / "refusals.zh.yaml").read_text("utf-8"))))
+
+
 def words_in(language: str) -> Callable[..., str]:
     """`t("queue.title", n=3)`: the words of a key with values put in; KeyError for a key nobody wrote."""
     known = catalogue(language)

@@ -25,7 +25,7 @@ def send(visit):
 def problem(answer):
     """Status and kind of an error, whose format is checked."""
     told = answer.json()["error"]
-    assert set(told) == {"kind", "message", "details"} and told["message"]
+    assert set(told) == {"kind", "code", "message", "values", "details"} and told["message"] and told["code"]
     return answer.status_code, told["kind"]
 
 
@@ -129,7 +129,113 @@ def test_a_stale_version_tells_who_changed_the_ticket(send, tickets):
     send("agent", tickets[0], "contact", version=2, channel="call", result="reached")
     stale = send("agent", tickets[0], "survey", version=2, needs=["price"])
     assert problem(stale) == (409, "refused")
-    assert "'contact' by agent" in stale.json()["error"]["message"]
+    told = stale.json()["error"]
+    assert "'Contact' by agent" in told["message"]
+    assert (told["code"], told["values"]["action"], told["values"]["version"]) == ("stale", "contact", 3)
+
+
+def test_a_refusal_has_a_code_and_the_language_asked_for(visit, tickets):
+    body = {"version": 2, "outcome": "retained", "detail": "accepted_offer"}
+    told = {}
+    for language in ("zh-CN,zh;q=0.9", "en", ""):
+        program = visit("agent")
+        program.headers["accept-language"] = language
+        told[language] = program.post(f"{API}/{tickets[0]}/close", json=body).json()["error"]
+    assert {each["code"] for each in told.values()} == {"wrong_state"}
+    assert told["zh-CN,zh;q=0.9"]["message"].startswith("状态为“已派发”的工单不能关闭")
+    assert told["en"] == told[""]
+    assert told["en"]["values"]["states"] == ["in_progress", "paused"]
+
+
+def test_an_agent_gives_back_owes_and_ends_by_the_api(send, visit, tickets, ask, people):
+    mine = tickets[0]
+    assert send("agent", mine, "contact", version=2, channel="call", result="reached").status_code == 200
+    assert send("agent", mine, "open_task", version=3, unit="network", words="no signal").status_code == 200
+    task = ask("select task_id from linked_tasks")[0].task_id
+    done = {"task_id": task, "result": "mast mended"}
+    assert send("agent", mine, "finish_task", version=4, **done).status_code == 200
+    assert problem(send("agent", mine, "finish_task", version=5, **done)) == (409, "refused")
+    assert send("agent", mine, "hand_back", version=5, reason="on leave").status_code == 200
+    assert visit("agent").get(f"{API}/{mine}").json()["assignee_id"] is None
+    assert send("agent", mine, "do_not_call", version=6, words="leave me alone").status_code == 200
+    assert visit("agent").get(f"{API}/{mine}").json()["state"] == "cancelled"
+
+
+def test_a_lead_reassigns_merges_cancels_and_reopens_by_the_api(send, visit, tickets, people):
+    one, two, three = tickets[:3]
+    given = send("lead", one, "reassign", key="r", version=2, to_staff_id=people.colleague)
+    assert given.json() == {"ticket_id": one, "version": 3}
+    merged = {"into": two, "into_version": 2, "reason": "new id", "has_changed_customer": True}
+    first = send("lead", one, "merge", key="m", version=3, **merged)
+    assert first.json() == {"ticket_id": one, "version": 4}
+    assert send("lead", one, "merge", key="m", version=3, **merged).json() == first.json()
+    assert visit("lead").get(f"{API}/{one}").json()["merged_into"] == two
+    assert send("agent", two, "contact", version=3, channel="call", result="reached").status_code == 200
+    ended = send("agent", two, "close", version=4, outcome="no_intention", detail="satisfied")
+    assert ended.status_code == 200
+    assert send("lead", two, "reopen", version=5, reason="called again").status_code == 200
+    assert send("lead", three, "cancel", version=2, reason="gone").status_code == 200
+    assert problem(send("agent", two, "cancel", version=6, reason="gone")) == (403, "denied")
+
+
+def test_a_lead_gives_many_tickets_at_once_and_is_told_of_each(visit, tickets, people):
+    wished = [{"ticket_id": ticket, "version": seen} for ticket, seen in ((tickets[0], 2), (tickets[1], 9))]
+    body = {"to_staff_id": people.colleague, "tickets": wished}
+    done, stale = visit("lead").post("/api/v1/reassign", json=body).json()["results"]
+    assert (done["ticket_id"], done["version"], done["why_not"]) == (tickets[0], 3, None)
+    assert (stale["ticket_id"], stale["why_not"]["code"]) == (tickets[1], "listed_stale")
+    assert problem(visit("agent").post("/api/v1/reassign", json=body)) == (403, "denied")
+    twice = body | {"tickets": [wished[0], wished[0]]}
+    assert visit("lead").post("/api/v1/reassign", json=twice).json()["error"]["code"] == "listed_twice"
+
+
+def test_the_next_ticket_is_held_and_passed_by(visit, tickets, desk_app):
+    agent = visit("agent")
+    first = agent.post("/api/v1/next", json={}).json()["ticket_id"]
+    assert first in tickets[:2]
+    assert agent.post(f"{API}/{first}/skip", json={}).json() == {"ticket_id": None}
+    assert agent.post("/api/v1/next", json={}).json()["ticket_id"] not in (first, None)
+    assert agent.post(f"{API}/{first}/skip", json={}).json()["error"]["code"] == "not_held"
+
+
+def test_numbers_are_shown_and_searched_up_to_the_days_limit(visit, desk_app, tickets, numbers, ask):
+    from include.config.desk import Limits
+
+    few = Limits(reveal=1, call=1, search=1, export=1)
+    desk_app.state.rules = desk_app.state.rules.model_copy(update={"limits_per_day": few})
+    agent, number = visit("agent"), numbers[tickets[0]]
+    for path, body, told in (
+        (f"{API}/{tickets[0]}/reveal", {}, {"number": number}),
+        (f"{API}/{tickets[0]}/call", {}, {"number": number}),
+        ("/api/v1/search", {"q": number}, None),
+    ):
+        answer = agent.post(path, json=body)
+        assert answer.status_code == 200, answer.text
+        assert told is None or answer.json() == told
+        over = agent.post(path, json=body)
+        assert problem(over) == (429, "too_many")
+        assert (over.json()["error"]["code"], over.headers["retry-after"]) == ("day_is_full", "55800")
+        assert number not in over.text
+    assert [
+        one["ticket_id"]
+        for one in agent.post("/api/v1/search", json={"q": f"#{tickets[0]}"}).json()["tickets"]
+    ]
+    assert visit("lead").get("/queue.csv").status_code == 200
+    over = visit("lead").get("/queue.csv")
+    assert (over.status_code, over.headers["retry-after"]) == (429, "55800")
+
+
+def test_a_call_goes_to_the_telephone_system_where_there_is_one(visit, desk_app, tickets, numbers):
+    rung = []
+    desk_app.state.dial = lambda *call: rung.append(call)
+    answer = visit("agent").post(f"{API}/{tickets[0]}/call", json={})
+    assert (answer.json(), rung) == ({"number": None}, [("agent", numbers[tickets[0]], tickets[0])])
+
+
+def test_who_calls_in_is_kept_by_the_api(visit, tickets, ask):
+    talk = {"subscriber_id": "S9999", "channel": "call", "said": "too dear", "done": "explained"}
+    kept = visit("agent").post("/api/v1/inbound", json=talk).json()["inbound_id"]
+    assert ask("select subscriber_id from inbound_contacts where inbound_id = :id", id=kept)[0][0] == "S9999"
 
 
 WRONG = (
@@ -183,7 +289,9 @@ def test_the_description_names_every_action_and_the_one_format_of_errors(visit, 
     assert problem(visit(None).get("/api/v1/openapi.json")) == (401, "not_logged_in")
     described = visit("agent").get("/api/v1/openapi.json").json()
     actions = {path.rpartition("/")[2] for path in described["paths"] if path.count("/") == 5}
-    assert actions == {"claim", "contact", "survey", "plan", "processing", "pause", "resume", "close"}
+    forms = {"claim", "contact", "survey", "plan", "processing", "pause", "resume", "close", "hand_back"}
+    forms |= {"do_not_call", "open_task", "finish_task", "reassign", "merge", "cancel", "reopen"}
+    assert actions == forms | {"skip", "reveal", "call"}
     for path in described["paths"].values():
         for told in path.values():
             schemas = {

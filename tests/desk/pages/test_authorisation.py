@@ -26,6 +26,24 @@ BODIES = {
     "processing": {"result": "done", "order_number": "A-1"},
     "pause": {"call_back_on": "2026-11-10"},
     "close": {"outcome": "no_intention"},
+    "hand_back": {"reason": "as agreed"},
+    "do_not_call": {"words": "as agreed"},
+    "open_task": {"unit": "complaint", "words": "as agreed"},
+    "finish_task": {"task_id": 1, "result": "as agreed"},
+    "reassign": {"to_staff_id": 1},
+    "merge": {"into": 1, "into_version": 2, "reason": "as agreed"},
+    "cancel": {"reason": "as agreed"},
+    "reopen": {"reason": "as agreed"},
+}
+#: What belongs to no version of a ticket.
+WHOLE = {
+    "/api/v1/reassign": {"to_staff_id": 1, "tickets": [{"ticket_id": 1, "version": 2}]},
+    "/api/v1/search": {"q": "S0001"},
+    "/api/v1/inbound": {"subscriber_id": "S1", "channel": "call", "said": "as agreed", "done": "as agreed"},
+    "/api/v1/next": {},
+    "/api/v1/tickets/{ticket_id}/skip": {"note": "as agreed"},
+    "/api/v1/tickets/{ticket_id}/reveal": {},
+    "/api/v1/tickets/{ticket_id}/call": {},
 }
 
 
@@ -36,6 +54,8 @@ def ask(browser, route, method, ticket):
     )
     if method != "POST":
         return browser.request(method, path)
+    if route.path in WHOLE:
+        return browser.post(path, json=WHOLE[route.path])
     if "/api/" in path:
         return browser.post(path, json=BODIES.get(path.rpartition("/")[2], {}) | {"version": 2})
     return browser.post(path, data=FORM)

@@ -327,7 +327,7 @@ def test_the_queue_is_exported_masked_and_of_the_own_team(worked, visit, db, peo
 
 def test_exports_end_with_the_days_limit(worked, visit):
     codes = [visit("lead").get("/queue.csv").status_code for _ in range(6)]
-    assert codes == [200] * 5 + [409]
+    assert codes == [200] * 5 + [429]
 
 
 def test_a_viewer_without_rights_to_dags_gets_no_link_to_them(worked, visit):

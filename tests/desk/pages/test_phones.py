@@ -1,8 +1,11 @@
 """Numbers and search over HTTP: masked, shown, called and found, each recorded and limited by the day."""
 
+import json
 import logging
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from http.server import BaseHTTPRequestHandler, HTTPServer
 
 import pytest
 import sqlalchemy as sa
@@ -66,7 +69,7 @@ def test_a_telephone_system_that_is_away_is_told_and_leaves_a_link(visit, desk_a
 
     desk_app.state.dial = away
     answer = press(visit("agent"), f"/tickets/{tickets[0]}/call")
-    assert answer.status_code == 409
+    assert answer.status_code == 503
     assert "did not take the call" in answer.text
     assert f"tel:{numbers[tickets[0]]}" in answer.text
 
@@ -99,9 +102,10 @@ def test_beyond_the_days_limit_a_sentence_stands_in_place_of_the_number(
 ):
     desk_app.state.rules = FEW
     browser, address = visit("agent"), f"/tickets/{tickets[0]}/reveal"
-    assert [press(browser, address).status_code for _ in range(3)] == [200, 200, 409]
+    assert [press(browser, address).status_code for _ in range(3)] == [200, 200, 429]
     answer = press(browser, address)
     assert "as many as a day allows" in answer.text
+    assert answer.headers["retry-after"] == str(15 * 3600 + 1800)  # it is half past eight
     assert numbers[tickets[0]] not in answer.text
     assert press(browser, f"/tickets/{tickets[0]}/call").status_code == 200  # calls are counted apart
     clock.now += timedelta(days=1)
@@ -116,7 +120,7 @@ def test_many_at_once_cannot_pass_the_limit(visit, desk_app, tickets, numbers, a
 
     with ThreadPoolExecutor(6) as pool:
         answers = sorted(pool.map(once, range(6)))
-    assert answers == [200, 200, 409, 409, 409, 409]
+    assert answers == [200, 200, 429, 429, 429, 429]
     assert len(uses(ask)) == 2
 
 
@@ -178,7 +182,7 @@ def test_searches_by_number_are_limited_others_are_not(visit, desk_app, tickets,
     desk_app.state.rules = FEW
     browser = visit("agent")
     statuses = [press(browser, "/search", q=numbers[tickets[0]]).status_code for _ in range(3)]
-    assert statuses == [303, 303, 409]
+    assert statuses == [303, 303, 429]
     assert press(browser, "/search", q=f"#{tickets[0]}").status_code == 303
 
 
@@ -222,6 +226,57 @@ def test_the_telephone_system_is_asked_by_post_with_its_token(httpx_posts):
     assert address == "https://cti.example/calls"
     assert sent["json"] == {"agent": "agent", "number": "13800000001", "ticket_id": 7}
     assert sent["headers"] == {"Authorization": "Bearer secret"}
+
+
+@pytest.fixture
+def exchange():
+    """A telephone system on loopback: its port, and what it was asked."""
+    asked = []
+
+    class Takes(BaseHTTPRequestHandler):
+        def do_POST(self):
+            body = json.loads(self.rfile.read(int(self.headers["content-length"])))
+            asked.append((self.path, self.headers.get("authorization"), body))
+            self.send_response(202)
+            self.end_headers()
+
+        def log_message(self, *_):
+            pass
+
+    with HTTPServer(("127.0.0.1", 0), Takes) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield server.server_port, asked
+        server.shutdown()
+        thread.join()
+
+
+def connection(port):
+    """As the operations guide writes it: the host with its scheme, for a bare one is reached by https alone."""
+    told = {"conn_type": "http", "host": "http://127.0.0.1", "port": port, "password": "secret"}
+    return json.dumps(told | {"extra": {"path": "/calls?of=desk"}})
+
+
+def test_a_connection_of_airflow_puts_a_call_through(
+    visit, desk_app, tickets, numbers, exchange, monkeypatch
+):
+    from include.desk.dialling import dial_from_airflow
+
+    port, asked = exchange
+    monkeypatch.setenv("AIRFLOW_CONN_CHURN_CTI", connection(port))
+    desk_app.state.dial = dial_from_airflow()
+    answer = press(visit("agent"), f"/tickets/{tickets[0]}/call")
+    assert "Your telephone rings" in answer.text
+    assert numbers[tickets[0]] not in answer.text
+    call = {"agent": "agent", "number": numbers[tickets[0]], "ticket_id": tickets[0]}
+    assert asked == [("/calls?of=desk", "Bearer secret", call)]
+
+
+def test_without_a_connection_a_call_is_a_link(airflow_home, monkeypatch):
+    from include.desk.dialling import dial_from_airflow
+
+    monkeypatch.delenv("AIRFLOW_CONN_CHURN_CTI", raising=False)
+    assert dial_from_airflow() is None
 
 
 @pytest.mark.parametrize("status", [302, 404, 500])

@@ -49,6 +49,29 @@ def test_filters_in_the_address_narrow_the_queue(visit, tickets, query, is_there
     assert bool(listed(visit("agent").get(f"/?view=mine&{query}").text)) is is_there
 
 
+def test_the_queue_is_narrowed_to_a_segment_and_names_it(visit, tickets, ask):
+    ask(
+        'update assignments set evidence = \'{"strategy": {"segments": ["young"]}}\' where assignment_id ='
+        " (select assignment_id from tickets where ticket_id = :id) returning 1",
+        id=tickets[1],
+    )
+    shown = visit("agent").get("/?view=mine&segment=young").text
+    assert listed(shown) == [tickets[1]]
+    assert 'data-label="Segment">Young</td>' in shown
+    assert listed(visit("agent").get("/?view=mine&segment=family").text) == []
+    (one,) = visit("agent").get("/api/v1/tickets", params={"segment": "young"}).json()["tickets"]
+    assert (one["ticket_id"], one["segments"]) == (tickets[1], ["young"])
+
+
+def test_a_paused_ticket_says_so_in_place_of_its_urgency(visit, tickets, clock):
+    api = f"/api/v1/tickets/{tickets[0]}"
+    contact = {"version": 2, "channel": "call", "result": "reached"}
+    assert visit("agent").post(f"{api}/contact", json=contact).status_code == 200
+    rest = {"version": 3, "call_back_on": "2026-11-10"}
+    assert visit("agent").post(f"{api}/pause", json=rest).status_code == 200
+    assert '<span class="badge paused">Paused</span>' in visit("agent").get("/?view=paused").text
+
+
 @pytest.mark.parametrize("query", ["view=nobody", "view=waiting", "after=x,1", "after=infinity,x"])
 def test_an_address_that_asks_for_nonsense_is_answered_with_a_sentence(visit, tickets, query):
     answer = visit("agent").get(f"/?{query}")

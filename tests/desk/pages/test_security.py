@@ -102,7 +102,7 @@ def test_no_request_drawn_from_the_description_breaks_the_api(visit, tickets):
         seen.add(answer.status_code)
         assert answer.status_code < 500, (request, answer.text)
         if answer.status_code >= 400:
-            assert set(answer.json()["error"]) == {"kind", "message", "details"}
+            assert set(answer.json()["error"]) == {"kind", "code", "message", "values", "details"}
 
     send()
     assert {200, 404, 409, 422} <= seen  # neither everything refused nor everything let in

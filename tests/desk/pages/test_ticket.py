@@ -122,14 +122,14 @@ def test_a_stale_write_keeps_what_was_typed_and_shows_what_changed(visit, submit
 @pytest.mark.parametrize(
     ("form", "fields", "told"),
     [
-        ("contact", {"channel": "call"}, "'result' is empty"),
-        ("contact", {"channel": "call", "result": "call_back"}, "call_back"),
+        ("contact", {"channel": "call"}, "'Result' is empty"),
+        ("contact", {"channel": "call", "result": "call_back"}, "give the instant promised"),
         ("contact", {"channel": "call", "result": "call_back", "call_back_at": "soon"}, "not a time"),
         ("contact", {"channel": "call", "result": "reached", "note": "x" * 2001}, "longer than 2000"),
         ("survey", {"needs": "price"}, "must be"),
         ("close", {"outcome": "retained/accepted_offer", "satisfaction": "many"}, "not a whole number"),
         ("pause", {}, "promised call-back date"),
-        ("hand_back", {"reason": " "}, "'reason' is empty"),
+        ("hand_back", {"reason": " "}, "'Why' is empty"),
         ("plan", {"offer": "nothing/of_that"}, "is not a strategy"),
     ],
 )
@@ -145,6 +145,20 @@ def test_a_form_without_its_version_is_not_taken(visit, tickets, db):
     before = state_of(db, tickets[0])
     assert visit("agent").post(f"/tickets/{tickets[0]}/claim", data={"x": "1"}).status_code == 422
     assert state_of(db, tickets[0]) == before
+
+
+def test_a_refusal_is_told_in_the_language_of_the_reader(visit, tickets, db):
+    typed = {"version": version_of(db, tickets[0]), "outcome": "retained/accepted_offer"}
+    refused = visit("agent", "zh").post(f"/tickets/{tickets[0]}/close", data=typed)
+    assert refused.status_code == 409
+    assert "状态为“已派发”的工单不能关闭，须为处理中或已暂停。请先登记一次联系。" in refused.text
+    away = visit("agent", "zh").get("/", params={"view": "escalated"})
+    assert "“escalated”不是您的视图。可选：我的、团队、未认领、已暂停、已结束。" in away.text
+    unread = visit("agent", "zh").get("/tickets/x")
+    assert unread.status_code == 422
+    assert "不是整数" in unread.text
+    no_board = visit("agent", "zh").get("/board")
+    assert "没有“Retention Board”权限" in no_board.text
 
 
 @pytest.mark.parametrize("who", ["colleague", "stranger"])
@@ -166,7 +180,9 @@ EVIDENCE = """
     "is_symptom": false}],
  "reasons": [{"factor": "bill_change_3m", "zh": "账单变化", "en": "Bill change", "value": -0.31, "contribution": 0.4}],
  "rules": [{"rule": "r", "zh": "投诉", "en": "Repeated complaints"}],
- "history": {"months": [], "data_mb": [null, 900, 800, 700, 600, 5120]},
+ "history": {"months": [], "data_mb": [null, 900, 800, 700, 600, 5120], "bill_yuan": [88, 90, 87, 88, 88, 131.5]},
+ "open_faults": [{"day": "2026-10-20", "product": "broadband", "category": "slow <b>line</b>"}],
+ "other_numbers": [{"plan_code": "P19", "plan_fee_yuan": 19.0, "status": "suspended"}],
  "strategy": {"chosen": {"strategy": "plan_discount", "offer": "discount_3_months", "cost_yuan": "60"},
               "runner_up": {"strategy": "gone", "offer": "gone", "cost_yuan": "1"}}}
 """
@@ -181,7 +197,8 @@ def test_the_ticket_tells_who_why_and_what_from_the_frozen_evidence(visit, ticke
     shown = visit("agent").get(f"/tickets/{tickets[0]}").text
     for told in (
         "Price &lt;above&gt; peers", "Bill change", "-0.31", "Repeated complaints", "P88", "50 %", "2026-12-15",
-        "<svg", "Tariff discount", "runner-up", "may be said",
+        "<svg", "Tariff discount", "runner-up", "may be said", "<dt>Last bill (yuan)</dt><dd>131.5",
+        "2026-10-20 · Broadband · slow &lt;b&gt;line&lt;/b&gt;", "P19 · ¥19.00 · suspended",
     ):  # fmt: skip
         assert told in shown, told
     assert "Network fine" not in shown

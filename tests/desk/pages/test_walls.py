@@ -144,7 +144,13 @@ def test_an_unknown_address_is_told_in_page_and_json(nowhere, tokens, method, pa
     browser = client(nowhere, origin=SITE, **{"content-type": "application/json"})
     page, told = browser.request(method, path), browser.request(method, f"/api/v1{path}")
     assert page.status_code == status and "<html" in page.text
-    assert told.status_code in (404, 405) and set(told.json()["error"]) == {"kind", "message", "details"}
+    assert told.status_code in (404, 405) and set(told.json()["error"]) == {
+        "kind",
+        "code",
+        "message",
+        "values",
+        "details",
+    }
 
 
 def test_a_mistake_of_ours_is_told_by_a_number_and_logged_without_anybodys_data(nowhere, tokens, caplog):

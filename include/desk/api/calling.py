@@ -1,0 +1,61 @@
+"""Programs and the customer's number: shown, called, searched for, each use recorded; and who calls in."""
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+
+from include.config.desk import Use
+from include.desk import contacts, phones
+from include.desk.acting import Actor
+from include.desk.api.answers import Found, Kept, Matched, Number
+from include.desk.api.bodies import Id, Search, Talk
+from include.desk.identity import PHONES, Reader, Viewer, Worker, needs
+from include.desk.pages.fields import campaign_named
+
+router = APIRouter()
+Caller = Annotated[Viewer, needs("GET", PHONES)]
+Of = Annotated[Id, Path()]
+
+
+@router.post("/tickets/{ticket_id}/reveal")
+def reveal(request: Request, viewer: Caller, ticket_id: Of) -> Number:
+    """The whole number of a ticket in work."""
+    return Number(number=_number(request, viewer, ticket_id, "reveal"))
+
+
+@router.post("/tickets/{ticket_id}/call")
+def call(request: Request, viewer: Caller, ticket_id: Of) -> Number:
+    """The call put through by the telephone system; without one the number to dial."""
+    number, dial = _number(request, viewer, ticket_id, "call"), request.app.state.dial
+    if dial is None:
+        return Number(number=number)
+    dial(viewer.staff_code, number, ticket_id)
+    return Number(number=None)
+
+
+def _number(request: Request, viewer: Viewer, ticket_id: int, use: Use) -> str:
+    state = request.app.state
+    with state.database.working() as db:
+        actor = Actor(db, state.config, viewer.staff_id, ticket_id, 0, state.clock())
+        return phones.use_number(actor, state.rules, use)
+
+
+@router.post("/search")
+def search(request: Request, viewer: Reader, wanted: Search) -> Found:
+    """Tickets by their number, by subscriber, or by phone number for a customer on the line."""
+    state = request.app.state
+    with state.database.working() as db:
+        rows = phones.search(db, state.rules, staff_id=viewer.staff_id, words=wanted.q, now=state.clock())
+    return Found(tickets=[Matched.model_validate(dict(row)) for row in rows])
+
+
+@router.post("/inbound")
+def record_inbound(request: Request, viewer: Worker, talk: Talk) -> Kept:
+    """Keep a talk that a subscriber without a released ticket began."""
+    state, fields = request.app.state, talk.model_dump()
+    fields["campaign"] = campaign_named(state.config, talk.campaign)
+    with state.database.working() as db:
+        kept = contacts.record_inbound(
+            db, state.config, staff_id=viewer.staff_id, now=state.clock(), **fields
+        )
+    return Kept(inbound_id=kept)
