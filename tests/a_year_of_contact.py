@@ -1,6 +1,6 @@
 """What a year of contact does to training: two twin provinces, one of them called by staff for twelve cycles.
 
-python -m tests.a_year_of_contact [--subscribers 20000] [--seed 7]
+python -m tests.a_year_of_contact [--subscribers 60000] [--seed 7]
 
 Each cycle is scored, graded and dispatched by the loop; everybody treated is reached within its label window, with
 the right offer in 85 of 100 cases, and the simulator lets the next month feel it. Then three models learn from the
@@ -320,7 +320,7 @@ def measure(folder: Path, subscribers: int, seed: int) -> Iterator[dict[str, Any
 def main() -> int:
     """Measure in a temporary folder and print."""
     parser = argparse.ArgumentParser(prog="python -m tests.a_year_of_contact")
-    parser.add_argument("--subscribers", type=int, default=20_000)
+    parser.add_argument("--subscribers", type=int, default=60_000)
     parser.add_argument("--seed", type=int, default=7)
     asked = parser.parse_args()
     folder = Path(tempfile.mkdtemp(prefix="churn-year-"))
