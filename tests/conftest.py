@@ -217,6 +217,17 @@ def db(role_url: Callable[[str], str]) -> "Iterator[Connection]":
 
 
 @pytest.fixture
+def desk(role_url: Callable[[str], str]) -> "Iterator[Connection]":
+    """An open connection with the rights of churn_desk and nobody's identity."""
+    from include.database import DESK_ROLE, engine
+
+    pool = engine(role_url(DESK_ROLE), role=DESK_ROLE)
+    with pool.connect() as connection:
+        yield connection
+    pool.dispose()
+
+
+@pytest.fixture
 def lake(tmp_path: Path) -> "Lake":
     """An empty lake of one shard."""
     from include.lake import Lake

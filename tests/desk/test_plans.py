@@ -1,6 +1,5 @@
 """Plans and their processing: what fits, who may record it, and the budget it holds."""
 
-from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
@@ -22,14 +21,6 @@ from tests.fixtures.work import People, hire
 @pytest.fixture
 def people(db: sa.Connection) -> People:
     return hire(db)
-
-
-@pytest.fixture
-def desk(role_url: Callable[[str], str]) -> Iterator[sa.Connection]:
-    made = engine(role_url(DESK_ROLE), role=DESK_ROLE)
-    with made.connect() as connection:
-        yield connection
-    made.dispose()
 
 
 @pytest.fixture

@@ -24,14 +24,6 @@ def people(db):
 
 
 @pytest.fixture
-def desk(role_url):
-    made = engine(role_url(DESK_ROLE), role=DESK_ROLE)
-    with made.connect() as connection:
-        yield connection
-    made.dispose()
-
-
-@pytest.fixture
 def tickets(db, config, people):
     """Six released tickets: four of them the agent's, two the colleague's."""
     ids = fill_cycle(db, 6)

@@ -1,6 +1,5 @@
 """What people do to a ticket: states, clocks, versions, walls between teams."""
 
-from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import date, datetime, timedelta
 
@@ -8,14 +7,12 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
-from include.database import DESK_ROLE, engine
 from include.desk import contacts, plans, work
 from include.desk.acting import Actor
 from include.desk.procedure import next_contact
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
-from include.stages.release import release
-from tests.fixtures.work import FRIDAY, People, fill_cycle, hire, snapshot
+from tests.fixtures.work import FRIDAY, People, fill_cycle, hire, release_two_each, snapshot
 
 MONDAY = FRIDAY + timedelta(days=3)
 
@@ -26,24 +23,8 @@ def people(db: sa.Connection) -> People:
 
 
 @pytest.fixture
-def desk(role_url: Callable[[str], str]) -> Iterator[sa.Connection]:
-    made = engine(role_url(DESK_ROLE), role=DESK_ROLE)
-    with made.connect() as connection:
-        yield connection
-    made.dispose()
-
-
-@pytest.fixture
 def tickets(db: sa.Connection, config: Config, people: People) -> list[int]:
-    """Two released tickets of the agent, then the colleague's."""
-    fill_cycle(db, 4)
-    release(db=db, config=config, now=FRIDAY)
-    with db.begin():
-        rows = db.execute(
-            sa.text("select ticket_id, assignee_id from tickets order by assignee_id, rank")
-        ).all()
-    assert [row.assignee_id for row in rows] == [people.agent] * 2 + [people.colleague] * 2
-    return [row.ticket_id for row in rows]
+    return release_two_each(db, config, people)
 
 
 @pytest.fixture

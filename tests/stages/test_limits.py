@@ -17,7 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
-from include.database import DESK_ROLE, engine
+from include.database import engine
 from include.desk import contacts, plans, work
 from include.desk.acting import Actor
 from include.domain.errors import Refused
@@ -107,14 +107,6 @@ def mornings(db: sa.Connection, lake: Lake, config: Config, tmp_path: Path) -> M
 @pytest.fixture
 def people(db: sa.Connection) -> People:
     return hire(db, contacts_per_day=4)
-
-
-@pytest.fixture
-def desk(role_url: Callable[[str], str]) -> Iterator[sa.Connection]:
-    made = engine(role_url(DESK_ROLE), role=DESK_ROLE)
-    with made.connect() as connection:
-        yield connection
-    made.dispose()
 
 
 def everything(mornings: Mornings) -> str:

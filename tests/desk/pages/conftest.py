@@ -10,8 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
-from include.stages.release import release
-from tests.fixtures.work import FRIDAY, People, fill_cycle, hire
+from tests.fixtures.work import FRIDAY, People, hire, release_two_each
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -75,15 +74,7 @@ def people(db: sa.Connection) -> People:
 
 @pytest.fixture
 def tickets(db: sa.Connection, config: Config, people: People) -> list[int]:
-    """Two released tickets of the agent, then two of the colleague."""
-    fill_cycle(db, 4)
-    release(db=db, config=config, now=FRIDAY)
-    with db.begin():
-        rows = db.execute(
-            sa.text("select ticket_id, assignee_id from tickets order by assignee_id, rank")
-        ).all()
-    assert [row.assignee_id for row in rows] == [people.agent] * 2 + [people.colleague] * 2
-    return [row.ticket_id for row in rows]
+    return release_two_each(db, config, people)
 
 
 @pytest.fixture
