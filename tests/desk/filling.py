@@ -22,7 +22,12 @@ EVIDENCE: dict[str, Any] = {
         {"factor": factor, "contribution": 0.4, "value": 3.2, "zh": "近三个月流量下降", "en": "Data use is falling"}
         for factor in ("data_mb_trend", "calls_out_trend", "arpu_yuan_trend")
     ],
-    "human_reasons": [{"reason": "price", "contribution": 0.7, "zh": "资费偏高", "en": "The fee is too high"}],
+    "human_reasons": [
+        {
+            "reason": "price", "contribution": 0.7, "evidence": 1.0, "is_symptom": False,
+            "zh": "资费偏高", "en": "The fee is too high",
+        }
+    ],
     "rules": [{"rule": "contract_ends", "zh": "合约即将到期", "en": "The contract ends soon"}],
     "factors": {f"factor_{nth}": round(nth * 1.37, 2) for nth in range(20)},
     "history": {"months": _MONTHS, "data_mb": [9000, 8500, 7000, 6100, 5200, 4000], "arpu_yuan": [129] * 6},

@@ -96,7 +96,7 @@ def finished_of(*whose):
     return {f"tickets_finished_of_{each}" for each in whose}
 
 
-WAITING, BREACHED = {"tickets_queue_waiting"}, {"ticket_clocks_breached"}
+WAITING = {"tickets_queue_waiting"}
 #: Of few tickets the planner may prefer another index made for the queue: one of these is read, and nothing whole.
 ANY = queue_of("person", "nobody", "team", "all") | {"tickets_by_assignee"}
 READ_FROM = {
@@ -106,10 +106,10 @@ READ_FROM = {
     },
     "lead1": {
         "mine": queue_of("person"), "team": queue_of("team"), "unassigned": ANY, "waiting": WAITING,
-        "escalated": BREACHED, "paused": ANY, "closed": finished_of("team", "all"),
+        "escalated": ANY, "paused": ANY, "closed": finished_of("team", "all"),
     },
     "manager1": {
-        "team": queue_of("all"), "unassigned": ANY, "waiting": WAITING, "escalated": BREACHED, "paused": ANY,
+        "team": queue_of("all"), "unassigned": ANY, "waiting": WAITING, "escalated": ANY, "paused": ANY,
         "closed": finished_of("all"),
     },
 }  # fmt: skip
