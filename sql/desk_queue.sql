@@ -7,10 +7,11 @@ with fitting as not materialized (
     where
         t.state = any(cast(:states as text []))
         and (not :unassigned or t.assignee_id is null)
-        and (not :escalated or t.ticket_id in (
-            select b.ticket_id from ticket_clocks as b
-            where b.clock = 'plan' and b.met_at is null and b.voided_at is null and b.breached_at is not null
-        ))
+        -- asked ticket by ticket: the breached come first in the order of deadlines
+        and (not :escalated or (
+            select max(b.breached_at) from ticket_clocks as b
+            where b.ticket_id = t.ticket_id and b.clock = 'plan' and b.met_at is null and b.voided_at is null
+        ) is not null)
         and (cast(:grade as text) is null or t.grade = :grade)
         and (cast(:region as text) is null or t.region_code = :region)
         and (cast(:tier as text) is null or t.tier = :tier)

@@ -71,9 +71,7 @@ with pending as materialized (
     left join tickets as t on n.ticket_id = t.ticket_id
     left join staff as s on n.staff_id = s.staff_id
     cross join lateral (
-        select
-            coalesce(t.team, s.team) as team,
-            coalesce(t.branch_code, s.branch_code, n.details ->> 'branch_code') as branch_code
+        select coalesce(t.team, s.team) as team, coalesce(t.branch_code, s.branch_code, n.details ->> 'branch_code') as branch_code
     ) as known
     where
         n.gathered_at is null and n.audience <> 'operations'
@@ -104,7 +102,11 @@ meant as (
     from circles as c inner join here as h on h.role = 'manager'
 ),
 
-nearest as materialized (select circle, staff_id, step, min(step) over (partition by circle) as first_step from meant),
+nearest as materialized (
+    select circle, staff_id
+    from (select circle, staff_id, rank() over (partition by circle order by step) as place from meant) as placed
+    where place = 1
+),
 
 told as materialized (
     select h.staff_id, h.name, h.email, n.circle
@@ -113,9 +115,8 @@ told as materialized (
     inner join jsonb_to_recordset(cast(:posts as jsonb)) as o (team text, branch_code text, is_worked boolean)
         on h.team = o.team and h.branch_code is not distinct from o.branch_code
     where
-        n.step = n.first_step
         -- on a rest day those on the roster are at work
-        and (o.is_worked or exists (select from shifts as w where w.staff_id = h.staff_id and w.day = :today))
+        (o.is_worked or exists (select from shifts as w where w.staff_id = h.staff_id and w.day = :today))
         and not exists (select from messages as m where m.staff_id = h.staff_id and m.created_at > :told_before)
 )
 

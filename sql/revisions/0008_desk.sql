@@ -437,8 +437,6 @@ create index tickets_finished_of_team on tickets (team, closed_at, ticket_id)
 where state in ('closed', 'cancelled', 'expired');
 create index tickets_finished_of_all on tickets (closed_at, ticket_id)
 where state in ('closed', 'cancelled', 'expired');
-create index ticket_clocks_breached on ticket_clocks (ticket_id)
-where clock = 'plan' and met_at is null and voided_at is null and breached_at is not null;
 
 -- further sections of the desk go above this line
 reset role;
