@@ -91,7 +91,9 @@ from board_clocks as k
 left join staff as s on k.assignee_id = s.staff_id
 where
     k.campaign = :campaign and k.state not in ('closed', 'cancelled', 'expired')
-    and k.met_at is null and k.voided_at is null and k.due_at < :now
+    and k.met_at is null and k.voided_at is null
+    -- each half has its index
+    and ((k.breached_at is not null and k.due_at < :now) or (k.breached_at is null and k.due_at < :now))
 order by k.due_at, k.ticket_id, k.clock
 limit :limit
 

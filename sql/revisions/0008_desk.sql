@@ -296,7 +296,9 @@ grant execute on function board_work, board_verdicts to churn_desk;
 
 -- how many a dispatch held out, and which deadlines have passed, without reading the rest
 create index dispatch_decisions_counted on dispatch_decisions (campaign, cycle, decision, team);
-create index ticket_clocks_open on ticket_clocks (due_at) where met_at is null and voided_at is null;
+-- (not of every running clock: the watcher's statements would take it for theirs)
+create index ticket_clocks_breached on ticket_clocks (due_at)
+where met_at is null and voided_at is null and breached_at is not null;
 
 create view board_clocks with (security_barrier) as
 select

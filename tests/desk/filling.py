@@ -16,7 +16,7 @@ _STATEMENTS = Path(__file__).with_suffix(".sql").read_text("utf-8").split(";\n")
 _MONTHS = ["2026-05", "2026-06", "2026-07", "2026-08", "2026-09", "2026-10"]
 #: What dispatch freezes about a subscriber, of the usual shape and size.
 EVIDENCE: dict[str, Any] = {
-    "subscriber": {"plan_name": "5G 129", "plan_fee_yuan": 129.0, "tenure_months": 38.2},
+    "subscriber": {"plan_code": "5G-129", "plan_fee_yuan": 129.0, "tenure_months": 38.2},
     "profile": {"plan_data_mb": 30720, "plan_voice_minutes": 500, "balance_yuan": 12.5, "numbers_on_account": 1},
     "reasons": [
         {"factor": factor, "contribution": 0.4, "value": 3.2, "zh": "近三个月流量下降", "en": "Data use is falling"}
@@ -30,7 +30,7 @@ EVIDENCE: dict[str, Any] = {
     ],
     "rules": [{"rule": "contract_ends", "zh": "合约即将到期", "en": "The contract ends soon"}],
     "factors": {f"factor_{nth}": round(nth * 1.37, 2) for nth in range(20)},
-    "history": {"months": _MONTHS, "data_mb": [9000, 8500, 7000, 6100, 5200, 4000], "arpu_yuan": [129] * 6},
+    "history": {"months": _MONTHS, "data_mb": [9000, 8500, 7000, 6100, 5200, 4000], "bill_yuan": [129] * 6},
 }  # fmt: skip
 
 

@@ -53,7 +53,7 @@ analyze draws, places, crews, kept_cycles, staff;
 create temporary table facts as
 select
     d.*, c.cycle as month, s.state, t.team, 'S' || to_char(1 + (d.n - 1) % (:tickets * 7 / 10), 'FM00000000') as subscriber,
-    case when s.state = 'waiting' or d.of_person < 0.03 then null else p.staff_id end as assignee_id,
+    case when s.state = 'waiting' or d.of_place < 0.03 then null else p.staff_id end as assignee_id,
     case
         when s.state in ('assigned', 'in_progress', 'paused') then cast(:now as timestamptz) - d.of_time * interval '100 hours'
         else cast(:now as timestamptz) - (:tickets - d.n) * interval '11.5 months' / :tickets - interval '8 days'
