@@ -7,7 +7,7 @@ export PYTHONPATH := $(CURDIR)
 export PYTHONUNBUFFERED := 1
 
 .DEFAULT_GOAL := help
-.PHONY: help environment run stop status clean test check lint types bench lock
+.PHONY: help environment run stop status clean test check lint types bench load lock
 
 help:
 	@echo "make run                                  a demo: simulated province, Airflow, two cycles [PORT=8080]"
@@ -18,6 +18,7 @@ help:
 	@echo "make test                                 all tests"
 	@echo "make check                                lint, types, SQL and all tests"
 	@echo "make bench SUBSCRIBERS=1000000            time and memory of every stage"
+	@echo "make load TICKETS=1000000 AGENTS=50      agents at once at a full desk, and Airflow's heartbeats"
 	@echo "make lock                                 compile requirements.in into requirements.txt"
 
 environment:
@@ -55,6 +56,11 @@ check: lint types test
 SUBSCRIBERS ?= 1000000
 bench: environment
 	@$(VENV)/python -m include.local.bench --subscribers $(SUBSCRIBERS)
+
+TICKETS ?= 1000000
+AGENTS ?= 50
+load: environment
+	@$(VENV)/python -m tests.desk.load_desk --tickets $(TICKETS) --agents $(AGENTS)
 
 lock: environment
 	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \

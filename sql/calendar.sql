@@ -22,6 +22,14 @@ select date, is_working, name, source, layer
 from work_days
 where layer = any(cast(:layers as text [])) and date >= :since
 
+-- name: read_print_of_days
+-- What the stored days of the layers in use come to as one number: another day, another number.
+select
+    count(*) as days,
+    sum(hashtextextended(concat_ws('|', layer, date, is_working, coalesce(name, ''), source), 0)) as print
+from work_days
+where layer = any(cast(:layers as text [])) and date >= :since
+
 -- name: read_drafted_days
 -- The stored days of the layers in use as they would be with the drafted ones.
 select

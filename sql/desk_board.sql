@@ -18,8 +18,7 @@ with worked as (
         count(*) filter (where t.is_completed) as processed,
         count(*) filter (where t.state = 'closed') as closed,
         count(*) filter (where t.outcome = 'retained') as retained
-    from board_tickets as t
-    where t.campaign = :campaign and t.cycle = any(cast(:cycles as text []))
+    from board_work(:campaign, cast(:cycles as text [])) as t
     group by t.cycle
 ),
 
@@ -61,21 +60,7 @@ where c.campaign = :campaign and c.cycle = any(cast(:cycles as text []))
 
 -- name: read_service
 -- Service levels of a cycle, of all, per team and per agent who has the ticket now; a deadline passed is breached.
-with judged as (
-    select
-        k.clock, k.team, k.assignee_id,
-        case
-            when k.breached_at is not null or (k.met_at is null and k.voided_at is null and k.due_at < :now)
-                then 'breached'
-            when k.met_at is not null then 'on_time'
-            when k.voided_at is not null then 'void'
-            else 'open'
-        end as verdict
-    from board_clocks as k
-    where k.campaign = :campaign and k.cycle = :cycle
-),
-
-counted as (
+with counted as (
     select
         team, assignee_id,
         case grouping(team, assignee_id) when 3 then 'all' when 1 then 'team' else 'agent' end as level,
@@ -85,7 +70,7 @@ counted as (
         count(*) filter (where clock = 'plan' and verdict = 'on_time') as plan_on_time,
         count(*) filter (where clock = 'plan' and verdict = 'breached') as plan_breached,
         count(*) filter (where clock = 'plan' and verdict = 'open') as plan_open
-    from judged
+    from board_verdicts(:campaign, :cycle, :now)
     group by grouping sets ((), (team), (team, assignee_id))
 )
 
@@ -106,7 +91,9 @@ from board_clocks as k
 left join staff as s on k.assignee_id = s.staff_id
 where
     k.campaign = :campaign and k.state not in ('closed', 'cancelled', 'expired')
-    and k.met_at is null and k.voided_at is null and k.due_at < :now
+    and k.met_at is null and k.voided_at is null
+    -- each half has its index
+    and ((k.breached_at is not null and k.due_at < :now) or (k.breached_at is null and k.due_at < :now))
 order by k.due_at, k.ticket_id, k.clock
 limit :limit
 
@@ -203,8 +190,8 @@ with counted as (
         count(*) filter (where t.is_answered or t.outcome = 'retained' or t.is_processed) as reached,
         count(*) filter (where t.outcome = 'retained' or t.is_processed) as willing,
         count(*) filter (where t.is_completed) as completed
-    from board_tickets as t
-    where t.campaign = :campaign and t.cycle = :cycle and t.released_at is not null
+    from board_work(:campaign, array[cast(:cycle as text)]) as t
+    where t.released_at is not null
     group by grouping sets ((), (t.team), (t.team, t.assignee_id))
 )
 
@@ -290,16 +277,28 @@ order by s.finished_at
 
 -- name: read_queue
 -- The unfinished tickets of the viewer for a file, most urgent first; the number of the subscriber masked.
+with urgent as (
+    select t.*
+    from tickets as t
+    where
+        t.state not in ('closed', 'cancelled', 'expired')
+        and (cast(:team as text) is null or t.team = :team)
+    order by t.due_at nulls last, t.rank, t.ticket_id
+    limit :limit
+)
+
 select
     t.ticket_id, t.campaign, t.cycle, t.state, t.grade, t.tier, t.team, t.branch_code, t.region_code, t.value_yuan,
     lpad(right(t.subscriber_id, least(4, length(t.subscriber_id) / 2)), length(t.subscriber_id), '*') as subscriber,
-    s.name as agent, t.released_at, k.due_at, k.breached_at
-from tickets as t
+    s.name as agent, t.released_at, t.due_at, k.breached_at
+from urgent as t
 left join staff as s on t.assignee_id = s.staff_id
 left join ticket_clocks as k
     on t.ticket_id = k.ticket_id and k.clock = 'plan' and k.met_at is null and k.voided_at is null
-where
-    t.state not in ('closed', 'cancelled', 'expired')
-    and (cast(:team as text) is null or t.team = :team)
-order by k.due_at nulls last, t.rank, t.ticket_id
-limit :limit
+order by t.due_at nulls last, t.rank, t.ticket_id
+
+-- name: count_queue
+-- How many unfinished tickets the viewer has.
+select count(*)
+from tickets
+where state not in ('closed', 'cancelled', 'expired') and (cast(:team as text) is null or team = :team)

@@ -3,13 +3,12 @@
 with wanted as (
     select t.ticket_id
     from tickets as t
-    left join ticket_clocks as c
-        on t.ticket_id = c.ticket_id and c.clock = 'plan' and c.met_at is null and c.voided_at is null
     left join ticket_holds as h on t.ticket_id = h.ticket_id
     left join lateral (
         select a.attempted_at, a.call_back_at
         from contact_attempts as a
-        where a.ticket_id = t.ticket_id
+        -- before its first contact a ticket is assigned, and has nothing to look for
+        where a.ticket_id = t.ticket_id and t.state = 'in_progress'
         order by a.attempted_at desc, a.attempt_id desc
         limit 1
     ) as last on true
@@ -24,7 +23,7 @@ with wanted as (
             where k.ticket_id = t.ticket_id and k.staff_id = :staff_id and k.day = cast(:today as date)
         )
     order by
-        last.call_back_at is null, t.assignee_id is null, coalesce(c.due_at, 'infinity'), t.rank, t.ticket_id
+        last.call_back_at is null, t.assignee_id is null, coalesce(t.due_at, 'infinity'), t.rank, t.ticket_id
     limit 1
     for update of t skip locked
 ),

@@ -1,52 +1,103 @@
 -- name: read_open
--- Open tickets of a view, most urgent plan deadline first, after the last one of the page before.
+-- Open tickets of a view, most urgent plan deadline first, after the last one of the page before. One's own, those of
+-- nobody in a team and all of a team (or of all teams) are read apart, each in the order of an index of its own.
+with fitting as not materialized (
+    select t.*, coalesce(t.due_at, 'infinity') as sort_at
+    from tickets as t
+    where
+        t.state = any(cast(:states as text []))
+        and (not :unassigned or t.assignee_id is null)
+        -- asked ticket by ticket: the breached come first in the order of deadlines
+        and (not :escalated or (
+            select max(b.breached_at) from ticket_clocks as b
+            where b.ticket_id = t.ticket_id and b.clock = 'plan' and b.met_at is null and b.voided_at is null
+        ) is not null)
+        and (cast(:grade as text) is null or t.grade = :grade)
+        and (cast(:region as text) is null or t.region_code = :region)
+        and (cast(:tier as text) is null or t.tier = :tier)
+        and (cast(:segment as text) is null or exists (
+            select 1 from assignments as g
+            where g.assignment_id = t.assignment_id and jsonb_exists(g.evidence #> '{strategy,segments}', :segment)
+        ))
+        and (
+            cast(:after_id as bigint) is null
+            or (coalesce(t.due_at, 'infinity'), t.ticket_id) > (cast(:after_at as timestamptz), :after_id)
+        )
+),
+
+page as (
+    (
+        select * from fitting
+        where assignee_id = cast(:own as bigint)
+        order by sort_at, ticket_id limit :limit
+    )
+    union all
+    (
+        select * from fitting
+        where assignee_id is null and team = cast(:nobodys as text)
+        order by sort_at, ticket_id limit :limit
+    )
+    union all
+    (
+        select * from fitting
+        where :everybodys and (cast(:team as text) is null or team = :team)
+        order by sort_at, ticket_id limit :limit
+    )
+)
+
 select
     t.ticket_id, t.version, t.state, t.subscriber_id, t.grade, t.tier, t.region_code, t.value_yuan, t.team,
     t.assignee_id, t.branch_code, t.campaign, t.paused_until, t.expected_on, t.frozen_at, s.name as assignee,
     coalesce(a.evidence -> 'human_reasons' -> 0, a.evidence -> 'reasons' -> 0) as top_reason,
     a.evidence -> 'rules' -> 0 as top_rule,
     a.evidence #> '{strategy,segments}' as segments,
-    c.due_at, c.warn_at, c.is_provisional, c.breached_at
-from tickets as t
+    t.due_at, c.warn_at, c.is_provisional, c.breached_at
+from page as t
 inner join assignments as a on t.assignment_id = a.assignment_id
 left join staff as s on t.assignee_id = s.staff_id
 left join ticket_clocks as c
     on t.ticket_id = c.ticket_id and c.clock = 'plan' and c.met_at is null and c.voided_at is null
-where
-    t.state = any(cast(:states as text []))
-    and (cast(:assignee_id as bigint) is null or t.assignee_id = :assignee_id)
-    and (cast(:team as text) is null or t.team = :team)
-    and (not :unassigned or t.assignee_id is null)
-    and (not :escalated or c.breached_at is not null)
-    and (cast(:grade as text) is null or t.grade = :grade)
-    and (cast(:region as text) is null or t.region_code = :region)
-    and (cast(:tier as text) is null or t.tier = :tier)
-    and (cast(:segment as text) is null or exists (
-        select 1 from assignments as g
-        where g.assignment_id = t.assignment_id and jsonb_exists(g.evidence #> '{strategy,segments}', :segment)
-    ))
-    and (
-        cast(:after_id as bigint) is null
-        or (coalesce(c.due_at, 'infinity'), t.ticket_id) > (cast(:after_at as timestamptz), :after_id)
-    )
-order by coalesce(c.due_at, 'infinity'), t.ticket_id
+order by t.sort_at, t.ticket_id
 limit :limit
 
 -- name: read_finished
--- Finished tickets of a view, newest first, before the last one of the page before.
+-- Finished tickets of a view, newest first, before the last one of the page before; read apart as open ones are.
+with fitting as not materialized (
+    select t.*
+    from tickets as t
+    where
+        t.state in ('closed', 'cancelled', 'expired')
+        and (
+            cast(:after_id as bigint) is null
+            or (t.closed_at, t.ticket_id) < (cast(:after_at as timestamptz), :after_id)
+        )
+),
+
+page as (
+    (
+        select * from fitting
+        where assignee_id = cast(:own as bigint)
+        order by closed_at desc, ticket_id desc limit :limit
+    )
+    union all
+    (
+        select * from fitting
+        where assignee_id is null and team = cast(:nobodys as text)
+        order by closed_at desc, ticket_id desc limit :limit
+    )
+    union all
+    (
+        select * from fitting
+        where :everybodys and (cast(:team as text) is null or team = :team)
+        order by closed_at desc, ticket_id desc limit :limit
+    )
+)
+
 select
     t.ticket_id, t.version, t.state, t.subscriber_id, t.grade, t.tier, t.region_code, t.value_yuan, t.team,
     t.assignee_id, t.outcome, t.closed_at, s.name as assignee
-from tickets as t
+from page as t
 left join staff as s on t.assignee_id = s.staff_id
-where
-    t.state in ('closed', 'cancelled', 'expired')
-    and (cast(:assignee_id as bigint) is null or t.assignee_id = :assignee_id)
-    and (cast(:team as text) is null or t.team = :team)
-    and (
-        cast(:after_id as bigint) is null
-        or (t.closed_at, t.ticket_id) < (cast(:after_at as timestamptz), :after_id)
-    )
 order by t.closed_at desc, t.ticket_id desc
 limit :limit
 

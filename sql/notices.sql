@@ -62,23 +62,25 @@ order by notice_id
 
 -- name: find_for_staff
 -- What people at work now are to be told: the person meant, else the lead, else a manager of the branch.
-with pending as (
+with pending as materialized (
     select
-        n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details,
-        coalesce(t.team, s.team) as team,
-        coalesce(t.branch_code, s.branch_code, n.details ->> 'branch_code') as branch_code
+        n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details, known.team, known.branch_code,
+        -- notices to the same person or place are judged as one
+        dense_rank() over (order by n.audience, n.staff_id, known.team, known.branch_code) as circle
     from notices as n
     left join tickets as t on n.ticket_id = t.ticket_id
     left join staff as s on n.staff_id = s.staff_id
+    cross join lateral (
+        select coalesce(t.team, s.team) as team, coalesce(t.branch_code, s.branch_code, n.details ->> 'branch_code') as branch_code
+    ) as known
     where
         n.gathered_at is null and n.audience <> 'operations'
         and (n.kind = any(:pages) or (n.kind = any(:mornings) and n.created_at < :opened_at))
 ),
 
--- once for each branch, not for each notice
-lines as materialized (
-    select branch_code, branch_line(branch_code) as line
-    from (select distinct branch_code from pending where branch_code is not null) as known
+circles as materialized (
+    select known.*, branch_line(known.branch_code) as line
+    from (select distinct circle, audience, staff_id, team, branch_code from pending) as known
 ),
 
 here as materialized (
@@ -88,38 +90,40 @@ here as materialized (
 ),
 
 meant as (
-    select p.notice_id, h.staff_id, 0 as step
-    from pending as p inner join here as h on p.staff_id = h.staff_id
-    where p.audience = 'assignee'
+    select c.circle, h.staff_id, 0 as step
+    from circles as c inner join here as h on c.staff_id = h.staff_id
+    where c.audience = 'assignee'
     union all
-    select p.notice_id, h.staff_id, 1 as step
-    from pending as p inner join here as h on p.team = h.team
-    where p.audience in ('assignee', 'lead') and h.role = 'lead'
+    select c.circle, h.staff_id, 1 as step
+    from circles as c inner join here as h on c.team = h.team
+    where c.audience in ('assignee', 'lead') and h.role = 'lead'
     union all
-    select p.notice_id, h.staff_id, case when h.branch_code = any(l.line) then 2 else 3 end as step
-    from pending as p
-    inner join here as h on h.role = 'manager'
-    left join lines as l on p.branch_code = l.branch_code
+    select c.circle, h.staff_id, case when h.branch_code = any(c.line) then 2 else 3 end as step
+    from circles as c inner join here as h on h.role = 'manager'
 ),
 
-nearest as (select notice_id, staff_id, step, min(step) over (partition by notice_id) as first_step from meant),
+nearest as materialized (
+    select circle, staff_id
+    from (select circle, staff_id, rank() over (partition by circle order by step) as place from meant) as placed
+    where place = 1
+),
 
-posts as (
-    select team, branch_code, is_worked
-    from jsonb_to_recordset(cast(:posts as jsonb)) as given (team text, branch_code text, is_worked boolean)
+told as materialized (
+    select h.staff_id, h.name, h.email, n.circle
+    from nearest as n
+    inner join here as h on n.staff_id = h.staff_id
+    inner join jsonb_to_recordset(cast(:posts as jsonb)) as o (team text, branch_code text, is_worked boolean)
+        on h.team = o.team and h.branch_code is not distinct from o.branch_code
+    where
+        -- on a rest day those on the roster are at work
+        (o.is_worked or exists (select from shifts as w where w.staff_id = h.staff_id and w.day = :today))
+        and not exists (select from messages as m where m.staff_id = h.staff_id and m.created_at > :told_before)
 )
 
-select h.staff_id as recipient, h.name, h.email, p.notice_id, p.kind, p.ticket_id, p.details
-from nearest as n
-inner join pending as p on n.notice_id = p.notice_id
-inner join here as h on n.staff_id = h.staff_id
-inner join posts as o on h.team = o.team and h.branch_code is not distinct from o.branch_code
-where
-    n.step = n.first_step
-    -- on a rest day those on the roster are at work
-    and (o.is_worked or exists (select from shifts as w where w.staff_id = h.staff_id and w.day = :today))
-    and not exists (select from messages as m where m.staff_id = h.staff_id and m.created_at > :told_before)
-order by h.staff_id, p.notice_id
+select told.staff_id as recipient, told.name, told.email, p.notice_id, p.kind, p.ticket_id, p.details
+from told
+inner join pending as p on told.circle = p.circle
+order by told.staff_id, p.notice_id
 
 -- name: write_messages
 -- Digests, the notices in each, and that these are taken care of, in one statement.

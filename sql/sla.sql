@@ -3,12 +3,14 @@
 with warned as (
     update ticket_clocks as c
     set warned_at = :now
-    from tickets as t
     where
-        t.ticket_id = c.ticket_id
-        and c.met_at is null and c.voided_at is null and c.warned_at is null
-        and c.warn_at <= :now and c.due_at >= :now
-    returning c.ticket_id, c.clock, c.round, c.due_at, t.assignee_id
+        c.met_at is null and c.voided_at is null and c.warned_at is null and c.breached_at is null
+        -- what is past its deadline was breached a moment ago
+        and c.warn_at <= :now
+    -- looked up for those alone: a join might read every ticket
+    returning
+        c.ticket_id, c.clock, c.round, c.due_at,
+        (select t.assignee_id from tickets as t where t.ticket_id = c.ticket_id) as assignee_id
 ),
 
 told as (
@@ -58,13 +60,14 @@ with due as (
 judged as (
     update ticket_clocks as c
     set escalated_to = due.level, escalate_at = due.escalate_at
-    from due, tickets as t
+    from due
     where
-        t.ticket_id = c.ticket_id
-        and c.met_at is null and c.voided_at is null and c.escalate_at is not null and c.escalate_at <= :now
+        c.met_at is null and c.voided_at is null and c.escalate_at is not null and c.escalate_at <= :now
         and c.breached_at = due.breached_at and c.escalated_to is not distinct from due.escalated_to
         and c.explanation -> 'terms' -> 'layers' is not distinct from due.layers
-    returning c.ticket_id, c.clock, c.round, c.due_at, c.escalated_to, due.escalated_to as was, t.assignee_id
+    returning
+        c.ticket_id, c.clock, c.round, c.due_at, c.escalated_to, due.escalated_to as was,
+        (select t.assignee_id from tickets as t where t.ticket_id = c.ticket_id) as assignee_id
 ),
 
 raised as (select * from judged where escalated_to is distinct from was),

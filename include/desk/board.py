@@ -20,6 +20,7 @@ CYCLES = 24
 LONGEST_LIST = 100
 #: Of a lead's closed tickets this share is drawn for a look at the quality of the work.
 SAMPLE_SHARE = 0.05
+#: A file is written in the process that also answers task heartbeats; what a longer one leaves out is told in it.
 LONGEST_EXPORT = 20_000
 
 
@@ -74,10 +75,12 @@ def read_board(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Table]:
 
 
 def read_queue(db: sa.Connection, viewer: Viewer) -> Table:
-    """The unfinished tickets of a lead's team, of all teams for a manager, for a file."""
-    team = None if viewer.role == "manager" else viewer.team
-    rows = db.execute(Q["read_queue"], {"team": team, "limit": LONGEST_EXPORT}).mappings()
-    return Table(QUEUE, [dict(row) for row in rows])
+    """The most urgent unfinished tickets of a lead's team, of all teams for a manager, and how many more there are."""
+    values = {"team": None if viewer.role == "manager" else viewer.team, "limit": LONGEST_EXPORT}
+    rows = [dict(row) for row in db.execute(Q["read_queue"], values).mappings()]
+    is_cut = len(rows) == LONGEST_EXPORT
+    left_out = db.execute(Q["count_queue"], values).scalar_one() - len(rows) if is_cut else 0
+    return Table(QUEUE, rows, left_out)
 
 
 def _as_read(rows: Sequence[Mapping[str, Any]], asked: Asked) -> Sequence[Mapping[str, Any]]:

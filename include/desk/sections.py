@@ -37,10 +37,11 @@ class Section:
 
 @dataclass(frozen=True)
 class Table:
-    """A section with its rows."""
+    """A section with its rows, and how many more there are than a file may hold."""
 
     section: Section
     rows: Sequence[Mapping[str, Any]]
+    left_out: int = 0
 
 
 STEPS = (

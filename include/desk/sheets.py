@@ -18,13 +18,18 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 Teller = Callable[[str, Any], str]
 
 
-def as_csv(table: Table, heading: Callable[[str], str], word: Teller) -> str:
-    """The table with a heading row; numbers and shares plain, instants in Shanghai time, text made harmless."""
+def as_csv(table: Table, heading: Callable[[str], str], word: Teller, last: str = "") -> str:
+    """The table with a heading row; numbers and shares plain, instants in Shanghai time, text made harmless.
+
+    `last` is a sentence for a row of its own at the end.
+    """
     out = io.StringIO()
     writer = csv.writer(out)
     writer.writerow([harmless(heading(column)) for column in table.section.columns])
     for row in table.rows:
         writer.writerow(_cells(table, row, word))
+    if last:
+        writer.writerow([harmless(last)])
     return _BOM + out.getvalue()
 
 

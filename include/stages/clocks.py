@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import date, datetime, time
 from typing import Any, NamedTuple, Protocol
 
@@ -176,10 +176,23 @@ class Clocks:
 
 
 def read_clocks(db: sa.Connection, config: Config, now: datetime) -> Clocks:
-    """Rules as configured, working days as stored from the year before `now` on; inside a transaction."""
+    """Rules as configured, working days as stored from the year before `now` on; inside a transaction.
+
+    The days last read are kept, and read again when they have changed: a desk asks for them at every page.
+    """
     values = {"layers": list(config.sla.every_layer), "since": date(now.year - 1, 1, 1)}
-    days = (WorkDay(**row) for row in db.execute(Q["read_work_days"], values).mappings())
-    return Clocks(config.sla, tuple(days), _ancestors(db, config))
+    key = (values["since"], tuple(db.execute(Q["read_print_of_days"], values).one()))
+    kept = _KEPT.get(key)
+    if kept is None or kept.config is not config.sla:
+        days = (WorkDay(**row) for row in db.execute(Q["read_work_days"], values).mappings())
+        kept = Clocks(config.sla, tuple(days))
+        _KEPT.clear()
+        _KEPT[key] = kept
+    return replace(kept, ancestors=_ancestors(db, config))
+
+
+#: The one set of days read last, with the calendars made of it.
+_KEPT: dict[tuple[Any, ...], Clocks] = {}
 
 
 def _ancestors(db: sa.Connection, config: Config) -> dict[str, tuple[str, ...]]:

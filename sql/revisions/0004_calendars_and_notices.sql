@@ -26,6 +26,11 @@ drop index ticket_clocks_to_escalate;
 create index ticket_clocks_to_escalate on ticket_clocks (escalate_at)
 where met_at is null and voided_at is null and escalate_at is not null;
 
+-- nor what is breached without a warning and will never have one
+drop index ticket_clocks_to_warn;
+create index ticket_clocks_to_warn on ticket_clocks (warn_at)
+where met_at is null and voided_at is null and warned_at is null and breached_at is null;
+
 -- ---------------------------------------------------------------- notices and their delivery
 
 alter table staff add column email text

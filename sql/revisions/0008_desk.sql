@@ -189,21 +189,6 @@ create view board_tickets with (security_barrier) as
 select
     t.ticket_id, t.campaign, t.cycle, t.team, t.branch_code, t.region_code, t.grade, t.tier, t.state, t.outcome,
     t.assignee_id, t.released_at, t.closed_at, w.cluster,
-    exists (select 1 from contact_attempts as a where a.ticket_id = t.ticket_id)
-    or exists (
-        select 1 from tickets as f inner join contact_attempts as a on f.ticket_id = a.ticket_id
-        where f.merged_into = t.ticket_id
-    ) as is_contacted,
-    exists (select 1 from contact_attempts as a where a.ticket_id = t.ticket_id and a.result <> 'no_answer')
-    or exists (
-        select 1 from tickets as f inner join contact_attempts as a on f.ticket_id = a.ticket_id
-        where f.merged_into = t.ticket_id and a.result <> 'no_answer'
-    ) as is_answered,
-    exists (select 1 from retention_plans as p where p.ticket_id = t.ticket_id) as is_planned,
-    exists (select 1 from plan_processings as p where p.ticket_id = t.ticket_id) as is_processed,
-    exists (
-        select 1 from plan_processings as p where p.ticket_id = t.ticket_id and p.result = 'done'
-    ) as is_completed,
     (
         select p.strategy from retention_plans as p
         where p.ticket_id = t.ticket_id
@@ -215,7 +200,105 @@ left join warnings as w
     on t.campaign = w.campaign and t.cycle = w.cycle and w.revision = 0 and t.subscriber_id = w.subscriber_id
 where me.staff_id = desk_staff_id() and me.is_active and not t.is_recalled and t.merged_into is null;
 comment on view board_tickets is
-'one row per ticket a lead or manager may see, neither recalled nor merged, with how far work on it has come; names nobody';
+'one row per ticket a lead or manager may see, neither recalled nor merged; names nobody';
+
+create function board_work(of_campaign text, of_cycles text [])
+returns table (
+    cycle text, team text, assignee_id bigint, state text, outcome text, released_at timestamptz, is_contacted boolean,
+    is_answered boolean, is_planned boolean, is_processed boolean, is_completed boolean
+)
+language sql stable security definer set search_path = public, pg_temp set work_mem = '64MB'
+begin atomic
+    with seen as materialized (
+        select t.ticket_id, t.cycle, t.team, t.assignee_id, t.state, t.outcome, t.released_at
+        from staff as me
+        inner join tickets as t on me.role = 'manager' or (me.role = 'lead' and me.team = t.team)
+        where
+            me.staff_id = desk_staff_id() and me.is_active and not t.is_recalled and t.merged_into is null
+            and t.campaign = of_campaign and t.cycle = any(of_cycles)
+    ),
+
+    -- a cycle's tickets are numbered in a row: what hangs on them is read from there to there, not from the beginning
+    span as materialized (select min(ticket_id) as first, max(ticket_id) as last from seen),
+
+    contacted as materialized (
+        select tried.ticket_id, bool_or(tried.result <> 'no_answer') as is_answered
+        from (
+            select a.ticket_id, a.result
+            from contact_attempts as a
+            where a.ticket_id between (select first from span) and (select last from span)
+            union all
+            -- what was done on a ticket merged into another counts for that one
+            select f.merged_into, a.result
+            from tickets as f
+            inner join contact_attempts as a on f.ticket_id = a.ticket_id
+            where f.merged_into between (select first from span) and (select last from span)
+        ) as tried
+        group by tried.ticket_id
+    ),
+
+    planned as materialized (
+        select distinct p.ticket_id
+        from retention_plans as p
+        where p.ticket_id between (select first from span) and (select last from span)
+    ),
+
+    processed as materialized (
+        select p.ticket_id, bool_or(p.result = 'done') as is_completed
+        from plan_processings as p
+        where p.ticket_id between (select first from span) and (select last from span)
+        group by p.ticket_id
+    )
+
+    select
+        s.cycle, s.team, s.assignee_id, s.state, s.outcome, s.released_at, c.ticket_id is not null,
+        coalesce(c.is_answered, false), p.ticket_id is not null, d.ticket_id is not null, coalesce(d.is_completed, false)
+    from seen as s
+    left join contacted as c on s.ticket_id = c.ticket_id
+    left join planned as p on s.ticket_id = p.ticket_id
+    left join processed as d on s.ticket_id = d.ticket_id;
+end;
+comment on function board_work is
+'the tickets of board_tickets of some cycles with how far work on each has come, read in one pass';
+
+create function board_verdicts(of_campaign text, of_cycle text, at timestamptz)
+returns table (team text, assignee_id bigint, clock text, verdict text)
+language sql stable security definer set search_path = public, pg_temp set work_mem = '64MB'
+begin atomic
+    with seen as materialized (
+        select t.ticket_id, t.team, t.assignee_id
+        from staff as me
+        inner join tickets as t on me.role = 'manager' or (me.role = 'lead' and me.team = t.team)
+        where
+            me.staff_id = desk_staff_id() and me.is_active and not t.is_recalled and t.merged_into is null
+            and t.campaign = of_campaign and t.cycle = of_cycle
+    ),
+
+    span as materialized (select min(ticket_id) as first, max(ticket_id) as last from seen)
+
+    select
+        s.team, s.assignee_id, k.clock,
+        case
+            when k.breached_at is not null or (k.met_at is null and k.voided_at is null and k.due_at < at)
+                then 'breached'
+            when k.met_at is not null then 'on_time'
+            when k.voided_at is not null then 'void'
+            else 'open'
+        end
+    from seen as s
+    inner join ticket_clocks as k on s.ticket_id = k.ticket_id
+    where k.ticket_id between (select first from span) and (select last from span);
+end;
+comment on function board_verdicts is
+'what became of each service clock of the tickets of board_tickets of a cycle; a deadline passed is breached';
+revoke execute on function board_work, board_verdicts from public;
+grant execute on function board_work, board_verdicts to churn_desk;
+
+-- how many a dispatch held out, and which deadlines have passed, without reading the rest
+create index dispatch_decisions_counted on dispatch_decisions (campaign, cycle, decision, team);
+-- (not of every running clock: the watcher's statements would take it for theirs)
+create index ticket_clocks_breached on ticket_clocks (due_at)
+where met_at is null and voided_at is null and breached_at is not null;
 
 create view board_clocks with (security_barrier) as
 select
@@ -285,6 +368,77 @@ create policy desk_keeps on idempotency_keys to churn_desk
 using (staff_id = desk_staff_id()) with check (staff_id = desk_staff_id());
 grant select, delete on idempotency_keys to churn_loop;
 grant select, insert, delete on idempotency_keys to churn_desk;
+
+-- ---------------------------------------------------------------- what makes the queue quick
+-- Who looks is asked once a statement: each sub-select below is worked out once, and what is left are comparisons
+-- an index can serve. `desk_sees` says the same of one row at a time.
+
+create function desk_is_manager() returns boolean language sql stable
+return exists (select 1 from staff as me where me.staff_id = desk_staff_id() and me.is_active and me.role = 'manager');
+comment on function desk_is_manager is 'whether a manager works in this transaction';
+
+create function desk_led_team() returns text language sql stable
+return (select me.team from staff as me where me.staff_id = desk_staff_id() and me.is_active and me.role = 'lead');
+comment on function desk_led_team is 'the team of the lead who works in this transaction; null for anybody else';
+
+create function desk_agent_id() returns bigint language sql stable
+return (select me.staff_id from staff as me where me.staff_id = desk_staff_id() and me.is_active and me.role = 'agent');
+comment on function desk_agent_id is 'the agent who works in this transaction; null for anybody else';
+
+create function desk_agent_team() returns text language sql stable
+return (select me.team from staff as me where me.staff_id = desk_staff_id() and me.is_active and me.role = 'agent');
+comment on function desk_agent_team is 'the team of the agent who works in this transaction; null for anybody else';
+
+alter policy desk_works on tickets using (
+    (select desk_is_manager())
+    or team = (select desk_led_team())
+    or assignee_id = (select desk_agent_id())
+    or (assignee_id is null and team = (select desk_agent_team()))
+);
+
+alter table tickets add column due_at timestamptz;
+comment on column tickets.due_at is
+'deadline of the running plan clock, null when none runs; kept by the clocks, so that the queue is read in its order';
+update tickets as t set due_at = k.due_at
+from ticket_clocks as k
+where k.ticket_id = t.ticket_id and k.clock = 'plan' and k.met_at is null and k.voided_at is null;
+
+create function keep_due_at() returns trigger language plpgsql security definer
+set search_path = public, pg_temp as $$
+begin
+    update tickets set due_at = case when new.met_at is null and new.voided_at is null then new.due_at end
+    where ticket_id = new.ticket_id;
+    return null;
+end
+$$;
+comment on function keep_due_at is 'a plan clock that starts, moves or ends takes the order of the queue along';
+create trigger ticket_clocks_starting after insert on ticket_clocks for each row
+when (new.clock = 'plan') execute function keep_due_at();
+-- the watcher's stamps leave the tickets alone
+create trigger ticket_clocks_moving after update on ticket_clocks for each row
+when (
+    new.clock = 'plan'
+    and (old.due_at, old.met_at, old.voided_at) is distinct from (new.due_at, new.met_at, new.voided_at)
+)
+execute function keep_due_at();
+
+create index tickets_queue_of_person on tickets (assignee_id, coalesce(due_at, 'infinity'), ticket_id)
+where state in ('assigned', 'in_progress', 'paused');
+create index tickets_queue_of_nobody on tickets (team, coalesce(due_at, 'infinity'), ticket_id)
+where state in ('assigned', 'in_progress', 'paused') and assignee_id is null;
+create index tickets_queue_of_team on tickets (team, coalesce(due_at, 'infinity'), ticket_id)
+where state in ('assigned', 'in_progress', 'paused');
+create index tickets_queue_of_all on tickets (coalesce(due_at, 'infinity'), ticket_id)
+where state in ('assigned', 'in_progress', 'paused');
+create index tickets_queue_waiting on tickets (coalesce(due_at, 'infinity'), ticket_id) where state = 'waiting';
+create index tickets_finished_of_person on tickets (assignee_id, closed_at, ticket_id)
+where state in ('closed', 'cancelled', 'expired');
+create index tickets_finished_of_nobody on tickets (team, closed_at, ticket_id)
+where state in ('closed', 'cancelled', 'expired') and assignee_id is null;
+create index tickets_finished_of_team on tickets (team, closed_at, ticket_id)
+where state in ('closed', 'cancelled', 'expired');
+create index tickets_finished_of_all on tickets (closed_at, ticket_id)
+where state in ('closed', 'cancelled', 'expired');
 
 -- further sections of the desk go above this line
 reset role;

@@ -101,6 +101,37 @@ def test_applying_moves_each_open_ticket_with_an_event_and_a_notice(db, config, 
     assert asked(db, "select actor, details from audit_log")[0].details["tickets"] == 3
 
 
+def test_the_order_of_the_queue_follows_the_plan_clock(db, config, tickets):
+    def orders():
+        return {row.due_at for row in asked(db, "select due_at from tickets")}
+
+    assert orders() == {WEDNESDAY_18} == {due(db, ticket) for ticket in tickets}
+    note(db, (date(2026, 11, 11), False, "storm", NOTICE))
+    put(db, config, 3)
+    assert orders() == {THURSDAY_18}
+    asked(db, "update ticket_clocks set met_at = :now where clock = 'plan' returning 1", now=TUESDAY)
+    assert orders() == {None}
+    asked(db, "update ticket_clocks set met_at = null where clock = 'plan' returning 1")
+    assert orders() == {THURSDAY_18}
+
+
+def test_days_read_before_are_kept_until_one_of_them_changes(db, config, tickets):
+    def read():
+        with db.begin():
+            return read_clocks(db, config, TUESDAY)
+
+    before = read()
+    assert read().days is before.days
+    note(db, (date(2026, 11, 11), False, "storm", NOTICE))
+    put(db, config, 3)
+    after = read()
+    assert after.days is not before.days
+    assert [before.calendar().is_working(WEDNESDAY_18), after.calendar().is_working(WEDNESDAY_18)] == [
+        True,
+        False,
+    ]
+
+
 def test_applied_again_it_moves_nothing(db, config, tickets):
     note(db, WEDNESDAY_OFF)
     put(db, config, 3)

@@ -10,7 +10,7 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from include.desk import charts
-from include.desk.board import Asked, asked, read_board, read_section
+from include.desk.board import LONGEST_EXPORT, Asked, asked, read_board, read_section
 from include.desk.identity import BOARD, Viewer, needs
 from include.desk.pages.fields import campaign_named
 from include.desk.rendering import language_of, page, theme_of
@@ -48,7 +48,7 @@ def show_board(
     return page(
         request, "board.html", viewer=viewer, asked=wanted, tables=tables, campaigns=sorted(config.campaigns),
         heading=heading, told=teller(config, language_of(request)), figures=FIGURES,
-        runs=_runs(request, user, wanted), over_all=STEPS_OVER_ALL_TEAMS,
+        runs=_runs(request, user, wanted), over_all=STEPS_OVER_ALL_TEAMS, longest=f"{LONGEST_EXPORT:,}",
     )  # fmt: skip
 
 
@@ -92,7 +92,13 @@ def as_file(request: Request, table: Table, name: str) -> Response:
     """A table as a CSV file to save."""
     language = language_of(request)
     t = words_in(language)
-    text = as_csv(table, lambda column: t(heading(column)), teller(request.app.state.config, language))
+    last = (
+        t("board.left_out", shown=f"{len(table.rows):,}", more=f"{table.left_out:,}")
+        if table.left_out
+        else ""
+    )
+    told = teller(request.app.state.config, language)
+    text = as_csv(table, lambda column: t(heading(column)), told, last)
     return Response(
         text.encode(), media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},

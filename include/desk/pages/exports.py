@@ -14,7 +14,7 @@ router = APIRouter()
 
 @router.get("/queue.csv")
 def export_queue(request: Request, viewer: Annotated[Viewer, needs("GET", TEAM)]) -> Response:
-    """The unfinished tickets of the team, of all teams for a manager; each export is recorded."""
+    """The most urgent unfinished tickets of the team, of all teams for a manager; each export is recorded."""
     state = request.app.state
     now = state.clock()
     with state.database.working() as db:

@@ -325,6 +325,21 @@ def test_the_queue_is_exported_masked_and_of_the_own_team(worked, visit, db, peo
     assert [tuple(use) for use in uses] == [(people.lead, "export"), (people.manager, "export")]
 
 
+@pytest.mark.parametrize(
+    ("language", "on_screen", "in_file"),
+    [("en", "the 2 most urgent", "2 more are left out"), ("zh", "最急的 2 张", "另有 2 张未列出")],
+)
+def test_a_queue_too_long_for_a_file_says_so_on_screen_and_in_the_file(
+    worked, visit, monkeypatch, language, on_screen, in_file
+):
+    for module in ("include.desk.board", "include.desk.pages.board"):
+        monkeypatch.setattr(f"{module}.LONGEST_EXPORT", 2)
+    assert on_screen in visit("manager", language).get("/board").text
+    *rows, last = visit("manager", language).get("/queue.csv").text.splitlines()
+    assert len(rows) == 1 + 2
+    assert in_file in last
+
+
 def test_exports_end_with_the_days_limit(worked, visit):
     codes = [visit("lead").get("/queue.csv").status_code for _ in range(6)]
     assert codes == [200] * 5 + [429]
