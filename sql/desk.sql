@@ -15,7 +15,7 @@ select
     released_at, paused_until, outcome, outcome_detail, satisfaction, closed_at, merged_into, frozen_because
 from tickets
 where ticket_id = :ticket_id
-for update
+for no key update
 
 -- name: see_ticket
 -- The ticket as it stands, to look at.
@@ -31,11 +31,11 @@ select ticket_id
 from tickets
 where ticket_id = any(:ticket_ids)
 order by ticket_id
-for update
+for no key update
 
 -- name: lock_tickets_of_customer
 -- Every unfinished ticket of the customer locked by number, also those the person may not see.
-select lock_tickets_of_customer(:ticket_id)
+select lock_tickets_of_customer(cast(:ticket_id as bigint))
 
 -- name: last_event
 -- Who changed the ticket last, and how.

@@ -67,6 +67,13 @@ with fitting as not materialized (
     from tickets as t
     where
         t.state in ('closed', 'cancelled', 'expired')
+        and (cast(:grade as text) is null or t.grade = :grade)
+        and (cast(:region as text) is null or t.region_code = :region)
+        and (cast(:tier as text) is null or t.tier = :tier)
+        and (cast(:segment as text) is null or exists (
+            select 1 from assignments as g
+            where g.assignment_id = t.assignment_id and jsonb_exists(g.evidence #> '{strategy,segments}', :segment)
+        ))
         and (
             cast(:after_id as bigint) is null
             or (t.closed_at, t.ticket_id) < (cast(:after_at as timestamptz), :after_id)

@@ -4,7 +4,7 @@ select ticket_id
 from tickets
 where ticket_id = any(cast(:ticket_ids as bigint []))
 order by ticket_id
-for update
+for no key update
 
 -- name: reassign_listed
 -- Give each listed ticket to its heir, with an event, or say why not: state, version, heir or sight are wrong.
@@ -90,7 +90,7 @@ select t.ticket_id, t.version, t.skill, t.team
 from tickets as t
 where t.assignee_id = :leaver_id and t.state in ('assigned', 'in_progress', 'paused')
 order by t.ticket_id
-for update
+for no key update
 
 -- name: list_promised
 -- Call-backs promised on these tickets that are still to come, the latest promise of each, by time.

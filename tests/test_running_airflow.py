@@ -139,7 +139,7 @@ def test_a_second_run_and_a_cleared_one_at_once_change_nothing_people_see(site: 
         "POST",
         f"/api/v2/dags/{LOOP}/clearTaskInstances",
         {
-            "dry_run": False, "dag_run_id": first, "task_ids": ["features.shards"], "include_downstream": True,
+            "dry_run": False, "dag_run_id": first, "task_ids": ["grading"], "include_downstream": True,
             "only_failed": False, "reset_dag_runs": True,
         },
     )  # fmt: skip

@@ -149,12 +149,12 @@ def _open(actor: Actor, action: str, me: sa.Row[Any]) -> Work:
     if ticket.version != actor.version:
         raise _stale(actor, ticket)
     if ticket.assignee_id is None and me.role == "agent":
-        _refuse_held(actor)
+        refuse_held(actor)
     refuse_frozen(action, ticket.frozen_because)
     return Work(actor, ticket, me.role, action, next_state(ticket.state, action, me.role))
 
 
-def _refuse_held(actor: Actor) -> None:
+def refuse_held(actor: Actor) -> None:
     """Refused when somebody else was given the ticket as their next one."""
     hold = actor.db.execute(
         HOLDS["find_hold"], {"ticket_id": actor.ticket_id, "now": actor.now}

@@ -42,7 +42,7 @@ def asked(db: sa.Connection, campaign: str, cycle: str | None, now: datetime) ->
     known = [row.cycle for row in rows]
     if cycle and cycle not in known:
         raise BadInput(
-            "'{typed}' is not a cycle of campaign '{campaign}'. Known: {cycles}.",
+            "'{typed}' is not a cycle of campaign '{campaign}'. Choose one of {cycles}.",
             code="unknown_cycle", typed=cycle, campaign=campaign, cycles=known,
         )  # fmt: skip
     chosen = cycle or (known[0] if known else None)

@@ -9,7 +9,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config.desk import DeskRules, Use
-from include.desk.acting import Actor, identify, looking
+from include.desk.acting import Actor, identify, looking, refuse_held
 from include.domain.errors import BadInput, Refused, TooMany
 from include.domain.outreach import plain_number
 from include.domain.ticket import refuse_frozen
@@ -37,6 +37,8 @@ def use_number(actor: Actor, rules: DeskRules, kind: Use) -> str:
                 "Ticket {ticket} is in state '{state}'. Only a ticket in work is called.",
                 code="not_in_work", ticket=actor.ticket_id, state=work.ticket.state,
             )  # fmt: skip
+        if work.ticket.assignee_id is None and work.role == "agent":
+            refuse_held(actor)
         frozen = work.run(Q["find_frozen"]).scalar_one()
         refuse_frozen("contact", frozen)
         at_most = rules.limits_per_day.of(kind)

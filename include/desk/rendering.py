@@ -38,6 +38,14 @@ def theme_of(request: Request) -> str:
     return chosen if chosen in THEMES else "auto"
 
 
+def _here(request: Request) -> str:
+    """An address to come back to: with its filters; after a form, the page the form stands on."""
+    path, query = request.url.path, request.url.query
+    if request.method != "GET":
+        return path.rpartition("/")[0]
+    return f"{path}?{query}" if query else path
+
+
 def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
     """The HTML of a template, with `t` for words and `url` for the desk's own addresses."""
     language = language_of(request)
@@ -48,7 +56,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
             "theme": theme_of(request),
             "t": words_in(language),
             "root": request.scope.get("root_path", ""),
-            "here": request.url.path,
+            "here": _here(request),
             "now": request.app.state.clock(),
             "team": _team(request, values.get("viewer"), language),
             "told_of": lambda error: tell(error, language, request.app.state.config),

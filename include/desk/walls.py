@@ -89,9 +89,10 @@ def _refusal(scope: Any, headers: Headers) -> Refusal | None:
         return _UNREADABLE
     if scope["method"] in _SAFE:
         return None
-    if _kind_of_body(headers) not in (_FORM, _JSON):
+    has_token = headers.get("authorization", "").lower().startswith("bearer ")
+    if _kind_of_body(headers) not in (_FORM, _JSON) and not (has_token and _has_no_body(headers)):
         return _CONTENT_TYPE
-    if headers.get("authorization", "").lower().startswith("bearer "):
+    if has_token:
         return None  # a token no browser adds by itself: nobody else can make one send it
     origin = headers.get("origin") or headers.get("referer", "")
     return None if _is_same(origin, headers.get("host", "")) else _FOREIGN
@@ -102,6 +103,12 @@ def _is_same(origin: str, host: str) -> bool:
         return bool(host) and urlsplit(origin).netloc == host
     except ValueError:  # not an address at all
         return False
+
+
+def _has_no_body(headers: Headers) -> bool:
+    """A program's request that takes no body comes without a content type, too."""
+    is_empty = headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers
+    return is_empty and not _kind_of_body(headers)
 
 
 def _kind_of_body(headers: Headers) -> str:

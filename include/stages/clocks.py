@@ -186,8 +186,10 @@ def read_clocks(db: sa.Connection, config: Config, now: datetime) -> Clocks:
     if kept is None or kept.config is not config.sla:
         days = (WorkDay(**row) for row in db.execute(Q["read_work_days"], values).mappings())
         kept = Clocks(config.sla, tuple(days))
-        _KEPT.clear()
-        _KEPT[key] = kept
+        # changed between the two looks: used once, not kept
+        if tuple(db.execute(Q["read_print_of_days"], values).one()) == key[1]:
+            _KEPT.clear()
+            _KEPT[key] = kept
     return replace(kept, ancestors=_ancestors(db, config))
 
 

@@ -55,7 +55,8 @@ def evidence_of(
     named = lake.manifest("factors", month).facts["factors"]
     series = _series(lake, month, wanted)
     chosen = choosing(lake, config, month, campaign, wanted)
-    faults = open_faults(lake, _months(month), as_of, wanted)
+    # facts of the days between the month's end and as_of stand in the month after
+    faults = open_faults(lake, [*_months(month), shift(month, 1)], as_of, wanted)
     numbers = other_numbers(lake, month, wanted)
     found = {}
     for row in warnings:
@@ -72,9 +73,9 @@ def evidence_of(
                 "human_reasons": grouped(reasons.get(subscriber, []), config.factors, signs.get(subscriber)),
                 "factors": {name: profile[name] for name in named if profile.get(name) is not None},
                 "history": {"months": _months(month), **series.get(subscriber, {})},
-                "open_faults": faults.get(subscriber, [])[:TOP],
                 "other_numbers": numbers.get(subscriber, [])[:TOP],
-            },
+            }
+            | ({} if faults is None else {"open_faults": faults.get(subscriber, [])[:TOP]}),
             partial(chosen, subscriber),
         )
     return found

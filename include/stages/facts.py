@@ -1,6 +1,7 @@
 """What offers are judged by, for many subscribers at once: their profile of the month beside their factors."""
 
 import functools
+import re
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -20,6 +21,9 @@ _SNAPSHOT = (
 )  # fmt: skip
 #: Facts that evidence keeps beside factors and identity, so that offers made later can be judged by them.
 PROFILE = (*_SNAPSHOT, "age_years", "days_to_contract_end", "numbers_on_account", "has_applied_to_port_out")
+
+#: A category is what people typed: no number to call, and no story.
+_DIGITS, _LONGEST = re.compile(r"\d[\d\s-]{5,}\d"), 60
 
 
 def facts_of(lake: Lake, config: Config, month: str, subscribers: Sequence[str]) -> pl.DataFrame:
@@ -64,28 +68,35 @@ def _profile(lake: Lake, month: str) -> pl.LazyFrame:
 
 def open_faults(
     lake: Lake, months: Sequence[str], as_of: datetime, subscribers: Sequence[str]
-) -> dict[str, list[dict[str, Any]]]:
-    """By subscriber the fault reports of `months` not resolved at `as_of`, newest first: day, product, category."""
+) -> dict[str, list[dict[str, Any]]] | None:
+    """By subscriber the fault reports of `months` not resolved at `as_of`, newest first: day, product, category.
+
+    None when no month says what was resolved: then nobody knows what is open.
+    """
     found: dict[str, list[dict[str, Any]]] = {}
+    is_known = False
     at = as_of.astimezone(UTC)
     for month in reversed(months):
         if not lake.has("service_events", month):
             continue
         events = lake.scan("service_events", month)
         there = events.collect_schema().names()
+        if "resolved_at" not in there:
+            continue
+        is_known = True
         is_open = (pl.col("kind") == "fault_report") & (_utc("occurred_at") < at)
-        if "resolved_at" in there:
-            is_open &= pl.col("resolved_at").is_null() | (_utc("resolved_at") >= at)
+        is_open &= pl.col("resolved_at").is_null() | (_utc("resolved_at") >= at)
         told = [name for name in ("product", "category") if name in there]
         rows = events.filter(is_open, pl.col("subscriber_id").is_in(list(subscribers))).select(
             "subscriber_id", "event_id", "occurred_at", *told
         )
         for row in rows.sort("occurred_at", "event_id", descending=True).collect().iter_rows(named=True):
             day = row["occurred_at"].astimezone(ZONE).date().isoformat()
-            found.setdefault(row["subscriber_id"], []).append(
-                {"day": day} | {name: row[name] for name in told}
-            )
-    return found
+            what = {name: row[name] for name in told}
+            if what.get("category"):
+                what["category"] = _DIGITS.sub("***", what["category"])[:_LONGEST]
+            found.setdefault(row["subscriber_id"], []).append({"day": day} | what)
+    return found if is_known else None
 
 
 def _utc(instant: str) -> pl.Expr:

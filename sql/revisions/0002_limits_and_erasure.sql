@@ -267,9 +267,20 @@ begin
     update assignments set
         evidence = '{"erased": true}', evidence_sha256 = encode(sha256(convert_to('{"erased": true}', 'UTF8')), 'hex')
     where subscriber_id = subscriber;
+    -- the customer's other tickets describe this number, too
+    update assignments set
+        evidence = evidence - 'other_numbers',
+        evidence_sha256 = encode(sha256(convert_to((evidence - 'other_numbers')::text, 'UTF8')), 'hex')
+    where
+        evidence ? 'other_numbers' and customer_key in (
+            select w.customer_key from warnings as w where w.subscriber_id = subscriber
+            union
+            select a.customer_key from assignments as a where a.subscriber_id = subscriber
+        );
 end
 $$;
-comment on function erase_from_work is 'ends the unfinished tickets of an erased subscriber and clears the evidence';
+comment on function erase_from_work is
+'ends the unfinished tickets of an erased subscriber; clears the evidence, and what the evidence of others of the customer tells of them';
 
 create function erase_from_arms(subscriber text, own_customers text [], instead text) returns void language plpgsql
 set search_path = public, pg_temp as $$

@@ -162,9 +162,11 @@ begin atomic
         select other.ticket_id
         from tickets as one
         inner join tickets as other on one.customer_key = other.customer_key or one.subscriber_id = other.subscriber_id
-        where one.ticket_id = of_ticket and other.state not in ('closed', 'cancelled', 'expired')
+        where
+            one.ticket_id = of_ticket and desk_sees(one.team, one.assignee_id)
+            and other.state not in ('closed', 'cancelled', 'expired')
         order by other.ticket_id
-        for update of other
+        for no key update of other
     )
 
     select count(*) from locked;
@@ -200,7 +202,7 @@ begin
             (t.customer_key = customer or t.subscriber_id = number) and t.ticket_id is distinct from of_ticket
             and t.state not in ('closed', 'cancelled', 'expired')
         order by t.ticket_id
-        for update
+        for no key update
     ),
     changed as (
         update tickets as t

@@ -399,28 +399,44 @@ alter policy desk_works on tickets using (
 alter table tickets add column due_at timestamptz;
 comment on column tickets.due_at is
 'deadline of the running plan clock, null when none runs; kept by the clocks, so that the queue is read in its order';
-update tickets as t set due_at = k.due_at
-from ticket_clocks as k
-where k.ticket_id = t.ticket_id and k.clock = 'plan' and k.met_at is null and k.voided_at is null;
+create function running_due_at(of_ticket bigint) returns timestamptz language sql stable
+return (
+    select max(k.due_at) from ticket_clocks as k
+    where k.ticket_id = of_ticket and k.clock = 'plan' and k.met_at is null and k.voided_at is null
+);
+comment on function running_due_at is 'deadline of the running plan clock of a ticket';
 
-create function keep_due_at() returns trigger language plpgsql security definer
+update tickets set due_at = running_due_at(ticket_id);
+
+create function start_due_at() returns trigger language plpgsql security definer
 set search_path = public, pg_temp as $$
 begin
-    update tickets set due_at = case when new.met_at is null and new.voided_at is null then new.due_at end
-    where ticket_id = new.ticket_id;
+    update tickets as t set due_at = running_due_at(t.ticket_id)
+    where t.ticket_id in (select c.ticket_id from changed_clocks as c where c.clock = 'plan');
     return null;
 end
 $$;
-comment on function keep_due_at is 'a plan clock that starts, moves or ends takes the order of the queue along';
-create trigger ticket_clocks_starting after insert on ticket_clocks for each row
-when (new.clock = 'plan') execute function keep_due_at();
--- the watcher's stamps leave the tickets alone
-create trigger ticket_clocks_moving after update on ticket_clocks for each row
-when (
-    new.clock = 'plan'
-    and (old.due_at, old.met_at, old.voided_at) is distinct from (new.due_at, new.met_at, new.voided_at)
-)
-execute function keep_due_at();
+create trigger ticket_clocks_starting after insert on ticket_clocks
+referencing new table as changed_clocks for each statement execute function start_due_at();
+
+create function move_due_at() returns trigger language plpgsql security definer
+set search_path = public, pg_temp as $$
+begin
+    -- the watcher's stamps leave the tickets alone
+    update tickets as t set due_at = running_due_at(t.ticket_id)
+    where t.ticket_id in (
+        select c.ticket_id from changed_clocks as c
+        inner join former_clocks as f on c.ticket_id = f.ticket_id and c.clock = f.clock and c.round = f.round
+        where
+            c.clock = 'plan'
+            and (c.due_at, c.met_at, c.voided_at) is distinct from (f.due_at, f.met_at, f.voided_at)
+    );
+    return null;
+end
+$$;
+create trigger ticket_clocks_moving after update on ticket_clocks
+referencing old table as former_clocks new table as changed_clocks
+for each statement execute function move_due_at();
 
 create index tickets_queue_of_person on tickets (assignee_id, coalesce(due_at, 'infinity'), ticket_id)
 where state in ('assigned', 'in_progress', 'paused');

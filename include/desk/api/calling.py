@@ -11,6 +11,7 @@ from include.desk.api.answers import Found, Kept, Matched, Number
 from include.desk.api.bodies import Id, Search, Talk
 from include.desk.identity import PHONES, Reader, Viewer, Worker, needs
 from include.desk.pages.fields import campaign_named
+from include.domain.errors import LoopError
 
 router = APIRouter()
 Caller = Annotated[Viewer, needs("GET", PHONES)]
@@ -25,11 +26,14 @@ def reveal(request: Request, viewer: Caller, ticket_id: Of) -> Number:
 
 @router.post("/tickets/{ticket_id}/call")
 def call(request: Request, viewer: Caller, ticket_id: Of) -> Number:
-    """The call put through by the telephone system; without one the number to dial."""
+    """The call put through by the telephone system; without one, or when it does not answer, the number to dial."""
     number, dial = _number(request, viewer, ticket_id, "call"), request.app.state.dial
     if dial is None:
         return Number(number=number)
-    dial(viewer.staff_code, number, ticket_id)
+    try:
+        dial(viewer.staff_code, number, ticket_id)
+    except LoopError:
+        return Number(number=number)  # not taken: to be dialled by hand; the use stands
     return Number(number=None)
 
 

@@ -46,7 +46,7 @@ class Fields:
         found = self.text(name)
         if found is None:
             return None
-        if not found.lstrip("-").isdecimal() or len(found) > 18:
+        if not found.removeprefix("-").isdecimal() or len(found) > 18:
             raise BadInput(
                 "'{field}' is '{typed}', not a whole number. Correct it.",
                 code="field_no_number", field=name, typed=found,

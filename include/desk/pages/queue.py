@@ -206,6 +206,10 @@ def _rows(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Any]:
         "after_at": asked.after_at,
         "after_id": asked.after_id,
         "limit": PAGE + 1,
+        "grade": asked.grade,
+        "region": asked.region,
+        "tier": asked.tier,
+        "segment": asked.segment,
     }
     if not asked.view.states:
         return list(db.execute(Q["read_finished"], values).mappings())
@@ -213,10 +217,6 @@ def _rows(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Any]:
         "states": list(asked.view.states),
         "unassigned": asked.view.is_unassigned,
         "escalated": asked.view.is_escalated,
-        "grade": asked.grade,
-        "region": asked.region,
-        "tier": asked.tier,
-        "segment": asked.segment,
     }
     return list(db.execute(Q["read_open"], values).mappings())
 
