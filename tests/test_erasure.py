@@ -315,6 +315,25 @@ def test_a_refusal_of_a_customer_with_other_numbers_goes_on_holding_for_them(wor
     assert world.rows("select subscriber_id, words from refusals") == [("erased-1", "erased")]
 
 
+def test_what_others_of_the_customer_were_told_of_the_number_goes_too(world: World) -> None:
+    told = '{"other_numbers": [{"plan_code": "P19"}], "month": "2026-10"}'
+    with world.db.begin():
+        key = sa.text("select customer_key from assignments where subscriber_id = :who")
+        customer = world.db.execute(key, {"who": world.subscriber}).scalar_one()
+        other = world.db.execute(
+            sa.text(
+                "update assignments set evidence = cast(:told as jsonb), customer_key = :customer where assignment_id ="
+                " (select min(o.assignment_id) from assignments as o inner join assignments as a"
+                " on a.subscriber_id = :who and o.arm = a.arm where o.subscriber_id <> :who) returning assignment_id"
+            ),
+            {"told": told, "customer": customer, "who": world.subscriber},
+        ).scalar_one()
+    world.erase()
+    assert world.rows(f"select evidence::text from assignments where assignment_id = {other}") == [
+        ('{"month": "2026-10"}',)
+    ]
+
+
 def test_a_code_that_equals_the_id_stays_everybodys(world: World) -> None:
     with world.db.begin():
         for statement in (

@@ -84,6 +84,39 @@ def test_faults_open_at_dispatch_are_told_newest_first_and_mended_ones_are_not(l
     assert found.keys() == {"A"}
 
 
+def test_without_what_was_resolved_nobody_knows_what_is_open(lake):
+    at = datetime(2026, 11, 5, 6, tzinfo=ZONE)
+    schema = {
+        "event_id": pl.String,
+        "subscriber_id": pl.String,
+        "occurred_at": pl.Datetime("us", "UTC"),
+        "kind": pl.String,
+    }
+    put(
+        lake,
+        "service_events",
+        "2026-10",
+        [dict(zip(schema, ("1", "A", at, "fault_report"), strict=True))],
+        schema,
+    )
+    assert open_faults(lake, ["2026-09", "2026-10"], at, ["A"]) is None
+
+
+def test_a_number_somebody_typed_into_a_category_is_not_told(lake):
+    at = datetime(2026, 11, 5, 6, tzinfo=ZONE)
+    values = {
+        "event_id": "1", "subscriber_id": "A", "occurred_at": at.replace(day=3), "kind": "fault_report",
+        "category": "宽带断网 联系人王五 138 1234-5678", "resolved_at": None,
+    }  # fmt: skip
+    schema = dict.fromkeys(values, pl.String) | dict.fromkeys(
+        ("occurred_at", "resolved_at"), pl.Datetime("us", "UTC")
+    )
+    put(lake, "service_events", "2026-11", [values], schema)
+    assert open_faults(lake, ["2026-11"], at, ["A"]) == {
+        "A": [{"day": "2026-11-03", "category": "宽带断网 联系人王五 ***"}]
+    }
+
+
 def test_the_other_numbers_of_a_customer_are_told_without_whose_they_are(lake):
     schema = {
         "subscriber_id": pl.String,

@@ -7,6 +7,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
+from include.domain.errors import LoopError
+
 API = "/api/v1/tickets"
 JSON = {"content-type": "application/json"}
 
@@ -230,6 +232,23 @@ def test_a_call_goes_to_the_telephone_system_where_there_is_one(visit, desk_app,
     desk_app.state.dial = lambda *call: rung.append(call)
     answer = visit("agent").post(f"{API}/{tickets[0]}/call", json={})
     assert (answer.json(), rung) == ({"number": None}, [("agent", numbers[tickets[0]], tickets[0])])
+
+
+def test_a_call_the_telephone_system_does_not_take_gives_the_number_to_dial(
+    visit, desk_app, tickets, numbers
+):
+    def away(*_):
+        raise LoopError("The telephone system did not take the call.")
+
+    desk_app.state.dial = away
+    answer = visit("agent").post(f"{API}/{tickets[0]}/call", json={})
+    assert (answer.status_code, answer.json()) == (200, {"number": numbers[tickets[0]]})
+
+
+def test_calls_are_stopped_only_where_the_ticket_is_seen(visit, tickets):
+    body = {"version": 1, "words": "no more calls"}
+    refused = visit("stranger").post(f"{API}/{tickets[0]}/do_not_call", json=body)
+    assert refused.json()["error"]["code"] == "hidden"
 
 
 def test_who_calls_in_is_kept_by_the_api(visit, tickets, ask):

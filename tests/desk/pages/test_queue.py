@@ -100,6 +100,34 @@ def test_next_takes_up_no_ticket_of_a_colleague_and_says_when_nothing_is_left(vi
     assert "Nothing is left" in visit("lead").get("/?view=team&none_left=1").text
 
 
+def test_finished_tickets_are_narrowed_by_the_filters_too(visit, tickets, ask):
+    ask("update tickets set region_code = 'R7' where ticket_id = :first returning 1", first=tickets[0])
+    for ticket in tickets[:2]:
+        gone = press(visit("lead"), f"/tickets/{ticket}/cancel", version=2, reason="withdrawn")
+        assert gone.status_code == 303, gone.text
+    assert listed(visit("lead").get("/?view=closed").text) == tickets[1::-1]
+    assert listed(visit("lead").get("/?view=closed&region=R7").text) == tickets[:1]
+    assert listed(visit("lead").get("/?view=closed&tier=monitoring").text) == []
+
+
+def test_a_choice_of_language_comes_back_to_the_filters(visit, tickets):
+    text = visit("lead").get("/?view=team&region=R1").text
+    assert "back=/%3Fview%3Dteam%26region%3DR1" in text.replace("back=%2F", "back=/")
+
+
+def test_a_number_with_two_signs_is_refused_with_a_sentence(visit, tickets):
+    refused = press(visit("agent"), f"/tickets/{tickets[0]}/claim", version="--5")
+    assert refused.status_code == 422
+    assert "--5" in refused.text
+
+
+def test_a_held_ticket_is_not_called_by_others(visit, tickets, ask):
+    set_free(ask, tickets)
+    ask("delete from ticket_holds returning 1")
+    mine = press(visit("agent"), "/next").headers["location"]
+    assert press(visit("colleague"), f"{mine}/call").status_code == 409
+
+
 def test_people_who_press_at_once_never_get_the_same_ticket(visit, tickets, ask):
     set_free(ask, tickets)
 

@@ -62,6 +62,12 @@ def test_a_write_comes_from_the_same_site_as_form_or_json(nowhere, tokens, heade
         assert ("error" in answer.json()) if "/api/" in path else "<html" in answer.text
 
 
+def test_a_program_that_sends_no_body_needs_no_content_type(nowhere, tokens):
+    answer = client(nowhere).post("/api/v1/next", headers={"authorization": "Bearer x"})
+    assert answer.status_code == 401
+    assert client(nowhere).post("/api/v1/next", headers={"origin": SITE}).status_code == 415
+
+
 def test_every_answer_carries_the_strict_headers(nowhere, tokens):
     break_at(nowhere, "/broken", "x")
     browser = client(nowhere, origin=SITE)
