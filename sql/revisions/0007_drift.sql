@@ -32,7 +32,8 @@ create table factor_rankings (
     foreign key (campaign, cycle) references cycles (campaign, cycle)
 );
 create index factor_rankings_by_factor on factor_rankings (campaign, factor, cycle);
-comment on table factor_rankings is 'one row per cycle, tenure cluster (or pooled) and factor: how much it tells about churn in the newest labelled month';
+comment on table factor_rankings is
+'one row per cycle, tenure cluster (or pooled) and factor: how much it tells about churn in the newest labelled month';
 
 grant select, insert, update, delete on factor_drift, factor_rankings to churn_loop;
 

@@ -41,7 +41,8 @@ create table ticket_skips (
 );
 create index ticket_skips_by_day on ticket_skips (staff_id, day);
 create index ticket_skips_by_ticket on ticket_skips (ticket_id);
-comment on table ticket_skips is 'one row per ticket somebody was given as the next one and passed by; note says why, from the third of a day on';
+comment on table ticket_skips is
+'one row per ticket somebody was given as the next one and passed by; note says why, from the third of a day on';
 
 create table saved_views (
     view_id bigint generated always as identity primary key,
