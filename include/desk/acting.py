@@ -148,14 +148,15 @@ def _open(actor: Actor, action: str, me: sa.Row[Any]) -> Work:
         raise hidden(actor.ticket_id)
     if ticket.version != actor.version:
         raise _stale(actor, ticket)
-    if ticket.assignee_id is None and me.role == "agent":
-        refuse_held(actor)
+    refuse_held(actor, ticket, me.role)
     refuse_frozen(action, ticket.frozen_because)
     return Work(actor, ticket, me.role, action, next_state(ticket.state, action, me.role))
 
 
-def refuse_held(actor: Actor) -> None:
-    """Refused when somebody else was given the ticket as their next one."""
+def refuse_held(actor: Actor, ticket: sa.Row[Any], role: str) -> None:
+    """Refused to an agent when somebody else was given the ticket as their next one."""
+    if ticket.assignee_id is not None or role != "agent":
+        return
     hold = actor.db.execute(
         HOLDS["find_hold"], {"ticket_id": actor.ticket_id, "now": actor.now}
     ).one_or_none()

@@ -37,8 +37,7 @@ def use_number(actor: Actor, rules: DeskRules, kind: Use) -> str:
                 "Ticket {ticket} is in state '{state}'. Only a ticket in work is called.",
                 code="not_in_work", ticket=actor.ticket_id, state=work.ticket.state,
             )  # fmt: skip
-        if work.ticket.assignee_id is None and work.role == "agent":
-            refuse_held(actor)
+        refuse_held(actor, work.ticket, work.role)
         frozen = work.run(Q["find_frozen"]).scalar_one()
         refuse_frozen("contact", frozen)
         at_most = rules.limits_per_day.of(kind)

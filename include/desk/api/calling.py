@@ -1,5 +1,6 @@
 """Programs and the customer's number: shown, called, searched for, each use recorded; and who calls in."""
 
+import logging
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
@@ -14,6 +15,7 @@ from include.desk.pages.fields import campaign_named
 from include.domain.errors import LoopError
 
 router = APIRouter()
+log = logging.getLogger(__name__)
 Caller = Annotated[Viewer, needs("GET", PHONES)]
 Of = Annotated[Id, Path()]
 
@@ -32,7 +34,8 @@ def call(request: Request, viewer: Caller, ticket_id: Of) -> Number:
         return Number(number=number)
     try:
         dial(viewer.staff_code, number, ticket_id)
-    except LoopError:
+    except LoopError as error:
+        log.warning("Ticket %s: %s", ticket_id, error)
         return Number(number=number)  # not taken: to be dialled by hand; the use stands
     return Number(number=None)
 
