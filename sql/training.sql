@@ -1,5 +1,6 @@
 -- name: contact_weights
--- Weights other than one for training on a month: people reached or written to drop (0), their held-out stand in.
+-- Weights other than one for training on a month: where people were reached or written to, the arm that was to be
+-- drops as a whole (0) and the held-out stand in for it: who could not be reached was not drawn by lot.
 with scored as (
     select coalesce(
         (select cycles.as_of from cycles where cycles.campaign = :campaign and cycles.cycle = :month),
@@ -27,20 +28,25 @@ written_to as (
 ),
 
 weighed as (
+    -- those of a recalled cycle too, whose held-out stand for nobody
     select contacted.subscriber_id, 0.0::double precision as weight from contacted
     union all
-    select written_to.subscriber_id, 0.0 from written_to
+    select written_to.subscriber_id, 0.0 as weight from written_to
     union all
-    select a.subscriber_id, 1 / a.probability_of_assignment
+    select
+        a.subscriber_id,
+        case a.arm when 'held_out' then 1 / a.probability_of_assignment else 0.0 end as weight
     from assignments as a
     where
-        a.campaign = :campaign and a.arm = 'held_out' and not a.is_recalled
+        a.campaign = :campaign and not a.is_recalled
         and a.cycle in (select contacted.cycle from contacted)
     union all
-    select o.subscriber_id, 1 / o.probability_of_assignment
+    select
+        o.subscriber_id,
+        case o.decision when 'held_out' then 1 / o.probability_of_assignment else 0.0 end as weight
     from outreach_items as o
     where
-        o.campaign = :campaign and o.decision = 'held_out'
+        o.campaign = :campaign and o.decision in ('listed', 'held_out')
         and o.cycle in (select written_to.cycle from written_to)
 )
 

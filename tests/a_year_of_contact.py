@@ -2,8 +2,9 @@
 
 python -m tests.a_year_of_contact [--subscribers 60000] [--seed 7]
 
-Each cycle is scored, graded and dispatched by the loop; everybody treated is reached within its label window, with
-the right offer in 85 of 100 cases, and the simulator lets the next month feel it. Then three models learn from the
+Each cycle is scored, graded and dispatched by the loop; everybody treated is called within its label window. Of
+the calmer half of them three quarters answer, of the half likelier to leave fewer than half; they are made the right
+offer in 85 of 100 cases, and the simulator lets the next month feel it. Then three models learn from the
 last six of those cycles: with the weights of the loop, with none, and on the twin nobody ever called. All
 three are judged by people of later months who were never called: the hold-out of the contact province, and
 the twin. Prints one JSON object a line.
@@ -45,6 +46,8 @@ from include.stages.examples import LabelledMonth
 
 FIRST, HISTORY, YEAR, JUDGES = "2025-01", 6, 12, 3
 TOLD_RIGHT = 0.85
+#: Who has made up his mind answers less often: of the calmer half of the treated, and of the other.
+ANSWERS = (0.75, 0.45)
 #: One month's few who left decide too little of the tail; chance would hide what the weights do.
 CALIBRATING = 3
 ROOT = Path(__file__).resolve().parent.parent
@@ -62,10 +65,11 @@ on conflict do nothing
 _TREATED = (
     "select ticket_id, subscriber_id from tickets where campaign = :campaign and cycle = :cycle order by 2"
 )
-_REACHED = """
+_CALLED = """
 insert into contact_attempts (ticket_id, attempted_at, channel, result, staff_id)
 select tickets.ticket_id, cast(:first as timestamptz) + make_interval(days => (tickets.ticket_id % 9)::integer),
-    'call', 'reached', (select min(staff_id) from staff where staff_code = 't')
+    'call', case when tickets.subscriber_id = any(:reached) then 'reached' else 'no_answer' end,
+    (select min(staff_id) from staff where staff_code = 't')
 from tickets where tickets.campaign = :campaign and tickets.cycle = :cycle
 """
 _DISMISS = "update staff set is_active = false where staff_code = 't'"
@@ -99,14 +103,15 @@ class World:
         loop = Loop(self.db, self.lake, self.config, landing, month, as_of, as_of + timedelta(hours=2), train)
         return list(loop.run(None, last))
 
-    def call(self, cycle: str, dice: np.random.Generator) -> int:
-        """Reach everybody treated in `cycle` and note it for the simulator; how many."""
+    def call(self, cycle: str, dice: np.random.Generator) -> dict[str, int]:
+        """Call everybody treated in `cycle` and note for the simulator whom it reached; how many."""
         key = {"campaign": CAMPAIGN, "cycle": cycle}
         first = default_as_of(cycle) + timedelta(days=1)
         with self.db.begin():
             self.db.execute(sa.text(_HIRE))
             treated = self.db.execute(sa.text(_TREATED), key).all()
-            self.db.execute(sa.text(_REACHED), {**key, "first": first})
+            reached = self.answering(cycle, [subscriber for _, subscriber in treated], dice)
+            self.db.execute(sa.text(_CALLED), {**key, "first": first, "reached": sorted(reached)})
             self.db.execute(sa.text(_DISMISS))
         reasons = main_reasons(self.folder / "out", cycle)
         is_new = not self.book.exists()
@@ -115,11 +120,21 @@ class World:
             if is_new:
                 writer.writerow(("subscriber_id", "month", "offer_reason", "contacted_on"))
             for ticket, subscriber in treated:
+                if subscriber not in reached:
+                    continue
                 day = (first + timedelta(days=ticket % 9)).date()
                 own, other = reasons.get(subscriber, "none"), str(dice.choice(REASONS))
                 offer = own if own in REASONS and dice.random() < TOLD_RIGHT else other
                 writer.writerow((subscriber, cycle, offer, day.isoformat()))
-        return len(treated)
+        return {"treated": len(treated), "reached": len(reached)}
+
+    def answering(self, cycle: str, treated: list[str], dice: np.random.Generator) -> set[str]:
+        """Who of the treated answers the telephone: fewer of those likelier to leave."""
+        truth = read_truth(self.folder / "out", cycle).select("subscriber_id", "hazard_untreated")
+        people = pl.DataFrame({"subscriber_id": treated}).join(truth, on="subscriber_id", how="left")
+        risk = people["hazard_untreated"].fill_null(0).to_numpy()
+        answers = dice.random(len(risk)) < np.where(risk > np.median(risk), ANSWERS[1], ANSWERS[0])
+        return set(people["subscriber_id"].filter(pl.Series(answers)))
 
 
 def generous(folder: Path) -> Config:
@@ -166,7 +181,7 @@ def a_year(called: World, dice: np.random.Generator) -> Iterator[dict[str, Any]]
         yield {
             "cycle": cycle,
             "graded": told["grading"]["grades"],
-            "treated": called.call(cycle, dice),
+            **called.call(cycle, dice),
             "held_out": told["dispatch"].get("held_out"),
         }
 

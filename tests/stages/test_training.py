@@ -84,22 +84,24 @@ def test_a_month_without_a_delivery_never_means_that_nobody_left(
 # ---------------------------------------------------------------- examples
 
 
-def test_the_contacted_drop_out_and_the_held_out_of_their_cycle_weigh_one_over_the_share(
+def test_once_somebody_is_reached_the_treated_drop_out_and_the_held_out_weigh_for_them_all(
     db: sa.Connection, lake: Lake
 ) -> None:
     Province(lake, 200).live_through("2026-08")
     cycle = WorkedCycle(db, "2026-08")
-    for subscriber in ("S0000001", "S0000002", "S0000003"):
+    for subscriber in ("S0000001", "S0000002", "S0000003", "S0000005"):
         cycle.assign(subscriber, "treated")
     cycle.assign("S0000004", "held_out")
     cycle.contact("S0000001", default_as_of("2026-08") + timedelta(days=2))
     cycle.contact("S0000002", default_as_of("2026-08") + timedelta(days=2), result="no_answer")
     cycle.contact("S0000003", month_start("2026-10"))
     month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
-    assert month.weights.rows() == [("S0000001", 0.0), ("S0000004", 5.0)]
+    # not reached, reached too late and never called count as little as those reached: it was no lot that chose them
+    dropped = [("S0000001", 0.0), ("S0000002", 0.0), ("S0000003", 0.0)]
+    assert month.weights.rows() == [*dropped, ("S0000004", 5.0), ("S0000005", 0.0)]
     read = examples.read_examples(lake, [month], ("noise",), kept_share=1.0)
-    assert len(read.weights) == 199
-    assert read.weights.sum() == 198 + 5
+    assert len(read.weights) == 196
+    assert read.weights.sum() == 200
 
 
 def test_who_was_written_to_drops_out_like_the_called_and_the_lists_own_held_out_stand_in(
@@ -114,7 +116,7 @@ def test_who_was_written_to_drops_out_like_the_called_and_the_lists_own_held_out
     cycle.write_to("S0000005", default_as_of("2026-08"), "held_out")
     month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
     # nobody was called, so that the held-out of the tickets stand for nobody
-    assert month.weights.rows() == [("S0000003", 0.0), ("S0000005", 10.0)]
+    assert month.weights.rows() == [("S0000003", 0.0), ("S0000004", 0.0), ("S0000005", 10.0)]
     early = default_as_of("2026-08") + timedelta(days=1)
     assert examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, early).weights.is_empty()
 
