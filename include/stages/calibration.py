@@ -112,7 +112,7 @@ def _isotonic(margins: Floats, has_churned: Floats, weights: Floats) -> Calibrat
     _, block = np.unique(level, return_inverse=True)
     _, centres, rates = _steps(block, centres, rates, weight)
     tails = _platt(margins, has_churned, weights).slope
-    return Calibration(ISOTONIC, _plain(centres), _plain(_log_odds(rates)), tails)
+    return Calibration(ISOTONIC, _plain(centres), _plain(log_odds(rates)), tails)
 
 
 def _steps(
@@ -129,7 +129,7 @@ def _platt(margins: Floats, has_churned: Floats, weights: Floats) -> Calibration
     intercept, slope = _logistic_line(margins, targets, weights)
     if slope <= 0:  # the ranking is worth nothing: everybody gets the base rate
         rate = (churned + 1) / (churned + stayed + 2)
-        intercept, slope = float(_log_odds(np.array(rate))), 0.0
+        intercept, slope = float(log_odds(np.array(rate))), 0.0
     return Calibration(PLATT, (0.0,), (intercept,), slope)
 
 
@@ -153,7 +153,8 @@ def _probability(log_odds: Floats) -> Floats:
     return np.clip(1 / (1 + np.exp(-np.clip(log_odds, -30, 30))), _CERTAIN, 1 - _CERTAIN)
 
 
-def _log_odds(rates: Floats) -> Floats:
+def log_odds(rates: Floats) -> Floats:
+    """The logarithm of rate : 1 − rate, of rates held within [1e-6, 1 − 1e-6]."""
     rates = np.clip(rates, _CERTAIN, 1 - _CERTAIN)
     return np.asarray(np.log(rates / (1 - rates)))
 

@@ -13,6 +13,7 @@ from include.database import lock
 from include.lake import Lake
 from include.queries import load
 from include.stages import bootstrap, models, quality
+from include.stages.calibration import Floats, calibrate, log_odds
 from include.stages.examples import LabelledMonth
 
 POOLED = "pooled"
@@ -62,8 +63,9 @@ def settle(
     """Register a trained version and make it champion where it has earned that.
 
     The first pooled model is promoted as it is. A later one must have the lower log loss on `newest` by a
-    paired bootstrap (95 %) and be calibrated no worse. The first model of a tenure cluster takes over from
-    the pooled one unless that is better by the same measure. `judged` are its scores out of sample.
+    paired bootstrap (95 %) and be calibrated no worse, or replace a champion whose promises have gone stale.
+    The first model of a tenure cluster takes over from the pooled one unless that is better by the same
+    measure. `judged` are its scores out of sample.
     """
     queries, campaign, as_of = load("training"), registration["campaign"], registration["as_of"]
     cluster = registration["cluster"]
@@ -84,31 +86,48 @@ def settle(
 
 
 def _has_earned(comparison: dict[str, Any], *, is_first: bool) -> bool:
-    low, high = comparison["log_loss_gain"]["low"], comparison["log_loss_gain"]["high"]
+    gain, error = comparison["log_loss_gain"], comparison["calibration_error"]
     if is_first:
-        return bool(high >= 0)
-    worse = comparison["calibration_error"] - comparison["calibration_error_of_champion"]
-    return bool(low > 0 and worse <= CALIBRATION_NOISE)
+        return bool(gain["high"] >= 0)
+    is_better = gain["low"] > 0 and error <= comparison["calibration_error_of_champion"] + CALIBRATION_NOISE
+    is_stale = (
+        comparison["lost_as_served"]["low"] > 0
+        and comparison["calibration_error_as_served"] > error + CALIBRATION_NOISE
+    )
+    return bool(is_better or (is_stale and gain["high"] >= 0))
 
 
 def _compared(lake: Lake, champion: Champion, newest: LabelledMonth, judged: pl.DataFrame) -> dict[str, Any]:
-    """Challenger and champion on the same people of the newest month, neither having learned from them."""
+    """Challenger and champion on the same people of the newest month, neither having learned from them.
+
+    The challenger's calibration has seen other people of that month. For the gain the champion is calibrated
+    on them as well: else whoever knows the month's rate would win. What the champion loses as it is served,
+    against itself so calibrated, tells how stale its promises are.
+    """
     ours = judged.filter((pl.col("month") == newest.month) & (pl.col("weight") > 0))
     theirs = pl.concat(_judged(lake, champion, newest, shard) for shard in range(lake.shards))
     theirs = theirs.select("subscriber_id", pl.col("probability").alias("champion"))
     both = ours.join(theirs, on="subscriber_id").sort("subscriber_id")
-    new, old, happened, weights = (
+    new, served, happened, weights = (
         both[name].to_numpy() for name in ("probability", "champion", "has_churned", "weight")
     )
-    gain = quality.losses(old, happened) - quality.losses(new, happened)
-    low, high = bootstrap.mean_difference(gain, weights) or (0.0, 0.0)
+    old = calibrate(log_odds(served), happened, weights, both["fold"].to_numpy()).probabilities
+    lost = quality.losses(old, happened)
     return {
         "against": champion["version"],
         "people": both.height,
-        "log_loss_gain": {"value": float(weights @ gain / weights.sum()), "low": low, "high": high},
+        "log_loss_gain": _mean(lost - quality.losses(new, happened), weights),
+        "lost_as_served": _mean(quality.losses(served, happened) - lost, weights),
         "calibration_error": quality.calibration_error(new, happened, weights),
         "calibration_error_of_champion": quality.calibration_error(old, happened, weights),
+        "calibration_error_as_served": quality.calibration_error(served, happened, weights),
     }
+
+
+def _mean(differences: Floats, weights: Floats) -> dict[str, float]:
+    """The mean difference person by person, and 95 % of it."""
+    low, high = bootstrap.mean_difference(differences, weights) or (0.0, 0.0)
+    return {"value": float(weights @ differences / weights.sum()), "low": low, "high": high}
 
 
 def out_of_fold(lake: Lake, month: str, version: str, shard: int | None = None) -> pl.LazyFrame | None:

@@ -156,11 +156,14 @@ def test_the_card_tells_window_factors_figures_by_segment_and_limits(
 # ---------------------------------------------------------------- promotion
 
 
-def gain(low: float, high: float, error: float = 0.01, champions_error: float = 0.01) -> dict[str, Any]:
+def gain(low: float, high: float, error: float = 0.01, stale: float = 0.0) -> dict[str, Any]:
+    """A comparison; `stale` is what the champion loses as it is served, in log loss and in calibration."""
     return {
         "log_loss_gain": {"value": (low + high) / 2, "low": low, "high": high},
+        "lost_as_served": {"value": stale, "low": stale - 0.001, "high": stale + 0.001},
         "calibration_error": error,
-        "calibration_error_of_champion": champions_error,
+        "calibration_error_of_champion": 0.01,
+        "calibration_error_as_served": 0.01 + stale,
     }
 
 
@@ -170,14 +173,34 @@ def gain(low: float, high: float, error: float = 0.01, champions_error: float = 
         (gain(0.001, 0.003), False, True),
         (gain(-0.001, 0.003), False, False),
         (gain(0.001, 0.003, error=0.02), False, False),
+        (gain(-0.001, 0.003, stale=0.003), False, True),
+        (gain(-0.001, 0.003, stale=0.0015), False, False),  # stale, but by less than chance makes
+        (gain(-0.001, 0.003, stale=0.0005), False, False),
+        (gain(-0.003, -0.001, stale=0.003), False, False),
         (gain(-0.001, 0.003), True, True),
         (gain(-0.003, -0.001), True, False),
     ],
 )
-def test_a_later_champion_must_be_surely_better_and_calibrated_no_worse(
+def test_a_later_champion_must_be_surely_better_and_calibrated_no_worse_or_the_old_one_stale(
     comparison: dict[str, Any], is_first: bool, is_promoted: bool
 ) -> None:
     assert champions._has_earned(comparison, is_first=is_first) is is_promoted
+
+
+def test_a_month_with_more_churn_is_no_merit_of_the_model_that_saw_it(
+    db: sa.Connection, lake: Lake, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The same trees know July's rate or August's: neither ranks people better."""
+    province = Province(lake, 2500, base=-3.0)
+    province.live_through("2026-07")
+    train(db, lake, config, "2026-07", default_as_of("2026-08"))
+    province.base = -2.0
+    province.live_through("2026-08")
+    monkeypatch.setattr(training, "WINDOW_MONTHS", 1)
+    found = train(db, lake, config, "2026-08")["comparison"]
+    assert found["log_loss_gain"]["low"] < 0 < found["log_loss_gain"]["high"]
+    assert found["lost_as_served"]["low"] > 0
+    assert found["calibration_error_as_served"] > 2 * found["calibration_error"]
 
 
 def test_one_as_good_as_the_champion_stays_a_candidate_and_says_how_it_compared(

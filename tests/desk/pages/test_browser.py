@@ -113,6 +113,7 @@ def test_an_agent_logs_in_and_works_the_next_ticket_and_the_lead_reads_it_on_the
     log_in(lead, "lead")
     lead.get_by_role("link", name="Board", exact=True).click()
     funnel = lead.locator("#funnel tbody tr")
+    funnel.first.wait_for()  # all() would read the page before
     told = {
         row.locator("td").nth(0).inner_text(): row.locator("td").nth(1).inner_text() for row in funnel.all()
     }
