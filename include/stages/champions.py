@@ -169,7 +169,5 @@ def _judged(lake: Lake, champion: Champion, newest: LabelledMonth, shard: int) -
             )
     model = models.load(lake, champion["version"], champion["sha256"])
     rows = people.collect(engine="streaming")
-    probability = pl.Series(
-        "probability", model.probabilities(models.matrix(rows, model.factors)), pl.Float64
-    )
+    probability = pl.Series("probability", model.probabilities(model.matrix(rows)), pl.Float64)
     return rows.select("subscriber_id", "has_churned", "weight", probability)

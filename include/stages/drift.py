@@ -145,10 +145,8 @@ def _shifts(lake: Lake, config: Config, table: str, month: str) -> Iterator[Shif
     before = shift(month, -1)
     if not (lake.has(table, month) and lake.has(table, before)):
         return
-    names = [SCORE]
-    if table == "factors":
-        old = set(_factors(lake, config, before))
-        names = [name for name in _factors(lake, config, month) if name in old]
+    # a factor the month lost has shifted, to unknown; a new one has nothing to shift from
+    names = [SCORE] if table == "scores" else _factors(lake, config, before)
     then, now = (_values(lake, table, each, names) for each in (before, month))
     for name in names:
         if then[name].null_count() < then.height or now[name].null_count() < now.height:
@@ -162,10 +160,10 @@ def _shift(name: str, then: pl.Series, now: pl.Series, config: Config) -> Shift:
         bins.shares(bins.codes(old, bounds), bounds), bins.shares(bins.codes(new, bounds), bounds)
     )
     limits = config.factors.drift
-    level = "shifted" if psi >= limits.warn else "watch" if psi >= limits.watch else "stable"
-    if level == "shifted" and name in _regional(config):
-        level = "watch"  # a price cut in a large region moves half the province: that is its nature
     known = [float(1 - np.isnan(values).mean()) if len(values) else 0.0 for values in (new, old)]
+    level = "shifted" if psi >= limits.warn else "watch" if psi >= limits.watch else "stable"
+    if level == "shifted" and known[0] and name in _regional(config):
+        level = "watch"  # a price cut in a large region moves half the province: that is its nature
     return Shift(name, psi, known[0], known[1], level)
 
 
@@ -180,7 +178,10 @@ def _regional(config: Config) -> set[str]:
 
 def _values(lake: Lake, table: str, month: str, names: Sequence[str]) -> pl.DataFrame:
     rows = _drawn(lake, table, month, lake.scan(table, month))
-    return rows.select(pl.col(name).cast(pl.Float32) for name in names).collect(engine="streaming")
+    there = set(rows.collect_schema().names())
+    absent = [pl.lit(None, pl.Float32).alias(name) for name in names if name not in there]
+    known = rows.with_columns(absent).select(pl.col(name).cast(pl.Float32) for name in names)
+    return known.collect(engine="streaming")
 
 
 def _drawn(lake: Lake, table: str, month: str, rows: pl.LazyFrame) -> pl.LazyFrame:

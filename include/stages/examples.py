@@ -100,6 +100,16 @@ class Examples:
             self.matrix[rows], self.has_churned[rows], self.weights[rows], self.fold[rows], self.month[rows]
         )
 
+    def known(self, factors: Sequence[str]) -> dict[str, dict[str, float]]:
+        """Per factor anybody has: the median of those who have it, and the share of those who have not."""
+        columns = zip(factors, self.matrix.T, strict=True)
+        shares = ((name, column, float(np.isnan(column).mean())) for name, column in columns)
+        return {
+            name: {"median": float(np.nanmedian(column)), "missing": missing}
+            for name, column, missing in shares
+            if missing < 1
+        }
+
     @property
     def base_rate(self) -> float:
         """Weighted share of churners."""
@@ -137,11 +147,13 @@ def read_examples(
     kept_share: float,
     split: int = 0,
 ) -> Examples:
-    """All churners of the months and `kept_share` of those who stayed, who then weigh 1 / kept_share."""
+    """All churners of the months and `kept_share` of those who stayed, who then weigh 1 / kept_share.
+
+    Sorted by month and subscriber: what trees draw by position must not hang on how the lake is cut.
+    """
     pieces = [
-        _examples_of(month.people(lake, shard), position, factors, kept_share, split)
+        _examples_of(month, position, lake, factors, kept_share, split)
         for position, month in enumerate(months)
-        for shard in range(lake.shards)
     ]
     return Examples(
         np.concatenate([piece.matrix for piece in pieces]),
@@ -175,14 +187,15 @@ def common_factors(lake: Lake, months: Iterable[str]) -> tuple[str, ...]:
 
 
 def _examples_of(
-    people: pl.LazyFrame, position: int, factors: tuple[str, ...], kept_share: float, split: int
+    month: LabelledMonth,
+    position: int,
+    lake: Lake,
+    factors: tuple[str, ...],
+    kept_share: float,
+    split: int,
 ) -> Examples:
-    present = set(people.collect_schema().names())
-    wanted = [pl.col(name).cast(pl.Float32) for name in factors if name in present]
-    rows = people.filter(pl.col("weight") > 0).select("subscriber_id", "has_churned", "weight", *wanted)
-    frame = rows.collect(engine="streaming")
-    drawn = _hashes(frame["subscriber_id"], b"draw ") < kept_share * 2**32
-    frame = frame.filter(pl.col("has_churned") | pl.Series(drawn))
+    shards = [_drawn(month.people(lake, shard), factors, kept_share) for shard in range(lake.shards)]
+    frame = pl.concat(shards).sort("subscriber_id")
     has_churned = frame["has_churned"].cast(pl.Float64).to_numpy()
     return Examples(
         matrix=matrix(frame, factors),
@@ -191,6 +204,16 @@ def _examples_of(
         fold=folds_of(frame["subscriber_id"], split),
         month=np.full(frame.height, position, np.uint8),
     )
+
+
+def _drawn(people: pl.LazyFrame, factors: tuple[str, ...], kept_share: float) -> pl.DataFrame:
+    """Those of a shard who teach: everybody of weight who left, and the share drawn of those who stayed."""
+    present = set(people.collect_schema().names())
+    wanted = [pl.col(name).cast(pl.Float32) for name in factors if name in present]
+    rows = people.filter(pl.col("weight") > 0).select("subscriber_id", "has_churned", "weight", *wanted)
+    frame = rows.collect(engine="streaming")
+    drawn = _hashes(frame["subscriber_id"], b"draw ") < kept_share * 2**32
+    return frame.filter(pl.col("has_churned") | pl.Series(drawn))
 
 
 def _hashes(ids: pl.Series, salt: bytes) -> NDArray[np.uint32]:

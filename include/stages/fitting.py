@@ -66,7 +66,8 @@ class Fitted:
 
     judged: one row per person and judged month with subscriber_id, month, cluster, is_active, region_code,
     value_yuan, has_churned, weight, fold, margin, probability; none from a model that saw the label.
-    candidates: the log loss of every kind on those rows; base_rate: weighted, of all months that taught.
+    candidates: the log loss of every kind on those rows; base_rate: weighted, of all months that taught;
+    known: per factor the median of training and the share that missed it.
     """
 
     kind: str
@@ -76,6 +77,7 @@ class Fitted:
     candidates: Mapping[str, float]
     rows: int
     base_rate: float
+    known: Mapping[str, Mapping[str, float]]
 
 
 #: Per kind one booster, for months it never saw, or one a fold of people.
@@ -104,6 +106,7 @@ def fit(lake: Lake, plan: Plan) -> Fitted:
         candidates=chosen.losses,
         rows=len(examples.weights),
         base_rate=examples.base_rate,
+        known=examples.known(plan.factors),
     )
 
 

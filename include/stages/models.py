@@ -12,7 +12,7 @@ import polars as pl
 import xgboost as xgb
 from numpy.typing import NDArray
 
-from include.domain.errors import BadInput
+from include.domain.errors import BadInput, NotReady
 from include.lake import Lake
 from include.stages.calibration import Calibration, Floats
 
@@ -33,6 +33,20 @@ class Model:
     calibration: Calibration
     card: dict[str, Any]
     nthread: int | None = None
+
+    def matrix(self, people: pl.DataFrame) -> Matrix:
+        """The factors of `people` as float32 (rows × factors), what training never missed filled in.
+
+        Trees have learned no way for what was always known, and for a whole feed that fails to come they would
+        take the one of the few who were unknown then: such a factor counts as the median of training.
+        """
+        values = matrix(people, self.factors)
+        for at, name in enumerate(self.factors):
+            known = self.card.get("known", {}).get(name)
+            if known and (name not in people.columns or not known["missing"]):
+                column = values[:, at]
+                column[np.isnan(column)] = known["median"]
+        return values
 
     def margins(self, matrix: Matrix) -> Floats:
         """Log-odds before calibration, one per row of `matrix` (rows × factors)."""
@@ -97,6 +111,14 @@ def load(lake: Lake, version: str, sha256: str, nthread: int | None = None) -> M
             "Restore models/ from the backup of that day, or train again."
         )
     return _parsed(version, contents, nthread)
+
+
+def is_intact(lake: Lake, version: str, sha256: str) -> bool:
+    """Whether the files of the version stand as they were trained."""
+    try:
+        return load(lake, version, sha256).version == version
+    except (BadInput, NotReady):
+        return False
 
 
 @lru_cache(maxsize=8)

@@ -5,6 +5,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -194,7 +195,7 @@ def _scored_by(champion: Champion, people: pl.DataFrame, lake: Lake, nthread: in
         probability = pl.Series([None] * people.height, dtype=pl.Float64)
     else:
         model = models.load(lake, champion["version"], champion["sha256"], nthread)
-        probability = pl.Series(model.probabilities(models.matrix(people, model.factors)), dtype=pl.Float64)
+        probability = pl.Series(model.probabilities(model.matrix(people)), dtype=pl.Float64)
     return people.select(
         "subscriber_id",
         probability.alias("probability"),
@@ -222,8 +223,8 @@ def _without_own_answers(
 
 
 def _explained(model: models.Model, people: pl.DataFrame, top: int | None) -> list[list[dict[str, Any]]]:
-    values = models.matrix(people, model.factors)
-    contributions = model.contributions(values)[:, :-1]
+    values = models.matrix(people, model.factors)  # as they are known, to be told
+    contributions = model.contributions(model.matrix(people))[:, :-1]
     order = np.argsort(-contributions, axis=1, kind="stable")[:, :top]
     return [
         [
@@ -252,4 +253,16 @@ def _counts(lake: Lake, month: str, manifest: Manifest, champions: Mapping[str, 
         "quarantined": 0,
         "model_version": champions[POOLED]["version"],
         "is_out_of_fold": bool(champions[POOLED].get("is_out_of_fold")),
+        "factors_missing": _missing(lake, month, champions),
     }
+
+
+def _missing(lake: Lake, month: str, champions: Mapping[str, Champion]) -> list[str]:
+    """The factors a champion knows and the month lacks: typical values of training stood in for them."""
+    there = set(lake.scan("factors", month).collect_schema().names())
+    wanted = [
+        models.load(lake, champion["version"], champion["sha256"]).factors
+        for champion in champions.values()
+        if champion["kind"] != RULES
+    ]
+    return [name for name in dict.fromkeys(chain.from_iterable(wanted)) if name not in there]

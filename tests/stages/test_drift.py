@@ -88,6 +88,17 @@ def test_a_factor_that_falls_silent_has_shifted(db, lake, config) -> None:
     ]
 
 
+def test_a_factor_whose_feed_did_not_come_has_shifted_to_unknown(db, lake, config) -> None:
+    publish(lake, "2026-09")
+    part = lake.write_part(
+        "factors", MONTH, 0, lake.scan("factors", "2026-09").collect().drop("bill"), "test"
+    )
+    kept = [name for name in FACTORS if name != "bill"]
+    lake.publish("factors", MONTH, [part], facts={"factors": kept}, fingerprint="g")
+    assert measure(db, lake, config)["shifted"] == ["bill"]
+    assert rows(db, "select coverage, level from factor_drift where subject = 'bill'") == [(0.0, "shifted")]
+
+
 def test_the_factor_that_tells_who_leaves_ranks_first_everywhere(db, lake, config) -> None:
     publish(lake, "2026-09", size=8000)
     leave(lake, MONTH)

@@ -187,11 +187,12 @@ def test_a_champion_that_learned_from_an_older_month_does_not_score_it(
     assert chosen["pooled"]["kind"] == "rules"
 
 
-def test_a_factor_missing_at_scoring_is_unknown_and_an_unknown_one_is_ignored(
+def test_a_factor_missing_at_scoring_counts_as_typical_and_an_unknown_one_is_ignored(
     db: sa.Connection, lake: Lake, config: Config, province: Province
 ) -> None:
     train(db, lake, config)
     chosen = champions(db, lake, config)
+    whole = predict_with(db, lake, config, chosen)
     people = lake.scan("factors", "2026-09").collect()
     nulls = people.with_columns(bill_fall=pl.lit(None, pl.Float64), stranger=pl.lit(7.0))
     province.publish("factors", "2026-09", nulls)
@@ -199,6 +200,32 @@ def test_a_factor_missing_at_scoring_is_unknown_and_an_unknown_one_is_ignored(
     province.publish("factors", "2026-09", people.drop("bill_fall"))
     assert_frame_equal(predict_with(db, lake, config, chosen), unknown)
     assert unknown["probability"].null_count() == 0
+    typical = people.with_columns(bill_fall=pl.lit(0.0))
+    province.publish("factors", "2026-09", typical)
+    given = predict_with(db, lake, config, chosen)["probability"]
+    assert unknown["probability"].to_numpy() == pytest.approx(given.to_numpy(), rel=0.2)
+    assert whole["probability"].std() > 1.3 * unknown["probability"].std()
+
+
+def test_what_a_whole_feed_told_is_not_taken_for_the_worst_when_it_fails_to_come(
+    db: sa.Connection, lake: Lake, config: Config, province: Province
+) -> None:
+    """Nobody's complaints were ever unknown: the trees send the unknown to those who complain most."""
+    train(db, lake, config)
+    people = lake.scan("factors", "2026-09").collect()
+    whole = predict(db, lake, config)["probability"]
+    calm = people.with_columns(complaints=pl.lit(0.0))
+    province.publish("factors", "2026-09", calm)
+    nobody = predict(db, lake, config)["probability"]
+    province.publish("factors", "2026-09", people.drop("complaints"))
+    told = prediction.predict(
+        db=db, lake=lake, config=config, campaign=CAMPAIGN, cycle="2026-09", month="2026-09",
+        as_of=AS_OF, run_id="run", revision=0,
+    )  # fmt: skip
+    silent = lake.scan("scores", "2026-09").collect()["probability"]
+    assert told["factors_missing"] == ["complaints"]
+    assert silent.to_list() == nobody.to_list()  # the median of complaints is none
+    assert silent.mean() < whole.mean()
 
 
 def test_new_plans_unknown_clusters_and_missing_feeds_are_scored_by_the_pooled_model(

@@ -281,14 +281,39 @@ def test_training_twice_gives_one_version_and_one_row(db: sa.Connection, lake: L
 
 
 def test_a_fit_repeated_from_scratch_gives_the_same_files(
+    db: sa.Connection, lake: Lake, config: Config
+) -> None:
+    Province(lake).live_through("2026-08")
+    version = train(db, lake, config, "2026-08")["model_version"]
+    stored = rows(db, "select sha256 from models")
+    for file in (Path(lake.root) / "models" / version).iterdir():
+        file.unlink()
+    train(db, lake, config, "2026-08")
+    assert rows(db, "select sha256 from models") == stored
+    models.load(lake, version, stored[0][0])
+
+
+def test_files_that_stand_are_not_written_again_for_scores_name_their_hash(
     db: sa.Connection, lake: Lake, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Province(lake).live_through("2026-08")
-    train(db, lake, config, "2026-08")
-    stored = rows(db, "select sha256 from models")
-    monkeypatch.setattr(training, "_stored", lambda *_: None)
-    train(db, lake, config, "2026-08")
-    assert rows(db, "select sha256 from models") == stored
+    first = train(db, lake, config, "2026-08")
+    (Path(lake.root) / "scores_out_of_fold" / "month=2026-08" / "_manifest.json").unlink()
+    monkeypatch.setattr(models, "save", lambda *_: pytest.fail("written again"))
+    assert train(db, lake, config, "2026-08")["model_version"] == first["model_version"]
+    assert champions.out_of_fold(lake, "2026-08", first["model_version"]) is not None
+
+
+def test_how_the_lake_is_cut_changes_no_example(db: sa.Connection, lake: Lake, tmp_path: Path) -> None:
+    many = Lake.create(tmp_path / "many", subscribers=2_000_000)
+    read = []
+    for each in (lake, many):
+        Province(each, 500).live_through("2026-08")
+        month = examples.labelled_month(db, each, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
+        read.append(examples.read_examples(each, [month], ("bill_fall", "noise"), 0.5))
+    assert many.shards > lake.shards
+    for name in ("matrix", "has_churned", "weights", "fold"):
+        assert np.array_equal(*(getattr(each, name) for each in read), equal_nan=True)
 
 
 def test_churn_delivered_after_as_of_changes_nothing(db: sa.Connection, lake: Lake, config: Config) -> None:
@@ -367,3 +392,5 @@ def test_a_model_file_that_was_touched_is_refused(db: sa.Connection, lake: Lake,
     card.write_text(card.read_text().replace("platt", "isotonic"))
     with pytest.raises(BadInput, match="not the ones that were trained"):
         models.load(lake, version, sha256)
+    train(db, lake, config, "2026-08")  # as the message says
+    assert models.load(lake, version, sha256).version == version

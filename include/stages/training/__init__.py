@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
+import xgboost
 from sqlalchemy import Connection
 
 from include.config import Config
@@ -20,7 +21,7 @@ from include.queries import load
 from include.stages import champions, examples, fitting, labels, models, trees
 from include.stages.champions import POOLED
 from include.stages.examples import LabelledMonth
-from include.stages.fitting import Plan
+from include.stages.fitting import Fitted, Plan
 from include.stages.training.card import card_of
 from include.stages.training.out_of_fold import publish_out_of_fold
 
@@ -28,7 +29,7 @@ from include.stages.training.out_of_fold import publish_out_of_fold
 WINDOW_MONTHS = 6
 CLUSTERS = ("under_6", "6_to_12", "over_12")
 #: Raised when the recipe changes in a way the parameters do not show.
-RECIPE = 3
+RECIPE = 4
 
 
 @dataclass(frozen=True)
@@ -171,9 +172,16 @@ def _plan(learning: Learning, counted: list[Counted], nthread: int | None) -> Pl
 
 
 def _version(learning: Learning, plan: Plan) -> str:
-    """The name of what training on these data with this recipe gives; the same tomorrow and elsewhere."""
+    """The name of what training on these data with this recipe gives."""
     made_of = {
-        "recipe": [RECIPE, learning.campaign, learning.horizon, _recipes(), plan.kept_share],
+        "recipe": [
+            RECIPE,
+            xgboost.__version__,
+            learning.campaign,
+            learning.horizon,
+            _recipes(),
+            plan.kept_share,
+        ],
         "cluster": [plan.cluster, plan.kind],
         "months": [
             [
@@ -202,8 +210,9 @@ def _stored(learning: Learning, version: str, plan: Plan) -> dict[str, Any] | No
         row = db.execute(queries["model"], {"model_version": version}).mappings().one_or_none()
         if row is None or champions.out_of_fold(lake, row["trained_for"], version) is None:
             return None
+        if not models.is_intact(lake, version, row["sha256"]):
+            return None
         db.execute(queries["known_earlier"], {"model_version": version, "as_of": learning.as_of})
-    models.load(lake, version, row["sha256"])
     return _result(version, row["kind"], row["state"], plan, row["metrics"])
 
 
@@ -221,13 +230,26 @@ def _trained(learning: Learning, plan: Plan, version: str) -> dict[str, Any]:
         "trained_at": learning.now,
         "as_of": learning.as_of,
         "window_months": card["months"],
-        "sha256": models.save(lake, version, fitted.booster, fitted.calibration, card),
+        "sha256": _kept(learning, version, fitted, card),
         "metrics": figures,
         "base_rate": fitted.base_rate,
     }
     publish_out_of_fold(db, lake, version, plan.all_months[-1].month, fitted.judged)
     settled = champions.settle(db, lake, registration, plan.all_months[-1], fitted.judged, learning.now)
     return _result(version, fitted.kind, settled.state, plan, {**figures, "comparison": settled.comparison})
+
+
+def _kept(learning: Learning, version: str, fitted: Fitted, card: dict[str, Any]) -> str:
+    """The hash of the version's files; those that stand as registered stay, for scores name their hash.
+
+    Trees grown again are the same but for rounding, which hangs on the number of threads.
+    """
+    with learning.db.begin():
+        asked = {"model_version": version}
+        row = learning.db.execute(load("training")["model"], asked).mappings().one_or_none()
+    if row is not None and models.is_intact(learning.lake, version, row["sha256"]):
+        return str(row["sha256"])
+    return models.save(learning.lake, version, fitted.booster, fitted.calibration, card)
 
 
 def _result(version: str, kind: str, state: str, plan: Plan, figures: dict[str, Any]) -> dict[str, Any]:

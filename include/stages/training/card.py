@@ -32,6 +32,7 @@ def card_of(
         "judged_on": [each.month for each in plan.judge],
         "judged_by": "older months" if len(plan.fit) < len(plan.all_months) else "folds of subscribers",
         "factors": list(plan.factors),
+        "known": dict(fitted.known),
         "parameters": {kind: trees.RECIPES[kind].told() for kind in trees.parts_of(fitted.kind)},
         "calibration": fitted.calibration.kind,
         "base_rate_of_all_months": fitted.base_rate,
