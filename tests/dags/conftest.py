@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.domain.months import ZONE, default_as_of
+from include.domain.months import ZONE, default_as_of, month_start
 from tests.conftest import ROOT
 from tests.fixtures import ten_subscribers
 
@@ -126,12 +126,23 @@ def ten_delivered(airflow_environment: Path) -> Path:
 @pytest.fixture
 def ten_collected(ten_delivered: Path, db: "Connection", lake: "Lake", config: "Config") -> Path:
     """The ten subscribers in the lake, too: a run has nothing to collect and comes quickly to what follows."""
-    from include.loop import Loop
-
-    month = ten_subscribers.MONTH
-    loop = Loop(db, lake, config, ten_delivered / "landing", month, default_as_of(month), now=MORNING)
-    list(loop.run(None, "collection"))
+    _collect(ten_delivered, db, lake, config, default_as_of(ten_subscribers.MONTH))
     return ten_delivered
+
+
+@pytest.fixture
+def ten_of_one_month(ten_delivered: Path, db: "Connection", lake: "Lake", config: "Config") -> Path:
+    """The months before in the lake: a run has the deliveries of its own month to collect, not of six."""
+    _collect(ten_delivered, db, lake, config, month_start(ten_subscribers.MONTH))
+    return ten_delivered
+
+
+def _collect(folder: Path, db: "Connection", lake: "Lake", config: "Config", as_of: datetime) -> None:
+    from include.stages import collection
+
+    shared: dict[str, Any] = {"landing": folder / "landing", "db": db, "lake": lake, "config": config}
+    for asked in collection.plan(**shared, as_of=as_of):
+        collection.collect(**shared, **asked, now=MORNING)
 
 
 @pytest.fixture

@@ -156,10 +156,10 @@ def assert_an_operator_sees_the_quarantine(run: Any, file: str) -> None:
 
 
 def test_ten_subscribers_pass_from_landing_files_to_tickets_and_again_changes_nothing(
-    run_dag, ten_delivered, db, partitioned
+    run_dag, ten_of_one_month, db, partitioned
 ):
     partitioned(MONTH)
-    broken = deliver_a_broken_row(ten_delivered / "landing")
+    broken = deliver_a_broken_row(ten_of_one_month / "landing")
     run = run_dag("churn_warning")
     assert run.state == "success"
     assert_an_operator_sees_the_quarantine(run, broken)
