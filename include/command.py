@@ -17,9 +17,14 @@ from include.domain.errors import BadInput, LoopError, NotReady
 from include.domain.months import ZONE, parse_instant
 
 
+def add_place(parser: argparse.ArgumentParser) -> None:
+    """The option --db: the operations database."""
+    parser.add_argument("--db", default=os.environ.get("AIRFLOW_CONN_CHURN_DB"), help="postgresql:// URL")
+
+
 def add_place_and_time(parser: argparse.ArgumentParser) -> None:
     """The options --db and --now, which every command on the operations database takes."""
-    parser.add_argument("--db", default=os.environ.get("AIRFLOW_CONN_CHURN_DB"), help="postgresql:// URL")
+    add_place(parser)
     parser.add_argument("--now", help="instant the change is stamped with; default: the real time")
 
 

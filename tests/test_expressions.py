@@ -293,6 +293,14 @@ def test_events_of_a_region_need_the_region_of_the_person():
     assert parsed.needs(EVENT) == {"market_events.kind"}
 
 
+def test_an_expression_tells_how_far_back_it_looks_at_each_event_feed():
+    text = (
+        "count(True, 1) / days_since(kind == 'complaint') + count(kind == 'left', feed='subscriber_changes')"
+    )
+    assert parse(text, FACTOR_FUNCTIONS).windows == {"service_events": 6, "subscriber_changes": 3}
+    assert parse("mean(bill_yuan, 6)", FACTOR_FUNCTIONS).windows == {}
+
+
 @pytest.mark.parametrize(
     "text", ["peers(mean(x, 3))", "peers()", "peers(x, 3)", "since(x > 0, 7)", "slope(x, 6, 1)"]
 )

@@ -2,31 +2,33 @@
 
 python -m include.analysis dry-run --lake DIR --month YYYY-MM [--rule NAME] [--file FILE] [--as-of ISO] [--json]
 python -m include.analysis drift --lake DIR --month YYYY-MM [--as-of ISO] [--json]
+
+With the operations database (--db URL) whom somebody contacted does not count, and the held-out weigh for them.
 """
 
 import argparse
 import json
 import sys
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 
-import polars as pl
+from sqlalchemy import Connection
 
 from include import settings
 from include.analysis.dry_run import dry_run, sentence
-from include.command import ended
+from include.analysis.known import labelled_month
+from include.command import add_place, ended, opened
 from include.config import Config, load_config, rules
 from include.config.reading import read_text, read_yaml
 from include.domain.errors import BadInput
 from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
-from include.stages import drift, labels
-from include.stages.examples import LabelledMonth
+from include.stages import drift
 
 _STRONGEST = 10
-_NO_WEIGHTS = {"subscriber_id": pl.String, "weight": pl.Float64}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -41,12 +43,15 @@ def _parser() -> argparse.ArgumentParser:
     for command in (tried, moved):
         command.add_argument("--lake", required=True, help="folder of the lake")
         command.add_argument("--month", required=True, help="YYYY-MM, with factors in the lake")
+        add_place(command)
         command.add_argument("--as-of", help="instant from which on nothing is known; default: now")
         command.add_argument("--json", action="store_true", help="one JSON object a line")
     return parser
 
 
-def _dry_run(asked: argparse.Namespace, config: Config, month: str, as_of: datetime) -> Iterator[str]:
+def _dry_run(
+    asked: argparse.Namespace, config: Config, month: str, as_of: datetime, db: Connection | None
+) -> Iterator[str]:
     tried = config.rules
     if asked.file:
         if not asked.file.is_file():
@@ -54,17 +59,20 @@ def _dry_run(asked: argparse.Namespace, config: Config, month: str, as_of: datet
         tried = rules.parse(read_yaml(read_text(asked.file), asked.file.name), asked.file.name)
         rules.check_factors(tried, config.factors, asked.file.name)
     found = dry_run(
-        lake=Lake(asked.lake), config=config, month=month, rules=tried, as_of=as_of, name=asked.rule
-    )
+        lake=Lake(asked.lake), config=config, month=month, rules=tried, as_of=as_of, name=asked.rule,
+        campaign=settings.CAMPAIGN, db=db,
+    )  # fmt: skip
     for facts in found:
         yield json.dumps(facts) if asked.json else sentence(facts)
 
 
-def _drift(asked: argparse.Namespace, config: Config, month: str, as_of: datetime) -> Iterator[str]:
+def _drift(
+    asked: argparse.Namespace, config: Config, month: str, as_of: datetime, db: Connection | None
+) -> Iterator[str]:
     lake = Lake(asked.lake)
     horizon = config.campaign(settings.CAMPAIGN).horizon_months
     known = drift.labelled_month(lake, month, horizon, as_of)
-    people = _people(lake, known, horizon) if known else None
+    people = labelled_month(lake, settings.CAMPAIGN, known, horizon, as_of, db) if known else None
     shifts, strengths = drift.shifts_of(lake, config, month), drift.strengths_of(lake, config, people)
     if asked.json:
         yield from (json.dumps(asdict(each)) for each in shifts)
@@ -79,11 +87,6 @@ def _drift(asked: argparse.Namespace, config: Config, month: str, as_of: datetim
             yield f"{best.cluster:<10}{best.rank:>3}  {best.factor:<32}{figures}"
 
 
-def _people(lake: Lake, month: str, horizon: int) -> LabelledMonth:
-    """The label of a month; whom somebody contacted counts like everybody, for the lake does not know."""
-    return LabelledMonth(month, labels.leavers(lake, month, horizon), pl.DataFrame(schema=_NO_WEIGHTS))
-
-
 def main(words: list[str] | None = None) -> int:
     """Run a command; the exit status is 1, after one sentence on stderr, when a person must act."""
     asked = _parser().parse_args(words)
@@ -91,8 +94,10 @@ def main(words: list[str] | None = None) -> int:
     def run() -> None:
         month = parse_month(asked.month)
         as_of = parse_instant(asked.as_of, "--as-of") if asked.as_of else datetime.now(ZONE)
-        for line in asked.command(asked, load_config(settings.config_folder()), month, as_of):
-            print(line)
+        config = load_config(settings.config_folder())
+        with opened(asked.db) if asked.db else nullcontext() as db:
+            for line in asked.command(asked, config, month, as_of, db):
+                print(line)
 
     return ended(run)
 

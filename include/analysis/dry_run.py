@@ -6,13 +6,16 @@ from datetime import datetime
 from typing import Any
 
 import polars as pl
+from sqlalchemy import Connection
 
+from include.analysis.known import labelled_month
 from include.config import Config
 from include.config.rules import Rule, Rules
 from include.domain.errors import BadInput
 from include.domain.grading import GRADES, HIGH, MID, Limits
 from include.lake import Lake, Manifest
 from include.stages import grading, labels
+from include.stages.examples import LabelledMonth
 from include.stages.grading import ActiveRules
 
 #: So many of the newest labelled months tell the precision of a rule besides the month itself.
@@ -21,21 +24,24 @@ LABELLED_MONTHS = 3
 
 def dry_run(
     *, lake: Lake, config: Config, month: str, rules: Rules, as_of: datetime, name: str | None = None,
-    campaign: str = "churn_warning",
+    campaign: str = "churn_warning", db: Connection | None = None,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Per rule of `rules` (or the one of that `name`) what it would have done in `month`.
 
     Each stands in for its namesake in `config`, beside the other rules in force, whether it is in force itself
-    or not. NotReady when the month has no factors, BadInput when there is no rule of that name.
+    or not. With `db` the precision is of those whom nobody contacted (see `labelled_month`). NotReady when the
+    month has no factors, BadInput when there is no rule of that name.
     """
     wanted = [rule for rule in rules.rules if name in (None, rule.name)]
     if not wanted:
         known = ", ".join(rule.name for rule in rules.rules)
         raise BadInput(f"There is no rule '{name}'. Choose one of {known}.")
     horizon = config.campaign(campaign).horizon_months
+    months = _known_months(lake, month, horizon, as_of)
+    labelled = [labelled_month(lake, campaign, each, horizon, as_of, db) for each in months]
     for rule in wanted:
-        labelled = _known_months(lake, month, horizon, as_of)
-        yield _tried(lake, config, campaign, month, rule, rules, labelled, horizon)
+        tried = _tried(lake, config, campaign, month, rule, rules, labelled)
+        yield {**tried, "contacted_left_out": db is not None}
 
 
 def sentence(facts: Mapping[str, Any]) -> str:
@@ -43,10 +49,13 @@ def sentence(facts: Mapping[str, Any]) -> str:
     rule, month = facts["rule"], facts["month"]
     if facts["inactive"]:
         return f"{rule}: cannot be judged in {month}: {facts['inactive']}."
+    added = f"{facts['tickets_added']:,} only because of it (before who may be contacted and capacity)"
     told = [
         f"{rule}: would have fired on {facts['fired']:,} subscribers in {month}",
         f"precision {_percent(facts['precision'])}",
-        f"{facts['tickets']:,} tickets ({facts['tickets_added']:,} only because of it)",
+        f"{facts['priority']:,} priority warnings",
+        f"about {facts['tickets']:,} tickets after the hold-out",
+        added,
     ]
     model = facts["model_grades"]
     alone = ", ".join(f"{model[grade]:,} {grade}" for grade in GRADES) if model else "no model scored them"
@@ -58,9 +67,14 @@ def _labelled(facts: Mapping[str, Any]) -> str:
         f"{month} {_percent(each['precision'])} of {each['fired']:,} (base {each['base_rate']:.1%})"
         for month, each in facts["labelled"].items()
     ]
-    return (
-        f"Precision in labelled months: {'; '.join(earlier)}." if earlier else "No labelled month tells more."
+    if not earlier:
+        return "No labelled month tells more."
+    how = (
+        "Contacted people are left out, and the held-out weigh for them."
+        if facts["contacted_left_out"]
+        else "Contacted people count as they went."
     )
+    return f"Precision in labelled months: {'; '.join(earlier)}. {how}"
 
 
 def _remark(facts: Mapping[str, Any]) -> str:
@@ -77,15 +91,14 @@ def _known_months(lake: Lake, month: str, horizon: int, as_of: datetime) -> list
 
 
 def _tried(
-    lake: Lake, config: Config, campaign: str, month: str, rule: Rule, rules: Rules, known: list[str],
-    horizon: int,
+    lake: Lake, config: Config, campaign: str, month: str, rule: Rule, rules: Rules, known: list[LabelledMonth]
 ) -> dict[str, Any]:  # fmt: skip
     factors = lake.manifest("factors", month)
     facts = {"rule": rule.name, "month": month, "owner": rule.owner, "in_force": rule.is_valid_in(month)}
     inactive = grading.why_inactive(rule, rules, factors)
     if inactive:
         return {**facts, "inactive": inactive}
-    labelled = {each: _precision(lake, each, rule, rules, horizon) for each in known}
+    labelled = {each.month: _precision(lake, each, rule, rules) for each in known}
     mine = labelled.get(month)
     return {
         **facts,
@@ -96,27 +109,39 @@ def _tried(
     }
 
 
-def _precision(lake: Lake, month: str, rule: Rule, rules: Rules, horizon: int) -> dict[str, Any] | None:
-    """How many of those it fires on in a labelled month left; None when its factors were not made then."""
-    factors = lake.manifest("factors", month)
+def _precision(lake: Lake, known: LabelledMonth, rule: Rule, rules: Rules) -> dict[str, Any] | None:
+    """How many of those it fires on in a labelled month left; None when its factors were not made then.
+
+    `fired` and `left` are people who count, the shares are weighted.
+    """
+    factors = lake.manifest("factors", known.month)
     if grading.why_inactive(rule, rules, factors):
         return None
     fires = grading.hit_of(rule, rules, factors)
-    people = lake.scan("factors", month).select("subscriber_id", fires.alias("fires"))
-    found = labels.with_labels(people, labels.leavers(lake, month, horizon)).select(
-        pl.col("fires").sum().alias("fired"),
-        (pl.col("fires") & pl.col("has_churned")).sum().alias("left"),
-        pl.col("has_churned").mean().alias("base_rate"),
+    people = lake.scan("factors", known.month).select("subscriber_id", fires.alias("fires"))
+    hit, left, weight = pl.col("fires"), pl.col("has_churned"), pl.col("weight")
+    found = (
+        known.labelled(people)
+        .filter(weight > 0)
+        .select(
+            hit.sum().alias("fired"),
+            (hit & left).sum().alias("left"),
+            ((weight * left).sum() / weight.sum()).alias("base_rate"),
+            ((weight * left).filter(hit).sum() / weight.filter(hit).sum()).alias("precision"),
+        )
     )
     counts = found.collect(engine="streaming").row(0, named=True)
-    precision = counts["left"] / counts["fired"] if counts["fired"] else None
-    return {**counts, "precision": precision}
+    return counts if counts["fired"] else {**counts, "precision": None}
 
 
 def _consequences(
     lake: Lake, config: Config, campaign: str, month: str, factors: Manifest, rule: Rule, rules: Rules
 ) -> dict[str, Any]:
-    """Whom it fires on, their grades by the model alone, and how many tickets it would make."""
+    """Whom it fires on, their grades by the model alone, and how many tickets it would make.
+
+    Tickets are those to be expected of the warnings when the hold-out gets none; who may be contacted and what
+    the teams can take is not looked at.
+    """
     standing = grading.active_rules(config, month, factors)
     others = tuple(each for each in standing.hits if each[0].name != rule.name)
     fires = (rule, grading.hit_of(rule, rules, factors))
@@ -126,13 +151,17 @@ def _consequences(
     hit = after.filter(pl.col("rule_hits").list.contains(rule.name))
     called = after.filter(pl.col("tier") == "priority")
     is_called = before.filter(pl.col("tier") == "priority")
+    priority = hit.filter(pl.col("tier") == "priority").height
+    added = called.join(is_called, on="subscriber_id", how="anti").height
+    treated = 1 - config.campaign(campaign).hold_out.share
     return {
         "subscribers": after.height,
         "fired": hit.height,
         "also_hit_by_others": hit.filter(pl.col("rule_hits").list.len() > 1).height,
         "model_grades": _model_grades(hit, limits),
-        "tickets": hit.filter(pl.col("tier") == "priority").height,
-        "tickets_added": called.join(is_called, on="subscriber_id", how="anti").height,
+        "priority": priority,
+        "tickets": round(treated * priority),
+        "tickets_added": round(treated * added),
     }
 
 

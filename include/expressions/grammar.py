@@ -61,12 +61,16 @@ ROW_FUNCTIONS: Mapping[str, Shape] = {
 
 @dataclass(frozen=True)
 class Expression:
-    """A checked expression; `names[kind]` are the names it needs, EVENT names as "feed.column"."""
+    """A checked expression; `names[kind]` are the names it needs, EVENT names as "feed.column".
+
+    `windows` are the event feeds it looks at, each with how many months, M being the first, it looks back.
+    """
 
     text: str
     tree: ast.expr
     names: Mapping[str, frozenset[str]]
     word_lists: frozenset[str] = frozenset()
+    windows: Mapping[str, int] = field(default_factory=dict)
 
     def needs(self, kind: str) -> frozenset[str]:
         """The names of one kind that must exist for the expression to have a value."""
@@ -87,7 +91,7 @@ def parse(text: str, functions: Mapping[str, Shape] = ROW_FUNCTIONS) -> Expressi
     except (ValueError, RecursionError, MemoryError) as error:
         raise ConfigError(f"'{text[:60]}…' cannot be read: {error}.") from error
     names = {kind: frozenset(found) for kind, found in checker.names.items()}
-    return Expression(text, tree, names, frozenset(checker.word_lists))
+    return Expression(text, tree, names, frozenset(checker.word_lists), checker.windows)
 
 
 @dataclass
@@ -97,6 +101,7 @@ class _Checker:
     functions: Mapping[str, Shape]
     names: dict[str, set[str]] = field(default_factory=dict)
     word_lists: set[str] = field(default_factory=set)
+    windows: dict[str, int] = field(default_factory=dict)
     feed: str = ""
 
     def check(self, node: ast.expr, kind: str) -> None:
@@ -150,11 +155,16 @@ class _Checker:
         for column in shape.row:
             self._note(column, ROW)
         if any(argument.kind == FEED for argument, _ in given):
-            self.feed = str(literal({argument.name: value for argument, value in given}["feed"]))
-            if self.feed in REGIONAL_FEEDS:
-                self._note(REGIONAL_FEEDS[self.feed], ROW)
+            self._look_at_events({argument.name: (argument, value) for argument, value in given})
         for argument, value in given:
             self._check_argument(argument, value, kind)
+
+    def _look_at_events(self, given: Mapping[str, tuple[Argument, ast.expr]]) -> None:
+        """Note whose columns the names of a call over events are, and how far back it looks."""
+        self.feed, months = _text(*given["feed"]), _whole_number(*given["months"])
+        self.windows[self.feed] = max(months, self.windows.get(self.feed, 0))
+        if self.feed in REGIONAL_FEEDS:
+            self._note(REGIONAL_FEEDS[self.feed], ROW)
 
     def _check_argument(self, argument: Argument, value: ast.expr, kind: str) -> None:
         if argument.kind == WORDS:

@@ -5,7 +5,7 @@ Nothing after the end of M is read, so the factors of a month are the same whene
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from functools import partial
@@ -26,7 +26,7 @@ from include.stages.factor_rows import peer_means, shard_frame
 
 TABLE = "factors"
 # Raised when the same inputs would give other values than before.
-_ENGINE = 3
+_ENGINE = 4
 _EVENT_FEEDS = ("service_events", "subscriber_changes", "market_events")
 _DERIVED = {
     "tenure_months": "joined_on",
@@ -127,14 +127,21 @@ def make_plan(lake: Lake, config: Config, month: str, as_of: datetime) -> Plan:
     for feed in ("subscribers", "usage_months"):
         if not lake.has(feed, month):
             raise NotReady(f"No {feed} rows for {month}. Deliver {feed}/month={month} first.")
-    there = _columns(lake, month)
-    reasons = {factor.name: _reason(factor.parsed, there, month) for factor in config.factors.factors}
+    there, gaps = _columns(lake, month), _gaps(lake, month)
+    reasons = {factor.name: _reason(factor.parsed, there, gaps, month) for factor in config.factors.factors}
+    left_out = {name: reason for name, reason in reasons.items() if reason}
     inputs = _inputs(lake, month)
-    described = [_ENGINE, config.texts["factors.yaml"], [_identify(manifest) for manifest in inputs]]
+    # what is left out hangs on months older than the inputs, too: the first ever delivered may make a gap
+    described = [
+        _ENGINE,
+        config.texts["factors.yaml"],
+        [_identify(manifest) for manifest in inputs],
+        left_out,
+    ]
     return Plan(
         month,
         tuple(name for name, reason in reasons.items() if not reason),
-        {name: reason for name, reason in reasons.items() if reason},
+        left_out,
         sum(manifest.rows for manifest in inputs[:2]),
         hashlib.sha256(json.dumps(described).encode()).hexdigest(),
     )
@@ -202,7 +209,27 @@ def _columns(lake: Lake, month: str) -> dict[str, frozenset[str]]:
     return there
 
 
-def _reason(expression: Expression, there: Mapping[str, frozenset[str]], month: str) -> str:
+def _gaps(lake: Lake, month: str) -> dict[str, list[str]]:
+    """Per event feed the months M−5 to M that were not delivered although the feed had begun, oldest first.
+
+    A month in which nothing happened is delivered without rows, so an absent one is unknown, whatever the feed.
+    Before its first delivery a feed has not begun: who starts with the loop need not wait for its factors.
+    """
+    window = [shift(month, -back) for back in reversed(range(MONTHS_BACK))]
+    found = {}
+    for feed in _EVENT_FEEDS:
+        delivered = lake.months(feed)
+        begun = min([*delivered, month])
+        found[feed] = [past for past in window if past >= begun and past not in delivered]
+    return found
+
+
+def _reason(
+    expression: Expression,
+    there: Mapping[str, frozenset[str]],
+    gaps: Mapping[str, Sequence[str]],
+    month: str,
+) -> str:
     """Why a factor cannot be made for the month; empty when it can."""
     needed = [("subscribers", name) for name in expression.needs(ROW)]
     needed += [("usage_months", name) for name in expression.needs(MONTHLY)]
@@ -212,4 +239,7 @@ def _reason(expression: Expression, there: Mapping[str, frozenset[str]], month: 
             return f"{feed} was not delivered for {month}"
         if name not in there[feed]:
             return f"{feed} of {month} has no column {_DERIVED.get(name, _DERIVED_EVENT.get(name, name))}"
+    for feed, months in sorted(expression.windows.items()):
+        if unknown := [past for past in gaps[feed] if past > shift(month, -months)]:
+            return f"{feed} was not delivered for {', '.join(unknown)}"
     return ""

@@ -1,5 +1,6 @@
 """The dry run of a rule: on whom, how precise where churn is known, how many tickets, and what it says."""
 
+from datetime import timedelta
 from typing import Any
 
 import polars as pl
@@ -15,6 +16,7 @@ from include.domain.errors import BadInput, NotReady
 from include.domain.months import default_as_of, month_start
 from include.lake import Lake
 from tests.fixtures.lakes import put
+from tests.stages.worked_cycle import WorkedCycle
 
 MONTH, NEXT = "2026-09", "2026-10"
 AS_OF = default_as_of(MONTH)
@@ -67,8 +69,8 @@ def tried(lake: Lake, config: Config, rules: rules_config.Rules, as_of: Any = AS
 
 def test_it_tells_on_how_many_a_rule_fires_and_how_many_tickets_that_makes(month, config) -> None:
     told = tried(month, config, library(RULE))
-    assert (told["subscribers"], told["fired"], told["tickets"]) == (100, 10, 5)
-    assert told["tickets_added"] == 5
+    assert (told["subscribers"], told["fired"], told["priority"]) == (100, 10, 5)
+    assert (told["tickets"], told["tickets_added"]) == (4, 4)  # a fifth is held out
     assert told["model_grades"] is None
 
 
@@ -88,13 +90,32 @@ def test_the_overlap_with_the_model_is_told(month, config) -> None:
     month.publish("scores", MONTH, [part], facts={"base_rate": 0.02})
     told = tried(month, config, library(RULE))
     assert told["model_grades"] == {"high": 4, "mid": 2, "low": 4}
-    assert (told["tickets"], told["tickets_added"]) == (5, 3)
+    assert (told["priority"], told["tickets"], told["tickets_added"]) == (5, 4, 2)
+
+
+def test_whom_staff_called_does_not_count_where_the_database_tells_and_the_held_out_weigh(
+    month, config, db, role_url, capsys
+) -> None:
+    """S02 to S05 were called and stayed, S00 was held out and left: of those nobody called more leave."""
+    churn(month)
+    cycle = WorkedCycle(db, MONTH)
+    for number in range(2, 6):
+        cycle.assign(f"S{number:02d}", "treated")
+        cycle.contact(f"S{number:02d}", month_start(NEXT) + timedelta(days=10))
+    cycle.assign("S00", "held_out")
+    told = next(dry_run(lake=month, config=config, month=MONTH, rules=library(RULE), as_of=KNOWN, db=db))
+    assert (told["labelled"][MONTH]["fired"], told["labelled"][MONTH]["left"]) == (6, 2)
+    assert told["precision"] == pytest.approx((5 + 1) / (5 + 5))
+    assert "Contacted people are left out, and the held-out weigh for them." in sentence(told)
+    where = ["--lake", str(month.root), "--month", MONTH, "--as-of", KNOWN.isoformat()]
+    assert main(["dry-run", *where, "--db", role_url("churn_loop"), "--rule", "repeated_complaints"]) == 0
+    assert "2026-09 60% of 6" in capsys.readouterr().out
 
 
 def test_a_rule_stands_in_for_its_namesake(month, config) -> None:
     strict = RULE | {"name": "repeated_complaints"}
     told = tried(month, config, library(strict))
-    assert (told["also_hit_by_others"], told["tickets"]) == (0, 5)
+    assert (told["also_hit_by_others"], told["priority"]) == (0, 5)
     other = tried(month, config, library(RULE))
     assert other["also_hit_by_others"] == 10
 
@@ -121,10 +142,12 @@ def test_a_rule_out_of_force_is_tried_all_the_same_and_said_to_be(month, config)
 def test_what_it_says_can_be_read_aloud(month, config) -> None:
     churn(month)
     told = tried(month, config, library(RULE), KNOWN)
-    assert sentence(told | {"fired": 3120, "precision": 0.14, "tickets": 210, "tickets_added": 12}) == (
-        "many_complaints: would have fired on 3,120 subscribers in 2026-09, precision 14%, 210 tickets (12 only "
-        "because of it). By the model alone: no model scored them. Precision in labelled months: 2026-09 20% of 10 "
-        "(base 3.0%)."
+    counts = {"fired": 3120, "precision": 0.14, "priority": 262, "tickets": 210, "tickets_added": 12}
+    assert sentence(told | counts) == (
+        "many_complaints: would have fired on 3,120 subscribers in 2026-09, precision 14%, 262 priority warnings, "
+        "about 210 tickets after the hold-out, 12 only because of it (before who may be contacted and capacity). "
+        "By the model alone: no model scored them. Precision in labelled months: 2026-09 20% of 10 (base 3.0%). "
+        "Contacted people count as they went."
     )
     assert "precision not yet known" in sentence(tried(month, config, library(RULE)))
 

@@ -222,6 +222,52 @@ def test_a_factor_over_a_column_nobody_delivers_is_left_out_with_its_reason(lake
     assert {"bill", "bill_falls", "tenure_months"} <= set(plan.factors)
 
 
+def complaints(lake, *months):
+    """One complaint of A in each month."""
+    for month in months:
+        put(
+            lake, "service_events", month,
+            [{"event_id": month, "subscriber_id": "A", "kind": "complaint", "occurred_at": month_start(month)}],
+            occurred_at=pl.Datetime("us", "UTC"),
+        )  # fmt: skip
+
+
+def test_a_month_of_events_lacking_between_others_leaves_out_the_factors_whose_window_holds_it(lake, config):
+    complaints(small(lake), "2026-07", "2026-10")
+    plan = features.make_plan(lake, config, "2026-10", AS_OF)
+    gap = "service_events was not delivered for 2026-08, 2026-09"
+    assert [plan.left_out.get(f"complaints_{months}m") for months in (1, 3, 6)] == [None, gap, gap]
+    assert plan.left_out["days_since_complaint"] == gap
+    complaints(lake, "2026-08")
+    left_out = features.make_plan(lake, config, "2026-10", AS_OF).left_out
+    assert left_out["complaints_3m"] == "service_events was not delivered for 2026-09"
+
+
+def test_the_months_before_the_first_delivery_of_a_feed_are_no_gap(lake, config):
+    complaints(small(lake), "2026-09", "2026-10")
+    made = frame(lake, config)
+    assert values(made, "complaints_3m") == values(made, "complaints_6m") == {"A": 2.0, "B": 0.0}
+
+
+def test_a_month_delivered_without_an_event_is_no_gap(lake, config):
+    complaints(small(lake), "2026-08", "2026-09", "2026-10")
+    put(lake, "service_events", "2026-09", lake.scan("service_events", "2026-09").collect().clear())
+    assert values(frame(lake, config), "complaints_3m") == {"A": 2.0, "B": 0.0}
+
+
+def test_a_gap_made_by_an_older_month_takes_a_factor_away_and_filling_it_brings_it_back(lake, db, config):
+    complaints(small(lake), "2026-10")
+    assert "complaints_3m" not in build(lake, db, config)["left_out"]
+    complaints(lake, "2026-03")  # older than every window
+    again = build(lake, db, config)
+    assert again["left_out"]["complaints_3m"] == "service_events was not delivered for 2026-08, 2026-09"
+    complaints(lake, "2026-08", "2026-09")
+    filled_in = build(lake, db, config)
+    assert "complaints_3m" not in filled_in["left_out"]
+    assert filled_in["left_out"]["complaints_6m"].endswith("for 2026-05, 2026-06, 2026-07")
+    assert values(lake.scan("factors", "2026-10").collect(), "complaints_3m")["A"] == 3.0
+
+
 def test_a_column_that_came_only_lately_is_unknown_before(lake, config):
     small(lake, month="2026-09")
     small(lake)

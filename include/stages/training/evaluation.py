@@ -15,8 +15,8 @@ from include.stages.training.table import Table
 def evaluate(table: Table, nthread: int | None = None) -> dict[str, Any]:
     """Every row judged by models, and a calibration, that saw neither it nor its equals; JSON-able.
 
-    Figures are value, low, high (95 %, bootstrap over rows). The kind is the candidate with the lower log
-    loss, as in training.
+    Figures are value, low, high (95 %, bootstrap over rows). The kind is chosen as in training: the
+    blend, unless one kind alone has a surely lower log loss.
     """
     weights = np.ones(len(table.has_churned))
     for fold in range(FOLDS):

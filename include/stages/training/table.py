@@ -58,7 +58,8 @@ def read_table(path: Path, label: str, positive: str | None, drop: Collection[st
         raise BadInput(f"{path.name} has no column that tells rows apart beside '{label}'.")
     factors = tuple(column.name for column in columns)
     values = matrix(pl.DataFrame(columns), factors)
-    return Table(factors, values, has_churned, _folds(texts), left_out, frame.height - labelled.height)
+    fold = _folds(texts.drop(left_out))
+    return Table(factors, values, has_churned, fold, left_out, frame.height - labelled.height)
 
 
 def _read(path: Path) -> pl.DataFrame:
@@ -156,7 +157,10 @@ def _one_column_a_value(column: pl.Series) -> list[pl.Series]:
 
 
 def _folds(texts: pl.DataFrame) -> Folds:
-    """Folds by content: whoever stands in the table twice is never judged by a model that saw the double."""
+    """Folds by content: whoever stands in the table twice is never judged by a model that saw the double.
+
+    `texts` are the columns the model sees: a double under another id is a double all the same.
+    """
     content = texts.select(pl.concat_str(pl.all().fill_null(""), separator="\x1f")).to_series()
     fold = folds_of(content)
     if len(np.unique(fold)) < 2:
