@@ -179,11 +179,14 @@ def test_an_order_that_comes_back_after_closing_is_recorded_and_the_ending_stays
     assert (row.state, row.outcome, row.closed_at) == ("closed", "retained", MONDAY)
 
 
-def test_a_stranger_sees_neither_processings_nor_movements(db, desk, config, people, agent):
+def test_a_stranger_sees_neither_processings_nor_movements_and_is_told_of_no_pot_or_offer(
+    db, desk, config, people, agent
+):
     pot(db, "100")
     agent = replace(agent, version=plans.record_plan(agent, strategy="plan_fit"))
     plans.record_processing(agent, result="done", order_number="N1")
-    seen = {}
+    day, ticket, seen = MONDAY.date(), agent.ticket_id, {}
+    asked = (f"budget_of({ticket}, '{day}')", f"lock_budget_of({ticket}, '{day}')", f"offers_given({ticket})")
     for who in ("agent", "stranger"):
         with desk.begin():
             desk.execute(
@@ -191,9 +194,12 @@ def test_a_stranger_sees_neither_processings_nor_movements(db, desk, config, peo
             )
             seen[who] = [
                 desk.execute(sa.text(f"select count(*) from {table}")).scalar()
-                for table in ("plan_processings", "budget_movements", "budget_open")
+                for table in ("plan_processings", "budget_movements", "budget_open", *asked)
             ]
-    assert seen == {"agent": [1, 2, 0], "stranger": [0, 0, 0]}
+    assert seen == {"agent": [1, 2, 0, 1, 1, 1], "stranger": [0, 0, 0, 0, 0, 0]}
+    with db.begin():  # the loop asks of any
+        told = [db.execute(sa.text(f"select count(*) from {each}")).scalar() for each in asked]
+    assert told == [1, 1, 1]
 
 
 # ---------------------------------------------------------------- budget
