@@ -1,5 +1,6 @@
 """Problems charged to another unit: opened from a ticket or a talk, with a deadline, followed until cured."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -36,10 +37,15 @@ def finish_task(actor: Actor, *, task_id: int, result: str) -> int:
     return work.version
 
 
+def inbound_tasks(db: sa.Connection) -> Sequence[sa.RowMapping]:
+    """The unfinished tasks of talks without a ticket that the identified person may see, the most urgent first."""
+    return db.execute(Q["read_inbound_tasks"]).mappings().all()
+
+
 def finish_inbound_task(
     db: sa.Connection, *, staff_id: int, task_id: int, result: str, now: datetime
 ) -> None:
-    """The same for a task that came from a talk without a ticket."""
+    """Record what the unit did about a task that came from a talk without a ticket."""
     told = in_words(result, "result")
     with db.begin():
         identify(db, staff_id)

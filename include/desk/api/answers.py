@@ -25,6 +25,33 @@ class Kept(BaseModel):
     inbound_id: int
 
 
+class Task(BaseModel):
+    """A problem that a talk without a ticket charged to another unit."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    task_id: int
+    unit: str
+    words: str
+    opened_at: datetime
+    due_at: datetime
+    is_provisional: bool
+    campaign: str
+    subscriber_id: str
+
+
+class Tasks(BaseModel):
+    """The unfinished tasks of talks the person may see, the most urgent first."""
+
+    tasks: list[Task]
+
+
+class Finished(BaseModel):
+    """The task that is done."""
+
+    task_id: int
+
+
 class Done(BaseModel):
     """The ticket after a write."""
 

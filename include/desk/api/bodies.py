@@ -111,6 +111,12 @@ class Task(Body):
     words: Text
 
 
+class TaskResult(Body):
+    """What the unit did about a task of a talk."""
+
+    result: Text
+
+
 class Finished(Body):
     """What the unit did about a task of the ticket."""
 

@@ -6,10 +6,10 @@ from typing import Annotated
 from fastapi import APIRouter, Path, Request
 
 from include.config.desk import Use
-from include.desk import contacts, phones
+from include.desk import contacts, phones, tasks
 from include.desk.acting import Actor
-from include.desk.api.answers import Found, Kept, Matched, Number
-from include.desk.api.bodies import Id, Search, Talk
+from include.desk.api.answers import Finished, Found, Kept, Matched, Number, Task, Tasks
+from include.desk.api.bodies import Id, Search, Talk, TaskResult
 from include.desk.identity import PHONES, Reader, Viewer, Worker, needs
 from include.desk.pages.fields import campaign_named
 from include.domain.errors import LoopError
@@ -66,3 +66,21 @@ def record_inbound(request: Request, viewer: Worker, talk: Talk) -> Kept:
             db, state.config, staff_id=viewer.staff_id, now=state.clock(), **fields
         )
     return Kept(inbound_id=kept)
+
+
+@router.get("/tasks")
+def read_tasks(request: Request, viewer: Reader) -> Tasks:
+    """What other units owe to those who called without a ticket."""
+    with request.app.state.database.reading(viewer.staff_id) as db:
+        return Tasks(tasks=[Task.model_validate(dict(row)) for row in tasks.inbound_tasks(db)])
+
+
+@router.post("/tasks/{task_id}/finish")
+def finish_task(request: Request, viewer: Worker, task_id: Of, done: TaskResult) -> Finished:
+    """Record what the unit did."""
+    state = request.app.state
+    with state.database.working() as db:
+        tasks.finish_inbound_task(
+            db, staff_id=viewer.staff_id, task_id=task_id, result=done.result, now=state.clock()
+        )
+    return Finished(task_id=task_id)

@@ -1,11 +1,11 @@
-"""Search for a customer on the line: by POST, so that no number is in an address; and talks without a ticket."""
+"""Search for a customer on the line: by POST, so that no number is in an address; talks without a ticket."""
 
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
 from fastapi.responses import RedirectResponse
 
-from include.desk import contacts, phones
+from include.desk import contacts, phones, tasks
 from include.desk.errors import headers_of, status_of
 from include.desk.identity import Reader, Viewer, Worker
 from include.desk.pages.fields import Fields, Typed, campaign_named
@@ -52,8 +52,27 @@ def record_inbound(request: Request, typed: Typed, viewer: Worker) -> Response:
             )  # fmt: skip
     except (Refused, BadInput) as error:
         return _page(request, viewer, error=error, typed=typed)
-    answer = _page(request, viewer, is_kept=True)
+    answer = _page(request, viewer, kept="search.kept")
     return taken(answer, request.scope.get("root_path", ""), "inbound")
+
+
+@router.post("/tasks/{task_id}")
+def finish_task(request: Request, task_id: int, typed: Typed, viewer: Worker) -> Response:
+    """Record what a unit did about a task of a talk."""
+    state = request.app.state
+    try:
+        with state.database.working() as db:
+            tasks.finish_inbound_task(
+                db,
+                staff_id=viewer.staff_id,
+                task_id=task_id,
+                result=typed.needed("result"),
+                now=state.clock(),
+            )
+    except (Refused, BadInput) as error:
+        return _page(request, viewer, error=error)
+    answer = _page(request, viewer, kept="search.task_done")
+    return taken(answer, request.scope.get("root_path", ""), f"task-{task_id}")
 
 
 def _page(
@@ -64,15 +83,17 @@ def _page(
     words: str = "",
     error: Refused | BadInput | None = None,
     typed: Fields | None = None,
-    is_kept: bool = False,
+    kept: str | None = None,
 ) -> Response:
-    status = 200 if error is None else status_of(error)
+    state, status = request.app.state, 200 if error is None else status_of(error)
+    with state.database.reading(viewer.staff_id) as db:
+        owed = tasks.inbound_tasks(db)
     # a subscriber searched for in vain is the one who calls; a number typed is not a subscriber
     subscriber = words if words and phones.number_in(words) is None else ""
     answer = page(
         request, "search.html", status=status, viewer=viewer, found=found, words=words, error=error,
-        typed=typed.typed if typed else {"subscriber_id": [subscriber]}, is_kept=is_kept, needs=NEEDS,
-        campaigns=list(request.app.state.config.campaigns), channels=("call", "app", "visit"),
+        typed=typed.typed if typed else {"subscriber_id": [subscriber]}, kept=kept, needs=NEEDS, tasks=owed,
+        campaigns=state.config.campaigns, channels=("call", "app", "visit"),
     )  # fmt: skip
     answer.headers.update(headers_of(request, status))
     return answer

@@ -206,6 +206,25 @@ def test_a_talk_of_somebody_without_a_ticket_is_kept(visit, tickets, ask):
     assert [tuple(row) for row in kept] == [("S9999", "too dear", "explained", ["price"])]
 
 
+def test_a_task_of_a_talk_stands_where_talks_are_kept_until_it_is_done(visit, tickets, ask):
+    talk = {"subscriber_id": "S9999", "channel": "call", "said": "call nobody!", "done": "promised"}
+    agent = visit("agent")
+    assert "call nobody!" in press(agent, "/inbound", **talk, is_refusal="1").text
+    (task,) = agent.get("/api/v1/tasks").json()["tasks"]
+    assert (task["unit"], task["subscriber_id"], task["words"]) == ("complaint", "S9999", "call nobody!")
+    stranger = visit("stranger")
+    assert "call nobody!" not in stranger.get("/search").text
+    assert press(stranger, f"/tasks/{task['task_id']}", result="mine").status_code == 409
+    assert press(agent, f"/tasks/{task['task_id']}", result=" ").status_code == 422
+    answer = press(agent, f"/tasks/{task['task_id']}", result="apologised")
+    assert answer.status_code == 200
+    assert "The task is done." in answer.text
+    assert "call nobody!" not in answer.text
+    assert [tuple(row) for row in ask("select result from linked_tasks")] == [("apologised",)]
+    again = agent.post(f"/api/v1/tasks/{task['task_id']}/finish", json={"result": "again"})
+    assert (again.status_code, again.json()["error"]["code"]) == (409, "task_done")
+
+
 def test_a_talk_refused_keeps_what_was_typed(visit, tickets, ask):
     subscriber = ask("select subscriber_id from tickets where ticket_id = :id", id=tickets[2])[
         0
