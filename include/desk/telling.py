@@ -41,6 +41,20 @@ def number(value: Any) -> str:
     return f"{value:,.4g}" if isinstance(value, float) and abs(value) < 1000 else f"{value:,.0f}"
 
 
+def measured(value: Any, unit: str) -> str:
+    """A factor's value as people read it: ratios in per cent, money in yuan, a flag as ✓ or ✗."""
+    if not isinstance(value, int | float):
+        return str(value)
+    match unit:
+        case "ratio":
+            return f"{100 * value:,.0f} %".replace("-", "−")
+        case "flag":
+            return number(bool(value))
+        case "yuan":
+            return yuan(value)
+    return number(round(value, 2))
+
+
 def working_time(value: timedelta, language: str) -> str:
     """ "7 h 30 min" or "7 小时 30 分", with a minus sign when overdue."""
     hours, minutes = divmod(int(abs(value).total_seconds() // 60), 60)
@@ -58,5 +72,6 @@ FILTERS: dict[str, Callable[..., str]] = {
     "yuan": yuan,
     "share": share,
     "number": number,
+    "measured": measured,
     "working_time": working_time,
 }

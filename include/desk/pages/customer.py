@@ -68,18 +68,20 @@ def _contract(evidence: Mapping[str, Any], profile: Mapping[str, Any]) -> list[T
 
 @dataclass(frozen=True)
 class Why:
-    """A reason to leave in both languages, and the measurements that speak for it."""
+    """A reason to leave in both languages, and the measurement that speaks for it with its unit."""
 
     zh: str
     en: str
     value: Any = None
+    unit: str = ""
     is_rule: bool = False
 
 
-def reasons_of(evidence: Mapping[str, Any]) -> list[Why]:
+def reasons_of(evidence: Mapping[str, Any], factors: Factors) -> list[Why]:
     """The likeliest reasons in human words first, then the measurements behind them, then the rules that fired."""
     human = [Why(each["zh"], each["en"]) for each in evidence.get("human_reasons", []) if _speaks(each)]
-    measured = [_measured(each) for each in evidence.get("reasons", [])[:_TOP]]
+    units = {factor.name: factor.unit for factor in factors.factors}
+    measured = [_measured(each, units) for each in evidence.get("reasons", [])[:_TOP]]
     fired = [Why(rule["zh"], rule["en"], is_rule=True) for rule in evidence.get("rules", [])]
     return human[:_TOP] + measured + fired
 
@@ -88,9 +90,9 @@ def _speaks(reason: Mapping[str, Any]) -> bool:
     return float(reason.get("contribution", 0)) > 0 or float(reason.get("evidence", 0) or 0) > 0
 
 
-def _measured(reason: Mapping[str, Any]) -> Why:
+def _measured(reason: Mapping[str, Any], units: Mapping[str, str]) -> Why:
     name = reason["factor"]
-    return Why(reason.get("zh", name), reason.get("en", name), reason.get("value"))
+    return Why(reason.get("zh", name), reason.get("en", name), reason.get("value"), units.get(name, ""))
 
 
 def strategies_of(evidence: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -84,7 +84,8 @@ def show(
         explained={_key(clock): _explained(clock, language) for clock in read["clocks"]},
         step=_step(state, viewer, ticket), may=_possible(ticket["state"], viewer), needs=NEEDS,
         outcomes=campaign.catalogue, units=campaign.units, given=given, hold=hold,
-        who=told_of_customer(ticket["evidence"], state.config.factors), why=reasons_of(ticket["evidence"]),
+        who=told_of_customer(ticket["evidence"], state.config.factors),
+        why=reasons_of(ticket["evidence"], state.config.factors),
         chosen=strategies_of(ticket["evidence"]), known=state.config.strategies,
         is_callable=is_callable(ticket, viewer), **read,
     )  # fmt: skip
