@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, time
+from datetime import date, datetime, time, timedelta
 from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from include.config import Config
 from include.config.sla import Rules, Sla
 from include.domain import sla
+from include.domain.countdown import working_time_between
 from include.domain.deadline import Deadline
 from include.domain.months import ZONE
 from include.domain.workdays import WorkCalendar, WorkDay
@@ -73,6 +74,12 @@ class Terms:
     def is_within_hours(self, now: datetime) -> bool:
         """Whether `now` lies between opening and closing time, on whatever day."""
         return self.rules.opens <= now.astimezone(ZONE).time() <= self.rules.closes
+
+    def left(self, now: datetime, due_at: datetime) -> timedelta:
+        """Working time from `now` to `due_at`; negative when that has passed."""
+        return working_time_between(
+            now, due_at, self.calendar.is_working, self.rules.opens, self.rules.closes
+        )
 
     def _clock(self, days: int, started_at: datetime, paused: Sequence[sla.Pause]) -> dict[str, Any]:
         frozen = Frozen(days, self.calendar.layers, self.rules.closes, self.rules.early_warning)

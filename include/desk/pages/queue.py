@@ -15,7 +15,7 @@ from include.desk.identity import TEAM, Reader, Viewer
 from include.desk.pages.fields import Fields
 from include.desk.rendering import THEMES, page
 from include.desk.words import LANGUAGES
-from include.domain.countdown import urgency, working_time_between
+from include.domain.countdown import urgency
 from include.domain.errors import BadInput, Refused
 from include.queries import load
 from include.stages.clocks import Clocks, read_clocks
@@ -241,9 +241,7 @@ def _timed(row: dict[str, Any], now: datetime, clocks: Clocks) -> dict[str, Any]
     if row.get("due_at") is None:
         return row | {"urgency": None, "left": None}
     terms = clocks.terms(row["campaign"], row["tier"], row["team"], row["branch_code"])
-    left = working_time_between(
-        now, row["due_at"], terms.calendar.is_working, terms.rules.opens, terms.rules.closes
-    )
+    left = terms.left(now, row["due_at"])
     stands: str = urgency(row["due_at"], row["warn_at"], now)
     if row["state"] == "paused" and stands != "overdue":
         stands = "paused"  # the days until the promised call-back do not count: nothing presses

@@ -1,8 +1,8 @@
 """One ticket in ten seconds: who, why, what to offer, by when, what has been done, and what may be done now."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
@@ -21,6 +21,7 @@ from include.domain.errors import LoopError
 from include.domain.outcome import NEEDS
 from include.domain.ticket import ACTIONS, UNFINISHED
 from include.queries import load
+from include.stages.clocks import read_clocks
 
 Q = load("desk_ticket")
 router = APIRouter()
@@ -75,13 +76,14 @@ def show(
         read: dict[str, Any] = {name: list(db.execute(Q[f"read_{name}"], key).mappings()) for name in _READ}
         read["offers"] = _offers(db, state, viewer, ticket)
         hold = _hold(db, state, viewer, ticket_id)
+        left = _left(db, state, ticket, read["clocks"])
         read["team_mates"] = list(db.execute(Q["read_team_mates"], {"team": ticket["team"]}).mappings())
     campaign, status = state.config.campaign(ticket["campaign"]), refusal.status if refusal else 200
     answer = page(
         request, "ticket.html", status=status, viewer=viewer, ticket=ticket,
         evidence=ticket["evidence"], refusal=refusal, typed=_typed(refusal),
         changed_since=_changed_since(read["events"], ticket["version"], refusal),
-        explained={_key(clock): _explained(clock, language) for clock in read["clocks"]},
+        left=left, explained={_key(clock): _explained(clock, language) for clock in read["clocks"]},
         step=_step(state, viewer, ticket), may=_possible(ticket["state"], viewer), needs=NEEDS,
         outcomes=campaign.catalogue, units=campaign.units, given=given, hold=hold,
         who=told_of_customer(ticket["evidence"], state.config.factors),
@@ -132,6 +134,20 @@ def is_callable(ticket: Mapping[str, Any], viewer: Viewer) -> bool:
 
 def _key(clock: Mapping[str, Any]) -> tuple[str, int]:
     return clock["clock"], clock["round"]
+
+
+def _left(
+    db: sa.Connection, state: Any, ticket: Mapping[str, Any], clocks: Sequence[Mapping[str, Any]]
+) -> dict[tuple[str, int], timedelta]:
+    """The working time left of each clock that runs; a ticket that is over or paused has none that presses."""
+    running = [clock for clock in clocks if not (clock["met_at"] or clock["voided_at"])]
+    if not running or ticket["state"] not in UNFINISHED or ticket["state"] == "paused":
+        return {}
+    now = state.clock()
+    terms = read_clocks(db, state.config, now).terms(
+        ticket["campaign"], ticket["tier"], ticket["team"], ticket["branch_code"]
+    )
+    return {_key(clock): terms.left(now, clock["due_at"]) for clock in running}
 
 
 def _explained(clock: Mapping[str, Any], language: Any) -> list[str]:
