@@ -8,50 +8,52 @@ for update
 -- name: find_candidates
 -- High-priority warnings of a revision, best rank first, with what bars a customer in the database.
 select
-    w.subscriber_id,
-    w.customer_key,
-    w.rank,
-    w.cluster,
-    w.probability,
-    w.model_version,
-    w.grade,
-    w.tier,
-    w.rule_hits,
-    w.rule_points,
-    w.value_yuan,
-    w.region_code,
-    w.branch_code,
-    w.tenure_months,
-    (
-        select min(t.ticket_id)
-        from tickets as t
-        where
-            t.campaign = w.campaign and (t.customer_key = w.customer_key or t.subscriber_id = w.subscriber_id)
-            and t.state not in ('closed', 'cancelled', 'expired')
+    w.subscriber_id, w.customer_key, w.rank, w.cluster, w.probability, w.model_version, w.grade, w.tier,
+    w.rule_hits, w.rule_points, w.value_yuan, w.region_code, w.branch_code, w.tenure_months,
+    least(
+        (
+            select min(t.ticket_id)
+            from tickets as t
+            where
+                t.campaign = w.campaign and t.customer_key = w.customer_key
+                and t.state not in ('closed', 'cancelled', 'expired')
+        ),
+        (
+            select min(t.ticket_id)
+            from tickets as t
+            where
+                t.campaign = w.campaign and t.subscriber_id = w.subscriber_id
+                and t.state not in ('closed', 'cancelled', 'expired')
+        )
     ) as unfinished_ticket_id,
-    exists(
-        select 1
-        from assignments as a
-        inner join cycles as c on a.campaign = c.campaign and a.cycle = c.cycle
-        where
-            a.campaign = w.campaign and not a.is_recalled and a.cycle <> w.cycle
-            and (a.customer_key = w.customer_key or a.subscriber_id = w.subscriber_id)
-            and c.as_of > cast(:as_of as timestamptz) - make_interval(days => :cooling_off_days)
-            and c.as_of <= cast(:as_of as timestamptz) + make_interval(days => :cooling_off_days)
-    ) as is_cooling_off,
-    exists(
-        select 1
-        from assignments as a
-        where
-            a.campaign = w.campaign and a.cycle = w.cycle and not a.is_recalled
-            and (a.customer_key = w.customer_key or a.subscriber_id = w.subscriber_id)
-    ) as is_assigned,
+    coalesce(before.is_cooling_off, false) as is_cooling_off,
+    coalesce(before.is_assigned, false) as is_assigned,
     (
         select s.arm
         from subscriber_arms as s
         where s.campaign = w.campaign and s.epoch = :epoch and s.subscriber_id = w.subscriber_id
     ) as own_arm
 from warnings as w
+-- by customer and by number apart: asked for either at once the server would read every assignment for each warning
+left join lateral (
+    select
+        bool_or(found.cycle = w.cycle) as is_assigned,
+        bool_or(
+            found.cycle <> w.cycle
+            and c.as_of > cast(:as_of as timestamptz) - make_interval(days => :cooling_off_days)
+            and c.as_of <= cast(:as_of as timestamptz) + make_interval(days => :cooling_off_days)
+        ) as is_cooling_off
+    from (
+        select a.cycle
+        from assignments as a
+        where a.campaign = w.campaign and a.customer_key = w.customer_key and not a.is_recalled
+        union all
+        select a.cycle
+        from assignments as a
+        where a.campaign = w.campaign and a.subscriber_id = w.subscriber_id and not a.is_recalled
+    ) as found
+    inner join cycles as c on c.campaign = w.campaign and found.cycle = c.cycle
+) as before on true
 where
     w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
     and w.grade = 'high' and w.tier = 'priority'
@@ -59,7 +61,7 @@ order by w.rank
 
 -- name: find_barred
 -- Who may not be called in any campaign by what the database knows, the gravest reason first: add sources here.
-with limits (customer_key, subscriber_id, reason, gravity) as (
+with limits (customer_key, subscriber_id, reason, gravity) as not materialized (
     select customer_key, subscriber_id, 'refused', 1
     from refusals
     union all
@@ -69,13 +71,23 @@ with limits (customer_key, subscriber_id, reason, gravity) as (
     where valid_from < :day and (valid_to is null or valid_to >= :day or kind = 'refused')
 )
 
-select distinct on (w.subscriber_id) w.subscriber_id, limits.reason
-from warnings as w
-inner join limits on w.customer_key = limits.customer_key or w.subscriber_id = limits.subscriber_id
-where
-    w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
-    and w.grade = 'high' and w.tier = 'priority'
-order by w.subscriber_id, limits.gravity
+select distinct on (found.subscriber_id) found.subscriber_id, found.reason
+from (
+    select w.subscriber_id, limits.reason, limits.gravity
+    from warnings as w
+    inner join limits on w.customer_key = limits.customer_key
+    where
+        w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
+        and w.grade = 'high' and w.tier = 'priority'
+    union all
+    select w.subscriber_id, limits.reason, limits.gravity
+    from warnings as w
+    inner join limits on w.subscriber_id = limits.subscriber_id
+    where
+        w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
+        and w.grade = 'high' and w.tier = 'priority'
+) as found
+order by found.subscriber_id, found.gravity
 
 -- name: draw_arms
 -- An arm is drawn once per customer and epoch; whoever has one keeps it, whatever the share is now.

@@ -83,7 +83,14 @@ where
         where
             earlier.campaign = assignments.campaign and earlier.epoch = assignments.epoch
             and earlier.cycle < assignments.cycle and not earlier.is_recalled
-            and (earlier.customer_key = assignments.customer_key or earlier.subscriber_id = assignments.subscriber_id)
+            and earlier.customer_key = assignments.customer_key
+    )
+    and not exists (
+        select 1 from assignments as earlier
+        where
+            earlier.campaign = assignments.campaign and earlier.epoch = assignments.epoch
+            and earlier.cycle < assignments.cycle and not earlier.is_recalled
+            and earlier.subscriber_id = assignments.subscriber_id
     )
 group by assignments.arm, coalesce(reached.is_reached, false)
 order by assignments.arm, is_reached;

@@ -81,9 +81,10 @@ select
         case
             when exists (
                 select 1 from tickets as t
-                where
-                    (t.customer_key = i.customer_key or t.subscriber_id = i.subscriber_id)
-                    and t.state not in ('closed', 'cancelled', 'expired')
+                where t.customer_key = i.customer_key and t.state not in ('closed', 'cancelled', 'expired')
+            ) or exists (
+                select 1 from tickets as t
+                where t.subscriber_id = i.subscriber_id and t.state not in ('closed', 'cancelled', 'expired')
             ) then 'unfinished_ticket'
         end
     ) as barred
