@@ -30,3 +30,7 @@ create temporary table staged_warnings (like warnings) on commit drop
 -- The staged warnings become the revision's own, in one statement.
 insert into warnings
 select * from staged_warnings
+
+-- name: analyze_warnings
+-- The planner learns of the new warnings before dispatch joins them with the past.
+select analyze_warnings()

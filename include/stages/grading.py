@@ -85,6 +85,8 @@ def grade(
         described += [config.campaign(campaign).population or ""] if members is not None else []
         _publish(db, lake, month, graded, [*described, refused], facts)
         _replace_warnings(db, graded, key | {"revision": revision})
+    with db.begin():  # apart: nothing waits for its lock, and without it the rest is slower and as right
+        db.execute(Q["analyze_warnings"])
     return summary
 
 

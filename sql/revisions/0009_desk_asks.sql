@@ -1,5 +1,6 @@
 -- What the desk asks of a ticket's money and offers it is told of tickets the person sees. The functions look past
 -- row-level security, so they ask themselves; the loop is told of any.
+set local role churn_owner;
 
 create function is_asked_by_desk() returns boolean language sql stable
 return case current_setting('role') when 'none' then session_user::text else current_setting('role') end = 'churn_desk';
@@ -59,3 +60,5 @@ set enable_seqscan = off set enable_hashjoin = off set enable_mergejoin = off as
         and (not is_asked_by_desk() or desk_sees(mine.team, mine.assignee_id))
     group by p.offer_name
 $$;
+
+reset role;

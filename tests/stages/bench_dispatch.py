@@ -1,4 +1,4 @@
-"""What a dispatch costs, set-based and again, with a loop of ORM objects beside it on a sample.
+"""What a dispatch costs, set-based, again and a month later, with a loop of ORM objects beside it on a sample.
 
 python -m tests.stages.bench_dispatch --tickets 100000 [--sample 2000]
 """
@@ -11,7 +11,7 @@ import tempfile
 import time
 from collections.abc import Callable
 from contextlib import contextmanager
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,7 @@ from include.stages.dispatch import dispatch
 from tests.fixtures.graded import Warned, graded_cycle
 
 NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
+HALF_AN_HOUR = timedelta(minutes=30)
 _WRITTEN = "select coalesce(sum(n_tup_ins + n_tup_upd + n_tup_del), 0) from pg_stat_user_tables"
 _TABLES = ("arms", "subscriber_arms", "assignments", "tickets", "ticket_events", "dispatch_decisions")
 
@@ -160,13 +161,20 @@ def main() -> None:
                     ),
                     {"contacts": told.tickets},
                 )
-            given = graded_cycle(db, Lake.create(folder / "lake", subscribers=len(warned)), config, warned)
+            lake = Lake.create(folder / "lake", subscribers=2 * len(warned))
+            given = graded_cycle(db, lake, config, warned)
+            others = [Warned(f"N{n:07d}") for n in range(len(warned))]
+            after = graded_cycle(db, lake, config, others, "2026-11")
 
-        def dispatched(db: sa.Connection) -> int:
-            return int(dispatch(**given | {"db": db}, now=NOW, most=told.tickets)["treated"])
+        def dispatched(db: sa.Connection, which: dict[str, Any] = given, now: datetime = NOW) -> int:
+            return int(dispatch(**which | {"db": db}, now=now, most=told.tickets)["treated"])
 
         print(json.dumps(measured(url, "set-based", dispatched)), flush=True)
         print(json.dumps(measured(url, "set-based, again", dispatched)), flush=True)
+        later = measured(
+            url, "set-based, a month later", lambda db: dispatched(db, after, after["as_of"] + HALF_AN_HOUR)
+        )
+        print(json.dumps(later), flush=True)
         loop = measured(url, f"ORM objects, sample of {told.sample:,}", lambda db: orm_loop(db, told.sample))
         print(json.dumps(loop), flush=True)
 

@@ -16,9 +16,10 @@ from include.database import engine
 from include.domain.errors import Refused
 from include.domain.months import ZONE
 from include.lake import Lake
+from include.queries import load
 from include.stages.dispatch import champions_before, dispatch, plan_size
 from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle, put
-from tests.fixtures.work import hire
+from tests.fixtures.work import fill_cycle, hire
 
 NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
 SEPTEMBER = date(2026, 9, 1)
@@ -527,3 +528,32 @@ def test_no_more_than_was_approved_goes_out_and_the_arms_stay_comparable(db, lak
     assert result["treated"] == 20
     last = rows(db, "select max(rank) from assignments where arm = 'treated'")[0][0]
     assert rows(db, "select count(*) from assignments where rank > :last", last=last) == [(0,)]
+
+
+@pytest.mark.parametrize(("name", "most"), [("find_candidates", 7_000), ("find_barred", 20_000)])
+def test_what_bars_a_customer_is_looked_up_however_long_the_history(db, lake, config, name, most):
+    """Compared pair by pair, 200 warnings and 4,500 assignments, or 3,000 limits, would make a million rows."""
+    hire(db)
+    for cycle in ("2026-06", "2026-07", "2026-08"):
+        fill_cycle(db, 1500, cycle)
+        cancel_everything(db)
+    refused = (
+        "insert into standing_limits (month, subscriber_id, customer_key, kind, valid_from, recorded_at)"
+        " select '2026-09', 'S' || n, 'S' || n, 'refused', date '2026-09-01', now() from generate_series(1, 3000) as n"
+    )
+    rows(db, f"{refused} returning 1")
+    given = graded_cycle(db, lake, config, people(200))
+    values = {
+        "campaign": CAMPAIGN, "cycle": MONTH, "revision": 0, "epoch": "2026H2", "as_of": given["as_of"],
+        "cooling_off_days": 90, "day": NOW.date(),
+    }  # fmt: skip
+    ((plan,),) = rows(db, f"explain (analyze, format json) {load('dispatch')[name].text}", **values)
+    assert read_by(plan[0]["Plan"]) < most, json.dumps(plan)
+
+
+def read_by(plan: dict[str, Any]) -> int:
+    """How many rows of tables and lists a plan looked at, those it threw away too."""
+    looked = plan["Actual Rows"] + sum(value for key, value in plan.items() if key.startswith("Rows Removed"))
+    below = sum(read_by(each) for each in plan.get("Plans", ()))
+    is_read = "Scan" in plan["Node Type"] or "Rows Removed by Join Filter" in plan
+    return below + (int(looked * plan["Actual Loops"]) if is_read else 0)

@@ -196,7 +196,8 @@ def test_the_ticket_tells_who_why_and_what_from_the_frozen_evidence(visit, ticke
     )  # fmt: skip
     shown = visit("agent").get(f"/tickets/{tickets[0]}").text
     for told in (
-        "of working time left", "Price &lt;above&gt; peers", "Bill change", "−31 %", "Repeated complaints", "P88", "50 %", "2026-12-15",
+        "of working time left",
+        "Price &lt;above&gt; peers", "Bill change", "−31 %", "Repeated complaints", "P88", "50 %", "2026-12-15",
         "<svg", "Tariff discount", "runner-up", "may be said", "<dt>Last bill (yuan)</dt><dd>131.5",
         "2026-10-20 · Broadband · slow &lt;b&gt;line&lt;/b&gt;", "P19 · ¥19.00 · suspended",
     ):  # fmt: skip
