@@ -189,11 +189,17 @@ def migrated_template(postgres: "Server", execute: Callable[..., None], role_pas
 
 
 @pytest.fixture
-def database_url(postgres: "Server", execute: Callable[..., None], migrated_template: str) -> Iterator[str]:
+def template(migrated_template: str) -> str:
+    """The database the test's own is a copy of; tests that all begin the same way override it with a filled one."""
+    return migrated_template
+
+
+@pytest.fixture
+def database_url(postgres: "Server", execute: Callable[..., None], template: str) -> Iterator[str]:
     """Superuser URL of a fresh, fully migrated database, dropped after the test."""
     name = f"churn_{secrets.token_hex(6)}"
     # copying its files costs half of writing them through the log
-    execute(f"create database {name} template {migrated_template} strategy file_copy")
+    execute(f"create database {name} template {template} strategy file_copy")
     yield postgres.url(name)
     execute(f"drop database {name} with (force)")
 

@@ -2,11 +2,12 @@
 
 import json
 import re
+import secrets
 import shutil
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -16,6 +17,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
+from include.database import engine
 from include.desk import contacts, work
 from include.desk.acting import Actor
 from include.domain.erasure import bucket_of, hash_of, pattern_of
@@ -24,6 +26,7 @@ from include.domain.months import ZONE
 from include.erase import main
 from include.erasure import erase
 from include.lake import Lake
+from include.local.postgres import Server
 from include.loop import Loop
 from include.queries import load
 from include.stages import collection
@@ -77,9 +80,47 @@ def made_world(db: sa.Connection, folder: Path, config: Config, lake_root: str) 
     return made
 
 
+@dataclass(frozen=True)
+class Made:
+    """A world to begin from: its folder and its database, which nobody is connected to."""
+
+    folder: Path
+    database: str
+    world: World
+
+
+@pytest.fixture(scope="module")
+def made(
+    postgres: Server,
+    execute: Callable[..., None],
+    migrated_template: str,
+    role_password: str,
+    config: Config,
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[Made]:
+    """The world most tests begin from, made once."""
+    name, folder = f"erasure_{secrets.token_hex(4)}", tmp_path_factory.mktemp("erasure")
+    execute(f"create database {name} template {migrated_template} strategy file_copy")
+    pool = engine(postgres.url(name, user="churn_loop", password=role_password), poolclass=sa.NullPool)
+    with pool.connect() as db:
+        world = made_world(db, folder, config, str(folder / "lake"))
+    yield Made(folder, name, world)
+    execute(f"drop database {name} with (force)")
+
+
 @pytest.fixture
-def world(db: sa.Connection, tmp_path: Path, config: Config) -> World:
-    return made_world(db, tmp_path, config, str(tmp_path / "lake"))
+def template(request: pytest.FixtureRequest, migrated_template: str) -> str:
+    if "world" not in request.fixturenames:
+        return migrated_template
+    return str(request.getfixturevalue("made").database)
+
+
+@pytest.fixture
+def world(made: Made, db: sa.Connection, tmp_path: Path) -> World:
+    for part in ("lake", "landing"):
+        shutil.copytree(made.folder / part, tmp_path / part)
+    loop = replace(made.world.loop, db=db, lake=Lake(tmp_path / "lake"), landing=tmp_path / "landing")
+    return replace(made.world, loop=loop)
 
 
 @pytest.fixture
