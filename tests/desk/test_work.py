@@ -12,19 +12,19 @@ from include.desk.acting import Actor
 from include.desk.procedure import next_contact
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
-from tests.fixtures.work import FRIDAY, People, fill_cycle, hire, release_two_each, snapshot
+from tests.fixtures.work import FRIDAY, People, Released, fill_cycle, snapshot
 
 MONDAY = FRIDAY + timedelta(days=3)
 
 
 @pytest.fixture
-def people(db: sa.Connection) -> People:
-    return hire(db)
+def people(released: Released) -> People:
+    return released.people
 
 
 @pytest.fixture
-def tickets(db: sa.Connection, config: Config, people: People) -> list[int]:
-    return release_two_each(db, config, people)
+def tickets(released: Released) -> list[int]:
+    return released.tickets
 
 
 @pytest.fixture

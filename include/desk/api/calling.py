@@ -75,7 +75,7 @@ def read_tasks(request: Request, viewer: Reader) -> Tasks:
         return Tasks(tasks=[Task.model_validate(dict(row)) for row in tasks.inbound_tasks(db)])
 
 
-@router.post("/tasks/{task_id}/finish")
+@router.post("/tasks/{task_id}")
 def finish_task(request: Request, viewer: Worker, task_id: Of, done: TaskResult) -> Finished:
     """Record what the unit did."""
     state = request.app.state

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
-from tests.fixtures.work import FRIDAY, People, hire, release_two_each
+from tests.fixtures.work import FRIDAY, People, Released, hire
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -64,8 +64,10 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def people(db: sa.Connection) -> People:
+def people(request: pytest.FixtureRequest, db: sa.Connection) -> People:
     """The usual five, each with the Airflow user of the same name."""
+    if "released" in request.fixturenames:
+        return request.getfixturevalue("released").people
     hired = hire(db)
     with db.begin():
         db.execute(sa.text("update staff set airflow_username = staff_code"))
@@ -73,8 +75,8 @@ def people(db: sa.Connection) -> People:
 
 
 @pytest.fixture
-def tickets(db: sa.Connection, config: Config, people: People) -> list[int]:
-    return release_two_each(db, config, people)
+def tickets(released: Released) -> list[int]:
+    return released.tickets
 
 
 @pytest.fixture

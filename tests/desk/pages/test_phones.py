@@ -221,7 +221,7 @@ def test_a_task_of_a_talk_stands_where_talks_are_kept_until_it_is_done(visit, ti
     assert "The task is done." in answer.text
     assert "call nobody!" not in answer.text
     assert [tuple(row) for row in ask("select result from linked_tasks")] == [("apologised",)]
-    again = agent.post(f"/api/v1/tasks/{task['task_id']}/finish", json={"result": "again"})
+    again = agent.post(f"/api/v1/tasks/{task['task_id']}", json={"result": "again"})
     assert (again.status_code, again.json()["error"]["code"]) == (409, "task_done")
 
 
