@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from include.config import factors, operations, retention, rules, sla, sources, strategies, teams
@@ -53,6 +54,13 @@ def load_config(folder: Path) -> Config:
 
 def config_from(texts: Mapping[str, str]) -> Config:
     """Validate the files of a configuration (name in its folder → text), as `Config.texts` keeps them."""
+    return _validated(tuple(sorted(texts.items())))
+
+
+# every stage of a process asks for the configuration of its cycle: the same texts are read once
+@lru_cache(maxsize=4)
+def _validated(files: tuple[tuple[str, str], ...]) -> Config:
+    texts = dict(files)
     raw = {file: read_yaml(text, file) for file, text in texts.items()}
     if _RETENTION not in raw:
         raw[_RETENTION] = read_yaml(read_text(Path(__file__).with_name(_RETENTION)), _RETENTION)
@@ -87,7 +95,7 @@ def config_from(texts: Mapping[str, str]) -> Config:
         strategies=known_strategies,
         campaigns=campaigns,
         retention=retention.parse(*of(_RETENTION)),
-        texts=dict(texts),
+        texts=texts,
         hash=_hash(texts),
     )
 
