@@ -18,8 +18,10 @@ set done_at = :now, done_by = :staff_id, result = :result
 where task_id = :task_id
 
 -- name: read_inbound_tasks
--- The unfinished tasks of talks without a ticket, as far as the person may see them, the most urgent first.
-select k.task_id, k.unit, k.words, k.opened_at, k.due_at, k.is_provisional, c.campaign, c.subscriber_id
+-- The most urgent unfinished tasks of talks without a ticket, as far as the person may see them, and how many there are.
+select
+    k.task_id, k.unit, k.words, k.opened_at, k.due_at, k.is_provisional, c.campaign, c.subscriber_id,
+    count(*) over () as of_all
 from linked_tasks as k
 inner join inbound_contacts as c on k.inbound_id = c.inbound_id
 where k.done_at is null and k.inbound_id is not null

@@ -28,26 +28,31 @@ written_to as (
 ),
 
 weighed as (
-    -- those of a recalled cycle too, whose held-out stand for nobody
+    -- whoever was reached is no example, whatever stands for them
     select contacted.subscriber_id, 0.0::double precision as weight from contacted
     union all
     select written_to.subscriber_id, 0.0 as weight from written_to
     union all
-    select
-        a.subscriber_id,
-        case a.arm when 'held_out' then 1 / a.probability_of_assignment else 0.0 end as weight
+    select a.subscriber_id, case a.arm when 'held_out' then 1 / a.probability_of_assignment else 0.0 end as weight
     from assignments as a
     where
         a.campaign = :campaign and not a.is_recalled
         and a.cycle in (select contacted.cycle from contacted)
+        -- where nobody was held out, or no longer counts as such, nobody could stand in
+        and exists (
+            select 1 from assignments as h
+            where h.campaign = a.campaign and h.cycle = a.cycle and h.arm = 'held_out' and not h.is_recalled
+        )
     union all
-    select
-        o.subscriber_id,
-        case o.decision when 'held_out' then 1 / o.probability_of_assignment else 0.0 end as weight
+    select o.subscriber_id, case o.decision when 'held_out' then 1 / o.probability_of_assignment else 0.0 end as weight
     from outreach_items as o
     where
         o.campaign = :campaign and o.decision in ('listed', 'held_out')
         and o.cycle in (select written_to.cycle from written_to)
+        and exists (
+            select 1 from outreach_items as h
+            where h.campaign = o.campaign and h.cycle = o.cycle and h.decision = 'held_out'
+        )
 )
 
 select

@@ -64,8 +64,8 @@ def settle(
 
     The first pooled model is promoted as it is. A later one must have the lower log loss on `newest` by a
     paired bootstrap (95 %) and be calibrated no worse, or replace a champion whose promises have gone stale.
-    The first model of a tenure cluster takes over from the pooled one unless that is better by the same
-    measure. `judged` are its scores out of sample.
+    The first model of a tenure cluster takes over from the pooled one unless that, as it is served, is
+    surely better. `judged` are its scores out of sample.
     """
     queries, campaign, as_of = load("training"), registration["campaign"], registration["as_of"]
     cluster = registration["cluster"]
@@ -86,38 +86,37 @@ def settle(
 
 
 def _has_earned(comparison: dict[str, Any], *, is_first: bool) -> bool:
-    gain, error = comparison["log_loss_gain"], comparison["calibration_error"]
+    gain, served = comparison["log_loss_gain"], comparison["log_loss_gain_as_served"]
     if is_first:
-        return bool(gain["high"] >= 0)
+        return bool(served["high"] >= 0)
+    error = comparison["calibration_error"]
     is_better = gain["low"] > 0 and error <= comparison["calibration_error_of_champion"] + CALIBRATION_NOISE
-    is_stale = (
-        comparison["lost_as_served"]["low"] > 0
-        and comparison["calibration_error_as_served"] > error + CALIBRATION_NOISE
-    )
+    is_stale = served["low"] > 0 and comparison["calibration_error_as_served"] > error + CALIBRATION_NOISE
     return bool(is_better or (is_stale and gain["high"] >= 0))
 
 
 def _compared(lake: Lake, champion: Champion, newest: LabelledMonth, judged: pl.DataFrame) -> dict[str, Any]:
     """Challenger and champion on the same people of the newest month, neither having learned from them.
 
-    The challenger's calibration has seen other people of that month. For the gain the champion is calibrated
-    on them as well: else whoever knows the month's rate would win. What the champion loses as it is served,
-    against itself so calibrated, tells how stale its promises are.
+    Both are calibrated on other people of that month, else whoever knows its rate would win; as the champion is
+    served is told apart: what it loses so shows how stale its promises are.
     """
     ours = judged.filter((pl.col("month") == newest.month) & (pl.col("weight") > 0))
     theirs = pl.concat(_judged(lake, champion, newest, shard) for shard in range(lake.shards))
     theirs = theirs.select("subscriber_id", pl.col("probability").alias("champion"))
     both = ours.join(theirs, on="subscriber_id").sort("subscriber_id")
-    new, served, happened, weights = (
-        both[name].to_numpy() for name in ("probability", "champion", "has_churned", "weight")
+    margins, served, happened, weights, fold = (
+        both[name].to_numpy() for name in ("margin", "champion", "has_churned", "weight", "fold")
     )
-    old = calibrate(log_odds(served), happened, weights, both["fold"].to_numpy()).probabilities
-    lost = quality.losses(old, happened)
+    new, old = (
+        calibrate(each, happened, weights, fold).probabilities for each in (margins, log_odds(served))
+    )
+    lost = quality.losses(new, happened)
     return {
         "against": champion["version"],
         "people": both.height,
-        "log_loss_gain": _mean(lost - quality.losses(new, happened), weights),
-        "lost_as_served": _mean(quality.losses(served, happened) - lost, weights),
+        "log_loss_gain": _mean(quality.losses(old, happened) - lost, weights),
+        "log_loss_gain_as_served": _mean(quality.losses(served, happened) - lost, weights),
         "calibration_error": quality.calibration_error(new, happened, weights),
         "calibration_error_of_champion": quality.calibration_error(old, happened, weights),
         "calibration_error_as_served": quality.calibration_error(served, happened, weights),

@@ -100,7 +100,7 @@ def _rules(hits: Sequence[str], config: Config) -> list[dict[str, Any]]:
 def _named_reason(reason: Mapping[str, Any], config: Config) -> dict[str, Any]:
     named = {factor.name: factor for factor in config.factors.factors}
     factor = named.get(reason["factor"])
-    return dict(reason) | ({"zh": factor.zh, "en": factor.en} if factor else {})
+    return dict(reason) | ({"zh": factor.zh, "en": factor.en, "unit": factor.unit} if factor else {})
 
 
 def _months(month: str) -> list[str]:

@@ -35,6 +35,7 @@ def released(
         with db.begin():
             db.execute(sa.text("update staff set airflow_username = staff_code"))
         tickets = release_two_each(db, config, people)
+    pool.dispose()
     return Released(name, people, tickets)
 
 

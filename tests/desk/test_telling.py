@@ -12,6 +12,7 @@ from include.desk import telling
     [
         (-0.312, "ratio", "−31 %"),
         (1.3, "ratio", "130 %"),
+        (0.004, "ratio", "0.4 %"),
         (1.0, "flag", "✓"),
         (0.0, "flag", "✗"),
         (76.771, "yuan", "¥76.77"),

@@ -104,6 +104,17 @@ def test_once_somebody_is_reached_the_treated_drop_out_and_the_held_out_weigh_fo
     assert read.weights.sum() == 200
 
 
+def test_where_nobody_is_held_out_only_those_reached_drop_out(db: sa.Connection, lake: Lake) -> None:
+    Province(lake, 50).live_through("2026-08")
+    cycle = WorkedCycle(db, "2026-08")
+    cycle.assign("S0000001", "treated")
+    cycle.assign("S0000002", "treated")
+    cycle.contact("S0000001", default_as_of("2026-08") + timedelta(days=2))
+    cycle.write_to("S0000003", default_as_of("2026-08") + timedelta(days=2))
+    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
+    assert month.weights.rows() == [("S0000001", 0.0), ("S0000003", 0.0)]
+
+
 def test_who_was_written_to_drops_out_like_the_called_and_the_lists_own_held_out_stand_in(
     db: sa.Connection, lake: Lake
 ) -> None:

@@ -157,10 +157,11 @@ def test_the_card_tells_window_factors_figures_by_segment_and_limits(
 
 
 def gain(low: float, high: float, error: float = 0.01, stale: float = 0.0) -> dict[str, Any]:
-    """A comparison; `stale` is what the champion loses as it is served, in log loss and in calibration."""
+    """A comparison; `stale` is what the champion loses by being as it is served, in log loss and calibration."""
+    middle = (low + high) / 2
     return {
-        "log_loss_gain": {"value": (low + high) / 2, "low": low, "high": high},
-        "lost_as_served": {"value": stale, "low": stale - 0.001, "high": stale + 0.001},
+        "log_loss_gain": {"value": middle, "low": low, "high": high},
+        "log_loss_gain_as_served": {"value": middle + stale, "low": low + stale, "high": high + stale},
         "calibration_error": error,
         "calibration_error_of_champion": 0.01,
         "calibration_error_as_served": 0.01 + stale,
@@ -176,9 +177,10 @@ def gain(low: float, high: float, error: float = 0.01, stale: float = 0.0) -> di
         (gain(-0.001, 0.003, stale=0.003), False, True),
         (gain(-0.001, 0.003, stale=0.0015), False, False),  # stale, but by less than chance makes
         (gain(-0.001, 0.003, stale=0.0005), False, False),
-        (gain(-0.003, -0.001, stale=0.003), False, False),
+        (gain(-0.003, -0.001, stale=0.004), False, False),  # stale, but it ranks surely better
         (gain(-0.001, 0.003), True, True),
         (gain(-0.003, -0.001), True, False),
+        (gain(-0.003, -0.001, stale=0.004), True, True),  # what serves is what counts
     ],
 )
 def test_a_later_champion_must_be_surely_better_and_calibrated_no_worse_or_the_old_one_stale(
@@ -199,8 +201,28 @@ def test_a_month_with_more_churn_is_no_merit_of_the_model_that_saw_it(
     monkeypatch.setattr(training, "WINDOW_MONTHS", 1)
     found = train(db, lake, config, "2026-08")["comparison"]
     assert found["log_loss_gain"]["low"] < 0 < found["log_loss_gain"]["high"]
-    assert found["lost_as_served"]["low"] > 0
+    assert found["log_loss_gain_as_served"]["low"] > 0
     assert found["calibration_error_as_served"] > 2 * found["calibration_error"]
+
+
+def test_a_champion_and_a_challenger_of_several_months_are_calibrated_on_the_newest_alone(
+    db: sa.Connection, lake: Lake, config: Config, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Too few churners to judge by August: July and August cross-fit, and July had fewer leavers."""
+    province = Province(lake, 2500, base=-4.0)
+    province.live_through("2026-07")
+    train(db, lake, config, "2026-07", default_as_of("2026-08"))
+    province.base = -2.2
+    province.live_through("2026-08")
+    crossed = training._plan
+    monkeypatch.setattr(
+        training,
+        "_plan",
+        lambda *given: replace(plan := crossed(*given), fit=plan.all_months, judge=plan.all_months),
+    )
+    found = train(db, lake, config, "2026-08")
+    assert found["judged_on"] == ["2026-07", "2026-08"]
+    assert found["comparison"]["calibration_error"] < 0.03  # by the mean of both months it would be 0.08
 
 
 def test_one_as_good_as_the_champion_stays_a_candidate_and_says_how_it_compared(

@@ -41,9 +41,10 @@ class Task(BaseModel):
 
 
 class Tasks(BaseModel):
-    """The unfinished tasks of talks the person may see, the most urgent first."""
+    """The unfinished tasks of talks the person may see, the most urgent first; of_all counts those not listed, too."""
 
     tasks: list[Task]
+    of_all: int
 
 
 class Finished(BaseModel):

@@ -72,7 +72,9 @@ def record_inbound(request: Request, viewer: Worker, talk: Talk) -> Kept:
 def read_tasks(request: Request, viewer: Reader) -> Tasks:
     """What other units owe to those who called without a ticket."""
     with request.app.state.database.reading(viewer.staff_id) as db:
-        return Tasks(tasks=[Task.model_validate(dict(row)) for row in tasks.inbound_tasks(db)])
+        rows = tasks.inbound_tasks(db)
+    of_all = rows[0]["of_all"] if rows else 0
+    return Tasks(tasks=[Task.model_validate(dict(row)) for row in rows], of_all=of_all)
 
 
 @router.post("/tasks/{task_id}")

@@ -92,7 +92,9 @@ def _speaks(reason: Mapping[str, Any]) -> bool:
 
 def _measured(reason: Mapping[str, Any], units: Mapping[str, str]) -> Why:
     name = reason["factor"]
-    return Why(reason.get("zh", name), reason.get("en", name), reason.get("value"), units.get(name, ""))
+    # tickets of before the unit was frozen have that of today
+    unit = reason.get("unit", units.get(name, ""))
+    return Why(reason.get("zh", name), reason.get("en", name), reason.get("value"), unit)
 
 
 def strategies_of(evidence: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:

@@ -16,9 +16,10 @@ from include.domain.outcome import NEEDS
 router = APIRouter()
 
 
+@router.get("/tasks")
 @router.get("/search")
 def show_search(request: Request, viewer: Reader) -> Response:
-    """The search without a result."""
+    """The search without a result, and the tasks of talks."""
     return _page(request, viewer)
 
 
