@@ -26,6 +26,8 @@ ROOT = Path(__file__).resolve().parent.parent
 TEMPLATE = "churn_template"
 CHROMIUM = "/usr/bin/chromium"
 ROLES = ("churn_owner", "churn_loop", "churn_desk")
+#: Memory that must be free for a server to be put there, in bytes.
+IN_MEMORY = 4 * 2**30
 
 # Airflow reads its settings while it is imported, and a test module may import it during collection.
 AIRFLOW_HOME = Path(tempfile.mkdtemp(prefix="churn-airflow-"))
@@ -112,9 +114,7 @@ def postgres() -> "Iterator[Server]":
     """A running embedded PostgreSQL of this test session, without fsync."""
     from include.local.postgres import Server
 
-    # not pytest's tmp_path: root's lies below a 0700 folder, where the server's own user cannot go
-    folder = Path(tempfile.mkdtemp(prefix="churn-postgres-"))
-    folder.chmod(0o755)
+    folder = scratch("churn-postgres-")
     server = Server(folder / "postgres", fsync=False)
     try:
         server.start()
@@ -125,14 +125,30 @@ def postgres() -> "Iterator[Server]":
         shutil.rmtree(folder, ignore_errors=True)
 
 
+def scratch(prefix: str) -> Path:
+    """A folder a server of ours may live in, in memory where there is room: a database is hundreds of small files.
+
+    Not pytest's tmp_path: root's lies below a 0700 folder, where the server's own user cannot go.
+    """
+    memory = Path("/dev/shm")
+    has_room = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > IN_MEMORY
+    folder = Path(tempfile.mkdtemp(prefix=prefix, dir=memory if has_room else None))
+    folder.chmod(0o755)
+    return folder
+
+
 def _leave_databases_alone(server: "Server") -> None:
-    """No vacuuming in the background: databases of a second each keep its workers busy for nothing."""
+    """No vacuuming in the background: databases of a second each keep its workers busy for nothing.
+
+    And little of the log kept: it may lie in memory.
+    """
     import psycopg2
 
     connection = psycopg2.connect(server.url("postgres"))
     connection.autocommit = True
     with connection.cursor() as cursor:
         cursor.execute("alter system set autovacuum = off")
+        cursor.execute("alter system set max_wal_size = '256MB'")
         cursor.execute("select pg_reload_conf()")
     connection.close()
 

@@ -3,10 +3,8 @@
 import os
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -25,6 +23,7 @@ from include.local.processes import free_port
 from include.local.progress import follow
 from include.local.sites import Site
 from include.loop import Loop
+from tests.conftest import scratch
 from tests.fixtures.acted_on import acted_on
 from tests.fixtures.ten_subscribers import MONTH, write_landing
 
@@ -36,8 +35,7 @@ CONF = {"month": MONTH, "dispatch_late": True}
 
 @pytest.fixture(scope="module")
 def site() -> Iterator[Site]:
-    # not below pytest's tmp_path: PostgreSQL's own user cannot pass root's 0700 folder
-    folder = Path(tempfile.mkdtemp(prefix="churn-site-"))
+    folder = scratch("churn-site-")
     made = Site("local", folder)
     made.prepare()
     write_landing(folder / "landing")
