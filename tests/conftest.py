@@ -62,8 +62,9 @@ for _name in (
 LONGEST = (
     "test_running_airflow.py",
     "dags/test_churn_warning.py",
-    "test_sigkill_matrix.py",
+    "test_sql.py",
     "test_loop.py",
+    "test_sigkill_matrix.py",
     "desk/test_any_sequence.py",
 )
 
