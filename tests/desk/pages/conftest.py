@@ -152,20 +152,21 @@ def airflow_served(tokens: dict[str, str]) -> Iterator[Served]:
     from airflow import plugins_manager
     from airflow.api_fastapi.app import create_app
 
-    door = Door()
-    with pytest.MonkeyPatch.context() as patched:
-        patched.setattr("include.desk.app.build_from_airflow", lambda: door)
-        for cached in vars(plugins_manager).values():
-            getattr(cached, "cache_clear", lambda: None)()
-        served = Served(create_app(apps="core"), door)
-        served.start()
-        yield served
-        served.stop()
+    for cached in vars(plugins_manager).values():
+        getattr(cached, "cache_clear", lambda: None)()
+    served = Served(create_app(apps="core"), Door())
+    served.start()
+    yield served
+    served.stop()
 
 
 @pytest.fixture
-def served(airflow_served: Served, desk_app: "FastAPI") -> Served:
-    """That Airflow with the desk of this test, on its database and at its time."""
+def served(airflow_served: Served, desk_app: "FastAPI", monkeypatch: pytest.MonkeyPatch) -> Served:
+    """That Airflow with the desk of this test, on its database and at its time.
+
+    The first request behind the door builds what stands there for good; other Airflows of the session build theirs.
+    """
+    monkeypatch.setattr("include.desk.app.build_from_airflow", lambda: airflow_served.door)
     airflow_served.door.desk = desk_app
     return airflow_served
 
