@@ -61,7 +61,15 @@ order by w.rank
 
 -- name: find_barred
 -- Who may not be called in any campaign by what the database knows, the gravest reason first: add sources here.
-with limits (customer_key, subscriber_id, reason, gravity) as not materialized (
+with warned as (
+    select w.subscriber_id, w.customer_key
+    from warnings as w
+    where
+        w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
+        and w.grade = 'high' and w.tier = 'priority'
+),
+
+limits (customer_key, subscriber_id, reason, gravity) as (
     select customer_key, subscriber_id, 'refused', 1
     from refusals
     union all
@@ -73,19 +81,13 @@ with limits (customer_key, subscriber_id, reason, gravity) as not materialized (
 
 select distinct on (found.subscriber_id) found.subscriber_id, found.reason
 from (
-    select w.subscriber_id, limits.reason, limits.gravity
-    from warnings as w
-    inner join limits on w.customer_key = limits.customer_key
-    where
-        w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
-        and w.grade = 'high' and w.tier = 'priority'
+    select warned.subscriber_id, limits.reason, limits.gravity
+    from warned
+    inner join limits on warned.customer_key = limits.customer_key
     union all
-    select w.subscriber_id, limits.reason, limits.gravity
-    from warnings as w
-    inner join limits on w.subscriber_id = limits.subscriber_id
-    where
-        w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
-        and w.grade = 'high' and w.tier = 'priority'
+    select warned.subscriber_id, limits.reason, limits.gravity
+    from warned
+    inner join limits on warned.subscriber_id = limits.subscriber_id
 ) as found
 order by found.subscriber_id, found.gravity
 
