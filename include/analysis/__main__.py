@@ -19,7 +19,6 @@ from sqlalchemy import Connection
 
 from include import settings
 from include.analysis.dry_run import dry_run, sentence
-from include.analysis.known import labelled_month
 from include.command import add_place, ended, opened
 from include.config import Config, load_config, rules
 from include.config.reading import read_text, read_yaml
@@ -27,6 +26,7 @@ from include.domain.errors import BadInput
 from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
 from include.stages import drift
+from include.stages.examples import labelled_month
 
 _STRONGEST = 10
 
@@ -72,7 +72,7 @@ def _drift(
     lake = Lake(asked.lake)
     horizon = config.campaign(settings.CAMPAIGN).horizon_months
     known = drift.labelled_month(lake, month, horizon, as_of)
-    people = labelled_month(lake, settings.CAMPAIGN, known, horizon, as_of, db) if known else None
+    people = labelled_month(db, lake, settings.CAMPAIGN, known, horizon, as_of) if known else None
     shifts, strengths = drift.shifts_of(lake, config, month), drift.strengths_of(lake, config, people)
     if asked.json:
         yield from (json.dumps(asdict(each)) for each in shifts)

@@ -8,14 +8,13 @@ from typing import Any
 import polars as pl
 from sqlalchemy import Connection
 
-from include.analysis.known import labelled_month
 from include.config import Config
 from include.config.rules import Rule, Rules
 from include.domain.errors import BadInput
 from include.domain.grading import GRADES, HIGH, MID, Limits
 from include.lake import Lake, Manifest
 from include.stages import grading, labels
-from include.stages.examples import LabelledMonth
+from include.stages.examples import LabelledMonth, labelled_month
 from include.stages.grading import ActiveRules
 
 #: So many of the newest labelled months tell the precision of a rule besides the month itself.
@@ -38,7 +37,7 @@ def dry_run(
         raise BadInput(f"There is no rule '{name}'. Choose one of {known}.")
     horizon = config.campaign(campaign).horizon_months
     months = _known_months(lake, month, horizon, as_of)
-    labelled = [labelled_month(lake, campaign, each, horizon, as_of, db) for each in months]
+    labelled = [labelled_month(db, lake, campaign, each, horizon, as_of) for each in months]
     for rule in wanted:
         tried = _tried(lake, config, campaign, month, rule, rules, labelled)
         yield {**tried, "contacted_left_out": db is not None}

@@ -117,19 +117,27 @@ class Examples:
 
 
 def labelled_month(
-    db: Connection, lake: Lake, campaign: str, month: str, horizon: int, as_of: datetime
+    db: Connection | None, lake: Lake, campaign: str, month: str, horizon: int, as_of: datetime
 ) -> LabelledMonth:
-    """The label of `month` and its contact weights as known at `as_of`."""
-    ends_at = min(month_start(shift(month, horizon + 1)), as_of)
-    window = {"scored_at": default_as_of(month), "horizon_ends_at": ends_at}
-    with db.begin():
-        found = db.execute(
-            load("training")["contact_weights"], {"campaign": campaign, "month": month, **window}
-        )
-        rows = [tuple(row) for row in found]
+    """The label of `month` and its contact weights as known at `as_of`.
+
+    Without `db` everybody counts as they went: the lake does not know who was contacted.
+    """
+    rows = [] if db is None else _contact_weights(db, campaign, month, horizon, as_of)
     return LabelledMonth(
         month, labels.leavers(lake, month, horizon), pl.DataFrame(rows, schema=_WEIGHTS, orient="row")
     )
+
+
+def _contact_weights(
+    db: Connection, campaign: str, month: str, horizon: int, as_of: datetime
+) -> list[tuple[str, float]]:
+    ends_at = min(month_start(shift(month, horizon + 1)), as_of)
+    window = {"scored_at": default_as_of(month), "horizon_ends_at": ends_at}
+    asked = {"campaign": campaign, "month": month, **window}
+    with db.begin():
+        found = db.execute(load("training")["contact_weights"], asked)
+        return [(row.subscriber_id, row.weight) for row in found]
 
 
 def churners_and_stayers(lake: Lake, month: LabelledMonth) -> tuple[int, int]:
