@@ -1,0 +1,73 @@
+"""One writing for one person: the canonical form of ids and phone numbers, wherever they come in or are typed.
+
+Exports and hands write the same id in many ways: a float by pandas (`….0`), a text by Excel (`="…"`, a leading `'`),
+full-width digits by a Chinese keyboard, direction marks by whoever pasted it. All of them are one id here.
+"""
+
+import re
+import unicodedata
+
+from include.domain.errors import BadInput
+
+#: What no eye sees and no id holds: spaces, controls, format and direction signs, joiners, fillers, selectors.
+#: A character class as Python, Rust and PostgreSQL read it alike, so that none knows a sign the others do not.
+INVISIBLE = "".join(
+    chr(first) if first == last else f"{chr(first)}-{chr(last)}"
+    for first, last in (
+        (0x01, 0x20), (0x7F, 0xA0), (0xAD, 0xAD), (0x34F, 0x34F), (0x600, 0x605), (0x61C, 0x61C), (0x6DD, 0x6DD),
+        (0x70F, 0x70F), (0x115F, 0x1160), (0x1680, 0x1680), (0x17B4, 0x17B5), (0x180B, 0x180F), (0x2000, 0x200F),
+        (0x2028, 0x202F), (0x205F, 0x206F), (0x2800, 0x2800), (0x3000, 0x3000), (0x3164, 0x3164), (0xFE00, 0xFE0F),
+        (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0x110BD, 0x110BD), (0x1BCA0, 0x1BCA3),
+        (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
+    )
+)  # fmt: skip
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
+_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
+_TEXT_MARKS = "'`‘’"
+_POINT_ZERO = re.compile(r"(\.0+)+\Z")
+# Excel writes 1.38E+10, pandas 1.38e+10, Java 1.38E10. Without point and sign (12E4) it is an id like any other.
+_SCIENTIFIC = re.compile(r"[+-]?([0-9]+\.[0-9]*[eE][+-]?|[0-9]+[eE][+-])[0-9]+\Z")
+_MOBILE = re.compile(r"(?:\+?86|0086)?0?(1[3-9][0-9]{9})\Z")
+_LANDLINE = re.compile(r"(?:\+?86|0086)?(0[1-9][0-9]{8,10})\Z")
+_SERVICE = re.compile(r"([48]00[0-9]{7})\Z")
+_ABROAD = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})\Z")
+_BETWEEN_DIGITS = re.compile(r"[-‐‑‒–—()]")
+
+
+def canonical_id(text: str) -> str:
+    """The one writing of an id: NFKC, nothing invisible, no spreadsheet wrapping, no trailing `.0`; case stays.
+
+    BadInput for a number in scientific notation, whose last digits are gone. Empty when nothing is left.
+    """
+    plain = _plain(text)
+    if _SCIENTIFIC.match(plain):
+        raise BadInput(
+            "'{typed}' is a number in scientific notation: its last digits are lost. Give the id as text.",
+            code="scientific_id", typed=plain,
+        )  # fmt: skip
+    return plain
+
+
+def canonical_phone(text: str) -> str | None:
+    """The digits to dial: a number of China without country code, another as + and digits; None if it is no number.
+
+    Nothing is guessed: two numbers in a cell, a word, or a number whose digits are lost are None.
+    """
+    plain = _BETWEEN_DIGITS.sub("", _plain(text))
+    for form in (_MOBILE, _LANDLINE, _SERVICE):
+        if found := form.match(plain):
+            return found[1]
+    found = _ABROAD.match(plain)
+    return f"+{found[1]}" if found and not found[1].startswith("86") else None
+
+
+def _plain(text: str) -> str:
+    """`text` without what exports and hands add to it; removing one layer may bare another."""
+    plain, before = text, None
+    while plain != before:
+        before = plain
+        plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", _INVISIBLE.sub("", plain)))
+        if wrapped := _FORMULA.fullmatch(plain):
+            plain = wrapped[1]
+        plain = _POINT_ZERO.sub("", plain.lstrip(_TEXT_MARKS))
+    return plain
