@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -145,11 +146,14 @@ def is_current(db: sa.Connection) -> bool:
 
 
 def run_revision(name: str) -> None:
-    """Run `sql/revisions/<name>.sql` as it stands, inside Alembic's transaction."""
+    """Run `sql/revisions/<name>.sql` as it stands, inside Alembic's transaction; what it notes goes to stderr."""
     script = (ROOT / "sql" / "revisions" / f"{name}.sql").read_text("utf-8")
     driver_connection = op.get_bind().connection.driver_connection
     with driver_connection.cursor() as cursor:  # type: ignore[union-attr]
         cursor.execute(script)
+    for notice in driver_connection.notices:  # type: ignore[union-attr]
+        print(notice.strip(), file=sys.stderr)
+    driver_connection.notices.clear()  # type: ignore[union-attr]
 
 
 def _alembic() -> AlembicConfig:

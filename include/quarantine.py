@@ -30,8 +30,17 @@ _CONTINUE = "continue"
 
 def put_aside(db: sa.Connection, month: str) -> list[tuple[str, ...]]:
     """Feed, period, file, column, reason, rows and first line of a month's quarantine, worst first."""
+    return _causes(db, "quarantine_of_month", month)
+
+
+def not_taken(db: sa.Connection, month: str) -> list[tuple[str, ...]]:
+    """The same of the values that were left out although their rows were taken."""
+    return _causes(db, "cleared_of_month", month)
+
+
+def _causes(db: sa.Connection, statement: str, month: str) -> list[tuple[str, ...]]:
     with db.begin():
-        found = db.execute(load("collection")["quarantine_of_month"], {"month": month}).all()
+        found = db.execute(load("collection")[statement], {"month": month}).all()
     return [
         (row.feed, row.period, row.file, row.column_name, row.reason, f"{row.rows:,}", _line(row.first_line))
         for row in found
@@ -97,11 +106,12 @@ def main(words: list[str] | None = None) -> int:
 def _shown(told: argparse.Namespace) -> str:
     month = parse_month(told.month)
     with opened(told.db) as db:
-        rows = put_aside(db, month)
+        rows, cleared = put_aside(db, month), not_taken(db, month)
         with db.begin():
             without = gaps.of_month(db, month)
     told_rows = table(rows) if rows else f"Nothing of {month} is in quarantine."
-    return "\n".join([told_rows, *(f"{gaps.described(gap)}." for gap in without)])
+    left_out = ["Values not taken, of rows that were:", table(cleared)] if cleared else []
+    return "\n".join([told_rows, *left_out, *(f"{gaps.described(gap)}." for gap in without)])
 
 
 def _continued(told: argparse.Namespace) -> str:

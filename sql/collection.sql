@@ -44,6 +44,11 @@ returning delivery_id;
 insert into quarantine_summary (delivery_id, file, column_name, reason, rows, first_line)
 values (:delivery_id, :file, :column, :reason, :rows, :first_line);
 
+-- name: record_cleared
+-- Values of one file that were not taken for one column and reason; their rows were.
+insert into cleared_values (delivery_id, file, column_name, reason, rows, first_line)
+values (:delivery_id, :file, :column, :reason, :rows, :first_line);
+
 -- name: month_totals
 -- What the deliveries that stand brought for a month.
 select
@@ -86,6 +91,49 @@ order by
     quarantine_summary.file,
     quarantine_summary.column_name,
     quarantine_summary.reason;
+
+-- name: cleared_of_month
+-- The values not taken from the deliveries that stand for a month, the most first.
+select
+    deliveries.feed,
+    deliveries.period,
+    cleared_values.file,
+    cleared_values.column_name,
+    cleared_values.reason,
+    cleared_values.rows,
+    cleared_values.first_line
+from cleared_values
+inner join deliveries on cleared_values.delivery_id = deliveries.delivery_id
+where deliveries.is_current and left(deliveries.period, 7) = :month
+order by
+    cleared_values.rows desc,
+    deliveries.feed,
+    deliveries.period,
+    cleared_values.file,
+    cleared_values.column_name,
+    cleared_values.reason;
+
+-- name: unmeasured
+-- The deliveries that stand and hold people, and have not been held against the profiles or were by fewer of them.
+select
+    feed,
+    period
+from deliveries
+where
+    is_current and feed = any(cast(:feeds as text []))
+    and (ids is null or left(period, 7) = any(cast(:months as text [])))
+order by feed, period;
+
+-- name: record_known
+-- How many people a delivery names, and how many of them occur in a profile.
+update deliveries
+set ids = :ids, ids_known = :known
+where is_current and feed = :feed and period = :period;
+
+-- name: audit_carried_over
+-- A lake of earlier days was brought to canonical ids.
+insert into audit_log (happened_at, actor, action, subject, details)
+values (:now, 'upgrade', 'ids_made_canonical', 'lake', cast(:details as jsonb));
 
 -- name: gaps_in_force
 -- The files, by what they held, that a person decided to go on without.

@@ -1,7 +1,7 @@
 """What operators deliver: the feeds, their columns and types, and how much may be wrong."""
 
 import hashlib
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from pydantic import AfterValidator, Field, model_validator
@@ -18,8 +18,13 @@ FEEDS = (
     "contact_limits",
     "churned",
 )
-Type = Literal["text", "integer", "number", "amount", "date", "instant", "flag", "choice"]
+Type = Literal["id", "phone", "text", "integer", "number", "amount", "date", "instant", "flag", "choice"]
 Period = Literal["month", "day"]
+_IDS = (
+    "subscriber_id", "customer_id", "account_id", "event_id", "region_code", "branch_code", "seller_code",
+    "manager_code",
+)  # fmt: skip
+_FORMERLY_TEXT = {**dict.fromkeys(_IDS, "id"), "msisdn": "phone"}
 
 
 def _existing_zone(name: str) -> str:
@@ -52,6 +57,20 @@ class Column(Entry):
         return self
 
 
+class Shared(Entry):
+    """How many people may bear one value of a key: above both bounds it names nobody and counts as unknown."""
+
+    people: Annotated[int, Field(ge=1)]
+    share: Share
+
+
+class Known(Entry):
+    """What share of the people a delivery names must be in a profile, and from how many ids on that is asked."""
+
+    share: Share
+    ids: Annotated[int, Field(ge=1)] = 20
+
+
 class Query(Entry):
     """A feed that stands in the operator's database: by which Airflow Connection, and how it is asked for.
 
@@ -70,7 +89,8 @@ class Feed(Entry):
 
     `within` names the column whose Shanghai date must lie inside the delivered month or day, `until` one
     that must not lie after it. `restricted` columns go to the lake table `contacts` instead.
-    A file with at most `quarantine_rows` broken rows is borne, whatever their share.
+    A file with at most `quarantine_rows` broken rows is borne, whatever their share. A key of `shared_at_most`
+    that more people bear is none. Where less than `least_known` of the ids occur in a profile, collection stops.
     """
 
     periods: tuple[Period, ...] = Field(min_length=1)
@@ -79,6 +99,8 @@ class Feed(Entry):
     within: str | None = None
     until: str | None = None
     restricted: tuple[str, ...] = ()
+    shared_at_most: dict[str, Shared] = Field(default_factory=dict)
+    least_known: Known | None = None
     time_zone: Zone | None = None
     dialect: Dialect = Dialect()
     sql: Query | None = None
@@ -87,9 +109,23 @@ class Feed(Entry):
     when_absent: str
     columns: dict[str, Column] = Field(min_length=1)
 
+    @model_validator(mode="before")
+    @classmethod
+    def _people_are_ids(cls, raw: Any) -> Any:
+        """Columns that name people or places were declared as text before there was a type for them."""
+        columns = raw.get("columns") if isinstance(raw, dict) else None
+        if not isinstance(columns, dict):
+            return raw
+        known = {
+            name: {**column, "type": _FORMERLY_TEXT[name]}
+            for name, column in columns.items()
+            if name in _FORMERLY_TEXT and isinstance(column, dict) and column.get("type") == "text"
+        }
+        return {**raw, "columns": {**columns, **known}}
+
     @model_validator(mode="after")
     def _names_declared_columns(self) -> "Feed":
-        named = [*self.key, *self.restricted, *filter(None, [self.within, self.until])]
+        named = [*self.key, *self.restricted, *self.shared_at_most, *filter(None, [self.within, self.until])]
         unknown = sorted(set(named) - self.columns.keys())
         if unknown:
             raise ValueError(f"the column {', '.join(unknown)} is used but not declared under 'columns'")
@@ -103,7 +139,8 @@ class Feed(Entry):
     @model_validator(mode="after")
     def _dialect_fits_the_columns(self) -> "Feed":
         spoken = self.dialect
-        unknown = {*spoken.headers.values(), *spoken.codes, *spoken.units} - self.columns.keys()
+        named = {*spoken.headers.values(), *spoken.codes, *spoken.units, *spoken.formats}
+        unknown = named - self.columns.keys()
         if unknown:
             raise ValueError(
                 f"the dialect names {', '.join(sorted(unknown))}, which 'columns' does not declare"
@@ -111,7 +148,14 @@ class Feed(Entry):
         for name, unit in spoken.units.items():
             if unit not in units_of(name) or self.columns[name].type not in ("amount", "number"):
                 raise ValueError(f"the dialect cannot deliver {name} in {unit}")
+        for name in spoken.formats:
+            if self.columns[name].type not in ("date", "instant"):
+                raise ValueError(f"the dialect gives a format to {name}, which is no date and no instant")
         for name, codes in spoken.codes.items():
+            if voided := sorted(set(codes) & set(spoken.nulls)):
+                raise ValueError(
+                    f"the dialect reads {voided[0]!r} of {name} as a code and as nothing; keep one"
+                )
             wrong = set(codes.values()) - set(self.columns[name].of)
             if self.columns[name].type == "choice" and wrong:
                 raise ValueError(
@@ -142,6 +186,7 @@ class Sources(Entry):
     quarantine_share: Share
     time_zone: Zone
     completeness: Completeness = Completeness()
+    least_known: Known = Known(share=0.5)
     feeds: dict[str, Feed]
 
     @model_validator(mode="after")
@@ -159,6 +204,10 @@ class Sources(Entry):
         """The share of a file or delivery of the feed that may be broken before collection stops."""
         own = self.feeds[feed].quarantine_share
         return self.quarantine_share if own is None else own
+
+    def known_of(self, feed: str) -> Known:
+        """How many of the people a delivery of the feed names must be known before collection stops."""
+        return self.feeds[feed].least_known or self.least_known
 
     def query_of(self, feed: str) -> str:
         """The statement that gives a month, or a day, of the feed in the operator's database."""
@@ -179,7 +228,7 @@ class Sources(Entry):
 
     def hash_of(self, feed: str) -> str:
         """Changes whenever the declaration of the feed would read the same files differently."""
-        tolerated = {"quarantine_share", "quarantine_rows", "required", "when_absent", "sql"}
+        tolerated = {"quarantine_share", "quarantine_rows", "required", "when_absent", "sql", "least_known"}
         if self.feeds[feed].dialect == Dialect():
             tolerated.add("dialect")  # months delivered before there were dialects stay known
         declared = self.feeds[feed].model_dump_json(exclude=tolerated) + self.zone_of(feed)

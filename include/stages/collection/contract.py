@@ -7,23 +7,14 @@ from itertools import compress
 
 import polars as pl
 
-from include.config.dialects import Dialect
 from include.config.sources import Column, Feed
 from include.domain.months import ZONE
 from include.stages.collection.records import BROKEN
+from include.stages.collection.values import TYPES, converted, decoded
 
-TYPES: dict[str, pl.DataType] = {
-    "text": pl.String(),
-    "choice": pl.String(),
-    "integer": pl.Int64(),
-    "number": pl.Float64(),
-    # further decimals are rounded half to even (PostgreSQL's numeric would round half away from zero)
-    "amount": pl.Decimal(14, 4),
-    "date": pl.Date(),
-    "instant": pl.Datetime("us", "UTC"),
-    "flag": pl.Boolean(),
-}
 _MEANT = {
+    "id": "is a number whose last digits are lost",
+    "phone": "is no telephone number",
     "text": "holds a NUL byte",
     "integer": "is not a whole number",
     "number": "is not a number",
@@ -33,15 +24,21 @@ _MEANT = {
     "flag": "is not true or false",
 }
 _TYPED = " (typed)"
-_TRUE = ["true", "t", "1", "yes", "y", "是"]
-_FALSE = ["false", "f", "0", "no", "n", "否"]
-# Beyond, a float no longer tells neighbouring whole numbers apart
-_LARGEST_WHOLE = 2**53
-_DATE = r"^\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?$"
-_INSTANT = (
-    r"^(?P<day>\d{4}-\d{2}-\d{2})[T ](?P<minute>\d{2}:\d{2})(?P<second>:\d{2})?(?P<fraction>\.\d{1,6})?\d*"
-    r" ?(?P<zone>[Zz]|(?P<sign>[+-])(?P<hours>0\d|1[0-4]):?(?P<minutes>[0-5]\d))?$"
-)
+#: What a value that was not taken is told by; its row stays.
+CLEARED = {"line": pl.Int64, "column": pl.String, "reason": pl.String}
+
+
+@dataclass(frozen=True)
+class Judged:
+    """Text rows by what became of them: `typed` rows keep the contract, `broken` ones are put aside.
+
+    `broken` has line, column, reason and raw; `cleared`, of typed rows, line, column and reason of each value that
+    was not taken.
+    """
+
+    typed: pl.DataFrame
+    broken: pl.DataFrame
+    cleared: pl.DataFrame
 
 
 def schema_of(feed: Feed, names: Sequence[str]) -> dict[str, pl.DataType]:
@@ -57,19 +54,21 @@ def judged(
     iso: Collection[str] = (),
     *,
     is_trimmed: bool = False,
-) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Text rows as (typed rows that keep the contract, broken rows with line, column, reason, raw).
+) -> Judged:
+    """Text rows held against the contract of their feed.
 
     `window` is the first and last day of the delivered period, `iso` the columns whose dates the dialect's
     formats do not concern. A broken row is told by the first of its columns, in declared order, that breaks
-    the contract. `is_trimmed` rows need no look for space around their cells.
+    the contract; a phone number that cannot be read breaks none: the person stays, without it. `is_trimmed` rows
+    need no look for space around their cells.
     """
     names = [name for name in feed.columns if name in rows.columns]
-    texts = rows.with_columns(_decoded(name, feed.dialect, is_trimmed) for name in names)
+    texts = decoded(rows, names, feed, is_trimmed=is_trimmed)
     both = texts.with_columns(
-        _converted(name, feed, zone, is_iso=name in iso).alias(f"{name}{_TYPED}") for name in names
+        converted(texts, name, feed, zone, is_iso=name in iso).alias(f"{name}{_TYPED}") for name in names
     )
     typed = both.select(*(pl.col(f"{name}{_TYPED}").alias(name) for name in names), "line", "raw")
+    cleared = _cleared(both, [name for name in names if feed.columns[name].type == "phone"])
     breaches = [
         breach
         for name in names
@@ -81,89 +80,30 @@ def judged(
     occurs = both.select(breach.mask.any().alias(str(nth)) for nth, breach in enumerate(breaches)).row(0)
     occurring = list(compress(breaches, occurs))
     if not occurring:
-        return typed, pl.DataFrame(schema=BROKEN)
+        return Judged(typed, pl.DataFrame(schema=BROKEN), cleared)
     told = both.select(
         "line",
         pl.coalesce(pl.when(breach.mask).then(pl.lit(breach.column)) for breach in occurring).alias("column"),
         pl.coalesce(pl.when(breach.mask).then(pl.lit(breach.reason)) for breach in occurring).alias("reason"),
         "raw",
     )
-    return typed.filter(told["reason"].is_null()), told.filter(pl.col("reason").is_not_null())
+    kept = told["reason"].is_null()
+    kept_lines = cleared.join(told.filter(kept), on="line", how="semi")
+    return Judged(typed.filter(kept), told.filter(~kept), kept_lines)
 
 
-def _decoded(name: str, dialect: Dialect, is_trimmed: bool) -> pl.Expr:
-    """The trimmed text of a column in the contract's codes, null for nothing."""
-    text = pl.col(name) if is_trimmed else pl.col(name).str.strip_chars().replace("", None)
-    return text.replace(dialect.codes[name]) if name in dialect.codes else text
+def _cleared(both: pl.DataFrame, names: Sequence[str]) -> pl.DataFrame:
+    found = [pl.DataFrame(schema=CLEARED)]
+    for name in names:
+        unread = both.filter(_is_unread(name))
+        found.append(
+            unread.select("line", pl.lit(name).alias("column"), pl.lit(_MEANT["phone"]).alias("reason"))
+        )
+    return pl.concat(found)
 
 
-def _converted(name: str, feed: Feed, zone: str, *, is_iso: bool) -> pl.Expr:
-    """A text column as its declared type in the contract's unit, by the dialect of the feed."""
-    text, column, dialect = pl.col(name), feed.columns[name], feed.dialect
-    factor, written = dialect.factor(name), None if is_iso else _format(column, dialect)
-    if written and column.type == "date":
-        return _written_alike(text, text.str.to_date(written, strict=False), written)
-    if written:
-        wall = text.str.to_datetime(written, time_unit="us", strict=False)
-        return _in_utc(_written_alike(text, wall, written), zone)
-    if factor is not None and column.type == "amount":
-        return (text.cast(pl.Decimal(20, 4), strict=False) * factor).cast(pl.Decimal(14, 4), strict=False)
-    value = parsed(text, column, zone)
-    return value if factor is None else value * float(factor)
-
-
-def _format(column: Column, dialect: Dialect) -> str | None:
-    return {"date": dialect.date_format, "instant": dialect.instant_format}.get(column.type)
-
-
-def _written_alike(text: pl.Expr, value: pl.Expr, written: str) -> pl.Expr:
-    """The value where writing it gives the text again: 2026103 is no %Y%m%d."""
-    return pl.when(value.dt.strftime(written) == text).then(value)
-
-
-def parsed(text: pl.Expr, column: Column, zone: str) -> pl.Expr:
-    """A trimmed text column as its declared type, null where it cannot be read as such."""
-    match column.type:
-        case "integer":
-            value = text.cast(pl.Float64, strict=False)
-            is_whole = (value == value.floor()) & (value.abs() <= _LARGEST_WHOLE)
-            return pl.when(is_whole).then(value).cast(pl.Int64, strict=False)
-        case "number":
-            value = text.cast(pl.Float64, strict=False)
-            return pl.when(value.is_finite()).then(value)
-        case "amount":
-            return text.cast(pl.Decimal(14, 4), strict=False)
-        case "date":
-            day = text.str.head(10).str.to_date("%Y-%m-%d", strict=False)
-            return pl.when(text.str.contains(_DATE)).then(day)
-        case "instant":
-            return _instant(text, zone)
-        case "flag":
-            lower = text.str.to_lowercase()
-            truth = pl.when(lower.is_in(_TRUE)).then(pl.lit(True))
-            return truth.when(lower.is_in(_FALSE)).then(pl.lit(False))
-        case "choice":
-            lower = text.str.to_lowercase()
-            return pl.when(lower.is_in(list(column.of))).then(lower)
-        case "text":
-            return pl.when(~text.str.contains("\0", literal=True)).then(text)
-
-
-def _instant(text: pl.Expr, zone: str) -> pl.Expr:
-    """An aware UTC instant; one without an offset is meant in `zone`."""
-    part = text.str.extract_groups(_INSTANT).struct.field
-    second, fraction = part("second").fill_null(":00"), part("fraction").fill_null(".0")
-    stem = part("day") + "T" + part("minute") + second + fraction
-    wall = stem.str.to_datetime("%Y-%m-%dT%H:%M:%S%.f", time_unit="us", strict=False)
-    minutes = (part("hours").cast(pl.Int64) * 60 + part("minutes").cast(pl.Int64)).fill_null(0)
-    ahead = pl.when(part("sign") == "-").then(-minutes).otherwise(minutes)
-    aware = (wall - pl.duration(minutes=ahead)).dt.replace_time_zone("UTC")
-    return pl.when(part("zone").is_null()).then(_in_utc(wall, zone)).otherwise(aware)
-
-
-def _in_utc(wall: pl.Expr, zone: str) -> pl.Expr:
-    local = wall.dt.replace_time_zone(zone, ambiguous="earliest", non_existent="null")
-    return local.dt.convert_time_zone("UTC")
+def _is_unread(name: str) -> pl.Expr:
+    return pl.col(name).is_not_null() & pl.col(f"{name}{_TYPED}").is_null()
 
 
 @dataclass(frozen=True)
@@ -178,15 +118,17 @@ class _Breach:
 def _meant(name: str, feed: Feed, iso: Collection[str]) -> str:
     """What is said of a text that cannot be read as the column's type."""
     column = feed.columns[name]
-    written = None if name in iso else _format(column, feed.dialect)
-    if written:
-        return f"is not written as {written}"
+    formats = () if name in iso else feed.dialect.formats_of(name, column.type)
+    if formats:
+        return f"is not written as {' or '.join(formats)}"
     return f"is not one of {', '.join(column.of)}" if column.of else _MEANT[column.type]
 
 
 def _breaches(name: str, column: Column, meant: str, window: tuple[date, date] | None) -> list[_Breach]:
     text, value = pl.col(name), pl.col(f"{name}{_TYPED}")
-    found = [_Breach(name, meant, text.is_not_null() & value.is_null())]
+    found = [] if column.type == "phone" else [_Breach(name, meant, _is_unread(name))]
+    if column.type == "id":
+        found.insert(0, _Breach(name, _MEANT["text"], text.str.contains("\0", literal=True)))
     if column.required:
         found.append(_Breach(name, "is empty", text.is_null()))
     if column.min is not None or column.max is not None:

@@ -9,7 +9,9 @@ from sqlalchemy import Connection
 from include.domain.erasure import bucket_of, hash_of
 from include.queries import load
 from include.stages.collection.records import BROKEN
+from include.stages.collection.values import canonical_ids
 
+_AS_FLOAT = ".0"
 COLUMN, REASON = "subscriber_id", "belongs to an erased subscriber"
 
 
@@ -22,7 +24,15 @@ class KeptOut:
     hashes: Collection[str]
 
     def among(self, ids: pl.Series) -> pl.Series:
-        """Which of the ids are kept out."""
+        """Which of the ids are kept out: an id written in any way, of somebody erased under any of them.
+
+        An erasure made before ids had one writing hashed the id as it was delivered then.
+        """
+        canonical = canonical_ids(ids)
+        theirs = self._hashed(ids) | self._hashed(canonical) | self._hashed(canonical + _AS_FLOAT)
+        return theirs.fill_null(False)
+
+    def _hashed(self, ids: pl.Series) -> pl.Series:
         near = [each for each in ids.unique().to_list() if each and bucket_of(each) in self.buckets]
         return ids.is_in([each for each in near if hash_of(each, self.salt) in self.hashes])
 
@@ -49,4 +59,4 @@ def parted(rows: pl.DataFrame, whom: KeptOut) -> tuple[pl.DataFrame, pl.DataFram
         pl.lit(REASON).alias("reason"),
         pl.lit(None, pl.String).alias("raw"),
     )
-    return rows.filter(~theirs.fill_null(False)), told
+    return rows.filter(~theirs), told

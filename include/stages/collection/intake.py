@@ -1,23 +1,25 @@
 """One delivery read in bounded memory: its rows spilled as Parquet, broken and repeated ones told apart."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from include.config.sources import Feed, Sources
+from include.config.sources import Feed, Shared, Sources
 from include.domain.errors import BadInput
 from include.lake import Lake
 from include.stages.collection import erased
-from include.stages.collection.contract import judged, schema_of
+from include.stages.collection.contract import CLEARED, judged, schema_of
 from include.stages.collection.deliveries import Delivery, window, written
 from include.stages.collection.gaps import FileAtFault, at_fault
 from include.stages.collection.records import WHOLE_ROW, Batch, batches, header_of
 from include.stages.collection.spill import QUARANTINE, accepted_kind, repeated_rows, spill, spilled
 
 _MASK = "***"
+_CLEARED = "cleared"
+_SHARED = "is borne by more people than one customer can be"
 #: How the folders of rows under way are called.
 SPILL = ".churn-spill-"
 _ABANDONED_SECONDS = 86_400
@@ -27,8 +29,9 @@ _ABANDONED_SECONDS = 86_400
 class Intake:
     """What was read of a delivery; `folder` holds its spilled rows, `read` the rows of each file.
 
-    `rows_accepted` is counted in the spill itself, not derived. `summary` has one row per file, column and
-    reason (rows, first_line).
+    `rows_accepted` is counted in the spill itself, not derived. `summary` (of the rows put aside) and `cleared` (of
+    the values not taken, whose rows stay) have one row per file, column and reason (rows, first_line). `shared` are
+    the values of key columns that too many people bear to name anybody.
     """
 
     folder: Path
@@ -38,6 +41,8 @@ class Intake:
     read: dict[str, int]
     rows_accepted: int
     summary: pl.DataFrame
+    cleared: pl.DataFrame
+    shared: Mapping[str, pl.Series]
 
     @property
     def rows_read(self) -> int:
@@ -50,7 +55,12 @@ class Intake:
     def accepted(self, shard: int) -> pl.LazyFrame:
         """The rows of a shard that enter the lake, in the same order at every attempt."""
         rows, repeated = spilled(self.folder, accepted_kind(shard)), spilled(self.folder, "repeated")
-        return rows.join(repeated, on=["file", "line"], how="anti").select(*self.columns).sort(self.key)
+        known = [
+            pl.when(~pl.col(name).is_in(values.implode())).then(pl.col(name)).alias(name)
+            for name, values in self.shared.items()
+        ]
+        kept = rows.join(repeated, on=["file", "line"], how="anti").with_columns(known)
+        return kept.select(*self.columns).sort(self.key)
 
     def spilled(self) -> pl.LazyFrame:
         """All typed rows that were read, repeated ones as well."""
@@ -87,6 +97,7 @@ def take_in(
     for shard in range(lake.shards):
         spill(folder, accepted_kind(shard), 0, 0, pl.DataFrame(schema={**columns, **_MARKS}))
     spill(folder, "broken", 0, 0, pl.DataFrame(schema=QUARANTINE))
+    spill(folder, _CLEARED, 0, 0, pl.DataFrame(schema={**CLEARED, "file": pl.String}))
     reading = _Reading(delivery, sources, lake, folder, columns, kept_out)
     read = {written(path.name): reading.read(n, path) for n, path in enumerate(delivery.files, start=1)}
     repeated = reading.with_raw(repeated_rows(folder, feed.key, list(columns), lake.shards))
@@ -94,7 +105,19 @@ def take_in(
     ignored = tuple(sorted(delivered - feed.columns.keys()))
     key = tuple(name for name in ("subscriber_id", *feed.key) if name in columns)
     accepted = spilled(folder, accepted_kind()).select(pl.len()).collect().item() - repeated.height
-    return Intake(folder, key, columns, ignored, read, accepted, _summary(folder))
+    shared = {
+        name: _shared(folder, name, most) for name, most in feed.shared_at_most.items() if name in columns
+    }
+    cleared = _cleared(folder, shared)
+    return Intake(folder, key, columns, ignored, read, accepted, _summary(folder), cleared, shared)
+
+
+def _shared(folder: Path, name: str, most: Shared) -> pl.Series:
+    """The values of a key that more rows bear than one customer can have numbers."""
+    rows = spilled(folder, accepted_kind()).select(name).drop_nulls(name)
+    counted = rows.group_by(name).len().filter(pl.col("len") > most.people).collect(engine="streaming")
+    everybody = spilled(folder, accepted_kind()).select(pl.len()).collect(engine="streaming").item()
+    return counted.filter(pl.col("len") > most.share * everybody)[name]
 
 
 def refuse_above(
@@ -163,11 +186,12 @@ class _Reading:
         for nth, batch in enumerate(self._batches(path, feed)):
             read += batch.rows.height + batch.broken.height
             rows, erased_rows = erased.parted(batch.rows, self.kept_out)
-            typed, broken = judged(rows, feed, zone, days, batch.iso, is_trimmed=batch.is_trimmed)
-            marked = typed.with_columns(pl.lit(name).alias("file"), *self._absent(typed))
+            found = judged(rows, feed, zone, days, batch.iso, is_trimmed=batch.is_trimmed)
+            marked = found.typed.with_columns(pl.lit(name).alias("file"), *self._absent(found.typed))
             self._spill_by_shard(marked.select(*self.columns, *_MARKS), number, nth)
-            told = pl.concat([broken, batch.broken, erased_rows]).with_columns(pl.lit(name).alias("file"))
-            spill(self.folder, "broken", number, nth, told.select(*QUARANTINE))
+            told = pl.concat([found.broken, batch.broken, erased_rows])
+            spill(self.folder, "broken", number, nth, _of_file(told, name).select(*QUARANTINE))
+            spill(self.folder, _CLEARED, number, nth, _of_file(found.cleared, name))
         return read
 
     def with_raw(self, aside: pl.DataFrame) -> pl.DataFrame:
@@ -212,9 +236,27 @@ def _masked(batch: Batch, feed: Feed) -> Batch:
     )
 
 
+def _of_file(rows: pl.DataFrame, name: str) -> pl.DataFrame:
+    return rows.with_columns(pl.lit(name).alias("file"))
+
+
 def _summary(folder: Path) -> pl.DataFrame:
-    aside = pl.concat([spilled(folder, "broken"), spilled(folder, "repeated")])
-    counted = aside.group_by("file", "column", "reason").agg(
+    return _counted(pl.concat([spilled(folder, "broken"), spilled(folder, "repeated")]))
+
+
+def _cleared(folder: Path, shared: Mapping[str, pl.Series]) -> pl.DataFrame:
+    """The values that were not taken although their rows were."""
+    found = [spilled(folder, _CLEARED).select("file", "line", "column", "reason")]
+    for name, values in shared.items():
+        theirs = spilled(folder, accepted_kind()).filter(pl.col(name).is_in(values.implode()))
+        found.append(
+            theirs.select("file", "line", pl.lit(name).alias("column"), pl.lit(_SHARED).alias("reason"))
+        )
+    return _counted(pl.concat(found))
+
+
+def _counted(told: pl.LazyFrame) -> pl.DataFrame:
+    counted = told.group_by("file", "column", "reason").agg(
         pl.len().cast(pl.Int64).alias("rows"), pl.col("line").min().alias("first_line")
     )
     return counted.sort("file", "column", "reason").collect(engine="streaming")

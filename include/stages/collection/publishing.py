@@ -140,9 +140,10 @@ def record(db: Connection, delivery: Delivery, fingerprint: str, intake: Intake,
         "collected_at": now,
     }
     delivery_id = db.execute(queries["record_delivery"], recorded).scalar_one()
-    causes = [{"delivery_id": delivery_id, **cause} for cause in intake.summary.to_dicts()]
-    if causes:
-        db.execute(queries["record_quarantine"], causes)
+    for statement, told_of in (("record_quarantine", intake.summary), ("record_cleared", intake.cleared)):
+        causes = [{"delivery_id": delivery_id, **cause} for cause in told_of.to_dicts()]
+        if causes:
+            db.execute(queries[statement], causes)
 
 
 def _run_id(fingerprint: str) -> str:

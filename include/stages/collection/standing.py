@@ -12,7 +12,7 @@ from include.domain.errors import NotReady
 from include.domain.months import month_start
 from include.lake import Lake
 from include.queries import load
-from include.stages.collection import gaps
+from include.stages.collection import gaps, people
 
 _NAMED_AT_MOST = 20
 # How many causes of quarantine the run itself tells; `python -m include.quarantine` tells all.
@@ -22,18 +22,21 @@ _WORST = 5
 def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime) -> dict[str, Any]:
     """What stands for the month: counts, and in `notes` one sentence per missing feed or column.
 
-    Raises NotReady when a feed the loop cannot do without is absent or empty.
+    Raises NotReady when a feed the loop cannot do without is absent or empty, BadInput when a feed names too many
+    people whom no profile knows.
     """
     if month_start(month) >= as_of:
         raise NotReady(f"{month} begins after {as_of.isoformat()}. Choose a later as_of or an earlier month.")
     for feed, declared in config.sources.feeds.items():
         if declared.required and not (lake.has(feed, month) and lake.manifest(feed, month).rows):
             raise NotReady(f"No {feed} rows for {month}. Deliver {feed}/month={month} first.")
+    named = [each for each in people.measure(db, lake, config, [month]) if each.period[:7] == month]
     with db.begin():
         totals = db.execute(load("collection")["month_totals"], {"month": month}).one()
         without = gaps.of_month(db, month)
         by_feed = db.execute(load("collection")["month_totals_by_feed"], {"month": month}).all()
         aside = db.execute(load("collection")["quarantine_of_month"], {"month": month}).fetchmany(_WORST)
+        cleared = db.execute(load("collection")["cleared_of_month"], {"month": month}).all()
     missing = [feed for feed in config.sources.feeds if not lake.has(feed, month)]
     stand = {feed: lake.manifest(feed, month).facts for feed in config.sources.feeds if feed not in missing}
     absent = {
@@ -53,6 +56,8 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
         "missing_columns": {feed: names for feed, names in absent.items() if names},
         "ignored_columns": ignored,
         "usage_without_profile": unprofiled,
+        "known_ids": people.told(named),
+        "values_not_taken": sum(row.rows for row in cleared),
         "goes_on_without": without,
         "by_feed": {
             row.feed: {
@@ -66,7 +71,9 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
         "notes": [
             *map(gaps.described, without),
             *_notes(config, month, missing, absent, ignored, unprofiled),
+            *people.notes(lake, named),
             *map(_put_aside, aside),
+            *map(_not_taken, cleared[:_WORST]),
         ],
     }
 
@@ -75,6 +82,13 @@ def _put_aside(row: Any) -> str:
     return (
         f"{row.rows:,} rows of {row.feed} {row.period} are in quarantine: {row.column_name} {row.reason}, "
         f"first in line {row.first_line} of {row.file}"
+    )
+
+
+def _not_taken(row: Any) -> str:
+    return (
+        f"{row.rows:,} values of {row.feed} {row.period} were not taken, their rows were: {row.column_name} "
+        f"{row.reason}, first in line {row.first_line} of {row.file}"
     )
 
 

@@ -1,0 +1,219 @@
+"""Do the feeds name the same people? Each delivery's ids are held against the profiles of all months."""
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+from sqlalchemy import Connection
+
+from include.config import Config
+from include.config.sources import Known
+from include.domain.errors import BadInput
+from include.lake import Lake, scan_files
+from include.queries import load
+
+PROFILES = "subscribers"
+#: Feeds that name people as they go: with no profile of an earlier month their ids cannot be expected in any.
+_OF_LEAVERS = ("churned", "subscriber_changes")
+_ID = "subscriber_id"
+_ASKED_AT_MOST = 1_000
+_SHORTEST_NUMBER = 8
+
+#: How a writing may differ, and what of an unknown id would then be known; what is None cannot differ so.
+_DIFFERENCES: Mapping[str, Callable[[str, int], str | None]] = {
+    "without the prefix 86": lambda text, _: _without_country(text),
+    "with the prefix 86": lambda text, _: f"86{text}" if text.isdecimal() else None,
+    "with the prefix +86": lambda text, _: f"+86{text}" if text.isdecimal() else None,
+    "without leading zeros": lambda text, _: text.lstrip("0") if text[:1] == "0" else None,
+    "with leading zeros": lambda text, length: text.zfill(length) if len(text) < length else None,
+    "in capitals": lambda text, _: text.upper(),
+    "in small letters": lambda text, _: text.lower(),
+}
+
+
+@dataclass(frozen=True)
+class Named:
+    """How many people a delivery names, how many of them any profile knows, and a few of the unknown."""
+
+    feed: str
+    period: str
+    ids: int
+    known: int
+    unknown: tuple[str, ...] = ()
+
+    @property
+    def share(self) -> float:
+        """The share that is known, 1 where nobody is named."""
+        return self.known / self.ids if self.ids else 1.0
+
+
+def measure(db: Connection, lake: Lake, config: Config, months: Sequence[str] = ()) -> list[Named]:
+    """Hold every delivery not yet measured, and those of `months`, against the profiles, and record the counts.
+
+    Raises BadInput, naming feeds, shares and how the ids differ, when one knows too few; it stays unmeasured.
+    """
+    feeds = [name for name, feed in config.sources.feeds.items() if _ID in feed.columns]
+    with db.begin():
+        wanted = {"feeds": feeds, "months": list(months)}
+        rows = db.execute(load("collection")["unmeasured"], wanted).all()
+    deliveries = [(row.feed, row.period) for row in rows if lake.has(row.feed, row.period[:7])]
+    found = _named(lake, deliveries) if lake.months(PROFILES) else []
+    strange = [told for each in found if (told := _too_few(lake, each, config.sources.known_of(each.feed)))]
+    if strange:
+        raise BadInput(f"{' '.join(strange)} Deliver one writing in all feeds, or map it in the query.")
+    with db.begin():
+        for each in found:
+            counts = {"feed": each.feed, "period": each.period, "ids": each.ids, "known": each.known}
+            db.execute(load("collection")["record_known"], counts)
+    return found
+
+
+def told(found: Sequence[Named]) -> dict[str, dict[str, float]]:
+    """By feed: people named, how many of them are known, and the share."""
+    feeds = dict.fromkeys(each.feed for each in found)
+    sums = {
+        feed: [sum(getattr(each, what) for each in found if each.feed == feed) for what in ("ids", "known")]
+        for feed in feeds
+    }
+    return {
+        feed: {"ids": ids, "known": known, "share": round(known / ids, 4) if ids else 1.0}
+        for feed, (ids, known) in sums.items()
+    }
+
+
+def notes(lake: Lake, found: Sequence[Named]) -> Iterator[str]:
+    """A sentence for each feed that names people no profile knows."""
+    for feed, counts in told(found).items():
+        strangers = int(counts["ids"] - counts["known"])
+        if not strangers:
+            continue
+        kept = "; they are kept and hold as soon as the id appears" if feed == "contact_limits" else ""
+        sentence = f"{strangers:,} of {int(counts['ids']):,} people in {feed} are in no profile{kept}"
+        if feed == PROFILES:
+            sentence = f"{strangers:,} of {int(counts['ids']):,} people in {feed} are in no earlier profile"
+        differ = _differ(lake, [text for each in found if each.feed == feed for text in each.unknown])
+        yield f"{sentence}. {_as_told(*differ)}" if differ else sentence
+
+
+# ---------------------------------------------------------------- who is known
+
+
+def _named(lake: Lake, deliveries: Sequence[tuple[str, str]]) -> list[Named]:
+    counts = {delivery: [0, 0] for delivery in deliveries}
+    unknown: dict[tuple[str, str], list[str]] = {delivery: [] for delivery in deliveries}
+    for shard in range(lake.shards):
+        frames = [_people(lake, feed, period, shard) for feed, period in deliveries]
+        if not frames:
+            continue
+        people = pl.concat(frames)
+        strangers = _strangers(lake, people, shard)
+        for at, rows in enumerate((people, strangers)):
+            for feed, period, number in rows.group_by("feed", "period").len().iter_rows():
+                counts[feed, period][at] += number
+        for feed, period, text in strangers.select("feed", "period", _ID).sort(_ID).iter_rows():
+            if len(unknown[feed, period]) < _ASKED_AT_MOST:
+                unknown[feed, period].append(text)
+    return [
+        Named(feed, period, ids, ids - strange, tuple(unknown[feed, period]))
+        for (feed, period), (ids, strange) in counts.items()
+    ]
+
+
+def _people(lake: Lake, feed: str, period: str, shard: int) -> pl.DataFrame:
+    """The people a delivery names, each once; who is told to have joined need not be in a profile yet."""
+    manifest = lake.manifest(feed, period[:7])
+    parts = [part for part in manifest.parts if part.period == period and part.shard == shard]
+    schema = {"feed": pl.String, "period": pl.String, _ID: pl.String}
+    if not parts:
+        return pl.DataFrame(schema=schema)
+    rows = scan_files([lake.part_address(manifest, part) for part in parts])
+    if feed == "subscriber_changes":
+        rows = rows.filter(pl.col("kind") != "joined")
+    ids = rows.select(pl.lit(feed).alias("feed"), pl.lit(period).alias("period"), _ID)
+    return ids.unique().collect(engine="streaming").select(*schema)
+
+
+def _strangers(lake: Lake, people: pl.DataFrame, shard: int) -> pl.DataFrame:
+    """Those of `people` whom no profile knows; a profile itself is held against those of earlier months."""
+    left = people
+    for month in reversed(lake.months(PROFILES)):
+        if left.is_empty():
+            break
+        known = lake.scan(PROFILES, month, shard).select(_ID).collect(engine="streaming")
+        own = (pl.col("feed") == PROFILES) & (pl.col("period") <= month)
+        left = pl.concat([left.filter(own), left.filter(~own).join(known, on=_ID, how="anti")])
+    is_first = (pl.col("feed") == PROFILES) & (pl.col("period") <= min(lake.months(PROFILES)))
+    return left.filter(~is_first)  # nothing to be held against
+
+
+# ---------------------------------------------------------------- how they differ
+
+
+def _too_few(lake: Lake, named: Named, least: Known) -> str | None:
+    """What is wrong with a delivery that names too many unknown people; None when enough of them are known."""
+    if named.share >= least.share:
+        return None
+    differ = _differ(lake, named.unknown)
+    may_be_judged = named.ids >= least.ids and not (
+        named.feed in _OF_LEAVERS and min(lake.months(PROFILES)) >= named.period[:7]
+    )
+    if not (may_be_judged or (differ and 2 * differ[1] >= len(named.unknown))):
+        return None
+    known_by = "an earlier profile" if named.feed == PROFILES else "any profile"
+    sentence = (
+        f"{named.feed} of {named.period}: {named.known:,} of {named.ids:,} people ({named.share:.1%}) are in "
+        f"{known_by}, at least {least.share:.0%} must."
+    )
+    return f"{sentence} {_as_told(*differ) if differ else _shapes(lake, named.unknown)}."
+
+
+def _differ(lake: Lake, unknown: Sequence[str]) -> tuple[str, int, int] | None:
+    """The way of writing that would make most of the unknown known, how many of how many; None when none does."""
+    if not unknown:
+        return None
+    length = _usual_length(lake)
+    tried = [
+        (way, made)
+        for text in unknown
+        for way, change in _DIFFERENCES.items()
+        if (made := change(text, length)) not in (None, text)
+    ]
+    variants = pl.DataFrame(tried, schema={"way": pl.String, _ID: pl.String}, orient="row")
+    hits = pl.DataFrame(schema={"way": pl.String, _ID: pl.String})
+    for month in lake.months(PROFILES):
+        known = lake.scan(PROFILES, month).select(_ID)
+        hits = pl.concat([hits, variants.lazy().join(known, on=_ID, how="semi").collect(engine="streaming")])
+    counted = hits.unique().group_by("way").len().sort("len", "way", descending=[True, False])
+    return (*counted.row(0), len(unknown)) if counted.height else None
+
+
+def _as_told(way: str, would: int, unknown: int) -> str:
+    return f"{would:,} of {unknown:,} unknown ids looked at would be known {way}"
+
+
+def _without_country(text: str) -> str | None:
+    for prefix in ("+86", "0086", "86"):
+        rest = text.removeprefix(prefix)
+        if rest != text and len(rest) >= _SHORTEST_NUMBER:
+            return rest
+    return None
+
+
+def _usual_length(lake: Lake) -> int:
+    return int(_lengths(lake).row(0)[0])
+
+
+def _lengths(lake: Lake) -> pl.DataFrame:
+    ids = lake.scan(PROFILES, lake.months(PROFILES)[-1]).select(pl.col(_ID).str.len_chars().alias("length"))
+    return ids.group_by("length").len().sort("len", "length", descending=True).collect(engine="streaming")
+
+
+def _shapes(lake: Lake, unknown: Sequence[str]) -> str:
+    """How the unknown ids look beside those of the profiles; no id itself."""
+    lengths = sorted({len(text) for text in unknown})
+    spread = f"{lengths[0]}" if len(lengths) == 1 else f"{lengths[0]} to {lengths[-1]}"
+    digits = sum(text.isdecimal() for text in unknown) / len(unknown)
+    return (
+        f"The unknown ids have {spread} characters and {digits:.0%} are digits alone; most of the profiles' have "
+        f"{_usual_length(lake)}"
+    )
