@@ -15,6 +15,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from include.database import lock
+from include.domain.canonical import canonical_id
 from include.domain.erasure import bucket_of, pattern_of, pseudonym
 from include.domain.errors import BadInput, NotReady
 from include.domain.months import ZONE, month_of
@@ -65,8 +66,13 @@ def erase(
     Facts up to the month of `now` are kept out of later deliveries; with `bar` those of any month. Raises
     NotReady when a run that was under way has brought something back: run again once it has ended.
     """
-    if not subscriber.strip() or not because.strip() or not by.strip():
+    subscriber = canonical_id(subscriber)
+    if not subscriber or not because.strip() or not by.strip():
         raise BadInput("An erasure needs a subscriber, a reason and who asked for it.")
+    if not lake.is_canonical:
+        raise NotReady(
+            f"The ids in {lake.root} are of an earlier version. Let a run of the loop bring them up to date."
+        )
     sought = _sought(db, lake, subscriber)
     if dry_run:
         return {"dry_run": True, **_in_database(db, sought, None, now), **_found(lake, sought)}

@@ -37,6 +37,7 @@ from include.stages import (
     prediction,
     training,
 )
+from include.stages.collection import carried_over
 
 Result = dict[str, Any]
 
@@ -268,8 +269,12 @@ def _run(told: argparse.Namespace) -> None:
     with ExitStack() as stack:
         stack.callback(made.dispose)
         sources = {feed: _opened(url, feed, stack) for feed, url in _sources(told.source, config).items()}
+        db = stack.enter_context(made.connect())
+        counts = carried_over.bring_up_to_date(db=db, lake=lake, config=config, now=now or datetime.now(ZONE))
+        if counts is not None:
+            print(f"Ids of the lake brought to one writing: {json.dumps(counts)}", file=sys.stderr)
         loop = Loop(
-            stack.enter_context(made.connect()), lake, config, told.landing, month, as_of, now, told.train,
+            db, lake, config, told.landing, month, as_of, now, told.train,
             told.dispatch_late, told.top_up, connections=sources,
         )  # fmt: skip
         for result in loop.run(first, last):

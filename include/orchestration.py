@@ -134,10 +134,16 @@ class Workplace:
 
     @cached_property
     def lake(self) -> "Lake":
-        """The lake of `CHURN_LAKE`; NotReady when there is none."""
+        """The lake of `CHURN_LAKE`, one of an earlier version brought up to date; NotReady when there is none."""
         from include.lake import Lake
 
-        return Lake(settings.lake_root())
+        lake = Lake(settings.lake_root())
+        if not lake.is_canonical:
+            from include.stages.collection import carried_over
+
+            counts = carried_over.bring_up_to_date(db=self.db, lake=lake, config=self.config, now=self.now)
+            _log.warning("Ids of the lake brought to one writing: %s", counts)
+        return lake
 
     @cached_property
     def config(self) -> "Config":

@@ -23,6 +23,7 @@ UNKNOWN_SECONDS = 86_400
 
 _MANIFEST = "_manifest.json"
 _LAKE = "lake.json"
+_CANONICAL = "canonical"
 
 
 @dataclass(frozen=True)
@@ -62,6 +63,8 @@ class Lake:
         except FileNotFoundError:
             raise NotReady(f"There is no lake in {self.root}. The loop's first run makes one.") from None
         self.shards: int = described["shards"]
+        #: Whether every id in it is in its canonical form; a lake of before ids had one is to be brought to it.
+        self.is_canonical: bool = described.get("ids") == _CANONICAL
 
     @property
     def root(self) -> Any:
@@ -73,7 +76,7 @@ class Lake:
         """Lay down a lake with a shard for every 500,000 subscribers expected; BadInput when one exists."""
         shards = max(1, -(-subscribers // SUBSCRIBERS_PER_SHARD))
         try:
-            open_store(root).create(_LAKE, json.dumps({"shards": shards}).encode())
+            open_store(root).create(_LAKE, json.dumps({"shards": shards, "ids": _CANONICAL}).encode())
         except FileExistsError:
             raise BadInput(f"{root} already holds a lake. Open it, or choose another folder.") from None
         return cls(root)
@@ -92,6 +95,11 @@ class Lake:
     def exists(root: str | Path) -> bool:
         """Whether a lake has been laid down at `root`."""
         return open_store(root).has(_LAKE)
+
+    def mark_canonical(self) -> None:
+        """From now on every id in the lake is in its canonical form; its caller has seen to it."""
+        self.store.write(_LAKE, json.dumps({"shards": self.shards, "ids": _CANONICAL}).encode())
+        self.is_canonical = True
 
     def shard_of(self, ids: pl.Series) -> pl.Series:
         """The shard (UInt32) of each subscriber_id: crc32 of its UTF-8 text modulo the shard count."""
@@ -173,6 +181,14 @@ class Lake:
         """Publish a month of another lake, its parts written here, under the fingerprints it is known by."""
         self._refuse_unwritten(manifest)
         return self._replace_manifest(None, replace(manifest, superseded={}))
+
+    def supersede(self, before: Manifest, after: Manifest) -> Manifest:
+        """Publish a month with other parts; those of `before` go after the grace readers have.
+
+        The caller holds the lock of the month.
+        """
+        self._refuse_unwritten(after)
+        return self._replace_manifest(before, after)
 
     def exchange(
         self, manifest: Manifest, parts: Mapping[str, Part], obsolete: Collection[str] = ()

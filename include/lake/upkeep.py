@@ -6,7 +6,7 @@ from pathlib import Path
 
 import polars as pl
 
-from include.domain.errors import BadInput
+from include.domain.errors import BadInput, NotReady
 from include.lake import SUBSCRIBERS_PER_SHARD, Lake, Manifest, Part, scan_files
 from include.lake.store import open_store
 
@@ -72,8 +72,12 @@ def resharded(lake: Lake, to: str | Path, shards: int) -> Lake:
     """A new lake at `to` (folder or URL) with the same months in `shards` shards, and all else as it stands.
 
     The old lake is only read, so that the loop may go on meanwhile; point CHURN_LAKE to the new one between
-    two runs. BadInput when `to` is not empty.
+    two runs. BadInput when `to` is not empty, NotReady while ids stand in the lake as they were delivered.
     """
+    if not lake.is_canonical:
+        raise NotReady(
+            f"The ids in {lake.root} are of an earlier version. Let a run of the loop bring them up to date."
+        )
     if shards < 1:
         raise BadInput(f"A lake cannot have {shards} shards. Give 1 or more.")
     if not open_store(to).is_empty():
