@@ -29,9 +29,10 @@ def ask(
 
 def summarise(site: Site, month: str, results: Iterable[Any], people: Sequence[tuple[str, str]]) -> str:
     """The summary of the cycle `month`; `results` of its stages, `people` as (username, what for)."""
-    cycle = {"campaign": CAMPAIGN, "cycle": month}
+    cycle, done = {"campaign": CAMPAIGN, "cycle": month}, list(results)
     parts = [
-        ("Stages", stage_lines(results)),
+        ("Stages", stage_lines(done)),
+        ("Do the feeds name the same people?", people_lines(done)),
         (f"Grades of {month}", _grade_lines(ask(site, "count_grades", **cycle))),
         ("Dispatch", _decision_lines(ask(site, "count_decisions", **cycle)) + _cut_lines(site, cycle)),
         ("Tickets", _ticket_lines(ask(site, "count_tickets", **cycle))),
@@ -54,6 +55,24 @@ def stage_lines(results: Iterable[Any]) -> list[str]:
     return _table(
         ("", "rows in", "rows out", "quarantined"), [row for row in rows if any(c != "" for c in row[1:])]
     )
+
+
+def people_lines(results: Iterable[Any]) -> list[str]:
+    """How many of the people of each feed occur in a profile, and the feeds of which nobody can say."""
+    told = [result for result in _flat(results) if "known_ids" in result]
+    if not told:
+        return ["not measured in this run: collection did not report"]
+    newest = told[-1]
+    rows = [
+        (feed, counts["ids"], counts["known"], f"{100 * counts['share']:.1f} %")
+        for feed, counts in newest["known_ids"].items()
+    ]
+    lines = _table(("feed", "people", "in a profile", "share"), rows)
+    if newest["missing_feeds"]:
+        lines.append(f"not delivered, so nothing is known of their ids: {', '.join(newest['missing_feeds'])}")
+    if newest["values_not_taken"]:
+        lines.append(f"{newest['values_not_taken']:,} values not taken (numbers to call, shared customers)")
+    return lines
 
 
 def _flat(results: Iterable[Any]) -> Iterable[Mapping[str, Any]]:

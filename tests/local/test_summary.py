@@ -1,4 +1,4 @@
-from include.local.summary import rate_lines, stage_lines
+from include.local.summary import people_lines, rate_lines, stage_lines
 
 
 def test_a_stages_rows_are_summed_over_its_mapped_tasks() -> None:
@@ -13,6 +13,25 @@ def test_a_stages_rows_are_summed_over_its_mapped_tasks() -> None:
     head, *rows = [line.split() for line in stage_lines(results)]
     assert head == ["rows", "in", "rows", "out", "quarantined"]
     assert rows == [["collection", "110", "109", "1"], ["grading", "99", "99"]]
+
+
+def test_the_summary_says_which_feeds_name_known_people_and_of_which_nobody_can_say() -> None:
+    known = {
+        "usage_months": {"ids": 2114, "known": 2114, "share": 1.0},
+        "churned": {"ids": 4, "known": 3, "share": 0.75},
+    }
+    reported = {
+        "stage": "collection", "known_ids": known, "missing_feeds": ["contact_limits"], "values_not_taken": 12,
+    }  # fmt: skip
+    head, *lines = people_lines([{"stage": "features"}, [reported]])
+    assert head.split() == ["feed", "people", "in", "a", "profile", "share"]
+    assert [" ".join(line.split()) for line in lines] == [
+        "usage_months 2,114 2,114 100.0 %",
+        "churned 4 3 75.0 %",
+        "not delivered, so nothing is known of their ids: contact_limits",
+        "12 values not taken (numbers to call, shared customers)",
+    ]
+    assert people_lines([{"stage": "features"}]) == ["not measured in this run: collection did not report"]
 
 
 def test_the_work_of_a_cycle_is_one_line_with_its_three_rates() -> None:
