@@ -15,7 +15,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from include.database import lock
-from include.domain.canonical import canonical_id
+from include.domain.canonical import canonical_id, legible
 from include.domain.erasure import bucket_of, pattern_of, pseudonym
 from include.domain.errors import BadInput, NotReady
 from include.domain.months import ZONE, month_of
@@ -29,6 +29,7 @@ PROFILES = "subscribers"
 FREE_TEXT = ("text", "category", "source", "reason")
 ERASED = "***"
 _ID = "subscriber_id"
+_BEYOND_ASCII = r"[^\x00-\x7f]"
 
 
 @dataclass(frozen=True)
@@ -44,10 +45,20 @@ class Sought:
         return pattern_of([self.subscriber, *self.customers], self.phones)
 
     def mentioned(self, texts: pl.Series) -> pl.Series:
-        """Which texts name the subscriber (a coarse look first: nearly none does)."""
+        """Which texts name the subscriber, in any writing (a coarse look first: nearly none does)."""
         words = [self.subscriber, *self.customers, *self.phones]
-        near = texts.filter(texts.str.contains_any(words)).unique().to_list()
-        return texts.is_in([text for text in near if re.search(self.pattern, text)])
+        is_near = texts.str.contains_any(words) | texts.str.contains(_BEYOND_ASCII)
+        near = texts.filter(is_near).unique().to_list()
+        return texts.is_in([text for text in near if re.search(self.pattern, text) or self._is_read(text)])
+
+    def masked(self, text: str) -> str:
+        """`text` without what names the subscriber."""
+        told = legible(text) if self._is_read(text) else text
+        return re.sub(self.pattern, ERASED, told)
+
+    def _is_read(self, text: str) -> bool:
+        """Whether an eye reads the subscriber in what a search does not find."""
+        return not text.isascii() and bool(re.search(self.pattern, legible(text)))
 
 
 def erase(
@@ -204,7 +215,7 @@ def _without(lake: Lake, manifest: Manifest, part: Part, sought: Sought) -> tupl
     if _ID in rows.columns:
         rows = rows.filter(pl.col(_ID).ne_missing(sought.subscriber))
     for name in _free_text(rows.schema):
-        masked = [re.sub(sought.pattern, ERASED, text) if text else text for text in rows[name]]
+        masked = [sought.masked(text) if text else text for text in rows[name]]
         rows = rows.with_columns(pl.Series(name, masked, pl.String))
     return rows, changed
 

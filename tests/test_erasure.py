@@ -24,13 +24,14 @@ from include.domain.erasure import bucket_of, hash_of, pattern_of
 from include.domain.errors import BadInput
 from include.domain.months import ZONE
 from include.erase import main
-from include.erasure import erase
+from include.erasure import Sought, erase
 from include.lake import Lake
 from include.local.postgres import Server
 from include.loop import Loop
 from include.queries import load
 from include.stages import collection
 from tests.fixtures.ten_subscribers import MONTH, write_landing
+from tests.fixtures.writings import WRITINGS
 
 OPENED = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
 ERASED = datetime(2026, 11, 22, 9, 0, tzinfo=ZONE)
@@ -606,3 +607,19 @@ def test_an_id_is_a_word_and_a_short_one_a_whole_text(text: str, is_named: bool)
 @pytest.mark.parametrize("phone", ["", "-", "0", "10086"])
 def test_what_stands_for_an_unknown_number_is_looked_for_in_nobodys_texts(phone: str) -> None:
     assert not re.search(pattern_of(["SUB-0001"], [phone]), "ticket 10086-0 of 2026-10")
+
+
+@pytest.mark.parametrize("way", sorted(set(WRITINGS) - {"inner blanks"}))
+def test_a_text_that_an_eye_reads_as_the_subscriber_names_the_subscriber(way: str) -> None:
+    sought = Sought("SUB-0005", ("13800000005",), ())
+    texts = [f"改名为 {WRITINGS[way](word)} 的用户" for word in ("SUB-0005", "13800000005")]
+    assert sought.mentioned(pl.Series([*texts, "SUB-00051 的用户", "别人"])).to_list() == [
+        True,
+        True,
+        False,
+        False,
+    ]
+    for text in texts:
+        masked = sought.masked(text)
+        assert "***" in masked
+        assert not sought.mentioned(pl.Series([masked])).any()

@@ -85,12 +85,10 @@ def notes(lake: Lake, found: Sequence[Named]) -> Iterator[str]:
     """A sentence for each feed that names people no profile knows."""
     for feed, counts in told(found).items():
         strangers = int(counts["ids"] - counts["known"])
-        if not strangers:
+        if not strangers or feed == PROFILES:  # every month has new subscribers
             continue
         kept = "; they are kept and hold as soon as the id appears" if feed == "contact_limits" else ""
         sentence = f"{strangers:,} of {int(counts['ids']):,} people in {feed} are in no profile{kept}"
-        if feed == PROFILES:
-            sentence = f"{strangers:,} of {int(counts['ids']):,} people in {feed} are in no earlier profile"
         differ = _differ(lake, [text for each in found if each.feed == feed for text in each.unknown])
         yield f"{sentence}. {_as_told(*differ)}" if differ else sentence
 
