@@ -37,7 +37,7 @@ class Batch:
     """Rows as text columns plus `line` and `raw`; `broken` lines with column, reason and raw text.
 
     `iso` names the columns that came as dates or instants, not as text in the dialect's format. In a batch
-    that `is_trimmed` no cell has space around it and none is an empty text.
+    that `is_trimmed` no cell has space around it, and none is an empty text or a word for nothing.
     """
 
     rows: pl.DataFrame
@@ -229,6 +229,7 @@ def _parsed_at_once(block: bytes, line: int, layout: _Layout) -> pl.DataFrame | 
             infer_schema=False,
             quote_char=None,
             columns=list(layout.positions),
+            null_values=[word for word in dialect.nulls if word],
         )
     except (UnicodeDecodeError, pl.exceptions.PolarsError):
         return None

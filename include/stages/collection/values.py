@@ -50,8 +50,10 @@ def decoded(rows: pl.DataFrame, names: Sequence[str], feed: Feed, *, is_trimmed:
 
 
 def _decoded(name: str, dialect: Dialect, is_trimmed: bool) -> pl.Expr:
-    text = pl.col(name) if is_trimmed else pl.col(name).str.strip_chars()
-    known = pl.when(~text.is_in([*dialect.nulls, ""])).then(text)
+    known = pl.col(name)
+    if not is_trimmed:
+        text = known.str.strip_chars()
+        known = pl.when(~text.is_in([*dialect.nulls, ""])).then(text)
     return known.replace(dialect.codes[name]) if name in dialect.codes else known
 
 
