@@ -9,6 +9,7 @@ from include.config.factors import IDENTITY, Factors
 from include.domain.errors import LoopError
 from include.domain.months import last_day, month_start, shift
 from include.expressions.grammar import REGIONAL_FEEDS
+from include.expressions.sums import mean_across
 from include.expressions.windows import AGE, DAYS, MONTHS_BACK, FactorCompiler
 from include.lake import Lake
 from include.stages import peers
@@ -123,7 +124,7 @@ def _identity_values(delivered: Sequence[str]) -> list[pl.Expr]:
     return [
         early.otherwise(pl.lit("over_12")).alias("cluster"),
         # four decimals, like the bills: a mean of exactly 30 must not miss a limit of 30 by a float's error
-        pl.mean_horizontal([pl.col(f"bill_yuan@{back}") for back in range(3)]).round(4).alias("value_yuan"),
+        mean_across([pl.col(f"bill_yuan@{back}") for back in range(3)]).round(4).alias("value_yuan"),
         used.alias("is_active"),
     ]
 

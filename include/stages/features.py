@@ -26,7 +26,7 @@ from include.stages.factor_rows import peer_means, shard_frame
 
 TABLE = "factors"
 # Raised when the same inputs would give other values than before.
-_ENGINE = 4
+_ENGINE = 5
 _EVENT_FEEDS = ("service_events", "subscriber_changes", "market_events")
 _DERIVED = {
     "tenure_months": "joined_on",

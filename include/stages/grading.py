@@ -23,6 +23,7 @@ from include.domain.grading import GRADES, HIGH, INDEPENDENT_HITS, LOW, MID, TIE
 from include.domain.months import ZONE
 from include.expressions import compile_row
 from include.expressions.grammar import ROW
+from include.expressions.sums import sum_across
 from include.lake import Lake, Manifest
 from include.queries import load
 
@@ -239,7 +240,7 @@ def hits_of(people: pl.LazyFrame, rules: ActiveRules, members: pl.Expr | None = 
         "subscriber_id",
         *_FROM_FACTORS,
         pl.concat_list(*named, pl.lit(None, pl.String)).list.drop_nulls().alias("rule_hits"),
-        pl.sum_horizontal(points).cast(pl.Float64).alias("rule_points"),
+        sum_across(points).alias("rule_points"),
         pl.any_horizontal(floors).alias("has_high_floor"),
         (pl.lit(True) if members is None else members).alias("is_member"),
     )

@@ -9,6 +9,7 @@ from include.config import Config
 from include.config.factors import OTHER_REASON, Factors, Reason
 from include.expressions import compile_row
 from include.expressions.grammar import ROW
+from include.expressions.sums import sum_across
 
 #: What a hit of a rule that names a cause adds to the evidence for it.
 POINTS_OF_A_HIT = 1.0
@@ -72,7 +73,7 @@ def _points(cause: Reason, there: Iterable[str]) -> pl.Expr:
         unknown = {name: pl.lit(None, pl.Float64) for name in sign.needs(ROW) - set(there)}
         value = compile_row(sign, unknown).cast(pl.Float64)
         signs.append(pl.when(value.is_finite()).then(value).fill_null(0.0).clip(lower_bound=0.0))
-    return pl.sum_horizontal(signs) if signs else pl.lit(0.0)
+    return sum_across(signs) if signs else pl.lit(0.0)
 
 
 def _shared(sums: Mapping[str, float], library: Factors, evidence: Evidence) -> dict[str, float]:
