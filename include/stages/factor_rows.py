@@ -1,7 +1,7 @@
-"""The rows of the factors table: who belongs to a month, their profile, usage and events, per shard."""
+"""The rows of the factors table: everybody who belongs to a month, with their usage and events, per shard."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 
 import polars as pl
 
@@ -13,16 +13,9 @@ from include.expressions.sums import mean_across
 from include.expressions.windows import AGE, DAYS, MONTHS_BACK, FactorCompiler
 from include.lake import Lake
 from include.stages import peers
-from include.stages.returns import still_gone
+from include.stages.profiles import living
 
 _USE = ("data_mb", "voice_out_minutes", "voice_in_minutes")
-_PROFILE: Mapping[str, pl.DataType] = {
-    **dict.fromkeys(("customer_id", "region_code", "branch_code", "manager_code", "plan_code"), pl.String()),
-    "plan_fee_yuan": pl.Float64(),
-    "consents_to_marketing": pl.Boolean(),
-    "status": pl.String(),
-    "joined_on": pl.Date(),
-}
 
 
 def peer_means(lake: Lake, library: Factors, month: str, factors: Collection[str]) -> pl.DataFrame:
@@ -45,7 +38,7 @@ def shard_frame(
     """
     compiler, values = _compiled(library, factors)
     identity = _identity_values(lake.scan("usage_months", month).collect_schema().names())
-    wide = _with_usage(lake, month, shard, _population(lake, month, shard), [*values, *identity])
+    wide = _with_usage(lake, month, shard, living(lake, month, shard), [*values, *identity])
     for feed, aggregates in compiler.aggregates.items():
         if feed in REGIONAL_FEEDS:
             happened = _by_region(lake, month, shard, feed, aggregates)
@@ -69,50 +62,6 @@ def _compiled(library: Factors, factors: Collection[str]) -> tuple[FactorCompile
     values = [compiler.compile(factor.parsed).alias(factor.name) for factor in wanted]
     # tenure_months is both identity and factor: one column serves as both.
     return compiler, [value for value in values if value.meta.output_name() not in IDENTITY]
-
-
-def _population(lake: Lake, month: str, shard: int) -> pl.LazyFrame:
-    """Everybody in the snapshot or the usage of M who is not gone at its end, with the profile of M."""
-    profile = _profile(lake, month, shard)
-    unknown = lake.scan("usage_months", month, shard).select("subscriber_id")
-    unknown = unknown.join(profile, on="subscriber_id", how="anti")
-    everybody = pl.concat([profile, unknown], how="diagonal")
-    staying = everybody.filter(pl.col("status").ne_missing("closed"))
-    left = [lake.scan("churned", past, shard) for past in lake.months("churned") if past <= month]
-    if not left:
-        return staying
-    known = pl.concat([each.select("subscriber_id", "churned_on") for each in left])
-    known = known.filter(pl.col("churned_on") <= last_day(month))
-    gone = still_gone(known, lake, month, month_start(shift(month, 1)), shard)
-    return staying.join(gone.select("subscriber_id"), on="subscriber_id", how="anti")
-
-
-def _profile(lake: Lake, month: str, shard: int) -> pl.LazyFrame:
-    """The snapshot of M with every identity column (null when not delivered) and the derived ones."""
-    scan = lake.scan("subscribers", month, shard)
-    there = scan.collect_schema().names()
-    absent = {name: dtype for name, dtype in _PROFILE.items() if name not in there}
-    numbers = pl.selectors.decimal().cast(pl.Float64)
-    return scan.with_columns(
-        numbers, *(pl.lit(None, dtype).alias(name) for name, dtype in absent.items())
-    ).with_columns(_tenure(last_day(month)).alias("tenure_months"), *_profile_numbers(there, month))
-
-
-def _profile_numbers(there: Sequence[str], month: str) -> list[pl.Expr]:
-    end = pl.lit(last_day(month))
-    numbers = {
-        "contract_ends_on": (pl.col("contract_ends_on") - end).dt.total_days().alias("days_to_contract_end"),
-        "birth_year": (end.dt.year() - pl.col("birth_year")).alias("age_years"),
-    }
-    return [number.cast(pl.Float64) for column, number in numbers.items() if column in there]
-
-
-def _tenure(end: date) -> pl.Expr:
-    """Calendar months from joined_on to `end`; whoever joined on the 31st completes a month on a 30th."""
-    joined = pl.col("joined_on").dt
-    whole = (end.year - joined.year()) * 12 + end.month - joined.month()
-    days = end.day - pl.min_horizontal(joined.day(), pl.lit(end.day))
-    return (whole.cast(pl.Float64) + days.cast(pl.Float64) / 31).clip(lower_bound=0.0)
 
 
 def _identity_values(delivered: Sequence[str]) -> list[pl.Expr]:
