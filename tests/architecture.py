@@ -273,7 +273,7 @@ def vague_names(tree: ast.Module, path: str) -> Offences:
 
 
 def unordered_sums(tree: ast.Module, path: str) -> Offences:
-    """Floats are added across columns by include/expressions/sums.py, which fixes their order."""
+    """Floats are added across columns by include/expressions/arithmetic.py, which fixes their order."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in {"sum_horizontal", "mean_horizontal"}:
             yield node.lineno, f"adds floats in no fixed order with {node.attr}"

@@ -12,7 +12,7 @@ from include.config import Config
 from include.config.rules import Rule, Rules
 from include.domain.errors import BadInput
 from include.domain.grading import GRADES, HIGH, MID, Limits
-from include.expressions.sums import sum_down
+from include.expressions.arithmetic import sum_down
 from include.lake import Lake, Manifest
 from include.stages import grading, labels
 from include.stages.examples import LabelledMonth, labelled_month

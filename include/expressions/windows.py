@@ -14,6 +14,7 @@ from itertools import pairwise
 import polars as pl
 
 from include.domain.errors import ConfigError
+from include.expressions.arithmetic import mean_across, mean_down, sum_across, sum_down
 from include.expressions.grammar import (
     EVENT,
     FEED,
@@ -27,7 +28,6 @@ from include.expressions.grammar import (
     literal,
 )
 from include.expressions.rows import Compiler, divide
-from include.expressions.sums import mean_across, mean_down, sum_across, sum_down
 
 MONTHS_BACK = 6
 AGE = "@age"  # months between an event's month and M

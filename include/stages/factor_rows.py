@@ -9,7 +9,7 @@ from include.config.factors import IDENTITY, Factors
 from include.domain.errors import LoopError
 from include.domain.months import last_day, month_start, shift
 from include.expressions.grammar import REGIONAL_FEEDS
-from include.expressions.sums import mean_across
+from include.expressions.arithmetic import mean_across, over_constant
 from include.expressions.windows import AGE, DAYS, MONTHS_BACK, FactorCompiler
 from include.lake import Lake
 from include.stages import peers
@@ -154,4 +154,4 @@ def _with_known(events: pl.LazyFrame, cut: datetime) -> pl.LazyFrame:
 
 
 def _hours(duration: pl.Expr) -> pl.Expr:
-    return duration.dt.total_seconds().cast(pl.Float64) / 3600
+    return over_constant(duration.dt.total_seconds().cast(pl.Float64), 3600)

@@ -23,7 +23,7 @@ from include.domain.grading import GRADES, HIGH, INDEPENDENT_HITS, LOW, MID, TIE
 from include.domain.months import ZONE
 from include.expressions import compile_row
 from include.expressions.grammar import ROW
-from include.expressions.sums import sum_across
+from include.expressions.arithmetic import sum_across
 from include.lake import Lake, Manifest
 from include.queries import load
 

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from include.expressions.sums import in_units, whole
+from include.expressions.arithmetic import in_units, whole
 from include.lake import Lake
 
 TABLE = "peers"

@@ -6,6 +6,7 @@ from datetime import date
 import polars as pl
 
 from include.domain.months import last_day, month_start, shift
+from include.expressions.arithmetic import over_constant
 from include.lake import Lake
 from include.stages.returns import still_gone
 
@@ -61,5 +62,5 @@ def _tenure(end: date) -> pl.Expr:
     """Calendar months from joined_on to `end`; whoever joined on the 31st completes a month on a 30th."""
     joined = pl.col("joined_on").dt
     whole = (end.year - joined.year()) * 12 + end.month - joined.month()
-    days = end.day - pl.min_horizontal(joined.day(), pl.lit(end.day))
-    return (whole.cast(pl.Float64) + days.cast(pl.Float64) / 31).clip(lower_bound=0.0)
+    days = (end.day - pl.min_horizontal(joined.day(), pl.lit(end.day))).cast(pl.Float64)
+    return (whole.cast(pl.Float64) + over_constant(days, 31)).clip(lower_bound=0.0)

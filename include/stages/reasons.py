@@ -8,8 +8,8 @@ import polars as pl
 from include.config import Config
 from include.config.factors import OTHER_REASON, Factors, Reason
 from include.expressions import compile_row
+from include.expressions.arithmetic import sum_across
 from include.expressions.grammar import ROW
-from include.expressions.sums import sum_across
 
 #: What a hit of a rule that names a cause adds to the evidence for it.
 POINTS_OF_A_HIT = 1.0

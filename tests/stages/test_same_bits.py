@@ -9,7 +9,7 @@ import pytest
 
 from include.domain.months import default_as_of
 from include.expressions import parse
-from include.expressions.sums import mean_across, mean_down, sum_across, sum_down
+from include.expressions.arithmetic import mean_across, mean_down, sum_across, sum_down
 from include.expressions.windows import FACTOR_FUNCTIONS, FactorCompiler
 from include.lake import Lake
 from include.stages import drift, features, follow_up
@@ -83,6 +83,17 @@ def test_a_window_over_six_months_is_the_same_by_either_engine(function) -> None
     factor = FactorCompiler().compile(parse(f"{function}(bill_yuan, 6)", FACTOR_FUNCTIONS)).alias("it")
     one, other = (months.lazy().select(factor).collect(engine=engine) for engine in ENGINES)
     assert one.equals(other)
+
+
+@pytest.mark.parametrize(
+    "text", ["tenure_months / 31", "last(bill_yuan) / (3 * 7)", "slope(bill_yuan, 6) / 0.7"]
+)
+def test_a_row_that_stands_alone_has_the_bits_it_has_among_others(text) -> None:
+    random = np.random.default_rng(4)
+    names = ("tenure_months", *(f"bill_yuan@{back}" for back in range(6)))
+    rows = pl.DataFrame({name: random.normal(50, 30, 200).round(2) for name in names})
+    factor = FactorCompiler().compile(parse(text, FACTOR_FUNCTIONS)).alias("it")
+    assert pl.concat(row.select(factor) for row in rows.iter_slices(1)).equals(rows.select(factor))
 
 
 def test_what_is_unknown_adds_nothing_across_and_a_mean_over_nothing_is_unknown() -> None:

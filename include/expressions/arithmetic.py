@@ -1,4 +1,4 @@
-"""Sums of floats whose last bits hang on nothing but the numbers: not on threads, files, shards or the engine.
+"""Arithmetic whose last bits hang on nothing but the numbers: not on threads, files, shards or the engine.
 
 Floats do not add up the same in another order, and Polars promises no order: not across columns, nor down rows.
 """
@@ -47,4 +47,12 @@ def whole(values: pl.Expr) -> pl.Expr:
 
 def in_units(sums: pl.Expr) -> pl.Expr:
     """A sum of whole millionths as the number it stands for."""
-    return sums.cast(pl.Float64) / _MILLIONTHS
+    return over_constant(sums.cast(pl.Float64), _MILLIONTHS)
+
+
+def over_constant(values: pl.Expr, constant: float | pl.Expr) -> pl.Expr:
+    """Division by the same number in every row.
+
+    Polars multiplies many rows by the reciprocal but divides a row that stands alone: other bits in a small shard.
+    """
+    return values * (1.0 / constant)
