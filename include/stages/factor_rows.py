@@ -8,11 +8,12 @@ import polars as pl
 from include.config.factors import IDENTITY, Factors
 from include.domain.errors import LoopError
 from include.domain.months import last_day, month_start, shift
-from include.expressions.grammar import REGIONAL_FEEDS
 from include.expressions.arithmetic import mean_across, over_constant
+from include.expressions.grammar import REGIONAL_FEEDS
 from include.expressions.windows import AGE, DAYS, MONTHS_BACK, FactorCompiler
 from include.lake import Lake
 from include.stages import peers
+from include.stages.histories import Histories
 from include.stages.profiles import living
 
 _USE = ("data_mb", "voice_out_minutes", "voice_in_minutes")
@@ -38,13 +39,14 @@ def shard_frame(
     """
     compiler, values = _compiled(library, factors)
     identity = _identity_values(lake.scan("usage_months", month).collect_schema().names())
-    wide = _with_usage(lake, month, shard, living(lake, month, shard), [*values, *identity])
+    histories = Histories.of(lake, month, shard)
+    wide = _with_usage(histories, month, living(lake, month, shard), [*values, *identity])
     for feed, aggregates in compiler.aggregates.items():
         if feed in REGIONAL_FEEDS:
             happened = _by_region(lake, month, shard, feed, aggregates)
             wide = wide.join(happened, on=REGIONAL_FEEDS[feed], how="left")
         else:
-            happened = _aggregated(lake, month, shard, feed, aggregates)
+            happened = _aggregated(histories, month, feed, aggregates)
             wide = wide.join(happened, on="subscriber_id", how="left")
     if compiler.peers:
         known = peer_means(lake, library, month, factors) if means is None else means
@@ -82,15 +84,15 @@ def _identity_values(delivered: Sequence[str]) -> list[pl.Expr]:
 
 
 def _with_usage(
-    lake: Lake, month: str, shard: int, rows: pl.LazyFrame, values: Sequence[pl.Expr]
+    histories: Histories, month: str, rows: pl.LazyFrame, values: Sequence[pl.Expr]
 ) -> pl.LazyFrame:
     """Join one file per month: columns "bill_yuan@0" … "@5", only those that `values` read."""
     wanted = {name for value in values for name in value.meta.root_names() if "@" in name}
     for back in range(MONTHS_BACK):
         past, columns = shift(month, -back), sorted(name for name in wanted if name.endswith(f"@{back}"))
         there: list[str] = []
-        if columns and lake.has("usage_months", past):
-            scan = lake.scan("usage_months", past, shard)
+        if columns and histories.lake.has("usage_months", past):
+            scan = histories.usage(past)
             delivered = set(scan.collect_schema().names())
             there = [name for name in columns if name.partition("@")[0] in delivered]
             picked = [pl.col(name.partition("@")[0]).cast(pl.Float64).alias(name) for name in there]
@@ -100,13 +102,13 @@ def _with_usage(
     return rows
 
 
-def _aggregated(lake: Lake, month: str, shard: int, feed: str, aggregates: Sequence[pl.Expr]) -> pl.LazyFrame:
+def _aggregated(histories: Histories, month: str, feed: str, aggregates: Sequence[pl.Expr]) -> pl.LazyFrame:
     """One row per subscriber with events in M−5 … M: what the factors count over them."""
     months = [(back, shift(month, -back)) for back in range(MONTHS_BACK)]
     scans = [
-        lake.scan(feed, past, shard).with_columns(pl.lit(back).alias(AGE))
+        histories.events(feed, past).with_columns(pl.lit(back).alias(AGE))
         for back, past in months
-        if lake.has(feed, past)
+        if histories.lake.has(feed, past)
     ]
     cut = month_start(shift(month, 1)).astimezone(UTC)
     events = pl.concat(scans, how="diagonal").filter(pl.col("occurred_at") < cut)

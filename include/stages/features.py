@@ -27,7 +27,7 @@ from include.stages.profiles import without_profile
 
 TABLE = "factors"
 # Raised when the same inputs would give other values than before.
-_ENGINE = 6
+_ENGINE = 7
 _EVENT_FEEDS = ("service_events", "subscriber_changes", "market_events")
 _DERIVED = {
     "tenure_months": "joined_on",

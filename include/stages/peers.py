@@ -9,6 +9,7 @@ import polars as pl
 
 from include.expressions.arithmetic import in_units, whole
 from include.lake import Lake
+from include.stages.histories import Histories
 
 TABLE = "peers"
 #: A plan in a region with fewer people is compared with the plan everywhere, else with everybody.
@@ -66,4 +67,4 @@ def _people(lake: Lake, month: str) -> pl.LazyFrame:
 def _usage(lake: Lake, month: str, metrics: Mapping[str, pl.Expr]) -> pl.LazyFrame:
     wanted = sorted({name for metric in metrics.values() for name in metric.meta.root_names()})
     picked = [pl.col(name.partition("@")[0]).cast(pl.Float64).alias(name) for name in wanted]
-    return lake.scan("usage_months", month).select("subscriber_id", *picked)
+    return Histories.of(lake, month).usage(month).select("subscriber_id", *picked)
