@@ -1,5 +1,6 @@
 -- name: past_refusals
--- Customers who refused contact or could not be reached in the two cycles before, as known before as_of.
+-- Customers who refused contact or could not be reached in the two cycles before, as known before as_of: by which
+-- number, and on which day the last time.
 with recent as (
     select cycle
     from cycles
@@ -8,7 +9,10 @@ with recent as (
     limit 2
 )
 
-select distinct t.customer_key
+select
+    t.customer_key,
+    t.subscriber_id,
+    max(cast(t.closed_at at time zone 'Asia/Shanghai' as date)) as refused_on
 from tickets as t
 inner join recent as r on t.cycle = r.cycle
 where
@@ -16,6 +20,7 @@ where
     and t.state = 'closed'
     and t.outcome in ('refused_contact', 'unreachable')
     and t.closed_at < :as_of
+group by t.customer_key, t.subscriber_id
 
 -- name: delete_warnings
 -- Make room for the warnings of a revision that is graded again.

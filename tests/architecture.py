@@ -272,6 +272,13 @@ def vague_names(tree: ast.Module, path: str) -> Offences:
                 yield node.lineno, f"the name says nothing: {node.name}"
 
 
+def unordered_sums(tree: ast.Module, path: str) -> Offences:
+    """Floats are added across columns by include/expressions/arithmetic.py, which fixes their order."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Attribute) and node.attr in {"sum_horizontal", "mean_horizontal"}:
+            yield node.lineno, f"adds floats in no fixed order with {node.attr}"
+
+
 def under(*folders: str) -> Callable[[str], bool]:
     """Holds in these folders or files."""
     return lambda path: path.startswith(folders)
@@ -305,6 +312,7 @@ RULES = {
     "except": Rule("no error is swallowed", outside(), swallowed_errors),
     "sql": Rule("SQL is never built from text", outside("include/local/"), built_sql),
     "inline": Rule("SQL lives in sql/", under("include/stages/", "include/desk/"), inline_sql),
+    "sums": Rule("floats are added in a fixed order", outside(), unordered_sums),
     "names": Rule("names say what a thing does", outside(), vague_names),
 }
 

@@ -47,6 +47,7 @@ BAD = [
     ("sql", "include/loop.py", "open_db().execute('select {} from tickets'.format(column))"),
     ("sql", "include/loop.py", "text('select ' + column)"),
     ("inline", "include/stages/x.py", "from sqlalchemy import Connection, text"),
+    ("sums", "include/stages/x.py", "WINDOWS = {'mean': pl.mean_horizontal}"),
     ("names", "include/utils.py", ""),
     ("names", "include/common/x.py", ""),
     ("names", "include/stages/x.py", "class TicketManager: ..."),
@@ -68,6 +69,7 @@ GOOD = [
     ("pickle", "include/stages/x.py", "import json"),
     ("except", "include/loop.py", "try:\n    f()\nexcept ValueError:\n    pass"),
     ("sql", "include/loop.py", "db.execute(text('select 1 from t where a = :a'), {'a': f'{a}'})"),
+    ("sums", "include/stages/x.py", "highest = pl.max_horizontal(bills)"),
     ("names", "include/stages/x.py", "def retention_manager(): ..."),
 ]
 

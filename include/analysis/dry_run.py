@@ -12,6 +12,7 @@ from include.config import Config
 from include.config.rules import Rule, Rules
 from include.domain.errors import BadInput
 from include.domain.grading import GRADES, HIGH, MID, Limits
+from include.expressions.arithmetic import sum_down
 from include.lake import Lake, Manifest
 from include.stages import grading, labels
 from include.stages.examples import LabelledMonth, labelled_month
@@ -125,8 +126,8 @@ def _precision(lake: Lake, known: LabelledMonth, rule: Rule, rules: Rules) -> di
         .select(
             hit.sum().alias("fired"),
             (hit & left).sum().alias("left"),
-            ((weight * left).sum() / weight.sum()).alias("base_rate"),
-            ((weight * left).filter(hit).sum() / weight.filter(hit).sum()).alias("precision"),
+            (sum_down(weight * left) / sum_down(weight)).alias("base_rate"),
+            (sum_down((weight * left).filter(hit)) / sum_down(weight.filter(hit))).alias("precision"),
         )
     )
     counts = found.collect(engine="streaming").row(0, named=True)

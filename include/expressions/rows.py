@@ -12,12 +12,15 @@ from dataclasses import dataclass, field
 import polars as pl
 
 from include.domain.errors import ConfigError
+from include.expressions.arithmetic import over_constant
 from include.expressions.grammar import ROW_FUNCTIONS, Expression, arguments, literal
 
 
 def divide(numerator: pl.Expr, denominator: pl.Expr) -> pl.Expr:
     """Division whose result is null, not infinite, when the denominator is zero."""
-    return pl.when(denominator != 0).then(numerator / denominator)
+    is_constant = numerator.meta.root_names() and not denominator.meta.root_names()
+    share = over_constant(numerator, denominator) if is_constant else numerator / denominator
+    return pl.when(denominator != 0).then(share)
 
 
 _COMPARISONS: Mapping[type[ast.cmpop], Callable[[pl.Expr, pl.Expr], pl.Expr]] = {

@@ -14,6 +14,7 @@ from itertools import pairwise
 import polars as pl
 
 from include.domain.errors import ConfigError
+from include.expressions.arithmetic import mean_across, mean_down, sum_across, sum_down
 from include.expressions.grammar import (
     EVENT,
     FEED,
@@ -80,17 +81,17 @@ FACTOR_FUNCTIONS = {**ROW_FUNCTIONS, **MONTH_FUNCTIONS, **EVENT_FUNCTIONS, **PEE
 def _total(window: Sequence[pl.Expr]) -> pl.Expr:
     """The sum of the months present; null, not zero, when none is."""
     some = pl.any_horizontal([month.is_not_null() for month in window])
-    return pl.when(some).then(pl.sum_horizontal(window))
+    return pl.when(some).then(sum_across(window))
 
 
 def _count_months(tests: Sequence[pl.Expr]) -> pl.Expr:
-    return pl.sum_horizontal([test.fill_null(False).cast(pl.Float64) for test in tests])
+    return sum_across(tests)
 
 
 def _spread(window: Sequence[pl.Expr]) -> pl.Expr:
     """The population standard deviation of the months present, over their mean; null when that is not > 0."""
-    mean = pl.mean_horizontal(window)
-    variance = pl.mean_horizontal([(month - mean) ** 2 for month in window])
+    mean = mean_across(window)
+    variance = mean_across([(month - mean) ** 2 for month in window])
     return pl.when(mean > 0).then(variance.sqrt() / mean)
 
 
@@ -111,13 +112,11 @@ def _since(window: Sequence[pl.Expr]) -> pl.Expr:
 def _slope(window: Sequence[pl.Expr]) -> pl.Expr:
     """Units a month by least squares over the months present; null with fewer than three."""
     there = [month.is_not_null().cast(pl.Float64) for month in window]
-    known = pl.sum_horizontal(there)
-    middle = pl.sum_horizontal([-back * each for back, each in enumerate(there)]) / known
+    known = sum_across(there)
+    middle = sum_across([-back * each for back, each in enumerate(there)]) / known
     away = [(-back - middle) * each for back, each in enumerate(there)]
-    across = pl.sum_horizontal(
-        [month.fill_null(0.0) * each for month, each in zip(window, away, strict=True)]
-    )
-    return pl.when(known >= 3).then(across / pl.sum_horizontal([each**2 for each in away]))
+    across = sum_across([month.fill_null(0.0) * each for month, each in zip(window, away, strict=True)])
+    return pl.when(known >= 3).then(across / sum_across([each**2 for each in away]))
 
 
 def _change(month: pl.Expr, base: pl.Expr) -> pl.Expr:
@@ -126,7 +125,7 @@ def _change(month: pl.Expr, base: pl.Expr) -> pl.Expr:
 
 
 _WINDOWS: Mapping[str, Callable[[Sequence[pl.Expr]], pl.Expr]] = {
-    "mean": pl.mean_horizontal,
+    "mean": mean_across,
     "total": _total,
     "lowest": pl.min_horizontal,
     "highest": pl.max_horizontal,
@@ -138,8 +137,8 @@ _WINDOWS: Mapping[str, Callable[[Sequence[pl.Expr]], pl.Expr]] = {
 }
 _STREAKS: Mapping[str, Callable[[pl.Expr, pl.Expr], pl.Expr]] = {"falls": operator.lt, "rises": operator.gt}
 _AGGREGATES: Mapping[str, Callable[[pl.Expr], pl.Expr]] = {
-    "mean_of": pl.Expr.mean,
-    "total_of": pl.Expr.sum,
+    "mean_of": mean_down,
+    "total_of": sum_down,
     "lowest_of": pl.Expr.min,
     "highest_of": pl.Expr.max,
 }
@@ -192,7 +191,7 @@ class FactorCompiler:
             return at(months)
         if name in _STREAKS:
             return _streak([at(back) for back in range(months + 1)], _STREAKS[name])
-        base = pl.mean_horizontal([at(back) for back in range(1, months + 1)])
+        base = mean_across([at(back) for back in range(1, months + 1)])
         return _change(at(0), base) if name == "change" else at(0) - base
 
     def _in_month(self, metric: ast.expr, back: int) -> pl.Expr:

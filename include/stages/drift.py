@@ -94,7 +94,8 @@ def strengths_of(lake: Lake, config: Config, month: LabelledMonth | None) -> lis
     people = _drawn(lake, "factors", month.month, month.people(lake)).select(
         *wanted, *(pl.col(name).cast(pl.Float32) for name in factors if name not in wanted)
     )
-    frame = people.filter(pl.col("weight") > 0).collect(engine="streaming")
+    # sorted: weights are summed, and floats in another order give another sum
+    frame = people.filter(pl.col("weight") > 0).collect(engine="streaming").sort("subscriber_id")
     coded = {name: _coded(frame[name]) for name in factors}
     clusters = [POOLED, *frame["cluster"].unique().drop_nulls().sort().to_list()]
     return [each for cluster in clusters for each in _ranked(frame, coded, cluster)]

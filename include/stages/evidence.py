@@ -14,6 +14,7 @@ from include.config import Config
 from include.domain.months import shift
 from include.lake import Lake
 from include.stages.facts import choosing, open_faults, other_numbers
+from include.stages.histories import Histories
 from include.stages.reasons import evidence_for, grouped
 
 HISTORY = 6
@@ -53,10 +54,11 @@ def evidence_of(
     profiles = {row["subscriber_id"]: row for row in people.iter_rows(named=True)}
     signs = evidence_for(people, {row["subscriber_id"]: row["rule_hits"] for row in warnings}, config)
     named = lake.manifest("factors", month).facts["factors"]
-    series = _series(lake, month, wanted)
+    histories = Histories.of(lake, month)
+    series = _series(histories, month, wanted)
     chosen = choosing(lake, config, month, campaign, wanted)
     # facts of the days between the month's end and as_of stand in the month after
-    faults = open_faults(lake, [*_months(month), shift(month, 1)], as_of, wanted)
+    faults = open_faults(histories, [*_months(month), shift(month, 1)], as_of, wanted)
     numbers = other_numbers(lake, month, wanted)
     found = {}
     for row in warnings:
@@ -107,13 +109,13 @@ def _months(month: str) -> list[str]:
     return [shift(month, -back) for back in range(HISTORY - 1, -1, -1)]
 
 
-def _series(lake: Lake, month: str, wanted: list[str]) -> dict[str, dict[str, list[Any]]]:
+def _series(histories: Histories, month: str, wanted: list[str]) -> dict[str, dict[str, list[Any]]]:
     """Six values a metric and subscriber, oldest first; a month without a row is null, never zero."""
     found: dict[str, dict[str, list[Any]]] = {}
     for position, each in enumerate(_months(month)):
-        if not lake.has("usage_months", each):
+        if not histories.lake.has("usage_months", each):
             continue
-        for subscriber, row in _by_subscriber(lake.scan("usage_months", each), wanted).items():
+        for subscriber, row in _by_subscriber(histories.usage(each), wanted).items():
             mine = found.setdefault(
                 subscriber, {metric: [None] * HISTORY for metric in _SERIES if metric in row}
             )

@@ -16,6 +16,7 @@ from include.lake import Lake
 from include.queries import load
 from include.stages import labels
 from include.stages.calibration import Floats
+from include.stages.histories import Histories
 from include.stages.models import Matrix, matrix
 
 FOLDS = 5
@@ -59,6 +60,7 @@ class LabelledMonth:
             people = people.filter(pl.col("cluster") == self.cluster)
         if self.months_earlier:
             earlier = lake.scan("factors", self.seen_in, shard)
+            earlier = Histories.of(lake, self.month, shard).of_same_holders(earlier, self.seen_in)
             people = earlier.join(people, on="subscriber_id", how="semi", maintain_order="left")
         return self.labelled(people)
 
@@ -67,7 +69,7 @@ class LabelledMonth:
         people = self.people(lake, shard)
         if not lake.has("usage_months", self.seen_in):
             return people
-        usage = lake.scan("usage_months", self.seen_in, shard)
+        usage = Histories.of(lake, self.month, shard).usage(self.seen_in)
         minutes = [name for name in _CALLS if name in usage.collect_schema()]
         if not minutes:
             return people

@@ -1,27 +1,22 @@
-"""The rows of the factors table: who belongs to a month, their profile, usage and events, per shard."""
+"""The rows of the factors table: everybody who belongs to a month, with their usage and events, per shard."""
 
-from collections.abc import Collection, Mapping, Sequence
-from datetime import UTC, date, datetime
+from collections.abc import Collection, Sequence
+from datetime import UTC, datetime
 
 import polars as pl
 
 from include.config.factors import IDENTITY, Factors
 from include.domain.errors import LoopError
 from include.domain.months import last_day, month_start, shift
+from include.expressions.arithmetic import mean_across, over_constant
 from include.expressions.grammar import REGIONAL_FEEDS
 from include.expressions.windows import AGE, DAYS, MONTHS_BACK, FactorCompiler
 from include.lake import Lake
 from include.stages import peers
-from include.stages.returns import still_gone
+from include.stages.histories import Histories
+from include.stages.profiles import living
 
 _USE = ("data_mb", "voice_out_minutes", "voice_in_minutes")
-_PROFILE: Mapping[str, pl.DataType] = {
-    **dict.fromkeys(("customer_id", "region_code", "branch_code", "manager_code", "plan_code"), pl.String()),
-    "plan_fee_yuan": pl.Float64(),
-    "consents_to_marketing": pl.Boolean(),
-    "status": pl.String(),
-    "joined_on": pl.Date(),
-}
 
 
 def peer_means(lake: Lake, library: Factors, month: str, factors: Collection[str]) -> pl.DataFrame:
@@ -44,13 +39,14 @@ def shard_frame(
     """
     compiler, values = _compiled(library, factors)
     identity = _identity_values(lake.scan("usage_months", month).collect_schema().names())
-    wide = _with_usage(lake, month, shard, _population(lake, month, shard), [*values, *identity])
+    histories = Histories.of(lake, month, shard)
+    wide = _with_usage(histories, month, living(lake, month, shard), [*values, *identity])
     for feed, aggregates in compiler.aggregates.items():
         if feed in REGIONAL_FEEDS:
             happened = _by_region(lake, month, shard, feed, aggregates)
             wide = wide.join(happened, on=REGIONAL_FEEDS[feed], how="left")
         else:
-            happened = _aggregated(lake, month, shard, feed, aggregates)
+            happened = _aggregated(histories, month, feed, aggregates)
             wide = wide.join(happened, on="subscriber_id", how="left")
     if compiler.peers:
         known = peer_means(lake, library, month, factors) if means is None else means
@@ -70,50 +66,6 @@ def _compiled(library: Factors, factors: Collection[str]) -> tuple[FactorCompile
     return compiler, [value for value in values if value.meta.output_name() not in IDENTITY]
 
 
-def _population(lake: Lake, month: str, shard: int) -> pl.LazyFrame:
-    """Everybody in the snapshot or the usage of M who is not gone at its end, with the profile of M."""
-    profile = _profile(lake, month, shard)
-    unknown = lake.scan("usage_months", month, shard).select("subscriber_id")
-    unknown = unknown.join(profile, on="subscriber_id", how="anti")
-    everybody = pl.concat([profile, unknown], how="diagonal")
-    staying = everybody.filter(pl.col("status").ne_missing("closed"))
-    left = [lake.scan("churned", past, shard) for past in lake.months("churned") if past <= month]
-    if not left:
-        return staying
-    known = pl.concat([each.select("subscriber_id", "churned_on") for each in left])
-    known = known.filter(pl.col("churned_on") <= last_day(month))
-    gone = still_gone(known, lake, month, month_start(shift(month, 1)), shard)
-    return staying.join(gone.select("subscriber_id"), on="subscriber_id", how="anti")
-
-
-def _profile(lake: Lake, month: str, shard: int) -> pl.LazyFrame:
-    """The snapshot of M with every identity column (null when not delivered) and the derived ones."""
-    scan = lake.scan("subscribers", month, shard)
-    there = scan.collect_schema().names()
-    absent = {name: dtype for name, dtype in _PROFILE.items() if name not in there}
-    numbers = pl.selectors.decimal().cast(pl.Float64)
-    return scan.with_columns(
-        numbers, *(pl.lit(None, dtype).alias(name) for name, dtype in absent.items())
-    ).with_columns(_tenure(last_day(month)).alias("tenure_months"), *_profile_numbers(there, month))
-
-
-def _profile_numbers(there: Sequence[str], month: str) -> list[pl.Expr]:
-    end = pl.lit(last_day(month))
-    numbers = {
-        "contract_ends_on": (pl.col("contract_ends_on") - end).dt.total_days().alias("days_to_contract_end"),
-        "birth_year": (end.dt.year() - pl.col("birth_year")).alias("age_years"),
-    }
-    return [number.cast(pl.Float64) for column, number in numbers.items() if column in there]
-
-
-def _tenure(end: date) -> pl.Expr:
-    """Calendar months from joined_on to `end`; whoever joined on the 31st completes a month on a 30th."""
-    joined = pl.col("joined_on").dt
-    whole = (end.year - joined.year()) * 12 + end.month - joined.month()
-    days = end.day - pl.min_horizontal(joined.day(), pl.lit(end.day))
-    return (whole.cast(pl.Float64) + days.cast(pl.Float64) / 31).clip(lower_bound=0.0)
-
-
 def _identity_values(delivered: Sequence[str]) -> list[pl.Expr]:
     """Cluster, value and activity; activity is unknown where the operator delivers no kind of use."""
     tenure = pl.col("tenure_months")
@@ -123,7 +75,7 @@ def _identity_values(delivered: Sequence[str]) -> list[pl.Expr]:
     return [
         early.otherwise(pl.lit("over_12")).alias("cluster"),
         # four decimals, like the bills: a mean of exactly 30 must not miss a limit of 30 by a float's error
-        pl.mean_horizontal([pl.col(f"bill_yuan@{back}") for back in range(3)]).round(4).alias("value_yuan"),
+        mean_across([pl.col(f"bill_yuan@{back}") for back in range(3)]).round(4).alias("value_yuan"),
         used.alias("is_active"),
     ]
 
@@ -132,15 +84,15 @@ def _identity_values(delivered: Sequence[str]) -> list[pl.Expr]:
 
 
 def _with_usage(
-    lake: Lake, month: str, shard: int, rows: pl.LazyFrame, values: Sequence[pl.Expr]
+    histories: Histories, month: str, rows: pl.LazyFrame, values: Sequence[pl.Expr]
 ) -> pl.LazyFrame:
     """Join one file per month: columns "bill_yuan@0" … "@5", only those that `values` read."""
     wanted = {name for value in values for name in value.meta.root_names() if "@" in name}
     for back in range(MONTHS_BACK):
         past, columns = shift(month, -back), sorted(name for name in wanted if name.endswith(f"@{back}"))
         there: list[str] = []
-        if columns and lake.has("usage_months", past):
-            scan = lake.scan("usage_months", past, shard)
+        if columns and histories.lake.has("usage_months", past):
+            scan = histories.usage(past)
             delivered = set(scan.collect_schema().names())
             there = [name for name in columns if name.partition("@")[0] in delivered]
             picked = [pl.col(name.partition("@")[0]).cast(pl.Float64).alias(name) for name in there]
@@ -150,13 +102,13 @@ def _with_usage(
     return rows
 
 
-def _aggregated(lake: Lake, month: str, shard: int, feed: str, aggregates: Sequence[pl.Expr]) -> pl.LazyFrame:
+def _aggregated(histories: Histories, month: str, feed: str, aggregates: Sequence[pl.Expr]) -> pl.LazyFrame:
     """One row per subscriber with events in M−5 … M: what the factors count over them."""
     months = [(back, shift(month, -back)) for back in range(MONTHS_BACK)]
     scans = [
-        lake.scan(feed, past, shard).with_columns(pl.lit(back).alias(AGE))
+        histories.events(feed, past).with_columns(pl.lit(back).alias(AGE))
         for back, past in months
-        if lake.has(feed, past)
+        if histories.lake.has(feed, past)
     ]
     cut = month_start(shift(month, 1)).astimezone(UTC)
     events = pl.concat(scans, how="diagonal").filter(pl.col("occurred_at") < cut)
@@ -204,4 +156,4 @@ def _with_known(events: pl.LazyFrame, cut: datetime) -> pl.LazyFrame:
 
 
 def _hours(duration: pl.Expr) -> pl.Expr:
-    return duration.dt.total_seconds().cast(pl.Float64) / 3600
+    return over_constant(duration.dt.total_seconds().cast(pl.Float64), 3600)

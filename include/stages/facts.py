@@ -14,6 +14,7 @@ from include.config.strategies import FACTS
 from include.domain.months import ZONE, last_day
 from include.domain.offer import LEAD, Facts, Judged, choose, fitting_offers
 from include.lake import Lake
+from include.stages.histories import Histories
 
 _SNAPSHOT = (
     "is_student", "is_enterprise", "network_type", "device_code", "plan_data_mb", "plan_voice_minutes",
@@ -67,7 +68,7 @@ def _profile(lake: Lake, month: str) -> pl.LazyFrame:
 
 
 def open_faults(
-    lake: Lake, months: Sequence[str], as_of: datetime, subscribers: Sequence[str]
+    histories: Histories, months: Sequence[str], as_of: datetime, subscribers: Sequence[str]
 ) -> dict[str, list[dict[str, Any]]] | None:
     """By subscriber the fault reports of `months` not resolved at `as_of`, newest first: day, product, category.
 
@@ -77,9 +78,9 @@ def open_faults(
     is_known = False
     at = as_of.astimezone(UTC)
     for month in reversed(months):
-        if not lake.has("service_events", month):
+        if not histories.lake.has("service_events", month):
             continue
-        events = lake.scan("service_events", month)
+        events = histories.events("service_events", month)
         there = events.collect_schema().names()
         if "resolved_at" not in there:
             continue

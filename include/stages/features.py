@@ -23,10 +23,11 @@ from include.expressions.windows import MONTHS_BACK
 from include.lake import Lake, Manifest, Part
 from include.stages import peers
 from include.stages.factor_rows import peer_means, shard_frame
+from include.stages.profiles import without_profile
 
 TABLE = "factors"
 # Raised when the same inputs would give other values than before.
-_ENGINE = 4
+_ENGINE = 7
 _EVENT_FEEDS = ("service_events", "subscriber_changes", "market_events")
 _DERIVED = {
     "tenure_months": "joined_on",
@@ -98,10 +99,10 @@ def publish(
     with db.begin():
         lock(db, TABLE, month)
         standing = _standing(lake, plan)
-        if standing is None:
-            facts = {"factors": list(plan.factors), "left_out": plan.left_out}
-            lake.publish(TABLE, month, written, fingerprint=plan.fingerprint, facts=facts)
-    return _result(plan, sum(part.rows for part in written), unchanged=standing is not None)
+        made = standing or lake.publish(
+            TABLE, month, written, fingerprint=plan.fingerprint, facts=_facts(lake, plan)
+        )
+    return _result(plan, made, unchanged=standing is not None)
 
 
 def build(
@@ -111,7 +112,7 @@ def build(
     plan = make_plan(lake, config, month, as_of)
     standing = _standing(lake, plan)
     if standing is not None:
-        return _result(plan, standing.rows, unchanged=True)
+        return _result(plan, standing, unchanged=True)
     compute_peers(db=db, lake=lake, config=config, month=month, as_of=as_of, run_id=run_id)
     compute = partial(compute_shard, lake=lake, config=config, month=month, as_of=as_of, run_id=run_id)
     parts = [compute(shard=shard) for shard in range(lake.shards)]
@@ -162,14 +163,25 @@ def _means(lake: Lake, config: Config, plan: Plan) -> pl.DataFrame:
     return peer_means(lake, config.factors, plan.month, plan.factors)
 
 
-def _result(plan: Plan, rows: int, *, unchanged: bool) -> dict[str, Any]:
+def _facts(lake: Lake, plan: Plan) -> dict[str, Any]:
+    strangers = (without_profile(lake, plan.month, shard).select(pl.len()) for shard in range(lake.shards))
+    unprofiled = sum(each.collect(engine="streaming").item() for each in strangers)
+    return {
+        "factors": list(plan.factors),
+        "left_out": plan.left_out,
+        "usage_without_profile": unprofiled,
+    }
+
+
+def _result(plan: Plan, made: Manifest, *, unchanged: bool) -> dict[str, Any]:
     return {
         "stage": "features",
         "rows_in": plan.rows_in,
-        "rows_out": rows,
+        "rows_out": made.rows,
         "quarantined": 0,
         "factors": len(plan.factors),
         "left_out": plan.left_out,
+        "usage_without_profile": made.facts["usage_without_profile"],
         "unchanged": unchanged,
     }
 

@@ -225,7 +225,7 @@ def _judged(lake: Lake, plan: Plan, boosters: Boosters, month: LabelledMonth) ->
         _judged_shard(month.people_of_views(lake, shard), month.month, boosters, plan)
         for shard in range(lake.shards)
     ]
-    return pl.concat(shards)
+    return pl.concat(shards).sort("subscriber_id")
 
 
 def _judged_shard(people: pl.LazyFrame, month: str, boosters: Boosters, plan: Plan) -> pl.DataFrame:

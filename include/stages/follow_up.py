@@ -159,7 +159,9 @@ def _graded(lake: Lake, month: LabelledMonth, revision: int) -> pl.DataFrame | N
         return None
     wanted = ("subscriber_id", "grade", "tier", "cluster", "probability")
     people = month.labelled(lake.scan(table, month.month).select(wanted))
-    return people.with_columns(pl.col("has_churned").cast(pl.Float64)).collect(engine="streaming")
+    # sorted: weights are summed, and floats in another order give another sum
+    judged = people.with_columns(pl.col("has_churned").cast(pl.Float64))
+    return judged.collect(engine="streaming").sort("subscriber_id")
 
 
 def _of_people(people: pl.DataFrame) -> Iterator[Figure]:

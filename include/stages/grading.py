@@ -22,9 +22,11 @@ from include.domain.errors import NotReady
 from include.domain.grading import GRADES, HIGH, INDEPENDENT_HITS, LOW, MID, TIERS, Limits, high_places
 from include.domain.months import ZONE
 from include.expressions import compile_row
+from include.expressions.arithmetic import sum_across
 from include.expressions.grammar import ROW
 from include.lake import Lake, Manifest
 from include.queries import load
+from include.stages.holders import new_holders
 
 Q = load("grading")
 
@@ -38,6 +40,7 @@ _WARNING = (
     "model_version", "grade", "tier", "rank", "rule_hits", "rule_points", "value_yuan", "region_code",
     "branch_code", "tenure_months",
 )  # fmt: skip
+_REFUSAL = {"customer_key": pl.String, "refused_by": pl.String, "refused_on": pl.Date}
 _LOADED_AT_ONCE = 100_000
 
 
@@ -65,8 +68,10 @@ def grade(
     limits = limits_of(config, scores)
     key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
-        refused = sorted(db.execute(Q["past_refusals"], key | {"as_of": as_of}).scalars())
-    graded = graded_frame(_with_hits(lake, scores, month, rules, members), limits, refused)
+        refusals = db.execute(Q["past_refusals"], key | {"as_of": as_of}).all()
+    people = _with_hits(lake, scores, month, rules, members)
+    refused = _refused(people, refusals, new_holders(lake, month, as_of).collect())
+    graded = graded_frame(people, limits, refused)
     summary = _summary(graded, rules, limits)
     with db.begin():
         # the same lock as dispatch: a cycle is not fixed while its warnings are replaced
@@ -155,19 +160,32 @@ def limits_of(config: Config, scores: Manifest) -> Limits:
 
 
 def graded_frame(frame: pl.DataFrame, limits: Limits, refused: Sequence[str]) -> pl.DataFrame:
-    """`frame` with grade, tier and rank, best rank first; `refused` are customers to call no more."""
+    """`frame` with grade, tier and rank, best rank first; `refused` are subscribers to call no more."""
     frame = frame.join(_strongest(frame, limits), on="subscriber_id", how="left")
-    customer = pl.coalesce("customer_id", "subscriber_id")
     value = pl.col("value_yuan").fill_null(0.0)
     worth = pl.coalesce("probability", "rule_points") * value.clip(lower_bound=0.0)
     member = pl.col("is_member") if "is_member" in frame.columns else pl.lit(True)
     order = pl.col("grade").replace_strict(GRADES, [0, 1, 2], return_dtype=pl.Int8)
     return (
-        frame.with_columns(_grade(limits).alias("grade"), customer.is_in(list(refused)).alias("refused"))
+        frame.with_columns(
+            _grade(limits).alias("grade"), pl.col("subscriber_id").is_in(list(refused)).alias("refused")
+        )
         .with_columns(_tier(limits, value, member).alias("tier"), order.alias("order"), worth.alias("worth"))
         .sort("order", "worth", "subscriber_id", descending=[False, True, False])
         .with_row_index("rank", offset=1)
     )
+
+
+def _refused(people: pl.DataFrame, refusals: Sequence[Any], holders: pl.DataFrame) -> list[str]:
+    """Whose customer refused or was not reached; not whose number's former holder did and left afterwards."""
+    told = pl.DataFrame([tuple(row) for row in refusals], schema=_REFUSAL, orient="row")
+    customer = pl.coalesce("customer_id", "subscriber_id").alias("customer_key")
+    theirs = people.select("subscriber_id", customer).join(told, on="customer_key")
+    theirs = theirs.join(holders, on="subscriber_id", how="left")
+    is_lapsed = (pl.col("subscriber_id") == pl.col("refused_by")) & (
+        pl.col("refused_on") <= pl.col("left_on")
+    )
+    return theirs.filter(~is_lapsed.fill_null(False))["subscriber_id"].unique().sort().to_list()
 
 
 def _strongest(frame: pl.DataFrame, limits: Limits) -> pl.DataFrame:
@@ -239,7 +257,7 @@ def hits_of(people: pl.LazyFrame, rules: ActiveRules, members: pl.Expr | None = 
         "subscriber_id",
         *_FROM_FACTORS,
         pl.concat_list(*named, pl.lit(None, pl.String)).list.drop_nulls().alias("rule_hits"),
-        pl.sum_horizontal(points).cast(pl.Float64).alias("rule_points"),
+        sum_across(points).alias("rule_points"),
         pl.any_horizontal(floors).alias("has_high_floor"),
         (pl.lit(True) if members is None else members).alias("is_member"),
     )

@@ -45,7 +45,7 @@ def leavers(lake: Lake, month: str, horizon: int) -> pl.DataFrame:
     if missing:
         raise NotReady(f"{month} has no label: churned {missing[0]} was not delivered. Deliver it first.")
     frames = [_leavers_of(lake, ahead) for ahead in window(month, horizon)]
-    together = pl.concat(frames).collect().sort("churned_on", "subscriber_id")
+    together = pl.concat(frames).collect().sort("churned_on", "subscriber_id", "reason")
     return together.unique("subscriber_id", keep="first", maintain_order=True)
 
 

@@ -7,14 +7,15 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from include.expressions.arithmetic import in_units, whole
 from include.lake import Lake
+from include.stages.histories import Histories
 
 TABLE = "peers"
 #: A plan in a region with fewer people is compared with the plan everywhere, else with everybody.
 LEAST_PEOPLE = 30
 
 _PLACE = ("plan_code", "region_code")
-_MILLIONTHS = 1e6
 
 
 def means(lake: Lake, month: str, metrics: Mapping[str, pl.Expr]) -> pl.DataFrame:
@@ -24,8 +25,8 @@ def means(lake: Lake, month: str, metrics: Mapping[str, pl.Expr]) -> pl.DataFram
     region of the snapshot; somebody without a plan has no peers. A mean over nobody is null.
     """
     rows = _people(lake, month).join(_usage(lake, month, metrics), on="subscriber_id")
-    sums = [_whole(metric).sum().alias(f"sum {name}") for name, metric in metrics.items()]
-    known = [_whole(metric).count().alias(f"known {name}") for name, metric in metrics.items()]
+    sums = [whole(metric).sum().alias(f"sum {name}") for name, metric in metrics.items()]
+    known = [whole(metric).count().alias(f"known {name}") for name, metric in metrics.items()]
     counted = [pl.len().cast(pl.Int64).alias("people"), *sums, *known]
     own = rows.group_by(_PLACE).agg(counted).collect(engine="streaming").sort(_PLACE, nulls_last=True)
     totals = pl.col("people", *(f"{what} {name}" for what in ("sum", "known") for name in metrics)).sum()
@@ -42,18 +43,14 @@ def _mean(name: str, *circles: pl.DataFrame) -> pl.Series:
     found = pl.Series(name, [None] * circles[0].height, dtype=pl.Float64)
     for number, circle in enumerate(circles):
         enough = (circle["people"] >= LEAST_PEOPLE) if number < len(circles) - 1 else circle["people"] > 0
-        known = circle[f"known {name}"]
-        mean = circle[f"sum {name}"].cast(pl.Float64) / _MILLIONTHS / known.replace(0, None)
-        frame = pl.DataFrame({"found": found, "mean": mean, "enough": enough & (known > 0)})
-        chosen = pl.when(pl.col("found").is_null() & pl.col("enough")).then("mean").otherwise("found")
-        found = frame.select(chosen.alias(name)).to_series()
+        frame = pl.DataFrame(
+            {"found": found, "sum": circle[f"sum {name}"], "known": circle[f"known {name}"], "enough": enough}
+        )
+        mean = pl.when(pl.col("enough") & (pl.col("known") > 0)).then(
+            in_units(pl.col("sum")) / pl.col("known")
+        )
+        found = frame.select(pl.coalesce("found", mean).alias(name)).to_series()
     return found
-
-
-def _whole(metric: pl.Expr) -> pl.Expr:
-    """The metric in whole millionths; null where it is unknown or not a finite number."""
-    finite = pl.when(metric.is_finite()).then(metric)
-    return (finite * _MILLIONTHS).round().cast(pl.Int64)
 
 
 def _people(lake: Lake, month: str) -> pl.LazyFrame:
@@ -70,4 +67,4 @@ def _people(lake: Lake, month: str) -> pl.LazyFrame:
 def _usage(lake: Lake, month: str, metrics: Mapping[str, pl.Expr]) -> pl.LazyFrame:
     wanted = sorted({name for metric in metrics.values() for name in metric.meta.root_names()})
     picked = [pl.col(name.partition("@")[0]).cast(pl.Float64).alias(name) for name in wanted]
-    return lake.scan("usage_months", month).select("subscriber_id", *picked)
+    return Histories.of(lake, month).usage(month).select("subscriber_id", *picked)

@@ -8,6 +8,7 @@ import polars as pl
 from include.config import Config
 from include.config.factors import OTHER_REASON, Factors, Reason
 from include.expressions import compile_row
+from include.expressions.arithmetic import sum_across
 from include.expressions.grammar import ROW
 
 #: What a hit of a rule that names a cause adds to the evidence for it.
@@ -72,7 +73,7 @@ def _points(cause: Reason, there: Iterable[str]) -> pl.Expr:
         unknown = {name: pl.lit(None, pl.Float64) for name in sign.needs(ROW) - set(there)}
         value = compile_row(sign, unknown).cast(pl.Float64)
         signs.append(pl.when(value.is_finite()).then(value).fill_null(0.0).clip(lower_bound=0.0))
-    return pl.sum_horizontal(signs) if signs else pl.lit(0.0)
+    return sum_across(signs) if signs else pl.lit(0.0)
 
 
 def _shared(sums: Mapping[str, float], library: Factors, evidence: Evidence) -> dict[str, float]:

@@ -681,6 +681,33 @@ def test_the_report_names_missing_feeds_and_columns_once(operator: Operator) -> 
     assert sum("onnet_minutes" in note for note in report["notes"]) == 1
 
 
+def test_total_rows_are_usage_without_a_profile_and_told_as_such(operator: Operator) -> None:
+    totals = ("合计", "总计：", "全省合計", "小计(户)", "TOTAL", "Grand Total", "sub-total", "Sum", "汇总")
+    operator.deliver("usage_months", usage("S1,1,1,1", "S2,1,1,1", *(f"{name},2,2,2" for name in totals)))
+    operator.deliver("subscribers", "subscriber_id,joined_on\nS1,2024-01-01\n")
+    operator.collect("usage_months")
+    operator.collect("subscribers")
+    report = operator.report()
+    assert (report["rows_in"], report["rows_out"], report["usage_without_profile"]) == (12, 12, 10)
+    told = [note for note in report["notes"] if "profile row" in note or "total row" in note]
+    assert told == [
+        "10 subscribers of usage_months 2026-10 have no profile row; they are kept, and nobody is warned of them",
+        "usage_months 2026-10 holds what looks like a total row (grandtotal, subtotal, sum, total, 合計, 合计, 小计, "
+        "总计, 汇总); it is nobody's usage",
+    ]
+
+
+def test_an_id_that_only_resembles_a_total_is_not_told_as_one(operator: Operator) -> None:
+    ids = ("TOTAL1", "Summer", "13800000001", "S_sum", "计")
+    operator.deliver("usage_months", usage("S1,1,1,1", *(f"{name},1,1,1" for name in ids)))
+    operator.deliver("subscribers", "subscriber_id,joined_on\nS1,2024-01-01\n")
+    operator.collect("usage_months")
+    operator.collect("subscribers")
+    report = operator.report()
+    assert report["usage_without_profile"] == len(ids)
+    assert [note for note in report["notes"] if "total row" in note] == []
+
+
 @pytest.mark.parametrize("absent", ["usage_months", "subscribers"])
 def test_without_a_required_feed_the_report_says_what_to_deliver(operator: Operator, absent: str) -> None:
     contents = {

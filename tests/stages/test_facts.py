@@ -13,6 +13,7 @@ from include.domain.months import ZONE
 from include.lake import Lake
 from include.stages.dispatch import dispatch
 from include.stages.facts import facts_of, open_faults, other_numbers
+from include.stages.histories import Histories
 from tests.fixtures.graded import MONTH, Warned, graded_cycle, put
 from tests.fixtures.offers import MONDAY
 from tests.fixtures.work import hire
@@ -78,7 +79,7 @@ def test_faults_open_at_dispatch_are_told_newest_first_and_mended_ones_are_not(l
         event("4", 4, kind="complaint"), event("5", 4, who="B"),
     ]  # fmt: skip
     put(lake, "service_events", "2026-10", told, schema)
-    found = open_faults(lake, ["2026-08", "2026-09", "2026-10"], at, ["A", "C"])
+    found = open_faults(Histories.of(lake, "2026-10"), ["2026-08", "2026-09", "2026-10"], at, ["A", "C"])
     assert [fault["day"] for fault in found["A"]] == ["2026-10-08", "2026-10-03", "2026-09-30"]
     assert found["A"][0] == {"day": "2026-10-08", "product": "broadband", "category": "slow"}
     assert found.keys() == {"A"}
@@ -99,7 +100,7 @@ def test_without_what_was_resolved_nobody_knows_what_is_open(lake):
         [dict(zip(schema, ("1", "A", at, "fault_report"), strict=True))],
         schema,
     )
-    assert open_faults(lake, ["2026-09", "2026-10"], at, ["A"]) is None
+    assert open_faults(Histories.of(lake, "2026-10"), ["2026-09", "2026-10"], at, ["A"]) is None
 
 
 def test_a_number_somebody_typed_into_a_category_is_not_told(lake):
@@ -112,7 +113,7 @@ def test_a_number_somebody_typed_into_a_category_is_not_told(lake):
         ("occurred_at", "resolved_at"), pl.Datetime("us", "UTC")
     )
     put(lake, "service_events", "2026-11", [values], schema)
-    assert open_faults(lake, ["2026-11"], at, ["A"]) == {
+    assert open_faults(Histories.of(lake, "2026-10"), ["2026-11"], at, ["A"]) == {
         "A": [{"day": "2026-11-03", "category": "宽带断网 联系人王五 ***"}]
     }
 

@@ -284,14 +284,15 @@ def test_activity_is_unknown_where_no_kind_of_use_is_delivered(lake, config):
     assert values(frame(small(lake), config), "is_active") == {"A": None, "B": None}
 
 
-def test_usage_without_a_profile_belongs_to_the_month_with_unknown_identity(lake, config):
-    small(lake)
-    put(lake, "usage_months", "2026-10", usage(["A", "Z"], [10.0, 20.0]))
-    made = frame(lake, config)
-    assert made["subscriber_id"].to_list() == ["A", "B", "Z"]
-    assert values(made, "value_yuan") == {"A": 10.0, "B": None, "Z": 20.0}
-    assert values(made, "tenure_months")["Z"] is None
-    assert values(made, "cluster")["Z"] == "over_12"
+def test_usage_without_a_profile_belongs_to_nobody_of_the_month_and_is_counted(tmp_path, db, config):
+    for shards in (1, 8):
+        lake = small(Lake.create(tmp_path / str(shards), subscribers=shards * 500_000))
+        put(lake, "usage_months", "2026-10", usage(["A", "Z", "合计"], [10.0, 20.0, 30.0]))
+        for is_again in (False, True):
+            made = build(lake, db, config)
+            assert (made["rows_out"], made["usage_without_profile"], made["unchanged"]) == (2, 2, is_again)
+        found = lake.scan("factors", "2026-10").collect()
+        assert values(found, "value_yuan") == {"A": 10.0, "B": None}
 
 
 def test_the_closed_and_those_who_left_by_the_end_of_the_month_are_no_longer_there(lake, config):

@@ -2,7 +2,7 @@
 
 import random
 from dataclasses import replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -381,6 +381,33 @@ def test_whom_the_last_two_cycles_could_not_reach_is_not_called_again(factored, 
     rows = graded(factored)
     tiers = {name: rows[name]["tier"] for name in ("S05", "S09", "S10")}
     assert tiers == {"S05": "secondary", "S09": "priority", "S10": "priority"}
+
+
+def test_what_the_former_holder_of_a_number_refused_is_not_refused_by_the_new_one(factored, db, config):
+    """S05 gave the number up after refusing. S09 refused when it was free already, S10's customer by another."""
+    score(factored)
+    names = ("S05", "S09", "S10")
+    gone = [{"subscriber_id": name, "churned_on": date(2026, 8, 31)} for name in names]
+    put(factored, "churned", "2026-08", gone)
+    is_new = pl.col("subscriber_id").is_in(names)
+    joined_on = pl.when(is_new).then(date(2026, 10, 5)).otherwise("joined_on").alias("joined_on")
+    put(
+        factored,
+        "subscribers",
+        ten.MONTH,
+        factored.scan("subscribers", ten.MONTH).with_columns(joined_on).collect(),
+    )
+    august = datetime(2026, 8, 20, 12, tzinfo=ZONE)
+    close_ticket(db, "S05", "C05", "refused_contact", "2026-08", august)
+    close_ticket(db, "S09", "C09", "refused_contact", "2026-08", august + timedelta(days=20))
+    close_ticket(db, "X1", "C10", "refused_contact", "2026-08", august)
+    run(factored, db, config)
+    rows = graded(factored)
+    assert {name: rows[name]["tier"] for name in names} == {
+        "S05": "priority",
+        "S09": "secondary",
+        "S10": "secondary",
+    }
 
 
 def random_people(seed: int) -> list[Scored]:

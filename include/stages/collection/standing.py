@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
@@ -13,10 +12,13 @@ from include.domain.months import month_start
 from include.lake import Lake
 from include.queries import load
 from include.stages.collection import gaps, people
+from include.stages.profiles import without_profile
 
 _NAMED_AT_MOST = 20
 # How many causes of quarantine the run itself tells; `python -m include.quarantine` tells all.
 _WORST = 5
+# An id that is, or holds, such a word is the last row of somebody's spreadsheet.
+_TOTAL = r"合[计計]|[总總][计計数數和]|[小共累][计計]|[汇彙][总總]|^(?:grand|sub)?totals?$|^sum(?:total)?$|^overall$"
 
 
 def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime) -> dict[str, Any]:
@@ -44,7 +46,7 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
         for feed, facts in stand.items()
     }
     ignored = {feed: facts["ignored_columns"] for feed, facts in stand.items() if facts["ignored_columns"]}
-    unprofiled = _usage_without_profile(lake, month)
+    unprofiled, total_rows = _usage_without_profile(lake, month)
     return {
         "stage": "collection",
         "month": month,
@@ -70,7 +72,8 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
         "worst": [_put_aside(row) for row in aside],
         "notes": [
             *map(gaps.described, without),
-            *_notes(config, month, missing, absent, ignored, unprofiled),
+            *_notes(config, month, missing, absent, ignored),
+            *_notes_on_strangers(month, unprofiled, total_rows),
             *people.notes(lake, named),
             *map(_put_aside, aside),
             *map(_not_taken, cleared[:_WORST]),
@@ -92,17 +95,17 @@ def _not_taken(row: Any) -> str:
     )
 
 
-def _usage_without_profile(lake: Lake, month: str) -> int:
-    """Subscribers who used the network but are not in the month's profile: kept, and counted."""
-    counts = [
-        lake.scan("usage_months", month, shard)
-        .join(lake.scan("subscribers", month, shard), on="subscriber_id", how="anti")
-        .select(pl.len())
-        .collect(engine="streaming")
-        .item()
-        for shard in range(lake.shards)
-    ]
-    return sum(counts)
+def _usage_without_profile(lake: Lake, month: str) -> tuple[int, list[str]]:
+    """Subscribers who used the network but are not in the month's profile: kept, and counted.
+
+    Beside the count the words of total rows among their ids.
+    """
+    count, total_rows = 0, set[str]()
+    for shard in range(lake.shards):
+        ids = without_profile(lake, month, shard).collect(engine="streaming")["subscriber_id"]
+        words = ids.str.to_lowercase().str.replace_all(r"[\W_]+", "").str.extract(f"({_TOTAL})")
+        count, total_rows = count + len(ids), total_rows | set(words.drop_nulls())
+    return count, sorted(total_rows)
 
 
 def _notes(
@@ -111,7 +114,6 @@ def _notes(
     missing: Sequence[str],
     absent: Mapping[str, Sequence[str]],
     ignored: Mapping[str, Sequence[str]],
-    unprofiled: int,
 ) -> list[str]:
     feeds = config.sources.feeds
     notes = [f"feed {feed} was not delivered for {month}; {feeds[feed].when_absent}" for feed in missing]
@@ -124,8 +126,21 @@ def _notes(
         f"{feed} of {month} brought columns sources.yaml does not declare; ignored: {_listed(names)}"
         for feed, names in ignored.items()
     ]
+    return notes
+
+
+def _notes_on_strangers(month: str, unprofiled: int, total_rows: Sequence[str]) -> list[str]:
+    notes = []
     if unprofiled:
-        notes.append(f"{unprofiled:,} subscribers of usage_months {month} have no profile row; they are kept")
+        notes.append(
+            f"{unprofiled:,} subscribers of usage_months {month} have no profile row; they are kept, and nobody "
+            "is warned of them"
+        )
+    if total_rows:
+        words = _listed(total_rows)
+        notes.append(
+            f"usage_months {month} holds what looks like a total row ({words}); it is nobody's usage"
+        )
     return notes
 
 

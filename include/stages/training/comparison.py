@@ -14,6 +14,7 @@ from include.stages import bootstrap, examples, fitting, labels, quality
 from include.stages.calibration import Floats
 from include.stages.examples import FOLDS, Folds, LabelledMonth
 from include.stages.fitting import Plan
+from include.stages.histories import Histories
 
 #: So many ways to put the people into folds; one way alone is chance where few left.
 SPLITS = 5
@@ -63,11 +64,12 @@ def _raw(lake: Lake, people: pl.DataFrame, month: str) -> pl.DataFrame:
     rows = people.select("subscriber_id").lazy()
     tenure = lake.scan("factors", month).select("subscriber_id", "tenure_months")
     rows = rows.join(tenure, on="subscriber_id", how="left", maintain_order="left")
+    histories = Histories.of(lake, month)
     for back in range(_MONTHS):
         past = shift(month, -back)
         if lake.has("usage_months", past):
             numbers = pl.selectors.numeric().cast(pl.Float64).name.suffix(f" {past}")
-            usage = lake.scan("usage_months", past).select("subscriber_id", numbers)
+            usage = histories.usage(past).select("subscriber_id", numbers)
             rows = rows.join(usage, on="subscriber_id", how="left", maintain_order="left")
     return rows.drop("subscriber_id").collect()
 
