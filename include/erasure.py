@@ -80,7 +80,7 @@ def erase(
     subscriber = canonical_id(subscriber)
     if not subscriber or not because.strip() or not by.strip():
         raise BadInput("An erasure needs a subscriber, a reason and who asked for it.")
-    if not lake.is_canonical:
+    if not lake.is_current:
         raise NotReady(
             f"The ids in {lake.root} are of an earlier version. Let a run of the loop bring them up to date."
         )

@@ -138,7 +138,7 @@ class Workplace:
         from include.lake import Lake
 
         lake = Lake(settings.lake_root())
-        if not lake.is_canonical:
+        if not lake.is_current:
             from include.stages.collection import carried_over
 
             counts = carried_over.bring_up_to_date(db=self.db, lake=lake, config=self.config, now=self.now)

@@ -310,3 +310,11 @@ def test_rows_under_way_lie_in_a_private_folder_of_this_lake_alone(lake: Lake, l
         assert lake.store.drop_spools(".churn-spill-", 3_600) == 0
         assert lake.store.drop_spools(".churn-spill-", -1.0) == 1
     assert not folder.exists()
+
+
+def test_a_lake_of_a_later_version_is_refused_in_a_sentence(tmp_path: Path) -> None:
+    Lake.create(tmp_path / "lake").store.write("lake.json", b'{"shards": 1, "layout": 99}')
+    with pytest.raises(
+        NotReady, match=r"has layout 99, and this version knows \d at most\. Run the newer one"
+    ):
+        Lake(tmp_path / "lake")

@@ -23,7 +23,8 @@ UNKNOWN_SECONDS = 86_400
 
 _MANIFEST = "_manifest.json"
 _LAKE = "lake.json"
-_CANONICAL = "canonical"
+#: How a lake is laid out: 1 held ids as they were delivered, 2 holds each in its one writing.
+LAYOUT = 2
 
 
 @dataclass(frozen=True)
@@ -63,8 +64,13 @@ class Lake:
         except FileNotFoundError:
             raise NotReady(f"There is no lake in {self.root}. The loop's first run makes one.") from None
         self.shards: int = described["shards"]
-        #: Whether every id in it is in its canonical form; a lake of before ids had one is to be brought to it.
-        self.is_canonical: bool = described.get("ids") == _CANONICAL
+        layout = described.get("layout", 1)
+        if layout > LAYOUT:
+            raise NotReady(
+                f"The lake {self.root} has layout {layout}, and this version knows {LAYOUT} at most. Run the newer one."
+            )
+        #: Whether it is laid out as this version wants it, or is still to be brought up to date.
+        self.is_current: bool = layout == LAYOUT
 
     @property
     def root(self) -> Any:
@@ -76,7 +82,7 @@ class Lake:
         """Lay down a lake with a shard for every 500,000 subscribers expected; BadInput when one exists."""
         shards = max(1, -(-subscribers // SUBSCRIBERS_PER_SHARD))
         try:
-            open_store(root).create(_LAKE, json.dumps({"shards": shards, "ids": _CANONICAL}).encode())
+            open_store(root).create(_LAKE, json.dumps({"shards": shards, "layout": LAYOUT}).encode())
         except FileExistsError:
             raise BadInput(f"{root} already holds a lake. Open it, or choose another folder.") from None
         return cls(root)
@@ -96,10 +102,10 @@ class Lake:
         """Whether a lake has been laid down at `root`."""
         return open_store(root).has(_LAKE)
 
-    def mark_canonical(self) -> None:
-        """From now on every id in the lake is in its canonical form; its caller has seen to it."""
-        self.store.write(_LAKE, json.dumps({"shards": self.shards, "ids": _CANONICAL}).encode())
-        self.is_canonical = True
+    def mark_current(self) -> None:
+        """From now on the lake is laid out as this version wants it; its caller has seen to that."""
+        self.store.write(_LAKE, json.dumps({"shards": self.shards, "layout": LAYOUT}).encode())
+        self.is_current = True
 
     def shard_of(self, ids: pl.Series) -> pl.Series:
         """The shard (UInt32) of each subscriber_id: crc32 of its UTF-8 text modulo the shard count."""

@@ -74,7 +74,7 @@ def resharded(lake: Lake, to: str | Path, shards: int) -> Lake:
     The old lake is only read, so that the loop may go on meanwhile; point CHURN_LAKE to the new one between
     two runs. BadInput when `to` is not empty, NotReady while ids stand in the lake as they were delivered.
     """
-    if not lake.is_canonical:
+    if not lake.is_current:
         raise NotReady(
             f"The ids in {lake.root} are of an earlier version. Let a run of the loop bring them up to date."
         )

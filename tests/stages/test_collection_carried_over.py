@@ -274,7 +274,7 @@ def test_a_lake_of_before_is_brought_to_one_writing(
     assert lake.scan("scores", MONTH).sort("subscriber_id").collect().rows() == [("S1", 0.5), ("S4", 0.25)]
     assert lake.manifest("subscribers", MONTH).fingerprint != before
     assert faults(lake) == []
-    assert Lake(tmp_path / "lake").is_canonical
+    assert Lake(tmp_path / "lake").is_current
     assert carried_over.bring_up_to_date(db=db, lake=lake, config=config, now=NOW) is None
     told = rows(db, "select details from audit_log where subject = 'lake'")
     assert told == [(counts,)]
@@ -299,7 +299,7 @@ def test_carrying_over_goes_on_where_it_was_killed(
         killing.setattr(Lake, "supersede", die_later)
         with pytest.raises(KeyboardInterrupt):
             carried_over.bring_up_to_date(db=db, lake=lake, config=config, now=NOW)
-    assert not Lake(lake.root).is_canonical
+    assert not Lake(lake.root).is_current
     counts = carried_over.bring_up_to_date(db=db, lake=Lake(lake.root), config=config, now=NOW)
     assert counts is not None
     assert counts["tables"] == len(tables) - exchanged

@@ -29,7 +29,7 @@ def bring_up_to_date(*, db: Connection, lake: Lake, config: Config, now: datetim
     contradict each other under one key the first stays and the others are counted. Files that still lie in the
     landing folder are read anew by collection anyway, since their declaration has changed.
     """
-    if lake.is_canonical:
+    if lake.is_current:
         return None
     counts = {"tables": 0, "ids": 0, "rows_merged": 0, "numbers_mended": 0, "numbers_gone": 0}
     for table, month in _months(lake):
@@ -38,7 +38,7 @@ def bring_up_to_date(*, db: Connection, lake: Lake, config: Config, now: datetim
                 lock(db, *words)
             for name, number in _month(lake, config, table, month).items():
                 counts[name] += number
-    lake.mark_canonical()
+    lake.mark_current()
     with db.begin():
         told = {"now": now, "details": json.dumps(counts)}
         db.execute(load("collection")["audit_carried_over"], told)
