@@ -3,6 +3,7 @@
 from typing import Any
 
 from include import settings
+from include.domain.day_feeds import FEEDS
 from include.domain.errors import BadInput, LoopError, NotReady
 from include.orchestration import Workplace, called, workplace
 
@@ -11,12 +12,12 @@ _NO_LAKE = "There is no lake yet; the first run of churn_warning makes one."
 
 def collect_days() -> dict[str, Any]:
     """Collect what has landed of the day feeds; one failure stops no other delivery, but is told at the end."""
-    from include.stages import collection, limits
+    from include.stages import collection
 
     with workplace() as place:
         if not _has_lake():
             return {"stage": "collection", "rows_in": 0, "rows_out": 0, "quarantined": 0, "message": _NO_LAKE}
-        given = {"as_of": place.now, "feeds": limits.FEEDS}
+        given = {"as_of": place.now, "feeds": FEEDS}
         planned = called(place, collection.plan, None, given)
         return _collected(place, planned)
 
