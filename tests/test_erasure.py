@@ -432,8 +432,10 @@ def test_what_a_former_holder_refused_holds_for_them_when_the_number_is_erased(w
     with world.db.begin():
         for statement in (
             "delete from refusals",
-            "update standing_limits set customer_key = 'CUST-FORMER', valid_from = '2026-01-01' where subscriber_id = :who",
-            "insert into outreach_items (campaign, cycle, subscriber_id, customer_key, rank, grade, decision, listed_at)"
+            "update standing_limits set customer_key = 'CUST-FORMER', valid_from = '2026-01-01'"
+            " where subscriber_id = :who",
+            "insert into outreach_items"
+            " (campaign, cycle, subscriber_id, customer_key, rank, grade, decision, listed_at)"
             " select campaign, cycle, 'OTHER', 'CUST-FORMER', 2, grade, 'not_reached', :at from tickets limit 1",
         ):
             world.db.execute(sa.text(statement), {"who": world.subscriber, "at": OPENED})

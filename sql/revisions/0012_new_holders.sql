@@ -88,7 +88,7 @@ end;
 comment on function limit_of_ticket is
 'the limit of contact that stands on a day for the customer of a ticket the person sees; null without one';
 revoke execute on function limit_of_ticket from public;
-grant execute on function limit_of_ticket to churn_desk;
+grant execute on function limit_of_ticket to churn_desk, churn_loop;
 
 create or replace function use_phone(of_kind text, of_ticket bigint, at timestamptz, at_most integer)
 returns table (msisdn text, is_over boolean)

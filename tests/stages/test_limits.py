@@ -427,6 +427,24 @@ def test_a_former_holder_without_a_customer_takes_the_refusal_along(mornings, pe
     assert mornings.column("select standing_limit('S0001', 'S0001', '2026-11-06')") == [None]
 
 
+def test_a_former_holder_of_whom_no_profile_is_left_takes_the_refusal_along(mornings, people):
+    fill_cycle(mornings.db, 3)
+    profiles(mornings, m2026_10=[("S0001", "C99", JOINED), ("S0003", "C99", date(2020, 1, 1))])
+    put(mornings.lake, "churned", "2026-08", [{"subscriber_id": "S0001", "churned_on": date(2026, 8, 31)}])
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    assert mornings.work(FRIDAY)["cancelled"] == 0
+    assert standing(mornings) == {}
+
+
+def test_profiles_that_tell_no_joining_are_a_former_holders_before_the_month_of_the_joining(mornings, people):
+    recycle(mornings)
+    rows = [{"subscriber_id": "S0001", "customer_id": "C1"}, {"subscriber_id": "S0002", "customer_id": "C1"}]
+    put(mornings.lake, "subscribers", "2026-08", rows)
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    mornings.work(FRIDAY)
+    assert standing(mornings) == {"S0002": "refused"}
+
+
 def test_a_refusal_of_the_new_holder_holds_for_all_their_numbers(mornings, people):
     recycle(mornings)
     mornings.limited("2026-10-20", ("S0001", "refused", "2026-10-20", ""))
