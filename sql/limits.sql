@@ -304,6 +304,18 @@ started as (
 select count(*) as tickets
 from unfrozen
 
+-- name: look
+-- The watch over the landing folder goes on; what lay there when it was tried and processed last, if anything.
+insert into heartbeats (name, ticked_at, facts)
+values ('take_in_changes', :now, '{}')
+on conflict (name) do update set ticked_at = excluded.ticked_at
+returning case when facts ->> 'tried' = facts ->> 'processed' then facts ->> 'tried' end as landed
+
+-- name: note_landed
+-- How far what lies in the landing folder has come: every delivery was tried, or the tickets go by it.
+update heartbeats set facts = facts || jsonb_build_object(cast(:step as text), cast(:landed as text))
+where name = 'take_in_changes'
+
 -- name: beat
 -- The limits have been processed, from these months of the feed.
 insert into heartbeats (name, ticked_at, facts)
