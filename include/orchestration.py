@@ -1,5 +1,6 @@
 """What the DAGs share: defaults, how a task calls a stage, how a result and a failure are told."""
 
+import hashlib
 import inspect
 import logging
 import resource
@@ -52,9 +53,11 @@ def tell_failure(context: Mapping[str, Any]) -> None:
     cause = " ".join(str(context.get("exception") or "Its process ended without a word.").split())
     task = ti.task_id + (f" [{ti.map_index}]" if ti.map_index >= 0 else "")
     _log.error("FAILED %s %s, run %s: %s", ti.dag_id, task, ti.run_id, cause[:_REASON_LENGTH])
-    where = f"{ti.dag_id} {task}, run {ti.run_id}"
-    details = {"where": where, "why": cause[:_REASON_LENGTH], "link": str(getattr(ti, "log_url", "") or "")}
-    alarm("stage_failed", where, details)
+    where, why = f"{ti.dag_id} {task}", cause[:_REASON_LENGTH]
+    link = str(getattr(ti, "log_url", "") or "")
+    # by its cause, whichever run: what fails every few minutes is told once a day
+    key = f"{where}, cause {hashlib.sha256(why.encode()).hexdigest()[:12]}"
+    alarm("stage_failed", key, {"where": f"{where}, run {ti.run_id}", "why": why, "link": link})
 
 
 def alarm(kind: str, key: str, details: Mapping[str, Any]) -> None:

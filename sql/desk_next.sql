@@ -1,6 +1,6 @@
 -- name: hold_next
 -- The most urgent ticket the person may work, held for them: their own first, then those of nobody in the team.
-with wanted as (
+with urgent as (
     select t.ticket_id
     from tickets as t
     left join ticket_holds as h on t.ticket_id = h.ticket_id
@@ -24,8 +24,15 @@ with wanted as (
         )
     order by
         last.call_back_at is null, t.assignee_id is null, coalesce(t.due_at, 'infinity'), t.rank, t.ticket_id
-    limit 1
     for update of t skip locked
+),
+
+-- asked one after the other, until the first whose customer may be contacted
+wanted as (
+    select ticket_id
+    from urgent
+    where limit_of_ticket(ticket_id, cast(:today as date)) is null
+    limit 1
 ),
 
 held as (

@@ -69,25 +69,22 @@ with warned as (
         and w.grade = 'high' and w.tier = 'priority'
 ),
 
-limits (customer_key, subscriber_id, reason, gravity) as (
-    select customer_key, subscriber_id, 'refused', 1
-    from refusals
-    union all
-    -- also of months that have left the lake, where the feed itself is read
-    select customer_key, subscriber_id, kind, 2
-    from standing_limits
-    where valid_from < :day and (valid_to is null or valid_to >= :day or kind = 'refused')
+-- also of months that have left the lake, where the feed itself is read
+limits as (
+    select *
+    from limits_in_force
+    where valid_from < :day and (valid_to is null or valid_to >= :day)
 )
 
 select distinct on (found.subscriber_id) found.subscriber_id, found.reason
 from (
-    select warned.subscriber_id, limits.reason, limits.gravity
+    select warned.subscriber_id, limits.kind as reason, limits.gravity
     from warned
-    inner join limits on warned.customer_key = limits.customer_key
+    inner join limits on warned.customer_key = limits.customer_key and limits.holds_for_customer
     union all
-    select warned.subscriber_id, limits.reason, limits.gravity
+    select warned.subscriber_id, limits.kind, limits.gravity
     from warned
-    inner join limits on warned.subscriber_id = limits.subscriber_id
+    inner join limits on warned.subscriber_id = limits.subscriber_id and limits.holds_for_number
 ) as found
 order by found.subscriber_id, found.gravity
 

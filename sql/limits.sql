@@ -11,6 +11,39 @@ select facts -> 'loaded' as loaded
 from heartbeats
 where name = 'limits'
 
+-- name: stage_holders
+-- The numbers that went to somebody new by what the lake knows.
+create temporary table holders_given (like new_holders) on commit drop
+
+-- name: forget_holders
+-- What the lake knows otherwise now; what happened before the days it tells of (since) stays.
+delete from new_holders as n
+where
+    n.left_on >= cast(:since as date)
+    and not exists (select 1 from holders_given as g where g.subscriber_id = n.subscriber_id)
+
+-- name: keep_holders
+-- Numbers that went to somebody new, or to the next one; what stands already is left alone.
+insert into new_holders (subscriber_id, left_on, joined_on)
+select subscriber_id, left_on, joined_on
+from holders_given
+order by subscriber_id
+on conflict (subscriber_id) do update
+    set left_on = excluded.left_on, joined_on = excluded.joined_on
+    where (new_holders.left_on, new_holders.joined_on) is distinct from (excluded.left_on, excluded.joined_on)
+
+-- name: read_holders
+-- Every number that went to somebody new.
+select subscriber_id, left_on, joined_on
+from new_holders
+order by subscriber_id
+
+-- name: read_in_force
+-- Every limit that has not ended, whose it is and whether it holds for the number; the erased are told of no more.
+select subscriber_id, said_on, holds_for_number
+from limits_in_force
+where (valid_to is null or valid_to >= :today) and subscriber_id !~ '^erased-'
+
 -- name: forget_months
 -- The limits of these months of the feed give way to what their deliveries say now.
 delete from standing_limits
@@ -37,10 +70,10 @@ from limits_given
 order by subscriber_id, month
 
 -- name: count_standing
--- How many limits stand on a day, by kind.
+-- How many limits stand on a day, by kind: of the feed, and what was told at the desk.
 select kind, count(*) as limits
-from standing_limits
-where valid_from <= :today and (valid_to is null or valid_to >= :today or kind = 'refused')
+from limits_in_force
+where valid_from <= :today and (valid_to is null or valid_to >= :today) and (holds_for_number or holds_for_customer)
 group by kind
 order by kind
 
@@ -61,27 +94,23 @@ with unfinished as (
 ),
 
 standing as (
-    select subscriber_id, customer_key, kind
-    from standing_limits
+    select *
+    from limits_in_force
     where
-        kind in ('refused', 'red_list', 'do_not_disturb') and valid_from <= :today
-        and (valid_to is null or valid_to >= :today or kind = 'refused')
-    union all
-    select subscriber_id, customer_key, 'refused' as kind
-    from refusals
+        kind <> 'contacted_elsewhere' and valid_from <= :today and (valid_to is null or valid_to >= :today)
 ),
 
 limited as (
-    select u.ticket_id, s.kind
+    select u.ticket_id, s.kind, s.gravity
     from unfinished as u
-    inner join standing as s on u.subscriber_id = s.subscriber_id
+    inner join standing as s on u.subscriber_id = s.subscriber_id and s.holds_for_number
     union
-    select u.ticket_id, s.kind
+    select u.ticket_id, s.kind, s.gravity
     from unfinished as u
-    inner join standing as s on u.customer_key = s.customer_key
+    inner join standing as s on u.customer_key = s.customer_key and s.holds_for_customer
 )
 
-select ticket_id, (array_agg(kind order by array_position(array['refused', 'red_list', 'do_not_disturb'], kind)))[1] as reason
+select ticket_id, (array_agg(kind order by gravity))[1] as reason
 from limited
 group by ticket_id
 
@@ -274,6 +303,18 @@ started as (
 
 select count(*) as tickets
 from unfrozen
+
+-- name: look
+-- The watch over the landing folder goes on; what lay there when it was tried and processed last, if anything.
+insert into heartbeats (name, ticked_at, facts)
+values ('take_in_changes', :now, '{}')
+on conflict (name) do update set ticked_at = excluded.ticked_at
+returning case when facts ->> 'tried' = facts ->> 'processed' then facts ->> 'tried' end as landed
+
+-- name: note_landed
+-- How far what lies in the landing folder has come: every delivery was tried, or the tickets go by it.
+update heartbeats set facts = facts || jsonb_build_object(cast(:step as text), cast(:landed as text))
+where name = 'take_in_changes'
 
 -- name: beat
 -- The limits have been processed, from these months of the feed.

@@ -22,11 +22,12 @@ with secondary as (
 
 -- customers and numbers nothing may be sent to
 barred (customer_key, subscriber_id, reason, gravity) as (
-    select customer_key, subscriber_id, 'refused', 1 from refusals
-    union all
     -- joined instead of asking standing_limit() for each of a whole tier
-    select customer_key, subscriber_id, kind, case when kind = 'refused' then 1 else 2 end from standing_limits
-    where valid_from <= :day and (valid_to is null or valid_to >= :day or kind = 'refused')
+    select
+        case when holds_for_customer then customer_key end, case when holds_for_number then subscriber_id end,
+        kind, least(gravity, 2)
+    from limits_in_force
+    where valid_from <= :day and (valid_to is null or valid_to >= :day)
     union all
     select customer_key, subscriber_id, 'unfinished_ticket', 3 from tickets
     where state not in ('closed', 'cancelled', 'expired')

@@ -32,6 +32,7 @@ from tickets
 where
     assignee_id = :staff_id
     and (state in ('assigned', 'in_progress') or (state = 'paused' and paused_until <= :today))
+    and standing_limit(subscriber_id, customer_key, :today) is null
 order by released_at, rank
 
 -- name: list_orders

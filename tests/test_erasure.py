@@ -202,6 +202,7 @@ _LOOSE_ENDS = (
     " values ('loose', 'told', 'lead', :id, cast(:details as jsonb), :at)",
     "insert into standing_limits (subscriber_id, customer_key, kind, valid_from, month, recorded_at)"
     " select subscriber_id, customer_key, 'refused', '2026-10-01', '2026-10', :at from tickets",
+    "insert into new_holders select distinct subscriber_id, date '2026-01-31', date '2026-02-28' from tickets",
     "update assignments set evidence = jsonb_build_object('said', cast(:note as text))"
     " where subscriber_id = :subscriber",
     "insert into inbound_contacts (campaign, subscriber_id, customer_key, recorded_at, staff_id, channel, needs, said,"
@@ -426,6 +427,27 @@ def test_a_limit_of_the_feed_goes_on_holding_for_the_other_numbers_of_the_househ
         )
         world.db.execute(last, given)
     assert world.rows("select customer_key from standing_limits") == [("erased-2",)]
+
+
+def test_what_a_former_holder_refused_holds_for_them_when_the_number_is_erased(world: World) -> None:
+    with world.db.begin():
+        for statement in (
+            "delete from refusals",
+            "update standing_limits set customer_key = 'CUST-FORMER', valid_from = '2026-01-01'"
+            " where subscriber_id = :who",
+            "insert into outreach_items"
+            " (campaign, cycle, subscriber_id, customer_key, rank, grade, decision, listed_at)"
+            " select campaign, cycle, 'OTHER', 'CUST-FORMER', 2, grade, 'not_reached', :at from tickets limit 1",
+        ):
+            world.db.execute(sa.text(statement), {"who": world.subscriber, "at": OPENED})
+    asked = (
+        f"select standing_limit('{world.subscriber}', 'CUST-NEW', '2026-12-01'),"
+        " standing_limit('OTHER', 'CUST-FORMER', '2026-12-01')"
+    )
+    assert world.rows(asked) == [(None, "refused")]
+    instead = world.erase()["pseudonym"]
+    assert world.rows(asked) == [(None, "refused")]
+    assert (instead,) in world.rows("select subscriber_id from new_holders")
 
 
 def test_refusals_of_one_subscriber_under_two_customers_become_one(world: World) -> None:

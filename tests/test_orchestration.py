@@ -151,9 +151,18 @@ def test_a_failure_is_one_line_with_place_run_and_cause_and_an_alarm(caplog, mon
     tell_failure({"ti": ti, "exception": NotReady("No usage rows\nfor 2026-10.")})
     expected = "FAILED churn_warning features.compute [3], run manual__1: No usage rows for 2026-10."
     assert caplog.messages[-1] == expected
+    ((kind, _, told),) = alarms
     where = "churn_warning features.compute [3], run manual__1"
-    details = {"where": where, "why": "No usage rows for 2026-10.", "link": ""}
-    assert alarms == [("stage_failed", where, details)]
+    assert (kind, told) == ("stage_failed", {"where": where, "why": "No usage rows for 2026-10.", "link": ""})
+
+
+def test_what_fails_again_for_the_same_cause_has_the_same_key_whichever_run_it_is(monkeypatch):
+    keys: list[str] = []
+    monkeypatch.setattr(orchestration, "alarm", lambda _kind, key, _details: keys.append(key))
+    for run, cause in (("1", "No rows."), ("2", "No rows."), ("2", "No column."), ("3", "No column.")):
+        ti = SimpleNamespace(dag_id="take_in_changes", task_id="collection", map_index=-1, run_id=run)
+        tell_failure({"ti": ti, "exception": NotReady(cause)})
+    assert [keys.index(key) for key in keys] == [0, 0, 2, 2]
 
 
 def test_an_alarm_goes_out_at_once_by_the_configured_channel_and_once_a_day(airflow_environment):
@@ -175,7 +184,7 @@ def test_what_hinders_an_alarm_is_logged_and_hides_nothing(airflow_environment, 
 
 def test_the_stages_of_notices_get_what_they_ask_for(airflow_environment):
     assert run_stage(telling.tell)["stage"] == "notices"
-    assert run_stage(telling.check)["rows_in"] == 2
+    assert run_stage(telling.check)["rows_in"] == 3
 
 
 def test_a_channel_finds_its_server_in_an_airflow_connection(monkeypatch):

@@ -17,7 +17,7 @@ from include.config import Config
 from include.domain import sla
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
-from include.domain.ticket import UNFINISHED, next_state, refuse_frozen
+from include.domain.ticket import ASKS_LIMITS, UNFINISHED, next_state, refuse_frozen, refuse_limited
 from include.queries import load
 from include.stages.clocks import Clocks, Terms, read_clocks
 
@@ -150,7 +150,17 @@ def _open(actor: Actor, action: str, me: sa.Row[Any]) -> Work:
         raise _stale(actor, ticket)
     refuse_held(actor, ticket, me.role)
     refuse_frozen(action, ticket.frozen_because)
-    return Work(actor, ticket, me.role, action, next_state(ticket.state, action, me.role))
+    to_state = next_state(ticket.state, action, me.role)
+    if action in ASKS_LIMITS:
+        refuse_limited(action, limit_today(actor))
+    return Work(actor, ticket, me.role, action, to_state)
+
+
+def limit_today(actor: Actor) -> str | None:
+    """The gravest limit of contact that stands at this moment for the customer of the ticket, watched or not yet."""
+    asked = {"ticket_id": actor.ticket_id, "today": actor.now.astimezone(ZONE).date()}
+    kind: str | None = actor.db.execute(Q["find_limit"], asked).scalar_one()
+    return kind
 
 
 def refuse_held(actor: Actor, ticket: sa.Row[Any], role: str) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config.desk import DeskRules, Use
-from include.desk.acting import Actor, identify, looking, refuse_held
+from include.desk.acting import Actor, identify, limit_today, looking, refuse_held
 from include.domain.errors import BadInput, Refused, TooMany
 from include.domain.outreach import plain_number
-from include.domain.ticket import refuse_frozen
+from include.domain.ticket import refuse_frozen, refuse_limited
 from include.domain.words import Words
 from include.queries import load
 
@@ -29,7 +29,8 @@ _TOLD = {
 def use_number(actor: Actor, rules: DeskRules, kind: Use) -> str:
     """The number of a ticket to `reveal` or `call`; its use is recorded. The version does not matter.
 
-    Refused when the ticket is not theirs, not in work or frozen, has no number, or the day's limit is reached.
+    Refused when the ticket is not theirs, not in work or frozen, a limit of contact stands at this moment, it has no
+    number, or the day's limit is reached.
     """
     with looking(actor) as work:
         if work.ticket.state not in _RELEASED:
@@ -40,6 +41,7 @@ def use_number(actor: Actor, rules: DeskRules, kind: Use) -> str:
         refuse_held(actor, work.ticket, work.role)
         frozen = work.run(Q["find_frozen"]).scalar_one()
         refuse_frozen("contact", frozen)
+        refuse_limited("contact", limit_today(actor))
         at_most = rules.limits_per_day.of(kind)
         found = work.run(Q["use_phone"], kind=kind, at_most=at_most).one_or_none()
     if found is None:

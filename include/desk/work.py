@@ -7,6 +7,7 @@ from include.desk.acting import (
     Work,
     done_in_round,
     in_words,
+    limit_today,
     move_plan_clock,
     pauses,
     told,
@@ -18,6 +19,7 @@ from include.domain import outcome as outcomes
 from include.domain import sla
 from include.domain.errors import BadInput, Refused
 from include.domain.ladder import Step
+from include.domain.ticket import refuse_limited
 
 
 def claim(actor: Actor) -> int:
@@ -122,17 +124,24 @@ def reopen(actor: Actor, *, reason: str) -> int:
                 "The customer already has ticket {ticket} in work. Go on with that one.",
                 code="other_in_work", ticket=other,
             )  # fmt: skip
-        refused_at = work.run("find_refusal", **_customer(work)).scalar()
-        if refused_at is not None:
-            raise Refused(
-                "The customer refused all calls at {at}. Leave them in peace.",
-                code="refused_calls", at=told(refused_at),
-            )  # fmt: skip
+        _refuse_limited(work)
         old = work.run("find_plan_clock").one()
         work.run("start_plan_clock", round=old.round + 1, **work.terms.plan(actor.now))
         work.changes |= {"outcome": None, "outcome_detail": None, "satisfaction": None, "closed_at": None}
         work.details = {"reason": reason}
     return work.version
+
+
+def _refuse_limited(work: Work) -> None:
+    """Refused when a limit of contact stands; of a refusal told at the desk it is said when."""
+    kind = limit_today(work.actor)
+    refused_at = work.run("find_refusal", **_customer(work)).scalar() if kind == "refused" else None
+    if refused_at is not None:
+        raise Refused(
+            "The customer refused all calls at {at}. Leave them in peace.",
+            code="refused_calls", at=told(refused_at),
+        )  # fmt: skip
+    refuse_limited("reopen", kind)
 
 
 def merge(

@@ -86,6 +86,15 @@ _FROZEN_FOR: Mapping[str, Words] = {
     ),
 }
 
+#: What is only done where the customer may be contacted today. What already happened is recorded all the same.
+ASKS_LIMITS = frozenset({"claim", "plan"})
+_LIMITED_BY: Mapping[str, Words] = {
+    "refused": Words("客户拒绝联系", "the customer refuses contact"),
+    "red_list": Words("客户在红名单内", "the customer is on the red list"),
+    "do_not_disturb": Words("客户已开启免打扰", "the customer asked not to be disturbed"),
+    "contacted_elsewhere": Words("其他渠道正在联系该客户", "the customer is being contacted elsewhere"),
+}
+
 _OVER = Words(
     "工单已彻底结束，请查看该客户较新的工单。",
     "It is over for good; look for a newer ticket of the customer.",
@@ -127,4 +136,15 @@ def refuse_frozen(action: str, because: str | None) -> None:
         "The ticket is frozen and cannot be {done}: {because}. "
         "It goes on by itself when the subscriber stays, and is cancelled when the subscriber leaves.",
         code="frozen", done=ACTIONS[action].told, because=_FROZEN_FOR.get(because, Words(because, because)),
+    )  # fmt: skip
+
+
+def refuse_limited(action: str, kind: str | None) -> None:
+    """Refused, with why, when a limit of contact of this kind stands and `action` would go on all the same."""
+    if kind is None:
+        return
+    raise Refused(
+        "A limit of contact stands today, the ticket cannot be {done}: {because}. "
+        "Leave the customer in peace; what was said already may be recorded, and the ticket closed.",
+        code="limited", done=ACTIONS[action].told, because=_LIMITED_BY.get(kind, Words(kind, kind)),
     )  # fmt: skip

@@ -10,7 +10,7 @@ from include.local.sites import ROLES, Site
 from include.local.steps import bootstrap_airflow, is_behind, make_databases, once
 
 LOOP = "churn_warning"
-DAGS = (LOOP, "release_tickets", "watch_sla", "follow_up", "train_models")
+DAGS = (LOOP, "release_tickets", "take_in_changes", "watch_sla", "follow_up", "train_models")
 
 
 def start_databases(site: Site) -> None:

@@ -9,6 +9,8 @@ import sqlalchemy as sa
 from include.domain.months import ZONE, month_of
 from include.lake import Lake
 from include.queries import load
+from include.stages.contact_limits import FEED, limits_said
+from include.stages.holders import new_holders
 from include.stages.returns import still_gone
 
 
@@ -91,21 +93,24 @@ def _changed(lake: Lake, as_of: datetime, kind: str, reason: str) -> pl.LazyFram
 
 def _limited(lake: Lake, month: str, as_of: datetime) -> pl.LazyFrame | None:
     """Who is limited, with every other number of the same customer: it is the person who refused."""
-    rows = _until(lake, "contact_limits", as_of)
-    if rows is None:
-        return None
-    rows = pl.concat([pl.LazyFrame(schema={"valid_to": pl.Date}), rows], how="diagonal")  # it may be lacking
     today = as_of.astimezone(ZONE).date()
-    # a refusal holds for good, whatever end the file gives
-    is_open = pl.col("valid_to").is_null() | (pl.col("valid_to") >= today) | (pl.col("kind") == "refused")
-    limits = rows.filter((pl.col("valid_from") < today) & is_open).select("subscriber_id", "kind")
+    months = [each for each in lake.months(FEED) if each <= month_of(today)]
+    if not months:
+        return None
+    limits = limits_said(lake, months, month, new_holders(lake, month, as_of), today)
+    limits = limits.filter(pl.col("valid_from") < today)
+    barred = limits.filter(~pl.col("has_lapsed")).select("subscriber_id", "kind")
     people = lake.scan("factors", month)
     if "customer_id" in people.collect_schema().names():
-        numbers = people.select("subscriber_id", "customer_id").drop_nulls()
-        theirs = limits.join(numbers, on="subscriber_id").select("customer_id", "kind")
-        others = numbers.join(theirs.unique(), on="customer_id").select("subscriber_id", "kind")
-        limits = pl.concat([limits, others])
-    return _because(limits.sort("kind"), pl.col("kind"))
+        numbers = people.select("subscriber_id", pl.col("customer_id").alias("customer_key")).drop_nulls()
+        theirs = [
+            limits.select("customer_key", "kind"),
+            barred.join(numbers, on="subscriber_id").drop("subscriber_id"),
+        ]
+        whose = pl.concat(theirs, how="diagonal").unique()
+        others = numbers.join(whose, on="customer_key").select("subscriber_id", "kind")
+        barred = pl.concat([barred, others])
+    return _because(barred.sort("kind"), pl.col("kind"))
 
 
 def _without_consent(lake: Lake, month: str) -> pl.LazyFrame | None:

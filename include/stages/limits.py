@@ -1,8 +1,8 @@
 """Limits: what the day feeds say reaches the tickets. The gone and the refusing are cancelled, applicants frozen."""
 
 import json
-from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from collections.abc import Mapping
+from datetime import UTC, date, datetime
 from typing import Any
 
 import polars as pl
@@ -10,19 +10,17 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database import copy_rows, lock
+from include.domain.day_feeds import FEEDS
 from include.domain.months import ZONE, month_of
 from include.lake import Lake
 from include.queries import load
 from include.stages.calendar import fill_calendar
 from include.stages.clocks import read_clocks
+from include.stages.contact_limits import newest_profile, told_of
 from include.stages.eligibility import leaving
+from include.stages.standing_limits import in_force, keep_standing
 
 Q = load("limits")
-
-#: The feeds an operator delivers by the day, collected every morning before anything is handed out.
-FEEDS = ("subscriber_changes", "contact_limits")
-_FEED = "contact_limits"
-_COLUMNS = ("subscriber_id", "customer_key", "kind", "valid_from", "valid_to", "month")
 
 
 def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> dict[str, Any]:
@@ -35,9 +33,11 @@ def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> 
         fill_calendar(db, config, now)  # first: a change of the calendar waits for whoever holds tickets
         lock(db, "limits")
         today = now.astimezone(ZONE).date()
-        loaded = _keep_standing(db, lake, today, now)
+        profile = newest_profile(lake, now)
+        loaded = keep_standing(db, lake, profile, now)
+        told = told_of(lake, profile, in_force(db, today))
         subscribers = list(db.execute(Q["read_unfinished"]).scalars())
-        _stage(db, leaving(lake, _newest_profile(lake, today), now, subscribers))
+        _stage(db, leaving(lake, profile, now, subscribers))
         values = {"now": now, "today": today}
         db.execute(Q["stage_limited"], values)
         db.execute(Q["lock_concerned"])
@@ -56,7 +56,9 @@ def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> 
         "frozen": frozen,
         "unfrozen": unfrozen,
         "standing": standing,
-        "message": _known_until(lake, today),
+        "told": told,
+        "ahead": _ahead(lake, now),
+        "message": " ".join([_known_until(lake, today), *_sentences(told)]),
     }
 
 
@@ -79,53 +81,25 @@ def _stage(db: sa.Connection, reasons: Mapping[str, str]) -> None:
     copy_rows(db, "limits_stage", ("subscriber_id", "reason"), sorted(reasons.items()))
 
 
-def _keep_standing(db: sa.Connection, lake: Lake, today: date, now: datetime) -> dict[str, str]:
-    """Fill the months of the feed that changed anew; what each month is filled from, by month.
-
-    A month that has left the lake keeps its limits: a refusal holds for good.
-    """
-    loaded: dict[str, str] = dict(db.execute(Q["read_loaded"]).scalar() or {})
-    profile = _newest_profile(lake, today)
-    by_customer = (
-        lake.manifest("subscribers", profile).fingerprint if lake.has("subscribers", profile) else ""
-    )
-    delivered = [month for month in lake.months(_FEED) if month <= month_of(today)]
-    stand = {month: f"{lake.manifest(_FEED, month).fingerprint}/{by_customer}" for month in delivered}
-    changed = [month for month, known in stand.items() if loaded.get(month) != known]
-    if changed:
-        db.execute(Q["forget_months"], {"months": changed})
-        db.execute(Q["stage_limits"])
-        copy_rows(db, "limits_given", _COLUMNS, _limits(lake, changed, profile, today).iter_rows())
-        db.execute(Q["keep_limits"], {"now": now})
-    return loaded | stand
+def _ahead(lake: Lake, now: datetime) -> int:
+    """Changes of today that are dated later than `now`: known, and not in force yet."""
+    changes, month = "subscriber_changes", month_of(now.astimezone(ZONE).date())
+    if not lake.has(changes, month):
+        return 0
+    later = lake.scan(changes, month).filter(pl.col("occurred_at") >= now.astimezone(UTC))
+    return int(later.select(pl.len()).collect().item())
 
 
-def _limits(lake: Lake, months: Sequence[str], profile: str, today: date) -> pl.DataFrame:
-    """The limits of these months that stand on `today` or later, each with the key of its customer."""
-    shape = pl.LazyFrame(schema={"valid_to": pl.Date})  # a column the operator may lack
-    frames = [lake.scan(_FEED, month).with_columns(pl.lit(month).alias("month")) for month in months]
-    rows = pl.concat([shape, *frames], how="diagonal")
-    is_open = pl.col("valid_to").is_null() | (pl.col("valid_to") >= today) | (pl.col("kind") == "refused")
-    wanted = ("subscriber_id", "kind", "valid_from", "valid_to", "month")
-    standing = rows.filter(is_open).select(wanted).unique()
-    keyed = standing.join(_customers(lake, profile), on="subscriber_id", how="left")
-    with_key = keyed.with_columns(pl.coalesce("customer_id", "subscriber_id").alias("customer_key"))
-    return with_key.select(_COLUMNS).collect(engine="streaming")
-
-
-def _customers(lake: Lake, profile: str) -> pl.LazyFrame:
-    """The customer behind each number; nobody's when the profile does not say."""
-    if lake.has("subscribers", profile):
-        people = lake.scan("subscribers", profile)
-        if "customer_id" in people.collect_schema().names():
-            return people.select("subscriber_id", "customer_id")
-    return pl.LazyFrame(schema={"subscriber_id": pl.String, "customer_id": pl.String})
-
-
-def _newest_profile(lake: Lake, today: date) -> str:
-    """The newest month that has a profile, else the month of `today`."""
-    known = [month for month in lake.months("subscribers") if month <= month_of(today)]
-    return known[-1] if known else month_of(today)
+def _sentences(told: Mapping[str, int]) -> list[str]:
+    """What is told of limits of contact, beside how many stand; nothing of what there is none of."""
+    sentences = {
+        "lapsed": "{} limits of contact were said by a former holder of the number: they lapsed for the number and hold"
+        " for the customer who said them.",
+        "rejoined": "{} limits of contact are older than the joining of their number, and no leaving lies between:"
+        " they stand.",
+        "unknown": "{} limits of contact name ids no profile has: they are kept, and hold as soon as one has.",
+    }
+    return [words.format(f"{told[name]:,}") for name, words in sentences.items() if told[name]]
 
 
 def _known_until(lake: Lake, today: date) -> str:

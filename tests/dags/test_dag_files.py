@@ -26,7 +26,14 @@ HEAVY = (
 
 
 def test_there_is_one_file_per_cadence_and_one_for_each_command_of_operations():
-    cadences = ["churn_warning", "follow_up", "release_tickets", "train_models", "watch_sla"]
+    cadences = [
+        "churn_warning",
+        "follow_up",
+        "release_tickets",
+        "take_in_changes",
+        "train_models",
+        "watch_sla",
+    ]
     by_hand = ["recall_tickets"]
     assert sorted([*cadences, *by_hand]) == DAGS
 

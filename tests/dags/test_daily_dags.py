@@ -42,13 +42,23 @@ def test_clocks_are_watched_every_quarter_of_an_hour_of_working_time(parse):
     assert {tick.minute for tick in found} == {0, 15, 30, 45}
 
 
-@pytest.mark.parametrize("name", ["release_tickets", "follow_up", "watch_sla"])
+def test_the_landing_folder_is_looked_at_every_five_minutes_of_the_calling_day_rest_days_too(parse):
+    found = ticks(parse("take_in_changes"), 3 * 156)
+    times = sorted({f"{tick:%H:%M}" for tick in found})
+    assert (times[0], times[-1], len(times)) == ("08:00", "20:55", 156)
+    assert {tick.minute % 5 for tick in found} == {0}
+    assert len({tick.date() for tick in found}) >= 3
+
+
+@pytest.mark.parametrize("name", ["release_tickets", "follow_up", "watch_sla", "take_in_changes"])
 def test_unpausing_starts_nothing_that_is_over(parse, name):
     # Airflow still runs a tick missed by less than a tenth of its interval
     assert ticks(parse(name), 1)[0] > datetime.now(UTC) - timedelta(days=1) / 10
 
 
-@pytest.mark.parametrize("name", ["release_tickets", "follow_up", "watch_sla", "train_models"])
+@pytest.mark.parametrize(
+    "name", ["release_tickets", "follow_up", "watch_sla", "take_in_changes", "train_models"]
+)
 def test_one_run_at_a_time(parse, name):
     assert parse(name).max_active_runs == 1
 

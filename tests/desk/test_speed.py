@@ -154,6 +154,47 @@ def test_a_subscriber_is_looked_up_and_a_ticket_page_reads_nothing_whole(filled)
         assert not read_whole(plan_of(filled, viewer, ticket[name], ticket_id=TICKETS // 2)), name
 
 
+@pytest.fixture(scope="module")
+def limited(owner):
+    """Very many limits of contact, of the feed and of the desk, and numbers that went to somebody new."""
+    with owner.begin():
+        for statement in (
+            "insert into standing_limits (subscriber_id, customer_key, kind, valid_from, month, recorded_at)"
+            " select 'L' || n, 'C' || n / 2, 'refused', '2026-01-01', '2026-01', now()"
+            " from generate_series(1, 6000) as n",
+            "insert into refusals (customer_key, subscriber_id, refused_at, staff_id, words)"
+            " select 'C' || n, 'R' || n, now(), (select min(staff_id) from staff), 'no'"
+            " from generate_series(1, 3000) as n",
+            "insert into new_holders select 'L' || n, '2026-02-01', '2026-05-01' from generate_series(1, 3000) as n",
+        ):
+            owner.execute(sa.text(statement))
+        owner.execute(sa.text("analyze standing_limits, refusals, new_holders"))
+    return owner
+
+
+@pytest.mark.parametrize(
+    "whose", ["subscriber_id = 'L7' and holds_for_number", "customer_key = 'C7' and holds_for_customer"]
+)
+def test_a_limit_of_contact_is_looked_up(limited, whose):
+    statement = sa.text(f"explain (format json) select kind from limits_in_force where {whose}")
+    with limited.begin():
+        plan = list(nodes(limited.execute(statement).scalar_one()[0]["Plan"]))
+    assert not {node["Relation Name"] for node in plan if node["Node Type"] == "Seq Scan"}
+
+
+def test_limits_are_asked_for_until_the_first_ticket_that_may_be_called(filled, limited):
+    viewer = person(filled, "lead1")
+    given = {"staff_id": str(viewer.staff_id), "team": viewer.team, "now": NOW, "today": NOW.date()}
+    given |= {"rested_since": NOW, "held_until": NOW + timedelta(minutes=10)}
+    with filled.begin() as asked:
+        filled.execute(sa.text("select set_config('app.staff_id', :staff_id, true)"), given)
+        clause = sa.text(f"explain (analyze, format json) {load('desk_next')['hold_next'].text}")
+        plan = list(nodes(filled.execute(clause, given).scalar_one()[0]["Plan"]))
+        asked.rollback()
+    (urgent,) = [node for node in plan if node.get("CTE Name") == "urgent"]
+    assert (urgent["Actual Rows"], urgent.get("Rows Removed by Filter", 0)) == (1, 0)
+
+
 @pytest.mark.parametrize("code", ["agent1", "agent2", "lead1", "lead2", "manager1"])
 def test_the_walls_an_index_sees_through_stand_where_desk_sees_says(filled, owner, code):
     identify = sa.text("select set_config('app.staff_id', :id, true)")

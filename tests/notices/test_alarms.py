@@ -56,7 +56,7 @@ def test_a_watcher_at_work_raises_no_alarm_and_a_silent_one_does(db, config, not
     assert check(db=db, notices=notices, channels=channels, now=morning)["rows_out"] == 0
     # two days without a tick
     later = shanghai(12, 7)
-    assert check(db=db, notices=notices, channels=channels, now=later)["rows_out"] == 2
+    assert check(db=db, notices=notices, channels=channels, now=later)["rows_out"] == 3
     body = channels["operations"].sent[-1].body
     assert "watch_sla should have run at 2026-11-11 18:15, last seen 2026-11-09 18:15." in body
     check(db=db, notices=notices, channels=channels, now=later)
@@ -67,7 +67,7 @@ def test_a_watcher_never_seen_is_awaited_from_the_first_look_on(db, notices, cha
     with db.begin():
         assert silent_watchers(db, notices, MONDAY) == {}
     assert check(db=db, notices=notices, channels=channels, now=MONDAY)["rows_out"] == 0
-    assert check(db=db, notices=notices, channels=channels, now=MONDAY + DAY)["rows_out"] == 2
+    assert check(db=db, notices=notices, channels=channels, now=MONDAY + DAY)["rows_out"] == 3
     assert "last seen 2026-11-09 10:00" in channels["operations"].sent[0].body
 
 

@@ -90,3 +90,70 @@ def test_a_refusal_by_a_number_without_a_customer_bars_that_number_alone(lake: L
 def test_a_limit_is_not_known_before_its_first_day_is_over(lake: Lake) -> None:
     rows = {"subscriber_id": "C", "kind": "red_list", "valid_from": AS_OF.date()}
     assert limited(lake, rows) == {}
+
+
+# ---------------------------------------------------------------- numbers that went to somebody new
+
+JOINED = date(2026, 10, 5)
+
+
+def recycled(lake: Lake, *said_on: date, customers: tuple[str | None, str | None] = ("C1", "C2")) -> set[str]:
+    """Who is barred when A refused on these days: A was the first customer's until 31 August and is the second's now.
+
+    B is another number of the first, D of the second, E nobody's.
+    """
+    former, now = customers
+    profiles = {
+        "2026-08": [
+            ("A", former, date(2020, 1, 1)),
+            ("B", "C1", date(2020, 1, 1)),
+            ("D", "C2", date(2020, 1, 1)),
+        ],
+        MONTH: [
+            ("A", now, JOINED),
+            ("B", "C1", date(2020, 1, 1)),
+            ("D", "C2", date(2020, 1, 1)),
+            ("E", None, JOINED),
+        ],
+    }
+    for month, people in profiles.items():
+        rows = [{"subscriber_id": name, "customer_id": key, "joined_on": day} for name, key, day in people]
+        put(lake, "subscribers", month, rows, customer_id=pl.String)
+    people = [{"subscriber_id": name, "customer_id": key} for name, key, _ in profiles[MONTH]]
+    put(
+        lake,
+        "factors",
+        MONTH,
+        [row | {"consents_to_marketing": True} for row in people],
+        customer_id=pl.String,
+    )
+    left(lake, date(2026, 8, 31))
+    limits = [{"subscriber_id": "A", "kind": "refused", "valid_from": day} for day in said_on]
+    put(lake, "contact_limits", MONTH, limits)
+    return set(barred(lake, MONTH, AS_OF, ["A", "B", "D", "E"]))
+
+
+def test_a_former_holders_refusal_lapses_for_the_number_and_holds_for_the_customer_who_said_it(
+    lake: Lake,
+) -> None:
+    assert recycled(lake, date(2026, 5, 10)) == {"B"}
+    assert recycled(lake, date(2026, 8, 31)) == {"B"}
+
+
+def test_a_refusal_of_the_new_holder_holds_for_all_their_numbers(lake: Lake) -> None:
+    assert recycled(lake, date(2026, 10, 20)) == {"A", "D"}
+    assert recycled(lake, date(2026, 5, 10), date(2026, 10, 20)) == {"A", "B", "D"}
+
+
+def test_a_refusal_between_the_leaving_and_the_joining_stands(lake: Lake) -> None:
+    assert "A" in recycled(lake, date(2026, 9, 1))
+
+
+def test_a_former_holder_without_a_customer_takes_the_refusal_along(lake: Lake) -> None:
+    assert recycled(lake, date(2026, 5, 10), customers=(None, None)) == set()
+    assert recycled(lake, date(2026, 10, 20), customers=(None, None)) == {"A"}
+
+
+def test_who_returned_has_refused_still(lake: Lake) -> None:
+    changed(lake, "returned", datetime(2026, 10, 5, 1, tzinfo=UTC))
+    assert recycled(lake, date(2026, 5, 10)) == {"A", "D"}

@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 
 from include.domain.months import ZONE, month_of
 from include.lake import Lake
+from include.stages.contact_limits import limits_said
 from include.stages.holders import new_holders
 from tests.fixtures.lakes import put
 
@@ -197,4 +198,46 @@ def test_any_order_of_leavings_joinings_and_returns_is_read_as_a_person_would(
     expected = {name: by_hand(told, joined[name] or date.max) for name, told in events.items()}
     assert dict(rows.select("subscriber_id", "left_on").iter_rows()) == {
         name: day for name, day in expected.items() if day is not None
+    }
+
+
+def has_lapsed(events: Sequence[Event], joined: date, said_on: date) -> bool:
+    """A refusal lapses by a leaving between it and the joining that no return answers."""
+    own = [event.instant for event in events if event.day > joined and event.kind in GOING]
+    answered = [
+        event.instant
+        for event in events
+        if event.kind == "returned" and not any(start <= event.instant for start in own)
+    ]
+    return any(
+        said_on <= event.day <= joined and not any(back >= event.instant for back in answered)
+        for event in events
+        if event.kind in ("churned", "left")
+    )
+
+
+GOING = ("churned", "left", "port_out_applied")
+
+
+@settings(max_examples=60, deadline=None, database=None)
+@given(cases=st.lists(st.tuples(EVENTS, DAYS, DAYS), min_size=1, max_size=12))
+def test_a_refusal_lapses_in_any_order_only_by_a_leaving_between_it_and_the_joining(
+    cases: list[tuple[list[Event], date, date]], tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    lake = Lake.create(tmp_path_factory.mktemp("said") / "lake")
+    names = [f"S{n}" for n in range(len(cases))]
+    deliver(
+        lake,
+        {name: told for name, (told, _, _) in zip(names, cases, strict=True)},
+        {name: joined for name, (_, joined, _) in zip(names, cases, strict=True)},
+    )
+    limits = [
+        {"subscriber_id": name, "kind": "refused", "valid_from": said_on}
+        for name, (_, _, said_on) in zip(names, cases, strict=True)
+    ]
+    put(lake, "contact_limits", "2026-09", limits)
+    holders = new_holders(lake, MONTH, BEFORE)
+    rows = limits_said(lake, ["2026-09"], MONTH, holders, BEFORE.date()).collect()
+    assert dict(rows.select("subscriber_id", "has_lapsed").iter_rows()) == {
+        name: has_lapsed(*case) for name, case in zip(names, cases, strict=True)
     }

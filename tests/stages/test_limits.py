@@ -13,6 +13,7 @@ from datetime import date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import sqlalchemy as sa
 
@@ -20,6 +21,7 @@ from include.config import Config
 from include.database import engine
 from include.desk import contacts, plans, work
 from include.desk.acting import Actor
+from include.domain.day_feeds import FEEDS
 from include.domain.errors import Refused
 from include.domain.months import ZONE
 from include.lake import Lake
@@ -62,7 +64,7 @@ class Mornings:
 
     def collect(self, now: datetime) -> None:
         given: dict[str, Any] = {"db": self.db, "lake": self.lake, "config": self.config}
-        for each in collection.plan(landing=self.landing, as_of=now, feeds=limits.FEEDS, **given):
+        for each in collection.plan(landing=self.landing, as_of=now, feeds=FEEDS, **given):
             collection.collect(landing=self.landing, now=now, **given, **each)
 
     def process(self, now: datetime) -> dict[str, Any]:
@@ -115,7 +117,7 @@ def everything(mornings: Mornings) -> str:
         table: mornings.column(f"select to_jsonb(t) - '{own}' from {table} as t order by 1")
         for table, own in (
             ("tickets", "-"), ("ticket_events", "event_id"), ("ticket_clocks", "-"),
-            ("notices", "notice_id"), ("standing_limits", "standing_limit_id"),
+            ("notices", "notice_id"), ("standing_limits", "standing_limit_id"), ("new_holders", "-"),
         )
     }  # fmt: skip
     return json.dumps(told, sort_keys=True)
@@ -368,6 +370,201 @@ def test_what_the_desk_was_told_counts_like_what_the_feed_says(mornings, people)
             {"staff": people.agent, "at": FRIDAY - timedelta(days=1)},
         )
     assert mornings.process(FRIDAY)["cancelled_because"] == {"refused": 1}
+
+
+# ---------------------------------------------------------------- numbers that went to somebody new
+
+JOINED = date(2026, 10, 5)
+
+
+def profiles(mornings: Mornings, **months: Sequence[tuple[str, str | None, date]]) -> None:
+    """Profiles by month (m2026_10=…) of (number, customer, joined on)."""
+    for month, people in months.items():
+        rows = [{"subscriber_id": who, "customer_id": key, "joined_on": day} for who, key, day in people]
+        put(mornings.lake, "subscribers", month[1:].replace("_", "-"), rows, customer_id=pl.String)
+
+
+def recycle(mornings: Mornings, left_on: date | None = date(2026, 8, 31), former: str | None = "C1") -> None:
+    """S0001 was C1's, who has S0002 too, and has been C99's since 5 October, who has S0003 too."""
+    old = date(2020, 1, 1)
+    profiles(
+        mornings,
+        m2026_08=[("S0001", former, old), ("S0002", "C1", old), ("S0003", "C99", old)],
+        m2026_10=[("S0001", "C99", JOINED), ("S0002", "C1", old), ("S0003", "C99", old)],
+    )
+    if left_on is not None:
+        put(mornings.lake, "churned", f"{left_on:%Y-%m}", [{"subscriber_id": "S0001", "churned_on": left_on}])
+
+
+def standing(mornings: Mornings, day: str = "2026-11-06") -> dict[str, str]:
+    """The limit of each of the three numbers, as every place asks for it."""
+    keys = {"S0001": "C99", "S0002": "C1", "S0003": "C99"}
+    asked = "select standing_limit(:who, :key, cast(:day as date))"
+    found = {who: mornings.column(asked, who=who, key=key, day=day)[0] for who, key in keys.items()}
+    return {who: kind for who, kind in found.items() if kind}
+
+
+def test_a_former_holders_refusal_lapses_for_the_number_and_holds_for_the_customer(mornings, people):
+    fill_cycle(mornings.db, 3)
+    recycle(mornings)
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    told = mornings.work(FRIDAY)
+    assert standing(mornings) == {"S0002": "refused"}
+    assert told["told"] == {"lapsed": 1, "rejoined": 0, "unknown": 0}
+    assert "1 limits of contact were said by a former holder of the number" in told["message"]
+    assert (mornings.state("S0001"), told["cancelled"]) == ("waiting", 0)  # in the tickets each is a customer
+    assert mornings.column("select subscriber_id || left_on || joined_on from new_holders") == [
+        "S00012026-08-312026-10-05"
+    ]
+
+
+def test_a_former_holder_without_a_customer_takes_the_refusal_along(mornings, people):
+    fill_cycle(mornings.db, 3)
+    recycle(mornings, former=None)
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    assert mornings.work(FRIDAY)["cancelled"] == 0
+    assert standing(mornings) == {}
+    assert mornings.column("select standing_limit('S0001', 'S0001', '2026-11-06')") == [None]
+
+
+def test_a_former_holder_of_whom_no_profile_is_left_takes_the_refusal_along(mornings, people):
+    fill_cycle(mornings.db, 3)
+    profiles(mornings, m2026_10=[("S0001", "C99", JOINED), ("S0003", "C99", date(2020, 1, 1))])
+    put(mornings.lake, "churned", "2026-08", [{"subscriber_id": "S0001", "churned_on": date(2026, 8, 31)}])
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    assert mornings.work(FRIDAY)["cancelled"] == 0
+    assert standing(mornings) == {}
+
+
+def test_profiles_that_tell_no_joining_are_a_former_holders_before_the_month_of_the_joining(mornings, people):
+    recycle(mornings)
+    rows = [{"subscriber_id": "S0001", "customer_id": "C1"}, {"subscriber_id": "S0002", "customer_id": "C1"}]
+    put(mornings.lake, "subscribers", "2026-08", rows)
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    mornings.work(FRIDAY)
+    assert standing(mornings) == {"S0002": "refused"}
+
+
+def test_a_refusal_of_the_new_holder_holds_for_all_their_numbers(mornings, people):
+    recycle(mornings)
+    mornings.limited("2026-10-20", ("S0001", "refused", "2026-10-20", ""))
+    mornings.work(FRIDAY)
+    assert standing(mornings) == {"S0001": "refused", "S0003": "refused"}
+
+
+@pytest.mark.parametrize("left_on", [None, date(2026, 5, 9)])
+def test_a_refusal_stands_and_is_told_when_no_leaving_lies_between_it_and_the_joining(
+    mornings, people, left_on
+):
+    fill_cycle(mornings.db, 1)
+    recycle(mornings, left_on)
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    told = mornings.work(FRIDAY)
+    assert told["cancelled_because"] == {"refused": 1}
+    assert told["told"] == {"lapsed": 0, "rejoined": 1, "unknown": 0}
+    assert "1 limits of contact are older than the joining of their number" in told["message"]
+
+
+def test_who_returned_has_refused_still(mornings, people):
+    recycle(mornings)
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    mornings.changed("2026-10-05", ("S0001", "09:00", "returned"))
+    assert mornings.work(FRIDAY)["told"]["rejoined"] == 1
+    assert "S0001" in standing(mornings)
+
+
+def test_what_a_former_holder_told_the_desk_lapses_alike(mornings, people):
+    recycle(mornings)
+    with mornings.db.begin():
+        mornings.db.execute(
+            sa.text(
+                "insert into refusals (subscriber_id, customer_key, refused_at, staff_id, words)"
+                " values ('S0001', 'C1', '2026-05-10T20:00+08:00', :staff, 'no calls')"
+            ),
+            {"staff": people.agent},
+        )
+    assert mornings.work(FRIDAY)["told"]["lapsed"] == 1
+    assert standing(mornings) == {"S0002": "refused"}
+
+
+def test_a_new_holder_who_refuses_at_the_desk_as_the_former_one_did_is_left_in_peace(mornings, people):
+    recycle(mornings, former=None)
+    for said_at in ("2026-05-10T20:00+08:00", "2026-11-03T10:00+08:00"):
+        with mornings.db.begin():
+            mornings.db.execute(
+                sa.text(
+                    "insert into refusals (subscriber_id, customer_key, refused_at, staff_id, words)"
+                    " values ('S0001', 'S0001', :at, :staff, 'no calls') on conflict do nothing"
+                ),
+                {"at": said_at, "staff": people.agent},
+            )
+    assert mornings.work(FRIDAY)["told"]["lapsed"] == 0
+    assert standing(mornings) == {"S0001": "refused"}
+    assert mornings.column("select count(*) from refusals") == [1]
+
+
+def test_a_leaving_taken_back_by_a_corrected_delivery_brings_the_refusal_back(mornings, people):
+    recycle(mornings)
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    mornings.work(FRIDAY)
+    put(mornings.lake, "churned", "2026-08", [{"subscriber_id": "S0009", "churned_on": date(2026, 8, 31)}])
+    mornings.work(MONDAY)
+    assert {"S0001", "S0003"} <= standing(mornings).keys()
+
+
+def test_a_leaving_the_lake_no_longer_reaches_back_to_is_remembered(mornings, people):
+    recycle(mornings)
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    mornings.work(FRIDAY)
+    mornings.lake.drop("churned", "2026-08")
+    put(mornings.lake, "churned", "2026-10", [{"subscriber_id": "S0009", "churned_on": date(2026, 10, 31)}])
+    assert mornings.work(MONDAY)["told"]["lapsed"] == 1
+    mornings.lake.drop("churned", "2026-10")
+    mornings.work(TUESDAY)
+    assert standing(mornings) == {"S0002": "refused"}
+
+
+def test_a_number_that_left_the_profile_keeps_the_customer_it_had(mornings, people):
+    old = date(2020, 1, 1)
+    profiles(
+        mornings,
+        m2026_08=[("S0001", "C1", old), ("S0002", "C1", old)],
+        m2026_10=[("S0002", "C1", old), ("S0003", "C99", old)],
+    )
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    mornings.work(FRIDAY)
+    assert standing(mornings)["S0002"] == "refused"
+
+
+def test_a_number_left_by_two_holders_keeps_the_customer_of_the_one_who_refused(mornings, people):
+    recycle(mornings)
+    profiles(mornings, m2026_11=[("S0002", "C1", date(2020, 1, 1)), ("S0003", "C99", date(2020, 1, 1))])
+    mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
+    mornings.changed("2026-11-08", ("S0001", "10:00", "left"))
+    mornings.work(MONDAY)
+    assert "S0002" in standing(mornings) and "S0003" not in standing(mornings)
+
+
+def test_a_limit_of_an_id_nobody_knows_is_told_and_holds_as_soon_as_the_id_appears(mornings, people):
+    fill_cycle(mornings.db, 2)
+    profiles(mornings, m2026_09=[("S0002", "C1", date(2020, 1, 1))])
+    mornings.limited("2026-10-05", ("S0001", "refused", "2026-10-05", ""))
+    told = mornings.work(FRIDAY - timedelta(days=1))
+    assert told["told"] == {"lapsed": 0, "rejoined": 0, "unknown": 1}
+    assert "1 limits of contact name ids no profile has" in told["message"]
+    assert told["cancelled_because"] == {"refused": 1}
+    assert "S0002" not in standing(mornings)
+    profiles(mornings, m2026_10=[("S0001", "C1", date(2020, 1, 1)), ("S0002", "C1", date(2020, 1, 1))])
+    assert mornings.work(FRIDAY)["told"]["unknown"] == 0
+    assert standing(mornings)["S0002"] == "refused"
+
+
+def test_where_nobody_has_a_customer_one_refusal_bars_one_person(mornings, people):
+    fill_cycle(mornings.db, 3)
+    profiles(mornings, m2026_10=[(f"S000{n}", None, date(2020, 1, n)) for n in (1, 2, 3)])
+    mornings.limited("2026-10-10", ("S0002", "refused", "2026-10-10", ""))
+    assert mornings.work(FRIDAY)["cancelled"] == 1
+    assert [mornings.state(f"S000{n}") for n in (1, 2, 3)] == ["waiting", "cancelled", "waiting"]
 
 
 # ---------------------------------------------------------------- once, and the same in any order
