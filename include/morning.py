@@ -42,12 +42,17 @@ def collect_landed(landed: str) -> dict[str, Any]:
 
 def _collect(meanwhile: str, asked: dict[str, Any], landed: str | None = None) -> dict[str, Any]:
     from include.stages import collection
+    from include.stages.collection import people
 
     with workplace() as place:
         if not _has_lake():
             return {"stage": "collection", "rows_in": 0, "rows_out": 0, "quarantined": 0, "message": _NO_LAKE}
         planned = called(place, collection.plan, None, {"as_of": place.now, "feeds": FEEDS, **asked})
         done, failed = _tried(place, planned)
+        try:
+            called(place, people.measure, None, {})
+        except LoopError as error:
+            failed.append(error)
         if landed:
             _note(place, "tried", landed)
         if failed:
