@@ -8,7 +8,8 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from include.config import factors, operations, retention, rules, sla, sources, strategies, teams
-from include.config.reading import read_text, read_yaml
+from include.config.plain import read_yaml
+from include.config.reading import read_text
 from include.domain.errors import ConfigError
 
 _FILES = ("sources", "factors", "rules", "grading", "sla", "teams", "strategies")

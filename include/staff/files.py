@@ -9,7 +9,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from include.config.reading import Entry, read_text, read_yaml
+from include.config.plain import read_yaml
+from include.config.reading import Entry, read_text
 from include.domain.errors import BadInput
 
 Code = Annotated[str, BeforeValidator(lambda value: str(value).strip()), Field(min_length=1, max_length=40)]
