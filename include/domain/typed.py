@@ -23,7 +23,7 @@ _YEAR_LAST = re.compile(r"\d{1,2}([-/.])\d{1,2}\1\d{2,4}\b")
 
 def parse_day(text: str) -> date:
     """The day somebody wrote, the year first; BadInput for anything else, above all for an order that is a guess."""
-    written = _bare(text)
+    written = bare(text)
     if _YEAR_LAST.match(written):
         raise BadInput(f"'{written}' does not tell the day from the month. Write the year first: 2026-11-09.")
     found = _DAY.fullmatch(written)
@@ -38,11 +38,12 @@ def parse_day(text: str) -> date:
 
 def parse_flag(text: str) -> bool:
     """Yes or no in one of `WORDS`, capitals as you like; BadInput for any other word."""
-    word = _bare(text).lower()
+    word = bare(text).lower()
     if word not in WORDS:
         raise BadInput(f"'{word}' is neither true nor false. Write true or false, yes or no, on or off.")
     return WORDS[word]
 
 
-def _bare(text: str) -> str:
+def bare(text: str) -> str:
+    """`text` with plain digits and signs, and without what no eye sees around it."""
     return _ENDS.sub("", unicodedata.normalize("NFKC", text))
