@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from include.config import Config
 from include.cycles import open_cycle
 from include.database import engine
-from include.domain.errors import Refused
+from include.domain.errors import NotReady, Refused
 from include.domain.months import ZONE
 from include.lake import Lake
 from include.queries import load
@@ -279,7 +279,7 @@ def test_an_unfinished_ticket_is_found_by_its_number_too(db, lake, config):
 
 def test_grades_of_another_as_of_are_not_dispatched(db, lake, config):
     given = graded_cycle(db, lake, config, people(3))
-    other = given["as_of"] + timedelta(days=1)
+    other = given["as_of"] - timedelta(days=1)
     open_cycle(db=db, config=config, campaign=CAMPAIGN, month=MONTH, as_of=other, now=NOW)
     with pytest.raises(Refused, match="Run prediction and grading for this as_of first"):
         dispatch(**given | {"as_of": other}, now=NOW)
@@ -414,7 +414,16 @@ def test_the_cycle_remembers_what_fixed_it(db, lake, config):
 def test_a_cycle_reopened_with_another_as_of_is_refused(db, lake, config):
     given = graded_cycle(db, lake, config, people(3))
     with pytest.raises(Refused, match="was reopened with as_of"):
-        dispatch(**given | {"as_of": given["as_of"] + timedelta(days=1)}, now=NOW)
+        dispatch(**given | {"as_of": given["as_of"] - timedelta(days=1)}, now=NOW)
+
+
+def test_a_clock_behind_as_of_dispatches_nothing(db, lake, config):
+    given = graded_cycle(db, lake, config, people(3))
+    with pytest.raises(NotReady, match=r"It is 2026-11-05T05:59:59\+08:00, before as_of 2026-11-05T06:00:00"):
+        dispatch(**given, now=given["as_of"] - timedelta(seconds=1))
+    assert rows(db, "select fixed_at from cycles") == [(None,)]
+    assert rows(db, "select count(*) from assignments") == [(0,)]
+    assert dispatch(**given, now=given["as_of"])["treated"] > 0
 
 
 def test_warnings_of_a_fixed_cycle_cannot_be_rewritten(db, lake, config):

@@ -8,6 +8,7 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database import lock
+from include.domain import months
 from include.domain.errors import NotReady, Refused
 from include.lake import Lake
 from include.stages.calendar import fill_calendar
@@ -35,6 +36,7 @@ def dispatch(
     Everything is written in one transaction under the lock of (campaign, cycle): killed at any point,
     nothing has happened; run twice, the second finds the cycle fixed.
     """
+    months.require_past(as_of, now)
     key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
         fill_calendar(db, config, now)
