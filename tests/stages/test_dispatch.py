@@ -443,6 +443,50 @@ def test_an_unusually_large_dispatch_asks_a_person(db, lake, config):
     assert "more than 10 need approval" in told["why"]
 
 
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from warnings where subscriber_id = 'S0002'",
+        "update warnings set rank = case rank when 1 then 2 else 1 end where rank < 3",
+        "update warnings set grade = 'mid' where subscriber_id = 'S0002'",
+    ],
+)
+def test_a_plan_that_changed_since_it_was_approved_is_not_dispatched(db, lake, config, change):
+    given = graded_cycle(db, lake, config, people(5))
+    planned = _fingerprint(given)
+    with db.begin():
+        db.execute(sa.text(change))
+    with pytest.raises(
+        Refused, match=rf"Plan {planned} is not what would be dispatched now .* Clear dispatch\.plan"
+    ):
+        dispatch(**given, now=NOW, planned=planned)
+    assert rows(db, "select fixed_at from cycles") == [(None,)]
+    assert dispatch(**given, now=NOW, planned=_fingerprint(given))["treated"] > 0
+
+
+def test_another_as_of_or_configuration_is_another_plan(db, lake, config):
+    given = graded_cycle(db, lake, config, people(3))
+    planned = _fingerprint(given)
+    assert _fingerprint(given | {"config": replace(config, hash="another")}) != planned == _fingerprint(given)
+    with db.begin():
+        db.execute(sa.text("update cycles set as_of = as_of - interval '1 hour'"))
+    assert _fingerprint(given) != planned
+
+
+def test_the_plan_that_was_approved_is_dispatched_whoever_was_hired_or_fell_ill_since(db, lake, config):
+    given = graded_cycle(db, lake, config, people(5))
+    planned = _fingerprint(given)
+    hire(db, contacts_per_day=1)
+    assert _fingerprint(given) == planned
+    assert dispatch(**given, now=NOW, planned=planned)["treated"] > 0
+
+
+def _fingerprint(given):
+    return plan_size(**{name: value for name, value in given.items() if name != "as_of"}, now=NOW)[
+        "fingerprint"
+    ]
+
+
 def test_a_top_up_asks_like_a_first_dispatch(db, lake, config):
     given = graded_cycle(db, lake, config, people(30))
     dispatch(**given, now=NOW)
