@@ -11,7 +11,7 @@ or freezes the tickets of those who left, refuse or port out.
 - An unusually large dispatch waits for a person at `dispatch.approve`, who sees it against the month before and
   may let all of it go out, the best ranked alone, or have the month scored again by last month's model or by the
   rules. Rejected, or unanswered for one working day: the run fails with that reason and nothing is dispatched.
-  Clear the task to ask again.
+  Clear `dispatch.plan_size` and `dispatch.approve` to plan and ask anew: every plan has a question of its own.
 - A scheduled run waits at `collection.required` for the feeds it cannot do without, until the hour of
   `sources.yaml`; then it fails once, naming feeds, regions and counts.
 - A task that fails says in one sentence what to do. Follow it, then clear the task.
@@ -23,7 +23,7 @@ or freezes the tickets of those who left, refuse or port out.
 from airflow.sdk import CronPartitionTimetable, Param, chain, dag, task, task_group
 
 from include import monthly_run
-from include.approval import FORM, DispatchApproval
+from include.approval import DispatchApproval, answer_to
 from include.orchestration import (
     DEFAULTS,
     FACTORS,
@@ -214,33 +214,29 @@ def dispatch(cycle):
         return run_stage(limits.process, cycle)
 
     @task
-    def plan_size(cycle: dict, params: dict):
-        """How large the dispatch would be, and whether a person must agree first."""
-        from include.stages import dispatch
-
-        return run_stage(dispatch.plan_size, cycle, **monthly_run.how_to_dispatch(params))
-
-    approve = DispatchApproval(
-        task_id="approve",
-        asks_for="dispatch.plan_size",
-        subject="Dispatch {{ ti.xcom_pull('open_cycle')['month'] }}? 批准派单吗？",
-        params=FORM,
-        execution_timeout=None,
-    )
+    def plan_size(cycle: dict, params: dict, ti=None):
+        """How large the dispatch would be, and whether a person must agree first; the last entry holds."""
+        return monthly_run.plans(cycle, monthly_run.how_to_dispatch(params), ti.try_number)
 
     @task
-    def rescore(cycle: dict, approved: dict):
+    def rescore(cycle: dict, plans: list, ti=None):
         """Score and grade the month again by last cycle's model or the rules, when that was chosen."""
-        return monthly_run.rescore(cycle, approved["choice"])
+        return monthly_run.rescore(cycle, answer_to(plans, ti)["choice"])
 
     @task(trigger_rule="none_failed")
-    def assign(cycle: dict, size: dict, params: dict, ti=None):
+    def assign(cycle: dict, plans: list, params: dict, ti=None):
         """Eligibility, arms, walk by rank, evidence and tickets in one transaction; see the [board](/desk/board)."""
-        approved = ti.xcom_pull(task_ids="dispatch.approve")
-        return monthly_run.assign(cycle, size, approved, monthly_run.how_to_dispatch(params))
+        approved, rescored = answer_to(plans, ti), ti.xcom_pull(task_ids="dispatch.rescore")
+        return monthly_run.assign(cycle, plans[-1], approved, rescored, monthly_run.how_to_dispatch(params))
 
-    size = plan_size(cycle)
-    limits(cycle) >> size >> approve >> rescore(cycle, approve.output) >> assign(cycle, size)
+    plans = plan_size(cycle)
+    approve = DispatchApproval.partial(
+        task_id="approve",
+        subject="Dispatch {{ ti.xcom_pull('open_cycle')['month'] }}? 批准派单吗？",
+        execution_timeout=None,
+        map_index_template="{{ 'plan %d' % (ti.map_index + 1) }}",
+    ).expand(plan=plans)
+    limits(cycle) >> plans >> approve >> rescore(cycle, plans) >> assign(cycle, plans)
 
 
 @task(trigger_rule="none_failed")

@@ -7,7 +7,8 @@ from typing import Any
 from airflow.providers.standard.exceptions import HITLTimeoutError
 from airflow.providers.standard.operators.hitl import HITLOperator
 from airflow.sdk import Context, Param
-from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
+from airflow.sdk.definitions.param import ParamsDict
+from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from include.orchestration import right_now
 
@@ -21,18 +22,6 @@ ALL, TOP, LAST, RULES, REJECT = (
 #: What the tasks after the gate know an answer by.
 CHOICES: Mapping[str, str] = {ALL: "all", TOP: "top", LAST: "last_champion", RULES: "rules_only"}
 
-#: The field of the form; to be given as `params`, which Airflow merges with those of the DAG.
-FORM = {
-    "tickets": Param(
-        0,
-        type="integer",
-        minimum=0,
-        title="N 工单数",
-        description="For Top N alone. 仅用于“只派前 N 单”。",
-        source="task",
-    )
-}
-
 _SLICES = {
     "region": "Region 区域",
     "cluster": "Cluster 客群",
@@ -42,49 +31,95 @@ _SLICES = {
 
 
 class DispatchApproval(HITLOperator):  # type: ignore[misc]  # Airflow is seen as Any
-    """Asks for approval when the task `asks_for` found that one is needed; skips itself otherwise.
+    """Asks for approval of one plan of `dispatch.plan_size` when that is needed; skips itself otherwise.
 
-    Airflow leaves a rejection green and asks again on a retry. Here a rejection, no answer by the evening of
-    the next working day, or "Top N" without a number fails the task at once with that reason; clearing the
-    task asks again. Nothing is ever approved by itself. The result is `choice`, `most` tickets, and `by` whom.
+    To be mapped over the plans of a run, of which the last one holds: Airflow keeps a question as it was first
+    asked, whatever is cleared, so every plan gets one of its own and an answer can only be to what was shown.
+    Airflow leaves a rejection green. Here a rejection, or no answer by the evening of the next working day, fails
+    the task at once with that reason; an answer nobody can go by is refused and the question asked again.
+    Nothing is ever approved by itself. The result is `choice`, `most` tickets, `by` whom, and the `fingerprint`.
     """
 
-    def __init__(self, *, asks_for: str, **kwargs: Any) -> None:
+    def __init__(self, *, plan: Mapping[str, Any] | None, **kwargs: Any) -> None:
         super().__init__(options=[*CHOICES, REJECT], **kwargs)
-        self.asks_for = asks_for
+        self.plan = plan
 
     def execute(self, context: Context) -> Any:
-        size: Mapping[str, Any] = context["ti"].xcom_pull(task_ids=self.asks_for)
-        if not size["ask"]:
+        if self.plan is None:
+            self.log.info("The dispatch was planned anew: the question of the last plan holds.")
+            return None
+        if not self.plan["ask"]:
             raise AirflowSkipException("The dispatch is of the usual size: nobody needs to approve it.")
-        now = right_now()
-        answer_by = next_working_evening(now)
+        now, answer_by = right_now(), _answer_by(self.plan)
+        if now >= answer_by:
+            raise _nothing(f"the plan was to be answered by {answer_by:%Y-%m-%d %H:%M}")
         self.response_timeout = answer_by - now
-        self.options = offered(size)
-        self.body = f"{question(size)}\n\nAnswer by {answer_by:%Y-%m-%d %H:%M} Asia/Shanghai 请在此前答复。"
+        self.options = offered(self.plan)
+        self.params = form(self.plan)
+        self.body = (
+            f"{question(self.plan)}\n\nAnswer by {answer_by:%Y-%m-%d %H:%M} Asia/Shanghai 请在此前答复。"
+        )
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
+        given = event.get("params_input") or {}
         try:
-            answered = super().execute_complete(context, event)
+            answered = super().execute_complete(context, {**event, "params_input": {}})
         except HITLTimeoutError:
             raise _nothing("nobody answered within one working day") from None
         who = (event.get("responded_by_user") or {}).get("name", "somebody")
         (option,) = answered["chosen_options"]
+        if self.plan is None or given.get("plan", self.plan["fingerprint"]) != self.plan["fingerprint"]:
+            raise _asked_again(f"{who} answered an earlier plan")
         if option == REJECT:
             raise _nothing(f"{who} rejected it")
-        size: Mapping[str, Any] = context["ti"].xcom_pull(task_ids=self.asks_for)
-        most = size["tickets_at_most"]  # what the person saw; never more
+        most = self.plan["tickets_at_most"]  # what the person saw; never more
         if option == TOP:
-            number = (answered["params_input"] or {}).get("tickets") or 0
-            if number < 1:
-                raise _nothing(f"{who} chose the top N without a number")
-            most = min(most, number)
-        return {"choice": CHOICES[option], "most": most, "by": who}
+            most = min(most, _number(given, who))
+        return {"choice": CHOICES[option], "most": most, "by": who, "fingerprint": self.plan["fingerprint"]}
+
+
+def answer_to(plans: Sequence[Any], ti: Any) -> Any:
+    """The result of the question about the last of the plans; None when nobody was asked, or not yet."""
+    return ti.xcom_pull(task_ids="dispatch.approve", map_indexes=len(plans) - 1)
+
+
+def form(plan: Mapping[str, Any]) -> ParamsDict:
+    """The form below the question: N, without which or beyond the plan it cannot be sent, and the plan, not shown."""
+    most = max(plan["tickets_at_most"], 1)
+    number = Param(
+        min(plan["tickets_unasked"], most),
+        type="integer",
+        minimum=1,
+        maximum=most,
+        title="N 工单数",
+        description="For Top N alone. 仅用于“只派前 N 单”。",
+    )
+    return ParamsDict({"tickets": number, "plan": Param(plan["fingerprint"], const=plan["fingerprint"])})
+
+
+def _number(given: Mapping[str, Any], who: str) -> int:
+    """N of "Top N"; the form asks for it, a program may leave it out."""
+    number = given.get("tickets")
+    if not isinstance(number, int) or isinstance(number, bool) or number < 1:
+        told = "without a number" if number is None else f"with N = {number!r}"
+        raise _asked_again(f"{who} chose the top N {told}")
+    return number
+
+
+def _answer_by(plan: Mapping[str, Any]) -> datetime:
+    return next_working_evening(datetime.fromisoformat(plan["planned_at"]))
 
 
 def _nothing(reason: str) -> AirflowFailException:
-    return AirflowFailException(f"Nothing was dispatched: {reason}. Clear this task to ask again.")
+    return AirflowFailException(
+        f"Nothing was dispatched: {reason}. Clear dispatch.plan_size and dispatch.approve to plan and ask anew."
+    )
+
+
+def _asked_again(reason: str) -> AirflowException:
+    """A failure that is tried again: the retry asks anew."""
+    return AirflowException(f"Nothing was dispatched: {reason}. The question is asked again.")
 
 
 def offered(size: Mapping[str, Any]) -> list[str]:
@@ -102,7 +137,7 @@ def question(size: Mapping[str, Any]) -> str:
         "",
         *_meanings(size),
         "",
-        "Rejected or unanswered, nothing is dispatched. 拒绝或逾期未答复则不派单。",
+        f"Plan {size['fingerprint']}. Rejected or unanswered, nothing is dispatched. 拒绝或逾期未答复则不派单。",
     ]
     for name, rows in size.get("figures", {}).items():
         lines += ["", *_table(_SLICES[name], rows, size.get("before"))]

@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, instant, on_database
+from include.command import add_place_and_time, an_id, instant, on_database
 from include.config import load_config
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
@@ -144,7 +144,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     sets.add_argument("--period", required=True, help="2026, 2026-Q4 or 2026-11")
     sets.add_argument("--limit", required=True, help="yuan")
     sets.add_argument("--by", required=True, help="who decides, for the audit log")
-    sets.add_argument("--branch", help="branch code; without it the pot is for all branches")
+    sets.add_argument("--branch", type=an_id, help="branch code; without it the pot is for all branches")
     return parser.parse_args(words)
 
 

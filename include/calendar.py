@@ -9,30 +9,32 @@ python -m include.calendar explain TICKET [--language zh|en]
 """
 
 import argparse
-import csv
 import os
 import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
 from pathlib import Path
+from typing import TypeVar
 
 import sqlalchemy as sa
 
 from include import settings
 from include.command import add_place_and_time, day, instant, on_database
 from include.config import Config, load_config
+from include.csv_files import read_csv
 from include.domain import sla
 from include.domain.deadline import Deadline, day_text
 from include.domain.errors import BadInput
 from include.domain.months import ZONE
+from include.domain.typed import bare, parse_day, parse_flag
 from include.domain.workdays import PROVISIONAL, WorkDay
 from include.queries import load
 from include.stages import calendar
 
 Q = load("calendar")
+T = TypeVar("T")
 _COLUMNS = ("layer", "date", "is_working", "name")
-_YES_NO = {"1": True, "true": True, "yes": True, "0": False, "false": False, "no": False}
 
 
 @dataclass(frozen=True)
@@ -78,9 +80,10 @@ def set_day(desk: Desk) -> Iterable[str]:
 
 def load_file(desk: Desk) -> Iterable[str]:
     """Note the days of a CSV file."""
-    days = [_checked(desk, each) for each in read_days(desk.given.file, desk.given.source or "")]
+    found, note = read_days(desk.given.file, desk.given.source or "")
+    days = [_checked(desk, each) for each in found]
     calendar.draft(desk.db, days, actor=desk.actor, now=desk.now)
-    yield f"Noted {len(days)} days. {_count(desk)}"
+    yield f"Noted {len(days)} days. {_count(desk)} {note}".strip()
 
 
 def _checked(desk: Desk, day: WorkDay) -> WorkDay:
@@ -94,28 +97,30 @@ def _checked(desk: Desk, day: WorkDay) -> WorkDay:
     return day
 
 
-def read_days(file: Path, source: str) -> list[WorkDay]:
-    """The days of a CSV file with the columns layer, date, is_working, name; BadInput names file and line."""
-    try:
-        with file.open(encoding="utf-8-sig", newline="") as opened:
-            rows = csv.DictReader(opened)
-            if tuple(rows.fieldnames or ()) != _COLUMNS:
-                raise BadInput(
-                    f"{file.name} has the columns {rows.fieldnames}; it needs {', '.join(_COLUMNS)}."
-                )
-            return [_day(row, source, f"{file.name}, line {rows.line_num}") for row in rows]
-    except (OSError, UnicodeDecodeError) as error:
-        raise BadInput(f"{file} cannot be read: {error}. Give a CSV file in UTF-8.") from error
+def read_days(path: Path, source: str) -> tuple[list[WorkDay], str]:
+    """The days of a CSV file with the columns layer, date, is_working, name, and what is to be told of its reading.
 
-
-def _day(row: Mapping[str, str | None], source: str, where: str) -> WorkDay:
-    try:
-        on, worked = date.fromisoformat(row["date"] or ""), _YES_NO[(row["is_working"] or "").lower()]
-    except (ValueError, KeyError):
+    BadInput names file and line.
+    """
+    file = read_csv(path)
+    if set(file.columns) != set(_COLUMNS):
         raise BadInput(
-            f"{where}: date '{row['date']}', is_working '{row['is_working']}'. Write 2026-10-10 and true or false."
-        ) from None
-    return WorkDay(on, worked, row["name"] or None, source, row["layer"] or "")
+            f"{path.name} has the columns {', '.join(file.columns) or 'none'}; it needs {', '.join(_COLUMNS)}."
+        )
+    return [_day(row, source, f"{path.name}, line {line}") for line, row in file.rows], file.note
+
+
+def _day(row: Mapping[str, str], source: str, where: str) -> WorkDay:
+    on = _read(parse_day, row, "date", where)
+    worked = _read(parse_flag, row, "is_working", where)
+    return WorkDay(on, worked, row["name"] or None, source, bare(row["layer"]))
+
+
+def _read(parse: Callable[[str], T], row: Mapping[str, str], column: str, where: str) -> T:
+    try:
+        return parse(row[column])
+    except BadInput as error:
+        raise BadInput(f"{where}, {column}: {error}") from None
 
 
 def _count(desk: Desk) -> str:

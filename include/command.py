@@ -13,8 +13,10 @@ from psycopg2.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 
 from include.database import engine
+from include.domain.canonical import canonical_id
 from include.domain.errors import BadInput, LoopError, NotReady
 from include.domain.months import ZONE, parse_instant
+from include.domain.typed import parse_day
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -82,9 +84,20 @@ def on_database(told: argparse.Namespace, run: Callable[[sa.Connection], None]) 
 def day(text: str) -> date:
     """A day of the command line, as argparse wants its types."""
     try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise argparse.ArgumentTypeError(f"'{text}' is no day. Write it like 2026-10-01.") from None
+        return parse_day(text)
+    except BadInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+
+
+def an_id(text: str) -> str:
+    """An id or code of the command line in its one writing, as argparse wants its types."""
+    try:
+        found = canonical_id(text)
+    except BadInput as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
+    if not found:
+        raise argparse.ArgumentTypeError("it is empty. Give the id.")
+    return found
 
 
 def in_columns(rows: Sequence[Sequence[str]]) -> str:

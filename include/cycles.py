@@ -38,8 +38,8 @@ def open_cycle(
 ) -> Cycle:
     """Open the cycle of `month`, or find it again; the same call twice gives the same cycle.
 
-    `as_of` is kept at the first attempt; an explicit other one replaces it until the first dispatch,
-    and opens a revision for comparison after it.
+    `as_of` must have come by `now`. It is kept at the first attempt; an explicit other one replaces it until the
+    first dispatch, and opens a revision for comparison after it.
     """
     config.campaign(campaign)
     month = months.parse_month(month)
@@ -52,6 +52,7 @@ def open_cycle(
         found = db.execute(Q["find_cycle"], key).one_or_none()
         wanted = as_of or (found.as_of if found else months.default_as_of(month))
         wanted = wanted.astimezone(months.ZONE)
+        months.require_past(wanted, now)
         values = key | {"month": month, "as_of": wanted, "config_hash": config.hash, "now": now}
         if found and found.fixed_at:
             return Cycle(campaign, month, month, wanted, _revision(db, values), True, config.hash)

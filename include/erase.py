@@ -10,7 +10,7 @@ import sys
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, instant, on_database
+from include.command import add_place_and_time, an_id, instant, on_database
 from include.erasure import erase
 from include.lake import Lake
 
@@ -46,7 +46,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--subscriber", required=True, help="subscriber_id")
+    parser.add_argument("--subscriber", required=True, type=an_id, help="subscriber_id")
     parser.add_argument("--because", required=True, help="why, for the log")
     parser.add_argument("--by", required=True, help="who asked for it, for the log")
     parser.add_argument("--bar", action="store_true", help="keep out what is delivered for later months, too")

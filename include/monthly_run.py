@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
-from airflow.sdk.exceptions import AirflowSkipException
+from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.domain.errors import BadInput
 from include.domain.months import parse_instant, parse_month
@@ -31,6 +31,8 @@ _log = logging.getLogger("churn")
 #: How a mapped collection is called: feed, month and, once it has run, what it put aside.
 COLLECTED = "{{ task.op_kwargs['feed'] }} {{ task.op_kwargs['periods'][0][:7] }}{{ put_aside | default('') }}"
 
+#: The approvals by which the month is scored and graded again.
+_RESCORED = ("last_champion", "rules_only")
 _ROWS = ("rows_in", "rows_out", "quarantined")
 # How many lines of the quarantine table a log bears; `python -m include.quarantine` shows all.
 _LINES = 50
@@ -175,27 +177,56 @@ def rescore(cycle: Mapping[str, Any], choice: str) -> dict[str, Any]:
 
     Through the same stages as before; the champion of the register stays what it is for the next month.
     """
-    from include.stages import grading, prediction
+    from include.stages import dispatch, grading, prediction
 
-    if choice not in ("last_champion", "rules_only"):
+    if choice not in _RESCORED:
         raise AirflowSkipException("The scores stay as they are.")
     chosen = run_stage(_other_champions, cycle, choice=choice)
     made = [write_part(prediction.predict_shard, cycle, champions=chosen, shard=each) for each in shards()]
     finish_stage(prediction.publish, cycle, made, champions=chosen)
-    return finish_stage(grading.grade, cycle)
+    graded = finish_stage(grading.grade, cycle)
+    return {**graded, "fingerprint": run_stage(dispatch.fingerprint, cycle)}
+
+
+def plans(cycle: Mapping[str, Any], choices: Mapping[str, Any], tries: int) -> list[dict[str, Any] | None]:
+    """The plan of a dispatch as the last of so many entries as were planned in this run.
+
+    Each entry has a question of its own: Airflow never changes one that was asked, not even when it is cleared.
+    """
+    from include.stages import dispatch
+
+    return [None] * (tries - 1) + [run_stage(dispatch.plan_size, cycle, **choices)]
 
 
 def assign(
     cycle: Mapping[str, Any],
     size: Mapping[str, Any],
     approved: Mapping[str, Any] | None,
+    rescored: Mapping[str, Any] | None,
     choices: Mapping[str, Any],
 ) -> dict[str, Any]:
-    """Dispatch at most what was approved; unasked, no more than needs no asking: people may have been hired."""
+    """Dispatch what may go out of the plan that stands, and of no other."""
     from include.stages import dispatch
 
-    most = approved["most"] if approved else size["tickets_unasked"]
-    return finish_stage(dispatch.dispatch, cycle, most=most, **choices)
+    return finish_stage(dispatch.dispatch, cycle, **may_go(size, approved, rescored), **choices)
+
+
+def may_go(
+    size: Mapping[str, Any], approved: Mapping[str, Any] | None, rescored: Mapping[str, Any] | None
+) -> dict[str, Any]:
+    """How many of which plan: what was approved, or what scoring again by that approval made of it.
+
+    Unasked no more than needs no asking: people may have been hired since.
+    """
+    if not size["ask"]:
+        return {"most": size["tickets_unasked"], "planned": size["fingerprint"]}
+    if not approved:
+        raise AirflowFailException(
+            f"Nothing was dispatched: nobody approved plan {size['fingerprint']}, made since the last answer. "
+            "Clear dispatch.approve to ask."
+        )
+    made = rescored if rescored and approved["choice"] in _RESCORED else approved
+    return {"most": approved["most"], "planned": made["fingerprint"]}
 
 
 def how_to_dispatch(params: Mapping[str, Any]) -> dict[str, Any]:

@@ -14,7 +14,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, ended, in_columns, instant, opened
+from include.command import add_place_and_time, day, ended, in_columns, instant, opened
 from include.config import load_config
 from include.config.sources import Sources
 from include.domain.errors import BadInput, LoopError
@@ -120,7 +120,7 @@ def _continued(told: argparse.Namespace) -> str:
     sources = load_config(settings.config_folder()).sources
     with opened(told.db) as db:
         return go_on(
-            db=db, sources=sources, landing=told.landing, feed=told.feed, period=told.month or told.day,
+            db=db, sources=sources, landing=told.landing, feed=told.feed, period=told.month or told.day.isoformat(),
             file=told.file, by=told.by, because=told.because, now=instant(told),
         )  # fmt: skip
 
@@ -144,7 +144,7 @@ def _arguments(words: list[str]) -> argparse.Namespace:
 
 def _add_continue(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--month", help="YYYY-MM, of a month feed")
-    parser.add_argument("--day", help="YYYY-MM-DD, of a day feed")
+    parser.add_argument("--day", type=day, help="YYYY-MM-DD, of a day feed")
     parser.add_argument("--feed", required=True)
     parser.add_argument("--file", help="its name; without one the delivery is taken as it is")
     parser.add_argument("--by", required=True, help="who decides")

@@ -15,8 +15,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, instant, on_database
+from include.command import add_place_and_time, an_id, instant, on_database
 from include.config import Config, load_config
+from include.domain.canonical import canonical_id
 from include.stages.dispatch import Selection, recall, require_known
 
 
@@ -34,7 +35,8 @@ def take_back(
 
 def chosen(form: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
     """`take_back` what the form selects; it still asks for the database, configuration, campaign and now."""
-    selection = Selection(form["team"], form["region"], form["rule"])
+    region = canonical_id(form["region"] or "") or None
+    selection = Selection(form["team"], region, form["rule"])
     given = {name: form[name] for name in ("cycle", "because", "by", "contacted_too")}
     return partial(take_back, selection=selection, **given)
 
@@ -48,7 +50,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--campaign", default=settings.CAMPAIGN)
     parser.add_argument("--cycle", required=True, help="key of the cycle: a month for churn_warning")
     parser.add_argument("--team", help="only tickets routed to this team")
-    parser.add_argument("--region", help="only this region_code")
+    parser.add_argument("--region", type=an_id, help="only this region_code")
     parser.add_argument("--rule", help="only where this rule fired")
     parser.add_argument("--because", required=True, help="why, in words; kept with every ticket")
     parser.add_argument("--by", required=True, help="who takes it back")

@@ -136,6 +136,14 @@ where
     and grade = 'high' and tier = 'priority'
 order by rank
 
+-- name: hash_warnings
+-- One text that differs as soon as anybody of a revision is warned otherwise or ranked otherwise.
+select encode(sha256(convert_to(coalesce(string_agg(
+    concat_ws('|', subscriber_id, customer_key, grade, tier, rank), ',' order by subscriber_id
+), ''), 'UTF8')), 'hex')
+from warnings
+where campaign = :campaign and cycle = :cycle and revision = :revision
+
 -- name: count_splits
 -- High-priority warnings by region, cluster and rule: of this cycle's revision and of the cycle before.
 with warned as (

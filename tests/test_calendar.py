@@ -1,6 +1,6 @@
 """The calendar at the command line: note, preview, confirm, explain."""
 
-from datetime import datetime
+from datetime import date, datetime
 
 import pytest
 import sqlalchemy as sa
@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from include.calendar import main, read_days
 from include.domain.errors import BadInput
 from include.domain.months import ZONE
+from include.domain.workdays import WorkDay
 from include.stages.release import release
 from tests.fixtures.work import FRIDAY, fill_cycle, hire
 
@@ -75,12 +76,24 @@ def test_a_file_of_days_is_noted_as_a_whole(db, run, ticket, tmp_path):
     assert "1 open tickets" in run("preview")[1]
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "gbk"])
+def test_a_file_of_days_from_a_spreadsheet_is_read(tmp_path, encoding):
+    file = tmp_path / "days.csv"
+    file.write_text("Layer;Date;is_working;name\r\ncn;2026/11/13;FALSE;调休\r\n", encoding)
+    days, note = read_days(file, "国办")
+    assert days == [WorkDay(date(2026, 11, 13), False, "调休", "国办", "cn")]
+    assert ("GB18030" in note) == (encoding == "gbk")
+
+
 @pytest.mark.parametrize(
     ("text", "told"),
     [
         ("date,is_working\n2026-11-11,true\n", "it needs layer, date, is_working, name"),
-        ("layer,date,is_working,name\ncn,11.11.2026,true,\n", "line 2: date '11.11.2026'"),
-        ("layer,date,is_working,name\ncn,2026-11-11,maybe,\n", "is_working 'maybe'"),
+        (
+            "layer,date,is_working,name\ncn,11.11.2026,true,\n",
+            "line 2, date: '11.11.2026' does not tell the day",
+        ),
+        ("layer,date,is_working,name\ncn,2026-11-11,maybe,\n", "line 2, is_working: 'maybe' is neither"),
     ],
 )
 def test_a_file_that_cannot_be_read_is_told_with_its_line(tmp_path, text, told):

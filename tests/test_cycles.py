@@ -32,8 +32,17 @@ def test_as_of_is_the_fifth_at_six_in_shanghai_whatever_the_clock_says(db, confi
 
 
 def test_a_retry_finds_the_as_of_of_the_first_attempt(db, config):
-    opened(db, config, as_of=LATER)
+    opened(db, config, as_of=LATER, now=LATER)
     assert opened(db, config, now=NOW + timedelta(days=30)).as_of == LATER
+
+
+def test_a_cycle_whose_as_of_is_still_to_come_is_not_opened(db, config):
+    for as_of, now in ((None, default_as_of("2026-10") - timedelta(minutes=1)), (LATER, NOW)):
+        with pytest.raises(NotReady, match=r"It is .*, before as_of .* would be dated before their cycle"):
+            opened(db, config, as_of=as_of, now=now)
+    with db.begin():
+        assert db.execute(sa.text("select count(*) from cycles")).scalar() == 0
+    assert opened(db, config, now=default_as_of("2026-10")).revision == 0
 
 
 def test_the_same_call_twice_gives_the_same_cycle(db, config):
@@ -43,9 +52,9 @@ def test_the_same_call_twice_gives_the_same_cycle(db, config):
 def test_a_fixed_cycle_gets_a_revision_and_the_same_knowledge_finds_it_again(db, config):
     opened(db, config)
     fix(db)
-    first, again, other = opened(db, config), opened(db, config), opened(db, config, as_of=LATER)
-    assert [cycle.revision for cycle in (first, again, other)] == [1, 1, 2]
-    assert opened(db, config, as_of=LATER).revision == 2
+    first, again = opened(db, config), opened(db, config)
+    others = [opened(db, config, as_of=LATER, now=LATER) for _ in range(2)]
+    assert [cycle.revision for cycle in (first, again, *others)] == [1, 1, 2, 2]
 
 
 def test_another_configuration_is_another_revision(db, config):

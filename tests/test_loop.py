@@ -221,6 +221,23 @@ def test_a_wrong_word_is_one_sentence_and_a_non_zero_exit(words, told, landing, 
     assert told in capsys.readouterr().err
 
 
+def test_a_clock_behind_as_of_is_one_line_and_opens_nothing(landing, tmp_path, database_url, db, capsys):
+    words = [
+        "--landing",
+        str(landing),
+        "--lake",
+        str(tmp_path / "lake"),
+        "--db",
+        database_url,
+        "--month",
+        MONTH,
+    ]
+    assert main([*words, "--now", "2026-11-05T05:59+08:00"]) == 1
+    told = capsys.readouterr().err
+    assert "It is 2026-11-05T05:59:00+08:00, before as_of 2026-11-05T06:00:00+08:00" in told
+    assert rows(db, "select count(*) from cycles") == [(0,)]
+
+
 def test_a_lake_that_cannot_be_written_is_one_line(landing, tmp_path, database_url, capsys):
     (tmp_path / "file").touch()
     words = ["--landing", str(landing), "--lake", str(tmp_path / "file" / "lake"), "--db", database_url]

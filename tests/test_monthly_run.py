@@ -3,6 +3,7 @@
 import shutil
 
 import pytest
+from airflow.sdk.exceptions import AirflowFailException
 
 from include import monthly_run, settings
 from include.domain.errors import BadInput
@@ -86,3 +87,42 @@ def test_a_cycle_dispatched_meanwhile_is_reopened_as_a_revision(airflow_environm
     reopened = monthly_run.reopen_cycle(opened)
     assert reopened["revision"] == 1
     assert reopened["as_of"] == opened["as_of"]
+
+
+SIZE = {"ask": True, "tickets_unasked": 2000, "fingerprint": "8f0e"}
+
+
+@pytest.mark.parametrize(
+    ("size", "approved", "rescored", "given"),
+    [
+        (SIZE | {"ask": False}, None, None, {"most": 2000, "planned": "8f0e"}),
+        # of tries before: Airflow keeps the results of tasks that are skipped when they are cleared
+        (
+            SIZE | {"ask": False},
+            {"choice": "all", "most": 9, "fingerprint": "old"},
+            {"fingerprint": "old"},
+            {"most": 2000, "planned": "8f0e"},
+        ),
+        (
+            SIZE,
+            {"choice": "top", "most": 9, "fingerprint": "8f0e"},
+            {"fingerprint": "old"},
+            {"most": 9, "planned": "8f0e"},
+        ),
+        (
+            SIZE,
+            {"choice": "rules_only", "most": 9, "fingerprint": "8f0e"},
+            {"fingerprint": "made"},
+            {"most": 9, "planned": "made"},
+        ),
+    ],
+)
+def test_only_the_plan_that_was_approved_or_what_it_made_may_go(size, approved, rescored, given):
+    assert monthly_run.may_go(size, approved, rescored) == given
+
+
+def test_a_plan_made_since_the_last_answer_may_not_go():
+    with pytest.raises(
+        AirflowFailException, match=r"nobody approved plan 8f0e, .* Clear dispatch\.approve to ask"
+    ):
+        monthly_run.may_go(SIZE, None, None)

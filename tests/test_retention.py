@@ -8,7 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
-from include.config.reading import read_yaml
+from include.config.plain import read_yaml
 from include.config.retention import parse
 from include.domain.errors import ConfigError
 from include.domain.months import ZONE

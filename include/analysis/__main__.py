@@ -21,7 +21,8 @@ from include import settings
 from include.analysis.dry_run import dry_run, sentence
 from include.command import add_place, ended, opened
 from include.config import Config, load_config, rules
-from include.config.reading import read_text, read_yaml
+from include.config.plain import read_yaml
+from include.config.reading import read_text
 from include.domain.errors import BadInput
 from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake

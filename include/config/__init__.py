@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from include.config import factors, operations, retention, rules, sla, sources, strategies, teams
-from include.config.reading import read_text, read_yaml
+from include.config import factors, operations, retention, rules, scripts, sla, sources, strategies, teams
+from include.config.plain import read_yaml
+from include.config.reading import read_text
 from include.domain.errors import ConfigError
 
 _FILES = ("sources", "factors", "rules", "grading", "sla", "teams", "strategies")
@@ -49,7 +50,9 @@ def load_config(folder: Path) -> Config:
         texts[_RETENTION] = read_text(folder / _RETENTION)
     campaign_files = sorted((folder / "campaigns").glob("*.yaml"))
     texts |= {f"campaigns/{path.name}": read_text(path) for path in campaign_files}
-    return config_from(texts)
+    config = config_from(texts)
+    scripts.check_scripts(config.strategies)
+    return config
 
 
 def config_from(texts: Mapping[str, str]) -> Config:

@@ -11,7 +11,8 @@ from pathlib import Path
 import polars as pl
 
 from include.config.factors import Factor, Factors, parse
-from include.config.reading import read_text, read_yaml
+from include.config.plain import read_yaml
+from include.config.reading import read_text
 
 _HEAD = """# Factor catalogue
 

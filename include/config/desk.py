@@ -6,7 +6,8 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from include.config.operations import Count
-from include.config.reading import Entry, read_text, read_yaml, validated
+from include.config.plain import read_yaml
+from include.config.reading import Entry, read_text, validated
 
 Use = Literal["reveal", "call", "search", "export"]
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any, Literal
 import polars as pl
 from pydantic import Field, ValidationError, field_validator, model_validator
 
-from include.config.reading import Entry, validated
+from include.config.reading import Entry, Flag, faults, validated
 from include.domain.errors import ConfigError
 from include.expressions import compile_row
 from include.expressions.grammar import EVENT, MONTHLY, ROW, Expression
@@ -74,7 +74,7 @@ class Reason(Label):
     shared_by: causes a symptom may come from; what it adds to the risk is theirs, by their evidence.
     """
 
-    symptom: bool = False
+    symptom: Flag = False
     evidence: tuple[Text, ...] = ()
     shared_by: tuple[Name, ...] = ()
 
@@ -313,7 +313,7 @@ def refuse_unnamed(raw: Mapping[Any, Any], entries: str, what: str, model: type[
         try:
             model.model_validate(entry)
         except ValidationError as error:
-            causes = [f"{'.'.join(map(str, cause['loc']))}: {cause['msg']}" for cause in error.errors()]
+            causes = [f"{entry}: {cause}" for entry, cause in faults(error, "entry")]
             raise ConfigError(f"{file}, {what} '{name}': {'; '.join(causes)}") from error
     twice = [name for name, times in Counter(entry["name"] for entry in listed).items() if times > 1]
     if twice:

@@ -8,7 +8,8 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from include.config.reading import Entry, read_text, read_yaml, validated
+from include.config.plain import read_yaml
+from include.config.reading import Entry, read_text, validated
 
 Language = Literal["zh", "en"]
 Tell = Literal["page", "morning_mail", "none"]

@@ -6,7 +6,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from include.config.operations import Count, HoldOut, Yuan
-from include.config.reading import Entry
+from include.config.reading import Entry, Flag
 
 
 class QuietHours(Entry):
@@ -25,5 +25,5 @@ class Outreach(Entry):
     offer_at_most_yuan: Yuan
     hold_out: HoldOut
     cooling_off_days: Annotated[int, Field(ge=0)]
-    needs_consent: bool
+    needs_consent: Flag
     quiet_hours: QuietHours

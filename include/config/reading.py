@@ -1,13 +1,15 @@
-"""Reading one YAML file into a validated model, with errors that name file, entry and cause."""
+"""Reading one YAML file into a validated model, with errors that name file, entry, value and cause."""
 
 from collections.abc import Mapping
+from datetime import date
 from pathlib import Path
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
-import yaml
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, ValidationError
 
-from include.domain.errors import ConfigError
+from include.domain.canonical import canonical_id
+from include.domain.errors import BadInput, ConfigError
+from include.domain.typed import parse_day, parse_flag
 
 
 class Entry(BaseModel):
@@ -19,14 +21,24 @@ class Entry(BaseModel):
 M = TypeVar("M", bound=BaseModel)
 
 
-def read_yaml(text: str, file: str) -> object:
-    """The content of a YAML file; ConfigError with the line when it is not YAML."""
-    try:
-        return yaml.load(text, Loader=yaml.CSafeLoader)  # safe_load, in C
-    except yaml.YAMLError as error:
-        raise ConfigError(
-            f"{file} is not valid YAML: {' '.join(str(error).split())}. Mend that line."
-        ) from error
+def _typed(read: Any) -> BeforeValidator:
+    """What a person typed goes through `read`, whose refusal becomes the cause of the entry's error."""
+
+    def reading(value: object) -> object:
+        try:
+            return read(value) if isinstance(value, str) else value
+        except BadInput as error:
+            raise ValueError(str(error)) from error
+
+    return BeforeValidator(reading)
+
+
+#: The code of somebody or something, in its one writing: 0012 stays 0012.
+Code = Annotated[str, _typed(canonical_id), Field(min_length=1, max_length=40)]
+#: true or false, yes or no, on or off.
+Flag = Annotated[bool, _typed(parse_flag)]
+#: A day, the year first.
+Day = Annotated[date, _typed(parse_day)]
 
 
 def read_text(path: Path) -> str:
@@ -42,13 +54,21 @@ def read_text(path: Path) -> str:
 def validated(model: type[M], raw: object, file: str) -> M:
     """`raw` as `model`; ConfigError "file, entry: cause" listing every wrong entry."""
     if not isinstance(raw, Mapping):
-        raise ConfigError(f"{file} must be a mapping of names to values, but is {type(raw).__name__}.")
+        found = "empty" if raw is None else type(raw).__name__
+        raise ConfigError(f"{file} must be a mapping of names to values, but is {found}.")
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        raise ConfigError(f"{file}, " + "; ".join(_told(problem) for problem in error.errors())) from error
+        told = (f"entry '{entry}': {cause}" for entry, cause in faults(error, "file"))
+        raise ConfigError(f"{file}, " + "; ".join(told)) from error
 
 
-def _told(problem: Any) -> str:
-    entry = ".".join(str(step) for step in problem["loc"]) or "file"
-    return f"entry '{entry}': {problem['msg']}"
+def faults(error: ValidationError, whole: str) -> list[tuple[str, str]]:
+    """Of every fault the entry (`whole` where it is none alone) and the cause, with the value that was given."""
+    return [(".".join(map(str, each["loc"])) or whole, _cause(each)) for each in error.errors()]
+
+
+def _cause(problem: Any) -> str:
+    given = problem["input"]
+    value = f" (given: {given!r})" if isinstance(given, str | int | float | bool) else ""
+    return f"{problem['msg']}{value}"

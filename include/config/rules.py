@@ -1,7 +1,6 @@
 """rules.yaml: the warning rules experts use, as expressions over factors and configured benchmarks."""
 
 from collections.abc import Mapping
-from datetime import date
 from functools import cached_property
 from typing import Literal
 
@@ -9,7 +8,7 @@ import polars as pl
 from pydantic import model_validator
 
 from include.config.factors import Factors, Name, Text, refuse_unnamed
-from include.config.reading import Entry, validated
+from include.config.reading import Day, Entry, validated
 from include.domain.errors import ConfigError
 from include.domain.months import first_day, last_day
 from include.expressions import Expression, compile_row
@@ -32,8 +31,8 @@ class Rule(Entry):
     floor: Literal["high", "mid"] = "mid"
     points: float
     owner: Text
-    valid_from: date
-    valid_to: date | None = None
+    valid_from: Day
+    valid_to: Day | None = None
     needs: Literal["all", "any"] = "all"
     reason: Name | None = None
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from include.config.reading import Entry, validated
+from include.config.reading import Code, Entry, validated
 from include.domain.errors import ConfigError
 
 Count = Annotated[int, Field(ge=1)]
@@ -83,7 +83,7 @@ class Sla(Rules):
     """The rules of every ticket, what differs for some, and the calendar layers."""
 
     layers: Annotated[tuple[Layer, ...], Field(min_length=1)]
-    branch_layers: dict[str, tuple[Layer, ...]] = Field(default_factory=dict)
+    branch_layers: dict[Code, tuple[Layer, ...]] = Field(default_factory=dict)
     team_layers: dict[str, tuple[Layer, ...]] = Field(default_factory=dict)
     overrides: tuple[Override, ...] = ()
 

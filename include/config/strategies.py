@@ -11,6 +11,7 @@ from include.config.factors import PROFILE, Factors, Label, Text
 from include.config.operations import Count, Share, Yuan
 from include.config.reach import Outreach
 from include.config.reading import Entry, validated
+from include.config.scripts import RefusedScript
 from include.domain.errors import ConfigError
 from include.domain.offer import Book, Offer
 from include.domain.outcome import NEEDS
@@ -121,6 +122,7 @@ class Strategies(Entry):
     authority: Authority
     budgets: Budgets
     outreach: Outreach
+    refused_scripts: dict[str, RefusedScript] | None = None
     offers: dict[str, OfferEntry]
     strategies: dict[str, Strategy]
 

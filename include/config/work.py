@@ -5,7 +5,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, Field
 
-from include.config.reading import Entry
+from include.config.reading import Entry, Flag
 from include.domain import ladder, outcome
 from include.domain.words import Words
 
@@ -17,7 +17,7 @@ class Ladder(Entry):
 
     attempts: _Count = 3
     day_parts: Annotated[int, Field(ge=1, le=len(ladder.PARTS))] = 2
-    sms: bool = True
+    sms: Flag = True
 
     def rules(self, attempts: int, days: int) -> ladder.Rules:
         """The ladder's rules with the floor of the service levels: so many attempts on so many working days."""
@@ -35,7 +35,7 @@ class Ending(Worded):
     """One main outcome and its details; with details, one must be named at closing."""
 
     needs: tuple[Literal["survey", "plan", "procedure"], ...] = ()
-    is_reached: bool
+    is_reached: Flag
     details: dict[str, Worded] = Field(default_factory=dict)
 
     def outcome(self) -> outcome.Outcome:

@@ -4,7 +4,7 @@ import re
 from datetime import date, datetime, time, timedelta
 from zoneinfo import ZoneInfo
 
-from include.domain.errors import BadInput
+from include.domain.errors import BadInput, NotReady
 
 ZONE = ZoneInfo("Asia/Shanghai")
 
@@ -48,6 +48,15 @@ def month_start(month: str) -> datetime:
 def default_as_of(month: str) -> datetime:
     """06:00 Shanghai on the 5th of the month after `month`: what a scheduled run may know."""
     return datetime.combine(first_day(shift(month, 1)).replace(day=_AS_OF_DAY), _AS_OF_TIME, ZONE)
+
+
+def require_past(as_of: datetime, now: datetime) -> None:
+    """NotReady while `as_of` is still to come: what is done now would be dated before what it rests on."""
+    if now < as_of:
+        raise NotReady(
+            f"It is {now.astimezone(ZONE).isoformat()}, before as_of {as_of.astimezone(ZONE).isoformat()}: tickets "
+            "would be dated before their cycle. Wait, set the clock right, or give an earlier as_of."
+        )
 
 
 def is_past_grace(month: str, as_of: datetime) -> bool:

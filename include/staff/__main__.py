@@ -13,13 +13,13 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
-from datetime import date, datetime
+from datetime import datetime
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, in_columns, instant, on_database
+from include.command import add_place_and_time, an_id, day, in_columns, instant, on_database
 from include.config import load_config
 from include.desk.squad import HandOver, hand_over
 from include.domain.errors import BadInput
@@ -33,7 +33,7 @@ def _load(db: sa.Connection, told: Told, now: datetime) -> None:
     """load a file of branches, staff, rosters and leave"""
     people = read_people(told.file)
     counts = roster.load_people(db, load_config(settings.config_folder()), people, by=told.by, now=now)
-    print(json.dumps({"stage": "staff", **counts}))
+    print(json.dumps({"stage": "staff", **counts, **({"message": people.note} if people.note else {})}))
 
 
 def _show(db: sa.Connection, told: Told, now: datetime) -> None:
@@ -50,8 +50,7 @@ def _show(db: sa.Connection, told: Told, now: datetime) -> None:
 
 def _leave(db: sa.Connection, told: Told, now: datetime) -> None:
     """record leave, or take it back"""
-    first = _day(told.first, "--from")
-    last = _day(told.last, "--until") if told.last else first
+    first, last = told.first, told.last or told.first
     if told.cancel:
         roster.cancel_leave(db, told.staff_code, first, by=told.by, now=now)
     elif last < first:
@@ -92,13 +91,6 @@ def _told_of(done: HandOver) -> dict[str, object]:
     }
 
 
-def _day(text: str, name: str) -> date:
-    try:
-        return date.fromisoformat(text)
-    except ValueError:
-        raise BadInput(f"{name} {text} is not a day. Write it like 2026-11-06.") from None
-
-
 def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
@@ -128,12 +120,13 @@ def _arguments(words: list[str] | None) -> Told:
         elif name == "show":
             one.add_argument("--team")
         else:
-            one.add_argument("staff_code", metavar="STAFF_CODE")
+            one.add_argument("staff_code", metavar="STAFF_CODE", type=an_id)
         if name != "show":
-            one.add_argument("--by", required=True, help="who decides, for the audit log")
+            who = an_id if name == "hand-over" else str
+            one.add_argument("--by", required=True, type=who, help="who decides, for the audit log")
     leave = commands.choices["leave"]
-    leave.add_argument("--from", dest="first", required=True, help="first day of the leave")
-    leave.add_argument("--until", dest="last", help="last day; default: the first")
+    leave.add_argument("--from", dest="first", required=True, type=day, help="first day of the leave")
+    leave.add_argument("--until", dest="last", type=day, help="last day; default: the first")
     leave.add_argument("--because")
     leave.add_argument("--cancel", action="store_true", help="take the leave back")
     commands.choices["hand-over"].add_argument("--because", required=True, help="why, in words")

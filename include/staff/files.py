@@ -1,22 +1,20 @@
 """The files a lead or an administrator writes: one YAML with sections, or one CSV per kind."""
 
-import csv
-import io
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from datetime import date
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, ValidationError, model_validator
 
-from include.config.reading import Entry, read_text, read_yaml
+from include.config.plain import read_yaml
+from include.config.reading import Code, Day, Entry, faults, read_text
+from include.csv_files import read_csv
 from include.domain.errors import BadInput
-
-Code = Annotated[str, BeforeValidator(lambda value: str(value).strip()), Field(min_length=1, max_length=40)]
+from include.domain.typed import bare
 
 
 def _empty_is_none(value: object) -> object:
-    return None if isinstance(value, str) and not value.strip() else value
+    return None if isinstance(value, str) and not bare(value) else value
 
 
 def _listed(value: object) -> object:
@@ -25,6 +23,12 @@ def _listed(value: object) -> object:
 
 
 OptionalCode = Annotated[Code | None, BeforeValidator(_empty_is_none)]
+#: A word of another system: a team or skill of teams.yaml, a user of Airflow.
+Name = Annotated[
+    str,
+    BeforeValidator(lambda value: bare(value) if isinstance(value, str) else value),
+    Field(min_length=1, max_length=40),
+]
 Contacts = Annotated[int, Field(ge=0, le=200)]
 
 
@@ -43,18 +47,18 @@ class Person(Entry):
     staff_code: Code
     name: Annotated[str, Field(min_length=1)]
     role: Literal["agent", "lead", "manager"]
-    team: Code
+    team: Name
     contacts_per_day: Contacts
-    airflow_username: OptionalCode = None
+    airflow_username: Annotated[Name | None, BeforeValidator(_empty_is_none)] = None
     branch_code: OptionalCode = None
-    skills: Annotated[tuple[Code, ...], BeforeValidator(_listed)] = ()
+    skills: Annotated[tuple[Name, ...], BeforeValidator(_listed)] = ()
 
 
 class Shift(Entry):
     """A day on the roster; `contacts` where it differs from the person's usual number."""
 
     staff_code: Code
-    day: date
+    day: Day
     contacts: Annotated[Contacts | None, BeforeValidator(_empty_is_none)] = None
 
 
@@ -62,8 +66,8 @@ class Absence(Entry):
     """Leave, first and last day included."""
 
     staff_code: Code
-    from_on: date
-    until_on: date
+    from_on: Day
+    until_on: Day
     reason: Annotated[str | None, BeforeValidator(_empty_is_none)] = None
 
     @model_validator(mode="after")
@@ -74,12 +78,13 @@ class Absence(Entry):
 
 
 class People(Entry):
-    """What one file says; what it leaves out stays as it is."""
+    """What one file says, with what is to be told of its reading; what it leaves out stays as it is."""
 
     branches: tuple[Branch, ...] = ()
     staff: tuple[Person, ...] = ()
     shifts: tuple[Shift, ...] = ()
     absences: tuple[Absence, ...] = ()
+    note: str = ""
 
 
 _KINDS: Mapping[str, type[Entry]] = {
@@ -100,37 +105,36 @@ def read_people(path: Path) -> People:
     """The file as written, each row checked by itself; BadInput names file, row and cause of every fault."""
     if not path.is_file():
         raise BadInput(f"There is no file {path}. Give a .csv or .yaml file.")
+    note = ""
     if path.suffix.lower() == ".csv":
-        sections = _csv_section(path)
+        sections, note = _csv_section(path)
     elif path.suffix.lower() in (".yaml", ".yml"):
         sections = _yaml_sections(path)
     else:
         raise BadInput(f"{path.name} is neither .csv nor .yaml. Save it as one of them.")
-    faults: list[str] = []
-    found = {kind: tuple(_rows(kind, rows, faults)) for kind, rows in sections.items()}
+    wrong: list[str] = []
+    found = {kind: tuple(_rows(kind, rows, wrong)) for kind, rows in sections.items()}
     for kind, rows in found.items():
-        faults += _doubled(kind, rows)
-    if faults:
+        wrong += _doubled(kind, rows)
+    if wrong:
         raise BadInput(
-            f"{path.name}, nothing was loaded: " + "; ".join(faults[:10]) + ". Mend and load again."
+            f"{path.name}, nothing was loaded: " + "; ".join(wrong[:10]) + ". Mend and load again."
         )
-    return People(**found)
+    return People(**found, note=note)
 
 
 Numbered = tuple[str, Mapping[str, object]]
 
 
-def _csv_section(path: Path) -> dict[str, list[Numbered]]:
+def _csv_section(path: Path) -> tuple[dict[str, list[Numbered]], str]:
     """A CSV holds one kind of rows, known by its columns; its rows are counted as an editor shows them."""
-    text = read_text(path).removeprefix("\ufeff")
-    reader = csv.DictReader(io.StringIO(text), strict=True)
-    columns = set(reader.fieldnames or ())
+    file = read_csv(path)
     for kind, model in _KINDS.items():
         required = {name for name, field in model.model_fields.items() if field.is_required()}
-        if required <= columns <= set(model.model_fields):
-            return {kind: [(f"line {reader.line_num}", row) for row in reader]}
+        if required <= set(file.columns) <= set(model.model_fields):
+            return {kind: [(f"line {line}", row) for line, row in file.rows]}, file.note
     known = "; ".join(f"{kind}: {', '.join(model.model_fields)}" for kind, model in _KINDS.items())
-    raise BadInput(f"{path.name} has the columns {', '.join(sorted(columns))}, which are none of {known}.")
+    raise BadInput(f"{path.name} has the columns {', '.join(file.columns) or 'none'}, not those of {known}.")
 
 
 def _yaml_sections(path: Path) -> dict[str, list[Numbered]]:
@@ -145,14 +149,12 @@ def _yaml_sections(path: Path) -> dict[str, list[Numbered]]:
     return sections
 
 
-def _rows(kind: str, rows: Sequence[Numbered], faults: list[str]) -> Iterator[Entry]:
+def _rows(kind: str, rows: Sequence[Numbered], wrong: list[str]) -> Iterator[Entry]:
     for where, row in rows:
         try:
             yield _KINDS[kind].model_validate(row)
         except ValidationError as error:
-            for fault in error.errors():
-                name = ".".join(str(step) for step in fault["loc"]) or "row"
-                faults.append(f"{where}, {name}: {fault['msg']} (given: {fault['input']!r})")
+            wrong += [f"{where}, {entry}: {cause}" for entry, cause in faults(error, "row")]
 
 
 def _doubled(kind: str, rows: Sequence[Entry]) -> Iterator[str]:

@@ -3,7 +3,7 @@
 import contextlib
 import threading
 from collections.abc import Callable, Iterator
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -29,6 +29,11 @@ class Run:
     def __init__(self, dag_run: Any) -> None:
         self.state = str(dag_run.state)
         self._tasks = dag_run.get_task_instances()
+
+    @property
+    def run_id(self) -> str:
+        """Its key."""
+        return str(self._tasks[0].run_id)
 
     @property
     def states(self) -> dict[str, str]:
@@ -105,15 +110,56 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 def run_dag(
     parse: Callable[[str], Any], airflow_environment: Path, clock: Callable[[datetime], None]
 ) -> Callable[..., Run]:
-    """Run a DAG to its end: `run_dag("churn_warning", month="2026-10")`; tasks are not retried."""
+    """Run a DAG to its end: `run_dag("churn_warning", month="2026-10")`; no task but one named is retried."""
 
-    def run(name: str, **conf: Any) -> Run:
-        dag = parse(name)
-        for task in dag.tasks:
-            task.retries = 0
+    def run(name: str, retried: str = "", **conf: Any) -> Run:
+        dag = _unretried(parse(name))
+        if retried:
+            dag.get_task(retried).retries, dag.get_task(retried).retry_delay = 1, timedelta(0)
         return Run(dag.test(logical_date=None, run_conf=conf))
 
     return run
+
+
+def _unretried(dag: Any) -> Any:
+    for task in dag.tasks:
+        task.retries = 0
+    return dag
+
+
+@pytest.fixture
+def clear(
+    parse: Callable[[str], Any], airflow_environment: Path, monkeypatch: pytest.MonkeyPatch
+) -> Callable[..., Run]:
+    """Clear tasks of a finished run as the UI does, those after them too, and run it on to its end."""
+
+    def run_on(run: Run, name: str, *task_ids: str) -> Run:
+        from airflow.models.dagrun import DagRun
+        from airflow.models.taskinstance import TaskInstance, clear_task_instances
+        from airflow.utils.session import create_session
+        from airflow.utils.state import DagRunState
+        from sqlalchemy import select
+
+        dag = _unretried(parse(name))
+        named = {after for each in task_ids for after in (each, *dag.get_task(each).get_flat_relative_ids())}
+        with create_session() as session:
+            mine = select(TaskInstance).where(
+                TaskInstance.run_id == run.run_id, TaskInstance.task_id.in_(named)
+            )
+            cleared = list(session.scalars(mine))
+            clear_task_instances(cleared, session, dag_run_state=DagRunState.RUNNING)
+
+        def found(*, dag: Any, session: Any, **_: Any) -> DagRun:
+            again = session.scalars(select(DagRun).where(DagRun.run_id == run.run_id)).one()
+            again.dag = dag
+            return again
+
+        monkeypatch.setattr(
+            "airflow.models.dagrun.get_or_create_dagrun", found
+        )  # dag.test would begin a new one
+        return Run(dag.test(logical_date=datetime(2000, 1, 1, tzinfo=UTC)))  # None would clear every run
+
+    return run_on
 
 
 @pytest.fixture
@@ -153,7 +199,9 @@ def answer(airflow_home: Path) -> Iterator[Callable[..., list[str]]]:
 
     def prepare(option: str, **params: Any) -> list[str]:
         asked: list[str] = []
-        threads.append(threading.Thread(target=_answer, args=(option, params, asked, over), daemon=True))
+        before = threads[-1] if threads else None
+        given = (option, params, asked, over, before)
+        threads.append(threading.Thread(target=_answer, args=given, daemon=True))
         threads[-1].start()
         return asked
 
@@ -163,9 +211,17 @@ def answer(airflow_home: Path) -> Iterator[Callable[..., list[str]]]:
         thread.join(timeout=5)
 
 
-def _answer(option: str, params: dict[str, Any], asked: list[str], over: threading.Event) -> None:
+def _answer(
+    option: str,
+    params: dict[str, Any],
+    asked: list[str],
+    over: threading.Event,
+    before: threading.Thread | None,
+) -> None:
     from sqlalchemy.exc import OperationalError
 
+    if before is not None:
+        before.join()
     while not over.wait(0.2):
         with contextlib.suppress(OperationalError):  # SQLite is locked: the run is writing
             if _answered(option, params, asked):

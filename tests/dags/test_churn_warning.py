@@ -1,5 +1,6 @@
 """The monthly DAG over ten subscribers, from landing files to tickets, on a real PostgreSQL."""
 
+import re
 import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
@@ -66,7 +67,8 @@ def test_the_means_of_peers_are_made_before_the_shards(parse):
 
 def test_feeds_and_shards_are_mapped(parse):
     mapped = {task.task_id for task in parse("churn_warning").tasks if task.is_mapped}
-    assert mapped == {"collection.collect", "features.compute", "prediction.predict"}
+    # a question per plan: one that was asked cannot be changed
+    assert mapped == {"collection.collect", "features.compute", "prediction.predict", "dispatch.approve"}
 
 
 def test_two_runs_of_a_month_may_run_at_once(parse):
@@ -218,6 +220,41 @@ def test_a_rejected_dispatch_fails_the_run_and_the_next_one_is_asked_about_again
     answer(approval.ALL)
     assert run_dag("churn_warning", month=MONTH, dispatch_late=True).state == "success"
     assert {name for (name,) in rows(db, "select subscriber_id from assignments")} == PRIORITY
+
+
+@pytest.mark.timeout(300)
+def test_a_plan_made_anew_is_asked_about_anew_with_its_own_figures_and_deadline(
+    run_dag, clear, asks, db, answer, clock
+):
+    now = datetime.now(ZONE)
+    clock(now)
+    first = answer(approval.REJECT)
+    run = run_dag("churn_warning", month=MONTH, dispatch_late=True)
+    assert "Up to 3 tickets" in first[1] and run.states["dispatch.approve"] == "failed"
+
+    with db.begin():
+        db.execute(text("delete from warnings where subscriber_id = :who"), {"who": min(PRIORITY)})
+    clock(now + timedelta(days=14))
+    second = answer(approval.ALL)
+    run = clear(run, "churn_warning", "dispatch.plan_size", "dispatch.approve")
+    assert "Up to 2 tickets" in second[1]
+    answer_by = [re.search(r"Answer by (\S+ \S+)", asked[1])[1] for asked in (first, second)]
+    assert answer_by[1] >= f"{now + timedelta(days=14):%Y-%m-%d}" > answer_by[0]
+    assert run.state == "success"
+    assert run.labels("dispatch.approve") == ["plan 1", "plan 2"]
+    assert {name for (name,) in rows(db, "select subscriber_id from assignments")} == PRIORITY - {
+        min(PRIORITY)
+    }
+
+
+@pytest.mark.timeout(300)
+def test_the_top_of_no_number_is_asked_again(run_dag, asks, db, answer, clock):
+    clock(datetime.now(ZONE))
+    asked = [answer(approval.TOP), answer(approval.TOP, tickets=1)]
+    run = run_dag("churn_warning", month=MONTH, dispatch_late=True, retried="dispatch.approve")
+    assert run.state == "success"
+    assert asked[0] == asked[1] and asked[0]
+    assert rows(db, "select count(*) from tickets") == [(1,)]
 
 
 @pytest.mark.timeout(300)

@@ -9,8 +9,9 @@ import sqlalchemy as sa
 from include.domain.errors import BadInput
 from include.domain.months import ZONE
 from include.staff.__main__ import main
-from include.staff.files import read_people
+from include.staff.files import Shift, read_people
 from include.staff.roster import load_people
+from tests.fixtures.writings import WRITINGS
 
 NOW = datetime(2026, 11, 6, 8, 0, tzinfo=ZONE)
 
@@ -96,6 +97,79 @@ def test_a_csv_written_by_a_spreadsheet_is_read(db, run, tmp_path):
     assert rows(db, "select staff_code, skills from staff") == [("007", ["silver", "english"])]
 
 
+def test_codes_are_text_as_typed_and_quotes_are_not_needed(db, run, tmp_path):
+    file = tmp_path / "people.yaml"
+    file.write_text(
+        """
+branches:
+  - {branch_code: 0451, name: 哈尔滨, region_code: 0451}
+  - {branch_code: 010, name: 北京, parent_code: 0451}
+staff:
+  - {staff_code: 0012, name: 王芳, role: agent, team: vip, contacts_per_day: 8, branch_code: 0451}
+  - {staff_code: 0009, name: 李娜, role: agent, team: vip, contacts_per_day: 8}
+  - {staff_code: 12_345, name: 赵敏, role: agent, team: vip, contacts_per_day: 8}
+  - {staff_code: 1:20, name: 钱进, role: agent, team: vip, contacts_per_day: 8}
+  - {staff_code: no, name: 孙丽, role: agent, team: vip, contacts_per_day: 8, branch_code: 010}
+""",
+        "utf-8",
+    )
+    assert run("load", str(file), "--by", "admin")[0] == 0
+    assert rows(db, "select branch_code, parent_code, region_code from branches order by 1") == [
+        ("010", "0451", None), ("0451", None, "0451"),
+    ]  # fmt: skip
+    assert rows(db, "select staff_code, branch_code from staff order by staff_id") == [
+        ("0012", "0451"), ("0009", None), ("12_345", None), ("1:20", None), ("no", "010"),
+    ]  # fmt: skip
+
+
+HEADER = "staff_code,name,role,team,contacts_per_day\r\n"
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (("\ufeff" + HEADER + "0012,王芳,agent,vip,8.0\r\n").encode(), None),
+        ((HEADER + "0012,王芳,agent,vip,8\r\n").encode("gbk"), "The file was read as GB18030."),
+        ((HEADER + "0012,王芳,agent,vip,8\r\n").replace(",", ";").encode(), None),
+        ((HEADER + "0012,王芳,agent,vip,8\r\n").replace(",", "\t").encode(), None),
+    ],
+)
+def test_however_the_spreadsheet_saved_it_the_person_is_the_same(db, run, tmp_path, content, message):
+    file = tmp_path / "staff.csv"
+    file.write_bytes(content)
+    status, told = run("load", str(file), "--by", "admin")
+    assert (status, json.loads(told).get("message")) == (0, message)
+    assert rows(db, "select staff_code, name, contacts_per_day from staff") == [("0012", "王芳", 8)]
+
+
+@pytest.mark.parametrize("way", sorted(WRITINGS))
+def test_a_code_is_the_same_however_it_is_written(tmp_path, way):
+    file, code = tmp_path / "x.csv", '"' + WRITINGS[way]("0012").replace('"', '""') + '"'
+    file.write_text(f"{HEADER}{code},王芳,agent,vip,8\r\n", "utf-8")
+    assert read_people(file).staff[0].staff_code == "0012"
+    file.write_text(f"staff_code,day,contacts\r\n{code},2026/11/9,8\r\n", "utf-8")
+    assert read_people(file).shifts == (Shift(staff_code="0012", day=date(2026, 11, 9), contacts=8),)
+    file.write_text(f"branch_code,name,parent_code,region_code\r\n{code},x,{code},{code}\r\n", "utf-8")
+    branch = read_people(file).branches[0]
+    assert (branch.branch_code, branch.parent_code, branch.region_code) == ("0012",) * 3
+
+
+def test_a_command_takes_a_code_and_a_day_as_they_were_pasted(db, run, tmp_path):
+    file = tmp_path / "staff.csv"
+    file.write_text(HEADER + "0012,王芳,agent,vip,8\r\n", "utf-8")
+    run("load", str(file), "--by", "admin")
+    assert run("leave", "\u202d００12\u202c", "--from", "2026年11月9日", "--by", "admin")[0] == 0
+    assert rows(db, "select from_on, until_on from absences") == [(date(2026, 11, 9), date(2026, 11, 9))]
+
+
+def test_an_order_of_day_and_month_that_is_a_guess_is_told_with_its_line(run, tmp_path):
+    file = tmp_path / "shifts.csv"
+    file.write_text("staff_code,day,contacts\r\nA1,9/11/2026,8\r\n", "utf-8")
+    status, told = run("load", str(file), "--by", "admin")
+    assert status == 1
+    assert "shifts.csv, nothing was loaded: line 2, day:" in told and "Write the year first" in told
+
+
 @pytest.mark.parametrize(
     ("change", "sentence"),
     [
@@ -159,7 +233,8 @@ def test_leave_that_ends_before_it_begins_and_unknown_people_are_refused(run, pe
         "lies before --from"
         in run("leave", "A2", "--from", "2026-11-06", "--until", "2026-11-01", "--by", "L1")[1]
     )
-    assert "not a day" in run("leave", "A2", "--from", "tomorrow", "--by", "L1")[1]
+    with pytest.raises(SystemExit, match="2"):
+        run("leave", "A2", "--from", "tomorrow", "--by", "L1")
     assert "Nobody has the staff code 'A9'" in run("leave", "A9", "--from", "2026-11-06", "--by", "L1")[1]
 
 

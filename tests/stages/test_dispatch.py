@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from include.config import Config
 from include.cycles import open_cycle
 from include.database import engine
-from include.domain.errors import Refused
+from include.domain.errors import NotReady, Refused
 from include.domain.months import ZONE
 from include.lake import Lake
 from include.queries import load
@@ -279,7 +279,7 @@ def test_an_unfinished_ticket_is_found_by_its_number_too(db, lake, config):
 
 def test_grades_of_another_as_of_are_not_dispatched(db, lake, config):
     given = graded_cycle(db, lake, config, people(3))
-    other = given["as_of"] + timedelta(days=1)
+    other = given["as_of"] - timedelta(days=1)
     open_cycle(db=db, config=config, campaign=CAMPAIGN, month=MONTH, as_of=other, now=NOW)
     with pytest.raises(Refused, match="Run prediction and grading for this as_of first"):
         dispatch(**given | {"as_of": other}, now=NOW)
@@ -414,7 +414,16 @@ def test_the_cycle_remembers_what_fixed_it(db, lake, config):
 def test_a_cycle_reopened_with_another_as_of_is_refused(db, lake, config):
     given = graded_cycle(db, lake, config, people(3))
     with pytest.raises(Refused, match="was reopened with as_of"):
-        dispatch(**given | {"as_of": given["as_of"] + timedelta(days=1)}, now=NOW)
+        dispatch(**given | {"as_of": given["as_of"] - timedelta(days=1)}, now=NOW)
+
+
+def test_a_clock_behind_as_of_dispatches_nothing(db, lake, config):
+    given = graded_cycle(db, lake, config, people(3))
+    with pytest.raises(NotReady, match=r"It is 2026-11-05T05:59:59\+08:00, before as_of 2026-11-05T06:00:00"):
+        dispatch(**given, now=given["as_of"] - timedelta(seconds=1))
+    assert rows(db, "select fixed_at from cycles") == [(None,)]
+    assert rows(db, "select count(*) from assignments") == [(0,)]
+    assert dispatch(**given, now=given["as_of"])["treated"] > 0
 
 
 def test_warnings_of_a_fixed_cycle_cannot_be_rewritten(db, lake, config):
@@ -432,6 +441,50 @@ def test_an_unusually_large_dispatch_asks_a_person(db, lake, config):
     told = plan_size(**asked | {"config": _with_campaign(config, small)}, now=NOW)
     assert told["ask"] is True
     assert "more than 10 need approval" in told["why"]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        "delete from warnings where subscriber_id = 'S0002'",
+        "update warnings set rank = case rank when 1 then 2 else 1 end where rank < 3",
+        "update warnings set grade = 'mid' where subscriber_id = 'S0002'",
+    ],
+)
+def test_a_plan_that_changed_since_it_was_approved_is_not_dispatched(db, lake, config, change):
+    given = graded_cycle(db, lake, config, people(5))
+    planned = _fingerprint(given)
+    with db.begin():
+        db.execute(sa.text(change))
+    with pytest.raises(
+        Refused, match=rf"Plan {planned} is not what would be dispatched now .* Clear dispatch\.plan"
+    ):
+        dispatch(**given, now=NOW, planned=planned)
+    assert rows(db, "select fixed_at from cycles") == [(None,)]
+    assert dispatch(**given, now=NOW, planned=_fingerprint(given))["treated"] > 0
+
+
+def test_another_as_of_or_configuration_is_another_plan(db, lake, config):
+    given = graded_cycle(db, lake, config, people(3))
+    planned = _fingerprint(given)
+    assert _fingerprint(given | {"config": replace(config, hash="another")}) != planned == _fingerprint(given)
+    with db.begin():
+        db.execute(sa.text("update cycles set as_of = as_of - interval '1 hour'"))
+    assert _fingerprint(given) != planned
+
+
+def test_the_plan_that_was_approved_is_dispatched_whoever_was_hired_or_fell_ill_since(db, lake, config):
+    given = graded_cycle(db, lake, config, people(5))
+    planned = _fingerprint(given)
+    hire(db, contacts_per_day=1)
+    assert _fingerprint(given) == planned
+    assert dispatch(**given, now=NOW, planned=planned)["treated"] > 0
+
+
+def _fingerprint(given):
+    return plan_size(**{name: value for name, value in given.items() if name != "as_of"}, now=NOW)[
+        "fingerprint"
+    ]
 
 
 def test_a_top_up_asks_like_a_first_dispatch(db, lake, config):

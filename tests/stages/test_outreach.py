@@ -13,6 +13,7 @@ from include.config import Config
 from include.database import engine
 from include.domain.assignment import arm_of
 from include.domain.errors import NotReady
+from include.domain.months import default_as_of
 from include.stages.outreach import outreach
 from tests.fixtures.graded import MONTH, Warned, put
 from tests.fixtures.offers import MONDAY
@@ -224,8 +225,9 @@ def test_the_hold_out_of_the_tickets_is_left_alone_by_the_list_too(db, lake, eve
 
 def test_a_customer_listed_last_month_cools_off(db, lake, everybody):
     outreach(**secondary_cycle(db, lake, everybody, [Warned("A")]))
-    opened = cycles.open_cycle(
-        db=db, config=everybody, campaign="churn_warning", month="2026-11", as_of=None, now=MONDAY
+    later = default_as_of("2026-11")
+    cycles.open_cycle(
+        db=db, config=everybody, campaign="churn_warning", month="2026-11", as_of=None, now=later
     )
     with db.begin():
         db.execute(
@@ -246,7 +248,7 @@ def test_a_customer_listed_last_month_cools_off(db, lake, everybody):
         )
     told = outreach(
         db=db, lake=lake, config=everybody, campaign="churn_warning", cycle="2026-11", month="2026-11",
-        now=opened.as_of,
+        now=later,
     )  # fmt: skip
     assert told["suppressed"] == {"cooling_off": 1}
 

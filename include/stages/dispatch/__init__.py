@@ -8,12 +8,14 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database import lock
+from include.domain import months
 from include.domain.errors import NotReady, Refused
 from include.lake import Lake
 from include.stages.calendar import fill_calendar
 from include.stages.capacity import has_agents, read_capacity
 from include.stages.dispatch.decision import candidates, decide
 from include.stages.dispatch.figures import champions_before
+from include.stages.dispatch.fingerprint import fingerprint, require_planned
 from include.stages.dispatch.recall import Selection, recall, require_known
 from include.stages.dispatch.run import Q, Run
 from include.stages.dispatch.size import is_late, plan_size, taken
@@ -21,20 +23,24 @@ from include.stages.dispatch.summary import summary_of
 from include.stages.dispatch.writing import fix, write
 from include.stages.release import release_within
 
-__all__ = ["Selection", "champions_before", "dispatch", "is_late", "plan_size", "recall", "require_known"]
+__all__ = [
+    "Selection", "champions_before", "dispatch", "fingerprint", "is_late", "plan_size", "recall", "require_known",
+]  # fmt: skip
 
 
 def dispatch(
     *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, as_of: datetime,
     now: datetime, revision: int = 0, dispatch_late: bool = False, top_up: bool = False, most: int | None = None,
+    planned: str | None = None,
 ) -> dict[str, Any]:  # fmt: skip
     """Dispatch a cycle once; again, only compare, or with `top_up` fill what capacity is left.
 
-    `most` is the number of tickets that was approved, if any number was.
+    `most` is the number of tickets that was approved, if any number was; `planned` the fingerprint of the plan.
 
     Everything is written in one transaction under the lock of (campaign, cycle): killed at any point,
     nothing has happened; run twice, the second finds the cycle fixed.
     """
+    months.require_past(as_of, now)
     key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
         fill_calendar(db, config, now)
@@ -55,6 +61,7 @@ def dispatch(
                 f"Cycle {cycle} was reopened with as_of {found.as_of.isoformat()}. Run that one instead."
             )
         _require_own_grades(lake, month, as_of, revision)
+        require_planned(db, config, key, revision, planned)
         run = Run(db, lake, config, key, month, as_of, now, revision)
         return _dispatched(run, most, is_top_up=found.fixed_at is not None)
 

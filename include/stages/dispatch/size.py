@@ -14,6 +14,7 @@ from include.lake import Lake
 from include.stages.calendar import fill_calendar
 from include.stages.capacity import read_capacity
 from include.stages.dispatch.figures import champions_before, splits
+from include.stages.dispatch.fingerprint import fingerprint_within
 from include.stages.dispatch.routing import team_for
 from include.stages.dispatch.run import Q, scores_table
 
@@ -41,6 +42,7 @@ def plan_size(
         capacity = read_capacity(db, config, rules.capacity_days, now)
         rows = db.execute(Q["read_priority"], key | {"revision": revision}).all()
         tickets = _at_most(config, rows, capacity.left(taken(db, key)))
+        plan = fingerprint_within(db, config, key, revision)
     high = counts.get("high", 0)
     scored = lake.manifest(scores_table(revision), month).rows
     times = _times(high, scored, before)
@@ -58,6 +60,8 @@ def plan_size(
         "tickets_unasked": rules.approval.tickets,
         "ask": asks,
         "why": why,
+        "fingerprint": plan,
+        "planned_at": now.isoformat(),
         **told,
     }
 
