@@ -7,7 +7,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 from pydantic import AfterValidator, Field, model_validator
 
 from include.config.dialects import Dialect, units_of
-from include.config.reading import Entry, validated
+from include.config.reading import Entry, Flag, validated
 
 FEEDS = (
     "subscribers",
@@ -43,7 +43,7 @@ class Column(Entry):
     """One declared column; `required` columns must be in the header and filled in every row."""
 
     type: Type
-    required: bool = False
+    required: Flag = False
     of: tuple[str, ...] = ()
     min: float | None = None
     max: float | None = None
@@ -94,7 +94,7 @@ class Feed(Entry):
     """
 
     periods: tuple[Period, ...] = Field(min_length=1)
-    required: bool = False
+    required: Flag = False
     key: tuple[str, ...] = Field(min_length=1)
     within: str | None = None
     until: str | None = None

@@ -26,8 +26,10 @@ _UNSEEN = _class(
     (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
 )  # fmt: skip
 _SIGNS = re.compile(f"[{_UNSEEN}]")
-# Listed, not asked of the Unicode tables: PostgreSQL's canonical_id lists the same, and neither knows one more.
-_INVISIBLE = re.compile(f"[{_BLANKS}{_UNSEEN}]")
+#: Every sign no id holds, as a character class of a regular expression has them. They are listed, not asked of the
+#: Unicode tables: PostgreSQL's canonical_id lists the same, and neither knows one more.
+INVISIBLE = _BLANKS + _UNSEEN
+_INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 _TEXT_MARKS = "'`‘’"
 _POINT_ZERO = re.compile(r"(\.0+)+\Z")
