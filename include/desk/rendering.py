@@ -8,7 +8,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from include.desk import telling
 from include.desk.refusals import tell
-from include.desk.words import LANGUAGES, words_in
+from include.desk.words import LANGUAGES, named_in, words_in
 
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -47,7 +47,7 @@ def _here(request: Request) -> str:
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
-    """The HTML of a template, with `t` for words and `url` for the desk's own addresses."""
+    """The HTML of a template, with `t` for the desk's own words and `named` for values that come from data."""
     language = language_of(request)
     html = _ENVIRONMENT.get_template(template).render(
         {
@@ -55,6 +55,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
             "language": language,
             "theme": theme_of(request),
             "t": words_in(language),
+            "named": named_in(language),
             "root": request.scope.get("root_path", ""),
             "here": _here(request),
             "now": request.app.state.clock(),
