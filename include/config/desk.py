@@ -1,4 +1,4 @@
-"""desk.yaml: daily limits for uses of phone numbers, and how the next ticket is given out."""
+"""desk.yaml: daily limits for uses of phone numbers and refusals taken, and how the next ticket is given out."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -8,7 +8,7 @@ from pydantic import Field
 from include.config.operations import Count
 from include.config.reading import Entry, read_text, read_yaml, validated
 
-Use = Literal["reveal", "call", "search", "export"]
+Use = Literal["reveal", "call", "search", "export", "refusal"]
 
 
 class Limits(Entry):
@@ -18,6 +18,8 @@ class Limits(Entry):
     call: Count
     search: Count
     export: Count
+    #: of a file written before there was one
+    refusal: Count = 10
 
     def of(self, use: Use) -> int:
         """The limit of one kind of use."""

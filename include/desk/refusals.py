@@ -18,7 +18,7 @@ AS_IT_IS = frozenset(
     {
         "ticket", "into", "staff", "task", "version", "seen", "number", "least", "most", "count", "days", "at",
         "until", "today", "cost_yuan", "limit_yuan", "left_yuan", "order", "person", "typed", "cycles", "resource",
-        "why",
+        "why", "refusal",
     }
 )  # fmt: skip
 #: In both languages where they come from: words of the domain or the configuration, or another refusal.

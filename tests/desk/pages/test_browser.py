@@ -254,6 +254,30 @@ def test_escape_while_composing_chinese_keeps_the_field(page_of, tickets, told):
     assert not note.evaluate("field => field === document.activeElement")
 
 
+def test_a_double_click_and_a_reload_do_nothing_a_second_time(page_of, tickets, numbers, ask):
+    page = page_of("agent", width=1280)
+    page.goto("/desk/search")
+    for name, words in (("subscriber_id", "N99"), ("said", "call nobody!"), ("done", "promised")):
+        page.locator(f"[name={name}]").fill(words)
+    page.locator("form[action$='/inbound'] button").click()
+    assert "Nobody known has the id" in page.locator("main").inner_text()
+    assert page.locator("[name=said]").input_value() == "call nobody!"
+    page.locator("button[name=confirmed_id]").dblclick()
+    page.wait_for_url("**/search?kept=talk")
+    page.reload()
+    assert "The talk is kept." in page.locator("main").inner_text()
+    assert page.locator("[name=said]").input_value() == ""
+    page.goto(f"/desk/tickets/{tickets[0]}")
+    page.get_by_role("button", name="Show number").dblclick()
+    page.wait_for_url("**?use=*")
+    page.reload()
+    assert page.locator(".number").inner_text() == numbers[tickets[0]]
+    left = ask(
+        "select (select count(*) from inbound_contacts) as talks, (select count(*) from desk_uses) as uses"
+    )
+    assert [tuple(row) for row in left] == [(1, 1)]
+
+
 def test_writes_work_without_scripts(page_of, tickets, ask):
     page = page_of("agent", scripts=False)
     page.goto("/desk/")

@@ -144,6 +144,14 @@ def test_what_cannot_be_done_is_told_and_changes_nothing(submit, tickets, db, fo
     assert state_of(db, tickets[0]) == before
 
 
+def test_a_text_as_long_as_the_browser_lets_it_be_is_taken_with_its_lines(submit, tickets, ask):
+    note = "\r\n".join(["x" * 9] * 200)
+    assert (
+        submit("agent", tickets[0], "contact", channel="call", result="reached", note=note).status_code == 303
+    )
+    assert len(ask("select note from contact_attempts")[0].note) == 1999
+
+
 def test_a_form_without_its_version_is_not_taken(visit, tickets, db):
     before = state_of(db, tickets[0])
     assert visit("agent").post(f"/tickets/{tickets[0]}/claim", data={"x": "1"}).status_code == 422
