@@ -122,12 +122,7 @@ limit 1
 
 -- name: stop_customer
 -- A standing refusal, and every other ticket of the customer cancelled; gives their numbers.
-select stop_customer(:ticket_id, :inbound_id, :now, :words)
-
--- name: record_inbound
--- A talk the subscriber began; gives its number, or the released ticket it belongs on.
-select inbound_id, ticket_id, team
-from record_inbound(:campaign, :subscriber_id, :now, :channel, :needs, :said, :done, :is_refusal)
+select stop_customer(:ticket_id, :now, :words)
 
 -- name: find_unfinished_ticket
 -- Another ticket of the same customer or number that is still being worked.

@@ -3,6 +3,19 @@
 select msisdn, is_over
 from use_phone(:kind, :ticket_id, :now, :at_most)
 
+-- name: find_use
+-- The person's newest use of a ticket's number.
+select max(use_id)
+from desk_uses
+where ticket_id = :ticket_id and staff_id = :staff_id and kind = :kind
+
+-- name: find_number_of_use
+-- The number a use of the person was recorded for not long ago, and what it was given for.
+select u.kind, u.ticket_id, given.number
+from desk_uses as u
+cross join phone_of_use(u.use_id, :now, cast(:shown as interval)) as given (number)
+where u.use_id = :use_id and u.staff_id = desk_staff_id() and given.number is not null
+
 -- name: record_use
 -- Whether one more use of a kind was recorded, or the day had them all.
 select record_use(:kind, null, :now, :at_most)

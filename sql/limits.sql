@@ -98,6 +98,8 @@ standing as (
     from limits_in_force
     where
         kind <> 'contacted_elsewhere' and valid_from <= :today and (valid_to is null or valid_to >= :today)
+        -- what waits for a lead to confirm it bars, and ends nothing yet
+        and not awaits_lead
 ),
 
 limited as (

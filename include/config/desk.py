@@ -1,4 +1,4 @@
-"""desk.yaml: daily limits for uses of phone numbers, and how the next ticket is given out."""
+"""desk.yaml: daily limits for uses of phone numbers and refusals taken, and how the next ticket is given out."""
 
 from pathlib import Path
 from typing import Annotated, Literal
@@ -9,7 +9,7 @@ from include.config.operations import Count
 from include.config.plain import read_yaml
 from include.config.reading import Entry, read_text, validated
 
-Use = Literal["reveal", "call", "search", "export"]
+Use = Literal["reveal", "call", "search", "export", "refusal"]
 
 
 class Limits(Entry):
@@ -19,6 +19,8 @@ class Limits(Entry):
     call: Count
     search: Count
     export: Count
+    #: of a file written before there was one
+    refusal: Count = 10
 
     def of(self, use: Use) -> int:
         """The limit of one kind of use."""

@@ -4,7 +4,7 @@ A connection with desk rights is given; row-level security hides what `staff_id`
 """
 
 import json
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
@@ -35,8 +35,6 @@ class Actor:
     ticket_id: int
     version: int
     now: datetime
-    #: told the new version before the transaction ends: what it writes stands or falls with the action
-    written: Callable[[int], None] | None = None
 
 
 @dataclass
@@ -88,7 +86,7 @@ def working_on_two(
 ) -> Iterator[tuple[Work, Work]]:
     """The same for two tickets at once, `other` being (ticket_id, version): both change or neither."""
     with _identified(actor) as me:
-        second = replace(actor, ticket_id=other[0], version=other[1], written=None)
+        second = replace(actor, ticket_id=other[0], version=other[1])
         lock_in_order(actor, [actor.ticket_id, second.ticket_id])
         works = _open(actor, action, me), _open(second, other_action, me)
         yield works
@@ -124,8 +122,13 @@ def lock_in_order(actor: Actor, ticket_ids: Sequence[int]) -> None:
 @contextmanager
 def _identified(actor: Actor) -> Iterator[sa.Row[Any]]:
     """A transaction in which row-level security knows who acts."""
-    with actor.db.begin():
+    with begin(actor.db):
         yield identify(actor.db, actor.staff_id)
+
+
+def begin(db: sa.Connection) -> sa.Transaction:
+    """A transaction of its own, or a part of the open one when the action is done within a greater one."""
+    return db.begin_nested() if db.in_transaction() else db.begin()
 
 
 def identify(db: sa.Connection, staff_id: int) -> sa.Row[Any]:
@@ -198,8 +201,6 @@ def _write(work: Work, me: sa.Row[Any]) -> None:
         "details": json.dumps(work.details, ensure_ascii=False),
     }
     work.version = int(work.run("change_ticket", **(values | work.changes)).scalar_one())
-    if work.actor.written is not None:
-        work.actor.written(work.version)
 
 
 def _end_pause(work: Work) -> None:

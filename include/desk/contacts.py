@@ -1,15 +1,11 @@
-"""What is heard from a subscriber: attempts to reach them, what they need, that they want no calls, that they call."""
+"""What is heard from the subscriber of a ticket: attempts to reach them, what they need, that they want no calls."""
 
 from collections.abc import Sequence
 from datetime import datetime, timedelta
 
-import sqlalchemy as sa
-
-from include.config import Config
 from include.config.work import COMPLAINT
 from include.desk.acting import (
     Actor,
-    identify,
     in_words,
     meet_plan_when_complete,
     told,
@@ -19,10 +15,8 @@ from include.desk.acting import (
 from include.desk.tasks import Q as TASKS
 from include.desk.tasks import task_due
 from include.domain import outcome as outcomes
-from include.domain.errors import BadInput, Refused
-from include.queries import load
+from include.domain.errors import BadInput
 
-Q = load("desk")
 CHANNELS = ("call", "sms", "app", "visit")
 RESULTS = ("reached", "no_answer", "refused", "call_back")
 _LONGEST_PROMISE = timedelta(days=366)
@@ -108,7 +102,7 @@ def do_not_call(actor: Actor, *, words: str) -> int:
     """
     said = in_words(words, "words")
     with working_on_customer(actor, "do_not_call") as work:
-        stopped = work.run("stop_customer", inbound_id=None, words=said).scalar_one()
+        stopped = work.run("stop_customer", words=said).scalar_one()
         work.run("void_clocks")
         due = task_due(actor.db, actor.config, work.ticket.campaign, COMPLAINT, actor.now, work.ticket.team)
         task_id = work.run(
@@ -117,60 +111,3 @@ def do_not_call(actor: Actor, *, words: str) -> int:
         work.changes["closed_at"] = actor.now
         work.details = {"words": said, "also_cancelled": stopped, "task": task_id}
     return work.version
-
-
-def record_inbound(
-    db: sa.Connection,
-    config: Config,
-    *,
-    staff_id: int,
-    campaign: str,
-    subscriber_id: str,
-    channel: str,
-    said: str,
-    done: str,
-    now: datetime,
-    needs: Sequence[str] = (),
-    is_refusal: bool = False,
-) -> int:
-    """A subscriber without a released ticket calls in: what they said and what was done; its number.
-
-    Kept with the newest assignment of either arm without telling which: a held-out customer who calls is served,
-    not called, and counted apart. `is_refusal` makes it a "do not call" as on a ticket. Refused, naming the
-    ticket, when the talk belongs on one.
-    """
-    if needs:
-        outcomes.check_needs(list(needs), said)
-    values = {
-        "campaign": campaign, "subscriber_id": subscriber_id, "now": now, "channel": channel, "needs": list(needs),
-        "said": in_words(said, "said"), "done": in_words(done, "done"),
-        "is_refusal": is_refusal,
-    }  # fmt: skip
-    with db.begin():
-        identify(db, staff_id)
-        kept = db.execute(Q["record_inbound"], values).one()
-        if kept.inbound_id is None:
-            raise Refused(
-                "The subscriber has ticket {ticket} in team '{team}'. "
-                "Record the talk there, or pass the call on to that team.",
-                code="talk_has_ticket", ticket=kept.ticket_id, team=kept.team,
-            )  # fmt: skip
-        if is_refusal:
-            _complain(db, config, campaign, int(kept.inbound_id), staff_id, values["said"], now)
-    return int(kept.inbound_id)
-
-
-def _complain(
-    db: sa.Connection,
-    config: Config,
-    campaign: str,
-    inbound_id: int,
-    staff_id: int,
-    words: object,
-    now: datetime,
-) -> None:
-    said = {"ticket_id": None, "inbound_id": inbound_id, "now": now, "words": words}
-    db.execute(Q["stop_customer"], said)
-    due = task_due(db, config, campaign, COMPLAINT, now)
-    opened = {"task_ticket_id": None, "unit": COMPLAINT, "staff_id": staff_id}
-    db.execute(TASKS["open_task"], said | opened | due)

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from include.config.desk import DeskRules
 from include.database import lock
-from include.desk.acting import identify
+from include.desk.acting import begin, identify
 from include.domain.errors import BadInput, LoopError, Refused
 from include.domain.months import ZONE
 from include.queries import load
@@ -23,7 +23,7 @@ def hold_next(db: sa.Connection, rules: DeskRules, *, staff_id: int, now: dateti
     """Hold the most urgent ticket for the person and give its number; None when there is none left."""
     kept = rules.next_ticket
     for _ in range(_TRIES):
-        with db.begin():
+        with begin(db):
             me = identify(db, staff_id)
             values = {
                 "staff_id": staff_id, "team": me.team, "now": now, "today": now.astimezone(ZONE).date(),
@@ -46,7 +46,7 @@ def skip(
     Refused when the person does not hold it.
     """
     values = {"staff_id": staff_id, "ticket_id": ticket_id, "now": now, "today": now.astimezone(ZONE).date()}
-    with db.begin():
+    with begin(db):
         identify(db, staff_id)
         lock(db, "skips", staff_id)
         if must_say_why(db, rules, staff_id, now) and note is None:

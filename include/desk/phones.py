@@ -3,15 +3,18 @@
 Every function makes its own transaction on a connection with desk rights.
 """
 
-from datetime import datetime
+import re
+from collections.abc import Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 import sqlalchemy as sa
 
 from include.config.desk import DeskRules, Use
-from include.desk.acting import Actor, identify, limit_today, looking, refuse_held
+from include.desk.acting import Actor, begin, identify, limit_today, looking, refuse_held
+from include.desk.talks import known_subscriber
+from include.domain.canonical import canonical_id, canonical_phone
 from include.domain.errors import BadInput, Refused, TooMany
-from include.domain.outreach import plain_number
 from include.domain.ticket import refuse_frozen, refuse_limited
 from include.domain.words import Words
 from include.queries import load
@@ -24,10 +27,12 @@ _TOLD = {
     "search": Words("按号码查找", "Searches by number"),
     "export": Words("导出列表", "Lists exported"),
 }
+#: How long a number given can be looked at again: the page with it may be reloaded, and is soon without it.
+_SHOWN = timedelta(minutes=5)
 
 
-def use_number(actor: Actor, rules: DeskRules, kind: Use) -> str:
-    """The number of a ticket to `reveal` or `call`; its use is recorded. The version does not matter.
+def use_number(actor: Actor, rules: DeskRules, kind: Use) -> int:
+    """Record that a ticket's number is `reveal`ed or `call`ed; the use, for `number_of`. The version does not matter.
 
     Refused when the ticket is not theirs, not in work or frozen, a limit of contact stands at this moment, it has no
     number, or the day's limit is reached.
@@ -44,6 +49,7 @@ def use_number(actor: Actor, rules: DeskRules, kind: Use) -> str:
         refuse_limited("contact", limit_today(actor))
         at_most = rules.limits_per_day.of(kind)
         found = work.run(Q["use_phone"], kind=kind, at_most=at_most).one_or_none()
+        use_id = work.run(Q["find_use"], kind=kind).scalar_one()
     if found is None:
         raise Refused(
             "Ticket {ticket} has no number. Look for it in the customer system.",
@@ -51,13 +57,21 @@ def use_number(actor: Actor, rules: DeskRules, kind: Use) -> str:
         )  # fmt: skip
     if found.is_over:
         raise _over(kind, at_most)
-    return str(found.msisdn)
+    return int(use_id)
+
+
+def number_of(db: sa.Connection, *, staff_id: int, use_id: int, now: datetime) -> sa.Row[Any] | None:
+    """The number a person was given for a use not long ago, and its kind; None afterwards, and to anybody else."""
+    with begin(db):
+        identify(db, staff_id)
+        values = {"use_id": use_id, "now": now, "shown": _SHOWN}
+        return db.execute(Q["find_number_of_use"], values).one_or_none()
 
 
 def record_use(db: sa.Connection, rules: DeskRules, *, staff_id: int, kind: Use, now: datetime) -> None:
     """Record a search or export of the person; Refused when the day's limit is reached."""
     at_most = rules.limits_per_day.of(kind)
-    with db.begin():
+    with begin(db):
         identify(db, staff_id)
         values = {"kind": kind, "now": now, "at_most": at_most}
         is_recorded = db.execute(Q["record_use"], values).scalar_one()
@@ -70,42 +84,47 @@ def search(db: sa.Connection, rules: DeskRules, *, staff_id: int, words: str, no
 
     BadInput for no words. Refused when it would be one search by number too many today.
     """
-    wanted = words.strip()
+    wanted = canonical_id(words)
     if not wanted:
         raise BadInput(
             "Nothing to search for. Type a ticket, a subscriber, a number or its last 4 digits.",
             code="nothing_searched",
         )
-    with db.begin():
+    ticket = ticket_in(wanted)
+    with begin(db):
         identify(db, staff_id)
         found, is_over = _by_number(db, rules, wanted, now)
-        values = {"ticket_ids": found + _ticket_in(wanted), "subscriber_id": wanted}
-        rows = list(db.execute(Q["find_tickets"], values).mappings())
+        tickets = found if ticket is None else [*found, ticket]
+        rows = find_tickets(db, tickets, known_subscriber(db, wanted))
     if is_over and not rows:
         raise _over("search", rules.limits_per_day.search)
     return rows
 
 
+def find_tickets(db: sa.Connection, ticket_ids: Sequence[int], subscriber_id: str | None = None) -> list[Any]:
+    """These tickets and those of a subscriber, as far as the identified person may see them, newest first."""
+    values = {"ticket_ids": list(ticket_ids), "subscriber_id": subscriber_id}
+    return list(db.execute(Q["find_tickets"], values).mappings())
+
+
 def number_in(words: str) -> str | None:
-    """The last 4 digits or the whole number somebody typed; None for anything else."""
-    if len(words) == 4 and words.isascii() and words.isdecimal():
-        return words
-    digits = plain_number(words)
-    return digits if set(words) <= set("0123456789+-() ") and 7 <= len(digits) <= 11 else None
+    """The last 4 digits or the whole number somebody typed, as it is dialled; None for anything else."""
+    plain = canonical_id(words)
+    return plain if re.fullmatch(r"[0-9]{4}", plain) else canonical_phone(plain)
 
 
-def _ticket_in(words: str) -> list[int]:
-    """The ticket number typed, with or without #; none for what begins with a zero, as ends of numbers may."""
-    digits = words.removeprefix("#")
-    is_number = digits.isascii() and digits.isdecimal() and len(digits) < 18 and digits[0] != "0"
-    return [int(digits)] if is_number else []
+def ticket_in(words: str) -> int | None:
+    """The ticket number typed, with or without #; None for what begins with a zero, as ends of numbers may."""
+    found = re.fullmatch(r"#?([1-9][0-9]{0,16})", canonical_id(words))
+    return int(found[1]) if found else None
 
 
 def _by_number(db: sa.Connection, rules: DeskRules, words: str, now: datetime) -> tuple[list[int], bool]:
     digits = number_in(words)
     if digits is None:
         return [], False
-    values = {"digits": digits, "now": now, "at_most": rules.limits_per_day.search}
+    # abroad and of long landlines the last 11 digits tell enough
+    values = {"digits": digits.lstrip("+")[-11:], "now": now, "at_most": rules.limits_per_day.search}
     rows = db.execute(Q["find_by_number"], values).all()
     return [row.ticket_id for row in rows if not row.is_over], any(row.is_over for row in rows)
 

@@ -9,7 +9,7 @@ from decimal import Decimal
 from typing import Any
 
 from include.config import Config
-from include.desk.words import catalogue, refusals
+from include.desk.words import named_in, refusals
 from include.domain.errors import LoopError
 from include.domain.outcome import NEEDS
 
@@ -18,7 +18,7 @@ AS_IT_IS = frozenset(
     {
         "ticket", "into", "staff", "task", "version", "seen", "number", "least", "most", "count", "days", "at",
         "until", "today", "cost_yuan", "limit_yuan", "left_yuan", "order", "person", "typed", "cycles", "resource",
-        "why",
+        "why", "refusal",
     }
 )  # fmt: skip
 #: In both languages where they come from: words of the domain or the configuration, or another refusal.
@@ -82,7 +82,7 @@ def _told(name: str, value: Any, language: str, config: Config) -> str:
     if name in IN_BOTH:
         return tell(value, language, config) if isinstance(value, LoopError) else getattr(value, language)
     if name in BY_CATALOGUE:
-        return catalogue(language).get(f"{BY_CATALOGUE[name]}.{value}", str(value))
+        return named_in(language)(BY_CATALOGUE[name], value)
     named = BY_CONFIGURATION[name](config).get(value) if name in BY_CONFIGURATION else None
     return str(getattr(named, language, value))
 

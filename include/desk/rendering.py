@@ -1,5 +1,6 @@
 """Pages from templates, in the language and colours the person chose or the browser asks for."""
 
+import secrets
 from pathlib import Path
 from typing import Any
 
@@ -8,7 +9,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 
 from include.desk import telling
 from include.desk.refusals import tell
-from include.desk.words import LANGUAGES, words_in
+from include.desk.words import LANGUAGES, named_in, words_in
 
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent / "templates"),
@@ -47,7 +48,7 @@ def _here(request: Request) -> str:
 
 
 def page(request: Request, template: str, status: int = 200, **values: Any) -> Response:
-    """The HTML of a template, with `t` for words and `url` for the desk's own addresses."""
+    """The HTML of a template: `t` has the desk's own words, `named` those of data, `once` is the key of its forms."""
     language = language_of(request)
     html = _ENVIRONMENT.get_template(template).render(
         {
@@ -55,8 +56,10 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
             "language": language,
             "theme": theme_of(request),
             "t": words_in(language),
+            "named": named_in(language),
             "root": request.scope.get("root_path", ""),
             "here": _here(request),
+            "once": secrets.token_urlsafe(12),
             "now": request.app.state.clock(),
             "team": _team(request, values.get("viewer"), language),
             "told_of": lambda error: tell(error, language, request.app.state.config),
@@ -73,9 +76,10 @@ def _team(request: Request, viewer: Any, language: str) -> str:
     return getattr(named, language) if named else code
 
 
-def taken(answer: Response, root: str, draft: str) -> Response:
+def taken(request: Request, answer: Response, draft: str) -> Response:
     """The answer, telling the browser that what was typed for `draft` is stored and need not be kept there."""
-    answer.set_cookie("desk_done", draft, max_age=60, path=root or "/", samesite="lax")
+    root = request.scope.get("root_path", "") or "/"
+    answer.set_cookie("desk_done", draft, max_age=60, path=root, samesite="lax")
     return answer
 
 

@@ -2,7 +2,7 @@
 
 import sqlalchemy as sa
 
-from include.desk.acting import identify
+from include.desk.acting import begin, identify
 from include.domain.errors import BadInput
 from include.queries import load
 
@@ -23,13 +23,13 @@ def save_view(db: sa.Connection, *, staff_id: int, name: str, query: str) -> Non
             "The filters have {count} characters. Take at most {most}.",
             code="long_filters", count=len(query), most=300,
         )  # fmt: skip
-    with db.begin():
+    with begin(db):
         identify(db, staff_id)
         db.execute(Q["save_view"], {"staff_id": staff_id, "name": name, "query": query})
 
 
 def forget_view(db: sa.Connection, *, staff_id: int, view_id: int) -> None:
     """Keep a view no longer; one that is not theirs stays as it is."""
-    with db.begin():
+    with begin(db):
         identify(db, staff_id)
         db.execute(Q["forget_view"], {"staff_id": staff_id, "view_id": view_id})

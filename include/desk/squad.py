@@ -13,7 +13,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.database import lock
-from include.desk.acting import identify
+from include.desk.acting import begin, identify
 from include.domain.errors import LoopError, Refused
 from include.domain.months import ZONE
 from include.domain.sharing import Caller, Waiting, share_out
@@ -42,6 +42,17 @@ class Result:
     version: int | None
     why_not: Refused | None = None
 
+    def as_json(self) -> dict[str, Any]:
+        """To be kept; `from_json` reads it again."""
+        why_not = self.why_not.as_json() if self.why_not else None
+        return {"ticket_id": self.ticket_id, "version": self.version, "why_not": why_not}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> "Result":
+        """What became of a wish, as it was kept."""
+        why_not = Refused.from_json(kept["why_not"]) if kept["why_not"] else None
+        return cls(kept["ticket_id"], kept["version"], why_not)
+
 
 @dataclass(frozen=True)
 class CallBack:
@@ -67,7 +78,7 @@ class HandOver:
 
 def bulk_reassign(db: sa.Connection, *, staff_id: int, wishes: Sequence[Wish], now: datetime) -> list[Result]:
     """Reassign a list of tickets in one transaction; each is done, or told why not. No clock restarts."""
-    with db.begin():
+    with begin(db):
         me = identify(db, staff_id)
         _may_reassign(me.role)
         _once_each(wishes)

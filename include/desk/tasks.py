@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config import Config
-from include.desk.acting import Actor, identify, in_words, working
+from include.desk.acting import Actor, begin, identify, in_words, working
 from include.domain.errors import BadInput, Refused
 from include.queries import load
 from include.stages.clocks import read_clocks
@@ -47,7 +47,7 @@ def finish_inbound_task(
 ) -> None:
     """Record what the unit did about a task that came from a talk without a ticket."""
     told = in_words(result, "result")
-    with db.begin():
+    with begin(db):
         identify(db, staff_id)
         _finish(db, task_id, None, told, staff_id, now)
 

@@ -1,6 +1,7 @@
 """Errors a person can cure: each sentence says what happened, with which value, and what to do."""
 
-from collections.abc import Set
+from collections.abc import Mapping, Set
+from typing import Any, Self
 
 
 class LoopError(Exception):
@@ -16,6 +17,15 @@ class LoopError(Exception):
         )
         super().__init__(told)
         self.code, self.template, self.values = code, sentence, values
+
+    def as_json(self) -> dict[str, Any]:
+        """To be kept where JSON is; `from_json` reads it again. The values are ones JSON knows."""
+        return {"sentence": self.template, "code": self.code, "values": self.values}
+
+    @classmethod
+    def from_json(cls, kept: Mapping[str, Any]) -> Self:
+        """What was raised, as it was kept."""
+        return cls(kept["sentence"], code=kept["code"], **kept["values"])
 
 
 def _plain(value: object) -> str:

@@ -22,9 +22,11 @@ import sqlalchemy as sa
 
 from include import settings
 from include.config import Config, load_config
+from include.config.desk import load_desk
 from include.database import engine
-from include.desk import contacts, tasks
+from include.desk import tasks
 from include.desk.acting import Actor
+from include.desk.talks import Talk, keep_talk
 from include.domain.errors import LoopError
 from include.domain.months import ZONE
 from include.queries import load
@@ -124,11 +126,18 @@ class Shift:
         if staff_id is None or not callers or self.talks.dice.random() > _CALLS_IN:
             return
         caller = callers[int(self.talks.dice.integers(len(callers)))]
-        contacts.record_inbound(
-            self.db, self.talks.config, staff_id=staff_id, campaign=self.talks.campaign,
-            subscriber_id=caller.subscriber_id, channel="call", said="咨询账单 / asked about the bill",
-            done="解释账单 / explained the bill", now=at,
+        talk = Talk(
+            self.talks.campaign, caller.subscriber_id, "call", "咨询账单 / asked about the bill",
+            "解释账单 / explained the bill",
         )  # fmt: skip
+        keep_talk(
+            self.db,
+            self.talks.config,
+            load_desk(settings.config_folder()),
+            staff_id=staff_id,
+            talk=talk,
+            now=at,
+        )
         self.done["inbound"] += 1
 
     def _ask(self, query: str, **values: Any) -> list[sa.Row[Any]]:

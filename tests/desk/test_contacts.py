@@ -11,23 +11,13 @@ from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
 from include.domain.workdays import WorkCalendar
 from include.queries import load
-from tests.fixtures.desk import MONDAY, hold_out, worked_through
+from tests.fixtures.desk import MONDAY, call_in, hold_out, worked_through
 
 TICKET = load("desk_ticket")
-CAMPAIGN = "churn_warning"
 
 
 def inbound(world, db, subscriber, **words):
-    told = {"said": "why was I billed twice", "done": "explained", "channel": "call"} | words
-    return contacts.record_inbound(
-        db,
-        world.config,
-        staff_id=world.people.agent,
-        campaign=CAMPAIGN,
-        subscriber_id=subscriber,
-        now=MONDAY,
-        **told,
-    )
+    return call_in(db, world.config, world.people.agent, subscriber, **words).number()
 
 
 # ---------------------------------------------------------------- do not call
@@ -89,7 +79,7 @@ def test_whoever_works_a_ticket_that_a_do_not_call_cancels_elsewhere_is_told(wor
     with world.admin.begin() as changes:  # the desk does not read notices
         for statement in (
             "update tickets set assignee_id = :colleague, state = 'assigned' where ticket_id = :twin",
-            "select set_config('app.staff_id', :agent, true), stop_customer(:ticket, null, :now, 'never again')",
+            "select set_config('app.staff_id', :agent, true), stop_customer(:ticket, :now, 'never again')",
         ):
             world.admin.execute(sa.text(statement), values)
         told = world.admin.execute(
@@ -117,9 +107,7 @@ def test_a_closed_ticket_is_never_reopened_against_a_refusal(world):
 @pytest.mark.parametrize("who", ["colleague", "stranger", None])
 def test_nobody_stops_calls_to_a_customer_who_is_not_theirs(world, who):
     identity = str(getattr(world.people, who)) if who else ""
-    statement = sa.text(
-        "select set_config('app.staff_id', :id, true), stop_customer(:ticket, null, :now, 'x')"
-    )
+    statement = sa.text("select set_config('app.staff_id', :id, true), stop_customer(:ticket, :now, 'x')")
     values = {"id": identity, "ticket": world.tickets["in_progress"], "now": MONDAY}
     with pytest.raises(sa.exc.ProgrammingError, match="do not work with"), world.desk.begin():
         world.desk.execute(statement, values)
@@ -163,11 +151,8 @@ def test_the_talk_hangs_on_the_newest_assignment_of_either_arm(world, db, config
 
     people = hire(db)
     fill_cycle(db, 1)
-    told = {"channel": "call", "said": "moving house", "done": "address changed", "now": MONDAY}
     for subscriber in ("S0001", "X"):
-        contacts.record_inbound(
-            db, config, staff_id=people.agent, campaign=CAMPAIGN, subscriber_id=subscriber, **told
-        )
+        call_in(db, config, people.agent, subscriber)
     with db.begin():
         rows = db.execute(
             sa.text("select subscriber_id, assignment_id is not null from inbound_contacts order by 1")

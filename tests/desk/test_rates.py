@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from include.desk import contacts, plans, work
 from include.queries import load
-from tests.fixtures.desk import MONDAY, hold_out, worked_through
+from tests.fixtures.desk import MONDAY, call_in, hold_out, worked_through
 from tests.fixtures.work import fill_cycle, hire
 
 Q = load("rates")
@@ -77,10 +77,7 @@ def test_who_calls_in_is_counted_apart_by_arm_and_once(db, config):
     fill_cycle(db, 1)
     hold_out(db, "H1")
     for number, is_refusal in (("S0001", False), ("H1", False), ("H1", True), ("unknown", False)):
-        contacts.record_inbound(
-            db, config, staff_id=people.agent, campaign="churn_warning", subscriber_id=number, channel="call",
-            said="a question", done="answered", now=MONDAY + timedelta(hours=2), is_refusal=is_refusal,
-        )  # fmt: skip
+        call_in(db, config, people.agent, number, now=MONDAY + timedelta(hours=2), is_refusal=is_refusal)
     with db.begin():
         rows = db.execute(Q["count_inbound"], {"campaign": "churn_warning"}).all()
     assert [tuple(row) for row in rows] == [("2026-10", "held_out", 1, 1), ("2026-10", "treated", 1, 0)]

@@ -31,7 +31,8 @@ NEVER_SHOWN = {
 def files() -> list[Path]:
     """The desk, and the rules of the domain its actions go through."""
     domain = [
-        ROOT / "include/domain" / f"{name}.py" for name in ("ticket", "outcome", "sla", "ladder", "deadline")
+        ROOT / "include/domain" / f"{name}.py"
+        for name in ("ticket", "outcome", "sla", "ladder", "deadline", "canonical")
     ]
     return [*sorted((ROOT / "include/desk").rglob("*.py")), *domain, ROOT / "include/config/__init__.py"]
 

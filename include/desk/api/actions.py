@@ -1,11 +1,9 @@
 """The writes of the JSON API: the same rights and the same ticket functions as the forms, declared in one table."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
 from typing import Annotated, Any
 
-import sqlalchemy as sa
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
 from include.desk import contacts, plans, tasks, work
@@ -13,13 +11,13 @@ from include.desk.acting import Actor
 from include.desk.api import bodies
 from include.desk.api.answers import Done
 from include.desk.api.bodies import Body, Id
-from include.desk.api.receipts import Receipt, request_sha256
+from include.desk.api.repeating import Key, receipt_of
 from include.desk.identity import DESK, TEAM, Method, Viewer, needs
-from include.domain.errors import BadInput, Refused
+from include.desk.receipts import once
+from include.domain.errors import BadInput
 
 router = APIRouter()
 Act = Callable[..., int]
-Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,200}$")]
 Match = Annotated[str | None, Header(alias="If-Match", pattern=r'^(W/)?"?[1-9][0-9]{0,8}"?$')]
 
 
@@ -97,13 +95,15 @@ for _action in ACTIONS:
 
 def _do(action: Action, asked: Asking, viewer: Viewer, body: Body) -> Done:
     """Act once, whatever is repeated under the same key."""
-    fields = body.model_dump(exclude={"version"})
-    version = _version(asked, body)
-    receipt = _receipt(action, asked, viewer, version, fields)
-    with asked.request.app.state.database.working() as db:
-        left = receipt.find(db) if receipt else None
-        if left is None:
-            left = _act(action, _actor(asked, viewer, db, version, receipt), receipt, fields)
+    fields, version, state = (
+        body.model_dump(exclude={"version"}),
+        _version(asked, body),
+        asked.request.app.state,
+    )
+    receipt = receipt_of(asked.request, viewer, asked.key, action.name, asked.ticket_id, version, fields)
+    with state.database.working() as db:
+        actor = Actor(db, state.config, viewer.staff_id, asked.ticket_id, version, state.clock())
+        left = once(db, receipt, lambda: action.act(actor, **fields)).value
     asked.response.headers["ETag"] = f'"{left}"'
     return Done(ticket_id=asked.ticket_id, version=left)
 
@@ -116,29 +116,3 @@ def _version(asked: Asking, body: Body) -> int:
             code="version_once",
         )
     return told.pop()
-
-
-def _receipt(
-    action: Action, asked: Asking, viewer: Viewer, version: int, fields: Mapping[str, Any]
-) -> Receipt | None:
-    if asked.key is None:
-        return None
-    digest = request_sha256(action.name, asked.ticket_id, version, fields)
-    return Receipt(viewer.staff_id, asked.key, digest, asked.ticket_id, asked.request.app.state.clock())
-
-
-def _actor(asked: Asking, viewer: Viewer, db: sa.Connection, version: int, receipt: Receipt | None) -> Actor:
-    state = asked.request.app.state
-    written = partial(receipt.write, db) if receipt else None
-    return Actor(db, state.config, viewer.staff_id, asked.ticket_id, version, state.clock(), written)
-
-
-def _act(action: Action, actor: Actor, receipt: Receipt | None, fields: Mapping[str, Any]) -> int:
-    try:
-        return action.act(actor, **fields)
-    except Refused:
-        # sent twice at once, the second waited for the first and found its version gone
-        left = receipt.find(actor.db) if receipt else None
-        if left is None:
-            raise
-        return left

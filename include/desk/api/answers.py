@@ -25,6 +25,31 @@ class Kept(BaseModel):
     inbound_id: int
 
 
+class WaitingRefusal(BaseModel):
+    """A refusal told by a caller that waits for a lead of these tickets."""
+
+    model_config = ConfigDict(extra="ignore")
+
+    refusal_id: int
+    refused_at: datetime
+    heard_by: str
+    words: str
+    ticket_ids: list[int]
+
+
+class Refusals(BaseModel):
+    """The refusals that wait for the person, the oldest first, sixty at most."""
+
+    refusals: list[WaitingRefusal]
+
+
+class Decided(BaseModel):
+    """The refusal that is decided, and the tickets it was about."""
+
+    refusal_id: int
+    ticket_ids: list[int]
+
+
 class Task(BaseModel):
     """A problem that a talk without a ticket charged to another unit."""
 

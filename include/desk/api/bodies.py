@@ -166,7 +166,10 @@ class Search(Entry):
 
 
 class Talk(Entry):
-    """A talk that a subscriber without a released ticket began."""
+    """A talk that a subscriber without a released ticket began.
+
+    Where nobody known has the id it is kept only with `is_unknown_confirmed`.
+    """
 
     subscriber_id: Annotated[Text, StringConstraints(max_length=60)]
     campaign: Text | None = None
@@ -175,3 +178,10 @@ class Talk(Entry):
     done: Text
     needs: Annotated[list[Annotated[Text, _one_of(NEEDS)]], Field(max_length=20)] = []
     is_refusal: bool = False
+    is_unknown_confirmed: bool = False
+
+
+class Decision(Entry):
+    """What a lead says of a refusal: it is so, or it was a mistake."""
+
+    is_confirmed: bool

@@ -1,50 +1,90 @@
 """Programs and the customer's number: shown, called, searched for, each use recorded; and who calls in."""
 
 import logging
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
 from include.config.desk import Use
-from include.desk import contacts, phones, tasks
+from include.desk import phones, talks, tasks
 from include.desk.acting import Actor
-from include.desk.api.answers import Finished, Found, Kept, Matched, Number, Task, Tasks
-from include.desk.api.bodies import Id, Search, Talk, TaskResult
-from include.desk.identity import PHONES, Reader, Viewer, Worker, needs
+from include.desk.api.answers import (
+    Decided,
+    Finished,
+    Found,
+    Kept,
+    Matched,
+    Number,
+    Refusals,
+    Task,
+    Tasks,
+    WaitingRefusal,
+)
+from include.desk.api.bodies import Decision, Id, Search, Talk, TaskResult
+from include.desk.api.repeating import Key, receipt_of, receipt_of_words
+from include.desk.identity import PHONES, TEAM, Reader, Viewer, Worker, needs
 from include.desk.pages.fields import campaign_named
-from include.domain.errors import LoopError
+from include.desk.receipts import Answer, Receipt, once
+from include.domain.errors import LoopError, Refused
 
 router = APIRouter()
 log = logging.getLogger(__name__)
 Caller = Annotated[Viewer, needs("GET", PHONES)]
+#: Leads and managers; the database asks once more which of them it is.
+Lead = Annotated[Viewer, needs("GET", TEAM)]
 Of = Annotated[Id, Path()]
 
 
 @router.post("/tickets/{ticket_id}/reveal")
-def reveal(request: Request, viewer: Caller, ticket_id: Of) -> Number:
-    """The whole number of a ticket in work."""
-    return Number(number=_number(request, viewer, ticket_id, "reveal"))
+def reveal(request: Request, viewer: Caller, ticket_id: Of, key: Key = None) -> Number:
+    """The whole number of a ticket in work; repeated under its key, for some minutes."""
+    receipt = receipt_of(request, viewer, key, "reveal", ticket_id)
+    return Number(number=_number(request, viewer, _use(request, viewer, ticket_id, "reveal", receipt)))
 
 
 @router.post("/tickets/{ticket_id}/call")
-def call(request: Request, viewer: Caller, ticket_id: Of) -> Number:
+def call(request: Request, viewer: Caller, ticket_id: Of, key: Key = None) -> Number:
     """The call put through by the telephone system; without one, or when it does not answer, the number to dial."""
-    number, dial = _number(request, viewer, ticket_id, "call"), request.app.state.dial
-    if dial is None:
+    state, receipt = request.app.state, receipt_of(request, viewer, key, "call", ticket_id)
+    used = _use(request, viewer, ticket_id, "call", receipt)
+    if state.dial is not None and not used.is_first:
+        return Number(number=None)
+    number = _number(request, viewer, used)
+    if state.dial is None:
         return Number(number=number)
     try:
-        dial(viewer.staff_code, number, ticket_id)
+        state.dial(viewer.staff_code, number, ticket_id)
     except LoopError as error:
         log.warning("Ticket %s: %s", ticket_id, error)
+        _let_again(request, receipt)
         return Number(number=number)  # not taken: to be dialled by hand; the use stands
     return Number(number=None)
 
 
-def _number(request: Request, viewer: Viewer, ticket_id: int, use: Use) -> str:
+def _use(request: Request, viewer: Viewer, ticket_id: int, use: Use, receipt: Receipt | None) -> Answer:
     state = request.app.state
     with state.database.working() as db:
         actor = Actor(db, state.config, viewer.staff_id, ticket_id, 0, state.clock())
-        return phones.use_number(actor, state.rules, use)
+        return once(db, receipt, lambda: phones.use_number(actor, state.rules, use))
+
+
+def _number(request: Request, viewer: Viewer, used: Answer) -> str:
+    state = request.app.state
+    with state.database.working() as db:
+        found = phones.number_of(db, staff_id=viewer.staff_id, use_id=used.value, now=state.clock())
+    if found is None:
+        raise Refused(
+            "The number was given under this key some minutes ago and is not given again. Ask under a new key.",
+            code="given_before",
+        )
+    return str(found.number)
+
+
+def _let_again(request: Request, receipt: Receipt | None) -> None:
+    if receipt is not None:
+        with request.app.state.database.working() as db:
+            receipt.forget(db)
 
 
 @router.post("/search")
@@ -57,15 +97,39 @@ def search(request: Request, viewer: Reader, wanted: Search) -> Found:
 
 
 @router.post("/inbound")
-def record_inbound(request: Request, viewer: Worker, talk: Talk) -> Kept:
-    """Keep a talk that a subscriber without a released ticket began."""
+def record_inbound(request: Request, viewer: Worker, talk: Talk, key: Key = None) -> Kept:
+    """Keep a talk that a subscriber without a released ticket began; a refusal in it bars at once all the same."""
     state, fields = request.app.state, talk.model_dump()
     fields["campaign"] = campaign_named(state.config, talk.campaign)
+    receipt = receipt_of_words(request, viewer, key, "inbound", fields)
+    whole = {"staff_id": viewer.staff_id, "talk": talks.Talk(**fields), "now": state.clock()}
     with state.database.working() as db:
-        kept = contacts.record_inbound(
-            db, state.config, staff_id=viewer.staff_id, now=state.clock(), **fields
-        )
-    return Kept(inbound_id=kept)
+        kept = once(db, receipt, lambda: asdict(talks.keep_talk(db, state.config, state.rules, **whole)))
+    return Kept(inbound_id=talks.Kept(**kept.value).number())
+
+
+@router.get("/refusals")
+def read_refusals(request: Request, viewer: Lead) -> Refusals:
+    """Refusals told by callers that wait for a lead of their tickets; nobody calls meanwhile."""
+    with request.app.state.database.reading(viewer.staff_id) as db:
+        rows = talks.waiting_refusals(db, viewer.staff_id)
+    return Refusals(refusals=[WaitingRefusal.model_validate(dict(row)) for row in rows])
+
+
+@router.post("/refusals/{refusal_id}")
+def decide_refusal(
+    request: Request, viewer: Lead, refusal_id: Of, decided: Decision, key: Key = None
+) -> Decided:
+    """Confirm a refusal, which ends its tickets, or withdraw it, and they go on."""
+    state = request.app.state
+    receipt = receipt_of(request, viewer, key, "refusal", refusal_id, decided.is_confirmed)
+    decision = talks.Decision(refusal_id, decided.is_confirmed)
+    with state.database.working() as db:
+        theirs = once(
+            db, receipt,
+            lambda: talks.decide_refusal(db, decision, staff_id=viewer.staff_id, now=state.clock()),
+        )  # fmt: skip
+    return Decided(refusal_id=refusal_id, ticket_ids=theirs.value)
 
 
 @router.get("/tasks")
@@ -78,11 +142,10 @@ def read_tasks(request: Request, viewer: Reader) -> Tasks:
 
 
 @router.post("/tasks/{task_id}")
-def finish_task(request: Request, viewer: Worker, task_id: Of, done: TaskResult) -> Finished:
+def finish_task(request: Request, viewer: Worker, task_id: Of, done: TaskResult, key: Key = None) -> Finished:
     """Record what the unit did."""
-    state = request.app.state
+    state, receipt = request.app.state, receipt_of(request, viewer, key, "task", task_id, done.result)
+    whole = {"staff_id": viewer.staff_id, "task_id": task_id, "result": done.result, "now": state.clock()}
     with state.database.working() as db:
-        tasks.finish_inbound_task(
-            db, staff_id=viewer.staff_id, task_id=task_id, result=done.result, now=state.clock()
-        )
+        once(db, receipt, lambda: tasks.finish_inbound_task(db, **whole))
     return Finished(task_id=task_id)

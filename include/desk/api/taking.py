@@ -1,13 +1,15 @@
 """Programs and who works what: the next ticket, one passed by, and many given to somebody at once."""
 
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 
 from include.desk import next_ticket, squad
 from include.desk.api.answers import Given, Held, Results, Told
 from include.desk.api.bodies import Id, Skip, Wishes
+from include.desk.api.repeating import Key, receipt_of
 from include.desk.identity import TEAM, Viewer, Worker, needs
+from include.desk.receipts import once
 from include.desk.refusals import as_values, tell
 from include.desk.rendering import language_of
 
@@ -16,33 +18,42 @@ Lead = Annotated[Viewer, needs("PUT", TEAM)]
 
 
 @router.post("/next")
-def take_next(request: Request, viewer: Worker) -> Held:
+def take_next(request: Request, viewer: Worker, key: Key = None) -> Held:
     """The most urgent ticket the person may work, held for them for some minutes."""
-    state = request.app.state
+    state, receipt = request.app.state, receipt_of(request, viewer, key, "next")
     with state.database.working() as db:
-        found = next_ticket.hold_next(db, state.rules, staff_id=viewer.staff_id, now=state.clock())
-    return Held(ticket_id=found)
+        held = once(
+            db, receipt,
+            lambda: next_ticket.hold_next(db, state.rules, staff_id=viewer.staff_id, now=state.clock()),
+        )  # fmt: skip
+    return Held(ticket_id=held.value)
 
 
 @router.post("/tickets/{ticket_id}/skip")
-def skip(request: Request, viewer: Worker, ticket_id: Annotated[Id, Path()], why: Skip) -> Held:
+def skip(
+    request: Request, viewer: Worker, ticket_id: Annotated[Id, Path()], why: Skip, key: Key = None
+) -> Held:
     """Pass the ticket held by; it is not given to the same person again that day. None is held then."""
-    state = request.app.state
+    state, receipt = request.app.state, receipt_of(request, viewer, key, "skip", ticket_id, why.note)
+    passed = {"staff_id": viewer.staff_id, "ticket_id": ticket_id, "note": why.note, "now": state.clock()}
     with state.database.working() as db:
-        next_ticket.skip(
-            db, state.rules, staff_id=viewer.staff_id, ticket_id=ticket_id, note=why.note, now=state.clock()
-        )
+        once(db, receipt, lambda: next_ticket.skip(db, state.rules, **passed))
     return Held(ticket_id=None)
 
 
 @router.post("/reassign")
-def reassign_many(request: Request, viewer: Lead, wanted: Wishes) -> Results:
+def reassign_many(request: Request, viewer: Lead, wanted: Wishes, key: Key = None) -> Results:
     """Give several tickets to one person in one transaction; each is done, or told why not."""
-    state = request.app.state
+    state, receipt = request.app.state, receipt_of(request, viewer, key, "reassign", wanted.model_dump())
     wishes = [squad.Wish(each.ticket_id, each.version, wanted.to_staff_id) for each in wanted.tickets]
+
+    def results() -> list[dict[str, Any]]:
+        done = squad.bulk_reassign(db, staff_id=viewer.staff_id, wishes=wishes, now=state.clock())
+        return [each.as_json() for each in done]
+
     with state.database.working() as db:
-        results = squad.bulk_reassign(db, staff_id=viewer.staff_id, wishes=wishes, now=state.clock())
-    return Results(results=[_given(each, request) for each in results])
+        given = once(db, receipt, results).value
+    return Results(results=[_given(squad.Result.from_json(each), request) for each in given])
 
 
 def _given(result: squad.Result, request: Request) -> Given:

@@ -16,7 +16,7 @@ _TOP = 5
 
 @dataclass(frozen=True)
 class Told:
-    """One line about the customer: a key of the words, or its own label in both languages, and the value."""
+    """One line about the customer: the name of a fact, or its own label in both languages, and the value."""
 
     key: str
     value: Any
@@ -26,8 +26,8 @@ class Told:
 def told_of_customer(evidence: Mapping[str, Any], factors: Factors) -> list[Told]:
     """What an agent has to know at a glance: plan, fee, use against allowance, contract end, bill, trouble."""
     subscriber, profile = evidence.get("subscriber", {}), evidence.get("profile", {})
-    found = [Told(f"profile.{name}", value) for name, value in subscriber.items()]
-    found += [Told(f"profile.{name}", profile[name]) for name in _PROFILE if profile.get(name) is not None]
+    found = [Told(name, value) for name, value in subscriber.items()]
+    found += [Told(name, profile[name]) for name in _PROFILE if profile.get(name) is not None]
     found += _bill(evidence) + _use(evidence, profile) + _contract(evidence, profile)
     named = {factor.name: factor for factor in factors.factors}
     return found + [
@@ -40,7 +40,7 @@ def told_of_customer(evidence: Mapping[str, Any], factors: Factors) -> list[Told
 def _bill(evidence: Mapping[str, Any]) -> list[Told]:
     """The last month's bill; the six months before stand in the picture."""
     last = (evidence.get("history", {}).get("bill_yuan") or [None])[-1]
-    return [] if last is None else [Told("profile.bill_yuan", last)]
+    return [] if last is None else [Told("bill_yuan", last)]
 
 
 def _use(evidence: Mapping[str, Any], profile: Mapping[str, Any]) -> list[Told]:
@@ -54,7 +54,7 @@ def _use(evidence: Mapping[str, Any], profile: Mapping[str, Any]) -> list[Told]:
     for key, used, allowed in pairs:
         last, allowance = (history.get(used) or [None])[-1], profile.get(allowed)
         if last is not None and allowance:
-            found.append(Told(f"profile.{key}", f"{100 * last / allowance:,.0f} %"))
+            found.append(Told(key, f"{100 * last / allowance:,.0f} %"))
     return found
 
 
@@ -63,7 +63,7 @@ def _contract(evidence: Mapping[str, Any], profile: Mapping[str, Any]) -> list[T
     if days is None or as_of is None:
         return []
     ends = datetime.fromisoformat(as_of).date() + timedelta(days=round(days))
-    return [Told("profile.contract_ends", ends.isoformat())]
+    return [Told("contract_ends", ends.isoformat())]
 
 
 @dataclass(frozen=True)

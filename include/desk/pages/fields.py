@@ -17,17 +17,19 @@ class Fields:
     """The fields of a form by name; an empty one counts as left out."""
 
     def __init__(self, typed: Mapping[str, list[str]]) -> None:
-        self.typed = typed
-        for name, values in typed.items():
-            if any(len(value) > LONGEST for value in values):
-                raise BadInput(
-                    "'{field}' is longer than {most} characters. Shorten it.",
-                    code="field_too_long", field=name, most=LONGEST,
-                )  # fmt: skip
+        # a browser counts the end of a line as one character, and sends two
+        self.typed = {
+            name: [value.replace("\r\n", "\n") for value in values] for name, values in typed.items()
+        }
 
     def text(self, name: str) -> str | None:
-        """What was typed, without blanks around it."""
+        """What was typed, without blanks around it; BadInput when it is too long."""
         values = self.typed.get(name) or [""]
+        if len(values[-1]) > LONGEST:
+            raise BadInput(
+                "'{field}' is longer than {most} characters. Shorten it.",
+                code="field_too_long", field=name, most=LONGEST,
+            )  # fmt: skip
         return values[-1].strip() or None
 
     def needed(self, name: str) -> str:

@@ -5,14 +5,17 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from include.desk import contacts, plans, tasks, work
 from include.desk.acting import Actor, looking
 from include.desk.identity import DESK, TEAM, Method, Viewer, needs
 from include.desk.pages.fields import Fields, Typed
+from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.pages.ticket import Refusal, show
+from include.desk.phones import ticket_in
+from include.desk.receipts import once
 from include.desk.rendering import taken
+from include.domain.canonical import canonical_id
 from include.domain.errors import BadInput, Refused
 
 router = APIRouter()
@@ -70,17 +73,18 @@ def _reassign(actor: Actor, typed: Fields) -> None:
 
 
 def _merge(actor: Actor, typed: Fields) -> None:
-    into, _, version = typed.needed("into").partition("/")
-    if not (into.isascii() and into.isdecimal() and len(into) < 18):
+    named, _, version = canonical_id(typed.needed("into")).partition("/")
+    into = ticket_in(named)
+    if into is None:
         raise BadInput(
             "'{typed}' is not a ticket number. Choose the customer's other ticket.",
-            code="no_ticket_number", typed=into,
+            code="no_ticket_number", typed=named,
         )  # fmt: skip
     seen = int(version) if version.isascii() and version.isdecimal() and len(version) < 9 else 0
-    with looking(replace(actor, ticket_id=int(into))) as kept:
+    with looking(replace(actor, ticket_id=into)) as kept:
         seen = seen or kept.ticket.version
     work.merge(
-        actor, into=int(into), into_version=seen, reason=typed.needed("reason"),
+        actor, into=into, into_version=seen, reason=typed.needed("reason"),
         has_changed_customer=typed.text("has_changed_customer") is not None,
     )  # fmt: skip
 
@@ -132,12 +136,11 @@ def _submitted(request: Request, viewer: Viewer, ticket_id: int, form: Form, typ
         )
     try:
         with state.database.working() as db:
-            form.act(Actor(db, state.config, viewer.staff_id, ticket_id, version, state.clock()), typed)
+            actor = Actor(db, state.config, viewer.staff_id, ticket_id, version, state.clock())
+            once(db, receipt_of(request, viewer, typed), lambda: form.act(actor, typed))
     except (Refused, BadInput) as error:
         return show(request, viewer, ticket_id, Refusal(error, form.name, typed.typed, version))
-    root = request.scope.get("root_path", "")
-    answer = RedirectResponse(f"{root}/tickets/{ticket_id}", status_code=303)
-    return taken(answer, root, f"{ticket_id}-{form.name}")
+    return taken(request, lead_to(request, f"/tickets/{ticket_id}"), f"{ticket_id}-{form.name}")
 
 
 for _form in FORMS:

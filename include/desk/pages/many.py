@@ -1,12 +1,15 @@
 """The queue as a whole: tickets given to somebody all at once, and views a person keeps."""
 
+from typing import Any
+
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from include.desk import saved_views, squad
 from include.desk.identity import TEAM, Reader, Viewer, needs
 from include.desk.pages.fields import Fields, Typed
-from include.desk.pages.queue import address_of, show_page
+from include.desk.pages.queue import address_of
+from include.desk.pages.sending import lead_to, receipt_of
+from include.desk.receipts import once
 from include.desk.squad import MOST
 from include.domain.errors import BadInput
 
@@ -17,12 +20,15 @@ _Lead = needs("PUT", TEAM)
 @router.post("/reassign")
 def reassign_many(request: Request, typed: Typed, viewer: Viewer = _Lead) -> Response:
     """Give every ticket ticked to one person; those refused are told, each with why."""
-    state = request.app.state
+    state, receipt, wishes = request.app.state, receipt_of(request, viewer, typed), _wishes(typed)
+
+    def results() -> dict[str, Any]:
+        done = squad.bulk_reassign(db, staff_id=viewer.staff_id, wishes=wishes, now=state.clock())
+        return {"given": [each.as_json() for each in done]}
+
     with state.database.working() as db:
-        results = squad.bulk_reassign(db, staff_id=viewer.staff_id, wishes=_wishes(typed), now=state.clock())
-    refused = [result.why_not for result in results if result.why_not]
-    asked = address_of(typed, viewer)
-    return show_page(request, viewer, asked, told=(len(results) - len(refused), refused))
+        once(db, receipt, results)
+    return lead_to(request, f"/?{address_of(typed, viewer).query}&told={receipt.key}")
 
 
 def _wishes(typed: Fields) -> list[squad.Wish]:
@@ -51,20 +57,17 @@ def _wish(ticked: str, heir: int) -> squad.Wish:
 @router.post("/views")
 def save_view(request: Request, typed: Typed, viewer: Reader) -> Response:
     """Keep the view shown under a name."""
-    asked = address_of(typed, viewer)
+    query = address_of(typed, viewer).query
+    name, receipt = typed.needed("name"), receipt_of(request, viewer, typed)
     with request.app.state.database.working() as db:
-        saved_views.save_view(db, staff_id=viewer.staff_id, name=typed.needed("name"), query=asked.query)
-    return _back(request, asked.query)
+        once(db, receipt, lambda: saved_views.save_view(db, staff_id=viewer.staff_id, name=name, query=query))
+    return lead_to(request, f"/?{query}")
 
 
 @router.post("/views/forget")
 def forget_view(request: Request, typed: Typed, viewer: Reader) -> Response:
     """Keep a view no longer."""
+    gone = {"staff_id": viewer.staff_id, "view_id": typed.number("view_id") or 0}
     with request.app.state.database.working() as db:
-        saved_views.forget_view(db, staff_id=viewer.staff_id, view_id=typed.number("view_id") or 0)
-    return _back(request, address_of(typed, viewer).query)
-
-
-def _back(request: Request, query: str) -> Response:
-    root = request.scope.get("root_path", "")
-    return RedirectResponse(f"{root}/?{query}", status_code=303)
+        once(db, receipt_of(request, viewer, typed), lambda: saved_views.forget_view(db, **gone))
+    return lead_to(request, f"/?{address_of(typed, viewer).query}")

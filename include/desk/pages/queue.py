@@ -13,10 +13,13 @@ from fastapi.responses import RedirectResponse
 from include.config import Config
 from include.desk.identity import TEAM, Reader, Viewer
 from include.desk.pages.fields import Fields
+from include.desk.receipts import read_answer
 from include.desk.rendering import THEMES, page
+from include.desk.squad import Result
 from include.desk.words import LANGUAGES
+from include.domain.canonical import canonical_id
 from include.domain.countdown import urgency
-from include.domain.errors import BadInput, Refused
+from include.domain.errors import BadInput
 from include.queries import load
 from include.stages.clocks import Clocks, read_clocks
 
@@ -85,10 +88,22 @@ def show_queue(
     segment: Annotated[str | None, Query(max_length=40)] = None,
     after: Annotated[str | None, Query(max_length=60)] = None,
     none_left: bool = False,
+    told: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
-    """One page of a view of the queue."""
+    """One page of a view of the queue; `told`: the key under which tickets were just given away."""
     asked = asked_for(viewer, view, grade, region, tier, segment, after)
-    return show_page(request, viewer, asked, none_left=none_left)
+    now = request.app.state.clock()
+    with request.app.state.database.reading(viewer.staff_id) as db:
+        tickets, next_page = read_page(db, request.app.state.config, viewer, asked, now)
+        saved = db.execute(SAVED["read_saved"], {"staff_id": viewer.staff_id}).all()
+        heirs = _heirs(db, viewer) if asked.view.states and viewer.may("PUT", TEAM) else []
+        given = _given(db, viewer, told, now) if told else []
+    return page(
+        request, "queue.html", viewer=viewer, views=_views(viewer), asked=asked, tickets=tickets, saved=saved,
+        heirs=heirs, given=given, none_left=none_left, tiers=TIERS,
+        segments=request.app.state.config.strategies.segments,
+        next_page=next_page,
+    )  # fmt: skip
 
 
 def asked_for(
@@ -102,7 +117,14 @@ def asked_for(
 ) -> Asked:
     """What an address asks for; BadInput for a view that is not the person's or a place that is none."""
     at = _position(after)
-    return Asked(_view(view, viewer), grade or None, region or None, *at, tier or None, segment or None)
+    return Asked(
+        _view(view, viewer),
+        grade or None,
+        canonical_id(region or "") or None,
+        *at,
+        tier or None,
+        segment or None,
+    )
 
 
 def read_page(
@@ -115,26 +137,11 @@ def read_page(
     return timed, _next_page(timed) if len(rows) > PAGE else None
 
 
-def show_page(
-    request: Request,
-    viewer: Viewer,
-    asked: Asked,
-    *,
-    told: tuple[int, Sequence[Refused]] | None = None,
-    none_left: bool = False,
-) -> Response:
-    """A page of the queue; `told`: how many tickets were reassigned, and why each of the others was not."""
-    now = request.app.state.clock()
-    with request.app.state.database.reading(viewer.staff_id) as db:
-        tickets, next_page = read_page(db, request.app.state.config, viewer, asked, now)
-        saved = db.execute(SAVED["read_saved"], {"staff_id": viewer.staff_id}).all()
-        heirs = _heirs(db, viewer) if asked.view.states and viewer.may("PUT", TEAM) else []
-    return page(
-        request, "queue.html", viewer=viewer, views=_views(viewer), asked=asked, tickets=tickets, saved=saved,
-        heirs=heirs, told=told, none_left=none_left, tiers=TIERS,
-        segments=request.app.state.config.strategies.segments,
-        next_page=next_page,
-    )  # fmt: skip
+def _given(db: sa.Connection, viewer: Viewer, key: str, now: datetime) -> list[Result]:
+    """What became of the tickets the person gave away under a key; nothing of any other form."""
+    answer = read_answer(db, viewer.staff_id, key, now)
+    given = answer.get("given", []) if isinstance(answer, dict) else []
+    return [Result.from_json(each) for each in given]
 
 
 def address_of(typed: Fields, viewer: Viewer) -> Asked:

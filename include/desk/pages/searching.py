@@ -1,41 +1,62 @@
 """Search for a customer on the line: by POST, so that no number is in an address; talks without a ticket."""
 
-from typing import Any
+from dataclasses import asdict
+from typing import Annotated, Any
 
-from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
+from fastapi import APIRouter, Query, Request, Response
 
-from include.desk import contacts, phones, tasks
+from include.desk import phones, talks, tasks
 from include.desk.errors import headers_of, status_of
-from include.desk.identity import Reader, Viewer, Worker
+from include.desk.identity import TEAM, Reader, Viewer, Worker, needs
 from include.desk.pages.fields import Fields, Typed, campaign_named
+from include.desk.pages.sending import lead_to, receipt_of
+from include.desk.receipts import once
 from include.desk.rendering import page, taken
 from include.domain.errors import BadInput, Refused
 from include.domain.outcome import NEEDS
 
 router = APIRouter()
+#: Leads and managers; the database asks once more which of them it is.
+_Lead = needs("GET", TEAM)
+#: What is told after a form was taken.
+_TAKEN = {"talk": "search.kept", "task": "search.task_done", "refusal": "search.refusal_decided"}
 
 
 @router.get("/tasks")
 @router.get("/search")
-def show_search(request: Request, viewer: Reader) -> Response:
-    """The search without a result, and the tasks of talks."""
-    return _page(request, viewer)
+def show_search(
+    request: Request,
+    viewer: Reader,
+    tickets: Annotated[str, Query(pattern="^[0-9,]*$", max_length=1200)] = "",
+    kept: str = "",
+) -> Response:
+    """The search, with what it found or what was kept; the tasks of talks, the refusals that wait for a lead."""
+    numbers = [int(each) for each in tickets.split(",") if each and len(each) < 18]
+    if not numbers:
+        return _page(request, viewer, kept=_TAKEN.get(kept))
+    with request.app.state.database.reading(viewer.staff_id) as db:
+        found = phones.find_tickets(db, numbers)
+    return _page(request, viewer, found=found)
 
 
 @router.post("/search")
 def search(request: Request, typed: Typed, viewer: Reader) -> Response:
     """To the ticket when there is one, to a list when there are several, else to the form for a talk."""
     state, words = request.app.state, typed.text("q") or ""
+
+    def numbers() -> list[int]:
+        rows = phones.search(db, state.rules, staff_id=viewer.staff_id, words=words, now=state.clock())
+        return [row["ticket_id"] for row in rows]
+
     try:
         with state.database.working() as db:
-            found = phones.search(db, state.rules, staff_id=viewer.staff_id, words=words, now=state.clock())
+            found = once(db, receipt_of(request, viewer, typed), numbers).value
     except (Refused, BadInput) as error:
         return _page(request, viewer, error=error, words=words)
-    if len(found) == 1:
-        root = request.scope.get("root_path", "")
-        return RedirectResponse(f"{root}/tickets/{found[0]['ticket_id']}", status_code=303)
-    return _page(request, viewer, found=found, words=words)
+    if not found:
+        return _page(request, viewer, found=[], words=words)
+    of_one = f"/tickets/{found[0]}"
+    return lead_to(request, of_one if len(found) == 1 else f"/search?tickets={','.join(map(str, found))}")
 
 
 @router.post("/inbound")
@@ -43,18 +64,36 @@ def record_inbound(request: Request, typed: Typed, viewer: Worker) -> Response:
     """Keep a talk that a subscriber without a released ticket began."""
     state = request.app.state
     try:
+        talk = _talk(request, typed)
         with state.database.working() as db:
-            contacts.record_inbound(
-                db, state.config, staff_id=viewer.staff_id,
-                campaign=campaign_named(state.config, typed.text("campaign")),
-                subscriber_id=typed.needed("subscriber_id"), channel=typed.needed("channel"),
-                said=typed.needed("said"), done=typed.needed("done"), now=state.clock(), needs=typed.many("needs"),
-                is_refusal=typed.text("is_refusal") is not None,
+            # sent again in the same words it is the same talk, whatever sends it
+            kept = once(
+                db, receipt_of(request, viewer, typed, needs_key=False),
+                lambda: asdict(
+                    talks.keep_talk(
+                        db, state.config, state.rules, staff_id=viewer.staff_id, talk=talk, now=state.clock()
+                    )
+                ),
             )  # fmt: skip
+        talks.Kept(**kept.value).number()
     except (Refused, BadInput) as error:
         return _page(request, viewer, error=error, typed=typed)
-    answer = _page(request, viewer, kept="search.kept")
-    return taken(answer, request.scope.get("root_path", ""), "inbound")
+    return taken(request, lead_to(request, "/search?kept=talk"), "inbound")
+
+
+def _talk(request: Request, typed: Fields) -> talks.Talk:
+    subscriber = typed.needed("subscriber_id")
+    return talks.Talk(
+        campaign=campaign_named(request.app.state.config, typed.text("campaign")),
+        subscriber_id=subscriber,
+        channel=typed.needed("channel"),
+        said=typed.needed("said"),
+        done=typed.needed("done"),
+        needs=typed.many("needs"),
+        is_refusal=typed.text("is_refusal") is not None,
+        # what was confirmed is this id and no other that was typed since
+        is_unknown_confirmed=typed.text("confirmed_id") == subscriber,
+    )
 
 
 @router.post("/tasks/{task_id}")
@@ -62,18 +101,31 @@ def finish_task(request: Request, task_id: int, typed: Typed, viewer: Worker) ->
     """Record what a unit did about a task of a talk."""
     state = request.app.state
     try:
+        done = {"task_id": task_id, "result": typed.needed("result"), "now": state.clock()}
         with state.database.working() as db:
-            tasks.finish_inbound_task(
-                db,
-                staff_id=viewer.staff_id,
-                task_id=task_id,
-                result=typed.needed("result"),
-                now=state.clock(),
-            )
+            once(
+                db, receipt_of(request, viewer, typed),
+                lambda: tasks.finish_inbound_task(db, staff_id=viewer.staff_id, **done),
+            )  # fmt: skip
+    except (Refused, BadInput) as error:
+        return _page(request, viewer, error=error, typed=typed, of_task=task_id)
+    return taken(request, lead_to(request, "/search?kept=task"), f"task-{task_id}")
+
+
+@router.post("/refusals/{refusal_id}")
+def decide_refusal(request: Request, refusal_id: int, typed: Typed, viewer: Viewer = _Lead) -> Response:
+    """Confirm or withdraw a refusal that waits for a lead."""
+    state = request.app.state
+    try:
+        decision = talks.Decision(refusal_id, typed.needed("decision") == "confirm")
+        with state.database.working() as db:
+            once(
+                db, receipt_of(request, viewer, typed),
+                lambda: talks.decide_refusal(db, decision, staff_id=viewer.staff_id, now=state.clock()),
+            )  # fmt: skip
     except (Refused, BadInput) as error:
         return _page(request, viewer, error=error)
-    answer = _page(request, viewer, kept="search.task_done")
-    return taken(answer, request.scope.get("root_path", ""), f"task-{task_id}")
+    return lead_to(request, "/search?kept=refusal")
 
 
 def _page(
@@ -85,16 +137,19 @@ def _page(
     error: Refused | BadInput | None = None,
     typed: Fields | None = None,
     kept: str | None = None,
+    of_task: int | None = None,
 ) -> Response:
     state, status = request.app.state, 200 if error is None else status_of(error)
     with state.database.reading(viewer.staff_id) as db:
         owed = tasks.inbound_tasks(db)
+        waiting = talks.waiting_refusals(db, viewer.staff_id) if viewer.may("GET", TEAM) else []
     # a subscriber searched for in vain is the one who calls; a number typed is not a subscriber
-    subscriber = words if words and phones.number_in(words) is None else ""
+    is_subscriber = found == [] and phones.number_in(words) is None
     answer = page(
         request, "search.html", status=status, viewer=viewer, found=found, words=words, error=error,
-        typed=typed.typed if typed else {"subscriber_id": [subscriber]}, kept=kept, needs=NEEDS, tasks=owed,
-        campaigns=state.config.campaigns, channels=("call", "app", "visit"),
+        typed=typed.typed if typed else {"subscriber_id": [words if is_subscriber else ""]}, kept=kept, needs=NEEDS,
+        tasks=owed, waiting=waiting, campaigns=state.config.campaigns, channels=("call", "app", "visit"),
+        of_task=of_task, is_unknown=error is not None and error.code == "unknown_subscriber",
     )  # fmt: skip
     answer.headers.update(headers_of(request, status))
     return answer

@@ -1,12 +1,13 @@
 """Next ticket: given and held for some minutes, or passed by."""
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import RedirectResponse
 
 from include.desk import next_ticket
-from include.desk.identity import Viewer, Worker
+from include.desk.identity import Worker
 from include.desk.pages.fields import Typed
+from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.pages.ticket import Refusal, show
+from include.desk.receipts import Answer, once
 from include.desk.rendering import taken
 from include.domain.errors import BadInput, Refused
 
@@ -14,29 +15,34 @@ router = APIRouter()
 
 
 @router.post("/next")
-def take_next(request: Request, viewer: Worker) -> Response:
+def take_next(request: Request, typed: Typed, viewer: Worker) -> Response:
     """To the most urgent ticket the person may work, held for them; to the queue when there is none."""
-    return _next(request, viewer)
+    state = request.app.state
+    with state.database.working() as db:
+        held = once(
+            db, receipt_of(request, viewer, typed),
+            lambda: next_ticket.hold_next(db, state.rules, staff_id=viewer.staff_id, now=state.clock()),
+        )  # fmt: skip
+    return _to_held(request, held)
 
 
 @router.post("/tickets/{ticket_id}/skip")
 def skip(request: Request, ticket_id: int, typed: Typed, viewer: Worker) -> Response:
     """Pass the ticket by, and go on to the one after it."""
-    state = request.app.state
+    state, now = request.app.state, request.app.state.clock()
+
+    def to_the_next() -> int | None:
+        passed = {"staff_id": viewer.staff_id, "ticket_id": ticket_id, "note": typed.text("note"), "now": now}
+        next_ticket.skip(db, state.rules, **passed)
+        return next_ticket.hold_next(db, state.rules, staff_id=viewer.staff_id, now=now)
+
     try:
         with state.database.working() as db:
-            next_ticket.skip(
-                db, state.rules, staff_id=viewer.staff_id, ticket_id=ticket_id, note=typed.text("note"),
-                now=state.clock(),
-            )  # fmt: skip
+            held = once(db, receipt_of(request, viewer, typed), to_the_next)
     except (Refused, BadInput) as error:
         return show(request, viewer, ticket_id, Refusal(error, "skip", typed.typed))
-    return taken(_next(request, viewer), request.scope.get("root_path", ""), f"{ticket_id}-skip")
+    return taken(request, _to_held(request, held), f"{ticket_id}-skip")
 
 
-def _next(request: Request, viewer: Viewer) -> Response:
-    state, root = request.app.state, request.scope.get("root_path", "")
-    with state.database.working() as db:
-        found = next_ticket.hold_next(db, state.rules, staff_id=viewer.staff_id, now=state.clock())
-    target = f"{root}/?none_left=1" if found is None else f"{root}/tickets/{found}"
-    return RedirectResponse(target, status_code=303)
+def _to_held(request: Request, held: Answer) -> Response:
+    return lead_to(request, "/?none_left=1" if held.value is None else f"/tickets/{held.value}")

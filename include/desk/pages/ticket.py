@@ -14,8 +14,10 @@ from include.desk.identity import DESK, PHONES, TEAM, Reader, Viewer
 from include.desk.next_ticket import must_say_why
 from include.desk.offers import offers_for
 from include.desk.pages.customer import reasons_of, strategies_of, told_of_customer
+from include.desk.phones import number_of
 from include.desk.procedure import next_contact
 from include.desk.rendering import language_of, page
+from include.desk.talks import waiting_refusals
 from include.domain.deadline import Deadline
 from include.domain.errors import LoopError
 from include.domain.outcome import NEEDS
@@ -48,16 +50,32 @@ class Refusal:
 
 @dataclass(frozen=True)
 class Given:
-    """A number given for this one answer: `reveal`, `call` (a link that dials), `dialled` by the system."""
+    """A number given for some minutes: `reveal`, `call` (a link that dials), `dialled` by the system."""
 
     kind: str
     number: str | None
 
 
 @router.get("/tickets/{ticket_id}")
-def show_ticket(request: Request, ticket_id: int, viewer: Reader) -> Response:
-    """The ticket as it stands now."""
-    return show(request, viewer, ticket_id)
+def show_ticket(
+    request: Request, ticket_id: int, viewer: Reader, use: int | None = None, dialled: bool = False
+) -> Response:
+    """The ticket as it stands now, with its number right after the person was given it."""
+    given = (
+        Given("dialled", None)
+        if dialled
+        else None
+        if use is None
+        else _given(request, viewer, ticket_id, use)
+    )
+    return show(request, viewer, ticket_id, given=given)
+
+
+def _given(request: Request, viewer: Viewer, ticket_id: int, use_id: int) -> Given | None:
+    state = request.app.state
+    with state.database.working() as db:
+        used = number_of(db, staff_id=viewer.staff_id, use_id=use_id, now=state.clock())
+    return Given(used.kind, used.number) if used is not None and used.ticket_id == ticket_id else None
 
 
 def show(
@@ -77,6 +95,7 @@ def show(
         read["offers"] = _offers(db, state, viewer, ticket)
         hold = _hold(db, state, viewer, ticket_id)
         left = _left(db, state, ticket, read["clocks"])
+        read["waiting"] = _waiting(db, viewer, ticket_id)
         read["team_mates"] = list(db.execute(Q["read_team_mates"], {"team": ticket["team"]}).mappings())
     campaign, status = state.config.campaign(ticket["campaign"]), refusal.status if refusal else 200
     answer = page(
@@ -99,6 +118,12 @@ def _offers(db: sa.Connection, state: Any, viewer: Viewer, ticket: Mapping[str, 
     if ticket["state"] not in UNFINISHED:
         return None
     return offers_for(db, state.config, ticket["ticket_id"], role=viewer.role, now=state.clock())
+
+
+def _waiting(db: sa.Connection, viewer: Viewer, ticket_id: int) -> list[Any]:
+    """The refusals of the ticket's customer that wait for the lead or manager who looks."""
+    found = waiting_refusals(db, viewer.staff_id) if viewer.may("GET", TEAM) else []
+    return [each for each in found if ticket_id in each["ticket_ids"]]
 
 
 def _step(state: Any, viewer: Viewer, ticket: Mapping[str, Any]) -> Any:

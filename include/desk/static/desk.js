@@ -19,10 +19,12 @@
     "?": () => (help.open ? help.close() : help.showModal()),
   };
   document.addEventListener("keydown", (event) => {
+    // while Chinese is composed every key is the input method's; 229 is how a browser says so that has just ended it
+    if (event.isComposing || event.keyCode === 229) return;
     const field = event.target.closest("input, select, textarea");
     if (event.key === "Escape" && field) return field.blur();
     const busy = field || (event.key === "Enter" && event.target.closest("button, a, summary"));
-    if (busy || event.ctrlKey || event.metaKey || event.altKey || event.isComposing || event.repeat) return;
+    if (busy || event.ctrlKey || event.metaKey || event.altKey || event.repeat) return;
     if (help.open && event.key !== "?") return;
     keys[event.key]?.();
   });
@@ -39,9 +41,15 @@
   });
 })();
 
-// What is typed stays in this tab until the server says, by a cookie, that it was taken.
+// What is typed stays in this tab until the server says, by a cookie, that it was taken. It is the person's who typed
+// it: whoever is logged in next in this tab finds nothing of it. A page for nobody (the login has ended) keeps it.
 (() => {
-  const prefix = "desk-draft-";
+  const person = document.body.dataset.person;
+  if (!person) return;
+  const every = "desk-draft-";
+  const prefix = `${every}${person}-`;
+  for (const key of Object.keys(sessionStorage))
+    if (key.startsWith(every) && !key.startsWith(prefix)) sessionStorage.removeItem(key);
   const isRefused = document.querySelector(".refused[role=alert]") !== null;
   const done = /(?:^|; )desk_done=([\w-]+)/.exec(document.cookie)?.[1];
   if (done) {

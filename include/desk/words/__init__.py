@@ -32,3 +32,9 @@ def words_in(language: str) -> Callable[..., str]:
     """`t("queue.title", n=3)`: the words of a key with values put in; KeyError for a key nobody wrote."""
     known = catalogue(language)
     return lambda key, /, **values: known[key].format(**values) if values else known[key]
+
+
+def named_in(language: str) -> Callable[[str, object], str]:
+    """`named("products", "mobile")`: the words for a value that comes from data; the value as it came without any."""
+    known = catalogue(language)
+    return lambda group, value: known.get(f"{group}.{value}", str(value))

@@ -253,6 +253,7 @@ def test_calls_are_stopped_only_where_the_ticket_is_seen(visit, tickets):
 
 def test_who_calls_in_is_kept_by_the_api(visit, tickets, ask):
     talk = {"subscriber_id": "S9999", "channel": "call", "said": "too dear", "done": "explained"}
+    talk["is_unknown_confirmed"] = True
     kept = visit("agent").post("/api/v1/inbound", json=talk).json()["inbound_id"]
     assert ask("select subscriber_id from inbound_contacts where inbound_id = :id", id=kept)[0][0] == "S9999"
 

@@ -41,6 +41,7 @@ WHOLE = {
     "/api/v1/search": {"q": "S0001"},
     "/api/v1/inbound": {"subscriber_id": "S1", "channel": "call", "said": "as agreed", "done": "as agreed"},
     "/api/v1/tasks/{task_id}": {"result": "as agreed"},
+    "/api/v1/refusals/{refusal_id}": {"is_confirmed": True},
     "/api/v1/next": {},
     "/api/v1/tickets/{ticket_id}/skip": {"note": "as agreed"},
     "/api/v1/tickets/{ticket_id}/reveal": {},

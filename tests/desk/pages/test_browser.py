@@ -196,6 +196,88 @@ def test_a_draft_outlives_reloading_and_a_restart_of_airflow_until_it_is_taken(p
     assert json.loads(kept) == []
 
 
+def test_what_one_person_typed_is_gone_when_another_logs_in_in_the_same_tab(page_of, tickets, served):
+    page = page_of(None, width=1280)
+    typed = {
+        f"/desk/tickets/{tickets[0]}": (
+            "form[action$='/contact'] textarea",
+            "form[action$='/do_not_call'] textarea",
+        ),
+        "/desk/search": ("textarea[name=said]", "input[name=subscriber_id]"),
+    }
+    log_in(page, "agent")
+    for path, fields in typed.items():
+        page.goto(path)
+        page.evaluate("for (const each of document.querySelectorAll('details')) each.open = true")
+        for field in fields:
+            page.locator(field).fill("only for the agent's eyes")
+        page.reload()
+        assert [page.locator(field).input_value() for field in fields] == ["only for the agent's eyes"] * 2
+    page.context.clear_cookies()
+    log_in(page, "lead")
+    for path, fields in typed.items():
+        page.goto(path)
+        assert [page.locator(field).input_value() for field in fields] == ["", ""]
+    assert page.evaluate("Object.keys(sessionStorage)") == []
+    for _ in typed:  # nor does the browser bring it back by itself
+        page.go_back()
+        assert "only for the agent" not in str(
+            page.locator("textarea, input").evaluate_all("all => all.map(e => e.value)")
+        )
+
+
+def test_a_login_that_ended_while_typing_takes_no_word_with_it(page_of, tickets):
+    page = page_of("agent", width=1280)
+    page.goto(f"/desk/tickets/{tickets[0]}")
+    note = page.locator("form[action$='/contact'] textarea")
+    note.fill("asked for a letter")
+    cookies = page.context.cookies()
+    page.context.clear_cookies()
+    page.get_by_role("button", name="Reached", exact=True).click()
+    assert "login has ended" in page.locator("main").inner_text()
+    page.context.add_cookies(cookies)
+    page.goto(f"/desk/tickets/{tickets[0]}")
+    assert note.input_value() == "asked for a letter"
+
+
+@pytest.mark.parametrize("told", [{"isComposing": True}, {"keyCode": 229}])
+def test_escape_while_composing_chinese_keeps_the_field(page_of, tickets, told):
+    page = page_of("agent", width=1280)
+    page.goto(f"/desk/tickets/{tickets[0]}")
+    note = page.locator("form[action$='/contact'] textarea")
+    note.focus()
+    press = """(field, told) =>
+        field.dispatchEvent(new KeyboardEvent('keydown', {key: 'Escape', bubbles: true, ...told}))"""
+    note.evaluate(press, told)
+    assert note.evaluate("field => field === document.activeElement")
+    note.evaluate(press, {})
+    assert not note.evaluate("field => field === document.activeElement")
+
+
+def test_a_double_click_and_a_reload_do_nothing_a_second_time(page_of, tickets, numbers, ask):
+    page = page_of("agent", width=1280)
+    page.goto("/desk/search")
+    for name, words in (("subscriber_id", "N99"), ("said", "call nobody!"), ("done", "promised")):
+        page.locator(f"[name={name}]").fill(words)
+    page.locator("form[action$='/inbound'] button").click()
+    assert "Nobody known has the id" in page.locator("main").inner_text()
+    assert page.locator("[name=said]").input_value() == "call nobody!"
+    page.locator("button[name=confirmed_id]").dblclick()
+    page.wait_for_url("**/search?kept=talk")
+    page.reload()
+    assert "The talk is kept." in page.locator("main").inner_text()
+    assert page.locator("[name=said]").input_value() == ""
+    page.goto(f"/desk/tickets/{tickets[0]}")
+    page.get_by_role("button", name="Show number").dblclick()
+    page.wait_for_url("**?use=*")
+    page.reload()
+    assert page.locator(".number").inner_text() == numbers[tickets[0]]
+    left = ask(
+        "select (select count(*) from inbound_contacts) as talks, (select count(*) from desk_uses) as uses"
+    )
+    assert [tuple(row) for row in left] == [(1, 1)]
+
+
 def test_writes_work_without_scripts(page_of, tickets, ask):
     page = page_of("agent", scripts=False)
     page.goto("/desk/")

@@ -24,6 +24,13 @@ def press(browser, address, **fields):
     return browser.post(address, data=fields, headers=FORM)
 
 
+def follow(browser, address, **fields):
+    """The page a form leads to."""
+    sent = press(browser, address, **fields)
+    assert sent.status_code == 303, sent.text
+    return browser.get(sent.headers["location"])
+
+
 def uses(ask):
     return [(row.kind, row.ticket_id) for row in ask("select kind, ticket_id from desk_uses order by use_id")]
 
@@ -35,21 +42,39 @@ def test_a_ticket_shows_the_number_masked_and_nothing_more(visit, tickets, numbe
     assert uses(ask) == []
 
 
-def test_a_number_is_shown_in_one_answer_that_is_not_stored_and_the_use_is_recorded(
-    visit, tickets, numbers, ask, caplog
+def test_a_number_is_shown_for_some_minutes_in_a_page_that_is_not_stored_and_the_use_is_recorded(
+    visit, tickets, numbers, ask, clock, caplog
 ):
     caplog.set_level(logging.DEBUG)
-    answer = press(visit("agent"), f"/tickets/{tickets[0]}/reveal")
+    address = press(visit("agent"), f"/tickets/{tickets[0]}/reveal").headers["location"]
+    assert numbers[tickets[0]] not in address
+    answer = visit("agent").get(address)
     assert numbers[tickets[0]] in answer.text
     assert answer.headers["cache-control"] == "no-store"
     assert uses(ask) == [("reveal", tickets[0])]
     assert numbers[tickets[0]] not in visit("agent").get(f"/tickets/{tickets[0]}").text
+    for who, path in (("lead", address), ("agent", address.replace(f"/{tickets[0]}?", f"/{tickets[1]}?"))):
+        assert numbers[tickets[0]] not in visit(who).get(path).text
+    refused = {
+        "subscriber_id": "S0001",
+        "channel": "call",
+        "said": "no more",
+        "done": "noted",
+        "is_refusal": "1",
+    }
+    assert press(visit("colleague"), "/inbound", **refused).status_code == 409
+    assert numbers[tickets[0]] not in visit("agent").get(address).text  # whoever refused since is not called
+    ask("delete from refusals returning 1")
+    assert numbers[tickets[0]] in visit("agent").get(address).text
+    clock.now += timedelta(minutes=6)
+    assert numbers[tickets[0]] not in visit("agent").get(address).text
+    assert uses(ask) == [("reveal", tickets[0])]
     assert numbers[tickets[0]] not in caplog.text
 
 
 def test_a_call_is_a_link_that_dials_and_does_not_show_the_number(visit, tickets, numbers, ask):
     number = numbers[tickets[0]]
-    text = press(visit("agent"), f"/tickets/{tickets[0]}/call").text
+    text = follow(visit("agent"), f"/tickets/{tickets[0]}/call").text
     assert f'href="tel:{number}"' in text
     assert number not in text.replace(f"tel:{number}", "")
     assert uses(ask) == [("call", tickets[0])]
@@ -58,7 +83,7 @@ def test_a_call_is_a_link_that_dials_and_does_not_show_the_number(visit, tickets
 def test_with_a_telephone_system_the_number_never_reaches_the_page(visit, desk_app, tickets, numbers):
     dialled = []
     desk_app.state.dial = lambda *call: dialled.append(call)
-    answer = press(visit("agent"), f"/tickets/{tickets[0]}/call")
+    answer = follow(visit("agent"), f"/tickets/{tickets[0]}/call")
     assert dialled == [("agent", numbers[tickets[0]], tickets[0])]
     assert numbers[tickets[0]] not in answer.text
 
@@ -102,14 +127,14 @@ def test_beyond_the_days_limit_a_sentence_stands_in_place_of_the_number(
 ):
     desk_app.state.rules = FEW
     browser, address = visit("agent"), f"/tickets/{tickets[0]}/reveal"
-    assert [press(browser, address).status_code for _ in range(3)] == [200, 200, 429]
+    assert [press(browser, address).status_code for _ in range(3)] == [303, 303, 429]
     answer = press(browser, address)
     assert "as many as a day allows" in answer.text
     assert answer.headers["retry-after"] == str(15 * 3600 + 1800)  # it is half past eight
     assert numbers[tickets[0]] not in answer.text
-    assert press(browser, f"/tickets/{tickets[0]}/call").status_code == 200  # calls are counted apart
+    assert press(browser, f"/tickets/{tickets[0]}/call").status_code == 303  # calls are counted apart
     clock.now += timedelta(days=1)
-    assert press(browser, address).status_code == 200
+    assert press(browser, address).status_code == 303
 
 
 def test_many_at_once_cannot_pass_the_limit(visit, desk_app, tickets, numbers, ask):
@@ -120,7 +145,7 @@ def test_many_at_once_cannot_pass_the_limit(visit, desk_app, tickets, numbers, a
 
     with ThreadPoolExecutor(6) as pool:
         answers = sorted(pool.map(once, range(6)))
-    assert answers == [200, 200, 429, 429, 429, 429]
+    assert answers == [303, 303, 429, 429, 429, 429]
     assert len(uses(ask)) == 2
 
 
@@ -199,25 +224,26 @@ def test_a_talk_of_somebody_without_a_ticket_is_kept(visit, tickets, ask):
         "said": "too dear",
         "done": "explained",
         "needs": ["price"],
+        "confirmed_id": "S9999",
     }
-    answer = press(visit("agent"), "/inbound", **talk)
-    assert answer.status_code == 200, answer.text
+    answer = follow(visit("agent"), "/inbound", **talk)
+    assert "The talk is kept." in answer.text
     kept = ask("select subscriber_id, said, done, needs from inbound_contacts")
     assert [tuple(row) for row in kept] == [("S9999", "too dear", "explained", ["price"])]
 
 
 def test_a_task_of_a_talk_stands_where_talks_are_kept_until_it_is_done(visit, tickets, ask):
     talk = {"subscriber_id": "S9999", "channel": "call", "said": "call nobody!", "done": "promised"}
+    talk["confirmed_id"] = "S9999"
     agent = visit("agent")
-    assert "call nobody!" in press(agent, "/inbound", **talk, is_refusal="1").text
+    assert "call nobody!" in follow(agent, "/inbound", **talk, is_refusal="1").text
     (task,) = agent.get("/api/v1/tasks").json()["tasks"]
     assert (task["unit"], task["subscriber_id"], task["words"]) == ("complaint", "S9999", "call nobody!")
     stranger = visit("stranger")
     assert "call nobody!" not in stranger.get("/search").text
     assert press(stranger, f"/tasks/{task['task_id']}", result="mine").status_code == 409
     assert press(agent, f"/tasks/{task['task_id']}", result=" ").status_code == 422
-    answer = press(agent, f"/tasks/{task['task_id']}", result="apologised")
-    assert answer.status_code == 200
+    answer = follow(agent, f"/tasks/{task['task_id']}", result="apologised")
     assert "The task is done." in answer.text
     assert "call nobody!" not in answer.text
     assert [tuple(row) for row in ask("select result from linked_tasks")] == [("apologised",)]
@@ -284,7 +310,7 @@ def test_a_connection_of_airflow_puts_a_call_through(
     port, asked = exchange
     monkeypatch.setenv("AIRFLOW_CONN_CHURN_CTI", connection(port))
     desk_app.state.dial = dial_from_airflow()
-    answer = press(visit("agent"), f"/tickets/{tickets[0]}/call")
+    answer = follow(visit("agent"), f"/tickets/{tickets[0]}/call")
     assert "Your telephone rings" in answer.text
     assert numbers[tickets[0]] not in answer.text
     call = {"agent": "agent", "number": numbers[tickets[0]], "ticket_id": tickets[0]}

@@ -195,8 +195,10 @@ def test_a_ticket_just_tried_rests_and_a_promised_call_comes_first_when_due(visi
 def test_a_lead_gives_many_tickets_at_once_and_is_told_which_were_refused(visit, tickets, ask, people):
     versions = {row.ticket_id: row.version for row in ask("select ticket_id, version from tickets")}
     ticked = [f"{tickets[0]}:{versions[tickets[0]]}", f"{tickets[1]}:{versions[tickets[1]] - 1}"]
-    answer = press(visit("lead"), "/reassign", view="team", to_staff_id=people.colleague, ticket=ticked)
-    assert answer.status_code == 200
+    sent = press(visit("lead"), "/reassign", view="team", to_staff_id=people.colleague, ticket=ticked)
+    assert sent.status_code == 303
+    answer = visit("lead").get(sent.headers["location"])
+    assert "were given away" not in visit("manager").get(sent.headers["location"]).text
     assert "1 tickets were given away" in answer.text
     assert "was changed meanwhile" in answer.text
     owners = {row.ticket_id: row.assignee_id for row in ask("select ticket_id, assignee_id from tickets")}

@@ -1,9 +1,12 @@
 """The ticket page over HTTP: what it shows, what its forms do, what a refusal keeps."""
 
+import json
 from datetime import timedelta
 
 import pytest
 import sqlalchemy as sa
+
+from include.desk.words import named_in, words_in
 
 
 def version_of(db: sa.Connection, ticket_id: int) -> int:
@@ -141,6 +144,14 @@ def test_what_cannot_be_done_is_told_and_changes_nothing(submit, tickets, db, fo
     assert state_of(db, tickets[0]) == before
 
 
+def test_a_text_as_long_as_the_browser_lets_it_be_is_taken_with_its_lines(submit, tickets, ask):
+    note = "\r\n".join(["x" * 9] * 200)
+    assert (
+        submit("agent", tickets[0], "contact", channel="call", result="reached", note=note).status_code == 303
+    )
+    assert len(ask("select note from contact_attempts")[0].note) == 1999
+
+
 def test_a_form_without_its_version_is_not_taken(visit, tickets, db):
     before = state_of(db, tickets[0])
     assert visit("agent").post(f"/tickets/{tickets[0]}/claim", data={"x": "1"}).status_code == 422
@@ -205,6 +216,47 @@ def test_the_ticket_tells_who_why_and_what_from_the_frozen_evidence(visit, ticke
     assert "Network fine" not in shown
     assert "Price &lt;above&gt; peers" in visit("agent").get("/").text
     assert "资费" in visit("agent", "zh").get(f"/tickets/{tickets[0]}").text
+
+
+def choices(config):
+    """Every column of a feed whose words an operator may add to."""
+    return sorted(
+        {
+            column
+            for feed in config.sources.feeds.values()
+            for column, told in feed.columns.items()
+            if told.type == "choice"
+        }
+    )
+
+
+@pytest.mark.parametrize("language", ["zh", "en"])
+def test_a_word_nobody_translated_is_shown_as_it_came(visit, tickets, ask, config, language):
+    new = {name: f"new-{name}" for name in choices(config)}
+    evidence = {
+        "as_of": "2026-11-05T06:00:00+08:00",
+        "subscriber": {**new, "cluster": "new-cluster", "new_fact": 3},
+        "profile": new,
+        "history": {"months": [], "new_metric": [1, 2, 3, 4, 5, 6]},
+        "open_faults": [{"day": "2026-10-20", **new}],
+        "other_numbers": [{"plan_code": "P19", **new}],
+    }
+    ask(
+        "update assignments set evidence = cast(:evidence as jsonb) where assignment_id ="
+        " (select assignment_id from tickets where ticket_id = :id) returning 1",
+        evidence=json.dumps(evidence), id=tickets[0],
+    )  # fmt: skip
+    answer = visit("agent", language).get(f"/tickets/{tickets[0]}")
+    assert answer.status_code == 200
+    told = (*new.values(), "new-cluster", "new_fact", "new_metric")
+    assert [each for each in told if each not in answer.text] == []
+    assert "2026-10-20 · new-product" in answer.text and "P19 · new-status" in answer.text
+
+
+def test_a_word_of_the_desk_itself_that_nobody_wrote_still_fails():
+    with pytest.raises(KeyError):
+        words_in("en")("states.asleep")
+    assert named_in("zh")("products", "mobile") == "移动"
 
 
 def test_the_customers_other_tickets_and_contacts_are_shown(visit, submit, tickets, ask):
