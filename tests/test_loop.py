@@ -7,6 +7,7 @@ import os
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -23,6 +24,7 @@ from include.lake import Lake
 from include.loop import STAGES, Loop, main
 from tests.fixtures.acted_on import acted_on
 from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH, SUBSCRIBERS, write_landing
+from tests.fixtures.writings import WRITINGS
 
 OPENED = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
 OBSERVED = datetime(2026, 12, 7, 6, tzinfo=ZONE)
@@ -318,3 +320,54 @@ def test_a_feed_may_come_from_a_database_of_the_operator(empty_database, role_ur
     assert "is not FEED=URL" in capsys.readouterr().err
     assert main([*words, "--source", "usage_months=nonsense"]) == 1
     assert "The source of usage_months cannot be opened" in capsys.readouterr().err
+
+
+def _written_otherwise(landing: Path, limits: str) -> None:
+    """Every feed of every month writes its ids in another way; two refusals come in yet another one."""
+    ways = sorted(WRITINGS)
+    for nth, path in enumerate(sorted(landing.rglob("*.csv"))):
+        with path.open(encoding="utf-8", newline="") as file:
+            rows = list(csv.DictReader(file))
+        write = WRITINGS[ways[nth % len(ways)]]
+        for row in rows:
+            row |= {
+                name: write(row[name])
+                for name in ("subscriber_id", "customer_id", "event_id")
+                if row.get(name)
+            }
+        with path.open("w", encoding="utf-8", newline="") as file:
+            written = csv.DictWriter(file, list(rows[0]))
+            written.writeheader()
+            written.writerows(rows)
+    _refuse(landing, WRITINGS[limits])
+
+
+def _refuse(landing: Path, write: Callable[[str], str]) -> None:
+    folder = landing / "contact_limits" / f"month={MONTH}"
+    folder.mkdir(parents=True)
+    with (folder / "part-1.csv").open("w", newline="") as file:
+        writer = csv.writer(file)
+        writer.writerow(("subscriber_id", "kind", "valid_from"))
+        writer.writerows((write(name), "refused", f"{MONTH}-03") for name in ("S01", "S05"))
+
+
+@pytest.mark.parametrize("limits", ["float", "full width", "pasted"])
+def test_a_province_that_writes_its_ids_in_many_ways_gives_the_same_tickets_and_limits(
+    loop, db, landing, empty_database, tmp_path, limits
+):
+    other = tmp_path / "otherwise"
+    shutil.copytree(landing, other)
+    _refuse(landing, WRITINGS["plain"])
+    _written_otherwise(other, limits)
+    run(loop)
+    url = empty_database()
+    upgrade(url)
+    again = replace(another_loop(loop, url, tmp_path / "again"), landing=other)
+    run(again)
+    assert acted_on(again.db) == acted_on(db)
+    standing = "select subscriber_id, customer_key, kind, valid_from from standing_limits order by 1"
+    assert rows(again.db, standing) == rows(db, standing)
+    assert {row[0] for row in rows(db, standing)} == {"S01", "S05"}
+    for table in ("subscribers", "usage_months", "service_events", "contacts", "factors", "grades"):
+        assert again.lake.scan(table, MONTH).collect().equals(loop.lake.scan(table, MONTH).collect()), table
+    again.db.close()
