@@ -88,7 +88,9 @@ def test_an_application_at_ten_blocks_dialling_by_a_quarter_past_in_every_campai
         return Actor(desk, config, row.assignee_id, row.ticket_id, 2, at(time))
 
     for row in theirs:
-        assert phones.use_number(actor(row, "9:59"), rules, "call") == "13800000001"
+        given = phones.use_number(actor(row, "9:59"), rules, "call")
+        found = phones.number_of(desk, staff_id=row.assignee_id, use_id=given, now=at("9:59"))
+        assert found.number == "13800000001"
     land(CHANGES, "1000.csv", "S0001,2026-11-05T10:00:00+08:00,port_out_applied")
     assert tick("10:05") == DONE
     for row in theirs:
