@@ -15,7 +15,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from include.database import lock
-from include.domain.canonical import canonical_id, legible
+from include.domain.canonical import UNSEEN, canonical_id, legible
 from include.domain.erasure import bucket_of, pattern_of, pseudonym
 from include.domain.errors import BadInput, NotReady
 from include.domain.months import ZONE, month_of
@@ -29,25 +29,35 @@ PROFILES = "subscribers"
 FREE_TEXT = ("text", "category", "source", "reason")
 ERASED = "***"
 _ID = "subscriber_id"
-_BEYOND_ASCII = r"[^\x00-\x7f]"
+# What a search for plain letters and digits may miss: full-width ones, and signs no eye sees
+_DISGUISED = f"[０-９Ａ-Ｚａ-ｚ＿－{UNSEEN}]"
 
 
 @dataclass(frozen=True)
 class Sought:
-    """Whom to look for: the id, the numbers to call, and the customers that are this subscriber alone."""
+    """Whom to look for: the id, the numbers to call, and the customers that are this subscriber alone.
+
+    `writings` are other ones of the id under which rows still stand in the database, since its own row stood too.
+    """
 
     subscriber: str
     phones: tuple[str, ...]
     customers: tuple[str, ...]
+    writings: tuple[str, ...] = ()
+
+    @property
+    def ids(self) -> tuple[str, ...]:
+        """Every writing of the id."""
+        return (self.subscriber, *self.writings)
 
     @property
     def pattern(self) -> str:
-        return pattern_of([self.subscriber, *self.customers], self.phones)
+        return pattern_of([*self.ids, *self.customers], self.phones)
 
     def mentioned(self, texts: pl.Series) -> pl.Series:
         """Which texts name the subscriber, in any writing (a coarse look first: nearly none does)."""
         words = [self.subscriber, *self.customers, *self.phones]
-        is_near = texts.str.contains_any(words) | texts.str.contains(_BEYOND_ASCII)
+        is_near = texts.str.contains_any(words) | texts.str.contains(_DISGUISED)
         near = texts.filter(is_near).unique().to_list()
         return texts.is_in([text for text in near if re.search(self.pattern, text) or self._is_read(text)])
 
@@ -115,14 +125,17 @@ def _finish(db: Connection, erasure_id: int, counts: dict[str, int], at: datetim
 
 
 def _sought(db: Connection, lake: Lake, subscriber: str) -> Sought:
-    who = {"subscriber": subscriber}
+    phones, customers = set[str](), set[str]()
     with db.begin():
-        phones = set(db.execute(load("erasure")["phones"], who).scalars())
-        customers = set(db.execute(load("erasure")["own_customers"], who).scalars())
+        writings = db.execute(load("erasure")["other_writings"], {"subscriber": subscriber}).scalars().all()
+        for who in ({"subscriber": each} for each in (subscriber, *writings)):
+            phones |= set(db.execute(load("erasure")["phones"], who).scalars())
+            customers |= set(db.execute(load("erasure")["own_customers"], who).scalars())
     phones |= _values(lake, CONTACTS, "msisdn", subscriber)
     customers |= _values(lake, PROFILES, "customer_id", subscriber)
     customers -= _shared(lake, customers, subscriber)
-    return Sought(subscriber, tuple(sorted(phones)), tuple(sorted(customers - {subscriber})))
+    own = customers - {subscriber, *writings}
+    return Sought(subscriber, tuple(sorted(phones)), tuple(sorted(own)), tuple(writings))
 
 
 def _values(lake: Lake, table: str, column: str, subscriber: str) -> set[str]:
@@ -154,15 +167,18 @@ def _in_database(db: Connection, sought: Sought, erasure_id: int | None, now: da
     """Rows changed by table; without an erasure all is rolled back again."""
     with db.begin() as transaction:
         wanted = {
-            "subscriber": sought.subscriber,
-            "customers": list(sought.customers),
+            "customers": [*sought.customers, *sought.ids],
             "pattern": sought.pattern,
-            "instead": pseudonym(erasure_id or 0),
             "now": now,
         }
         counts: dict[str, int] = {}
-        for row in db.execute(load("erasure")["erase"], wanted):
-            counts[row.what] = max(counts.get(row.what, 0), row.changed)
+        for nth, written in enumerate(sought.ids):
+            # rows of two writings stood beside each other, and go on to
+            instead = pseudonym(erasure_id or 0) + (f"-{nth}" if nth else "")
+            for row in db.execute(
+                load("erasure")["erase"], wanted | {"subscriber": written, "instead": instead}
+            ):
+                counts[row.what] = max(counts.get(row.what, 0), row.changed)
         if erasure_id is None:
             transaction.rollback()
     return counts

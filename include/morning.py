@@ -50,7 +50,7 @@ def _collect(meanwhile: str, asked: dict[str, Any], landed: str | None = None) -
         planned = called(place, collection.plan, None, {"as_of": place.now, "feeds": FEEDS, **asked})
         done, failed = _tried(place, planned)
         try:
-            called(place, people.measure, None, {})
+            called(place, people.measure, None, {"feeds": FEEDS})
         except LoopError as error:
             failed.append(error)
         if landed:

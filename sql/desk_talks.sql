@@ -1,6 +1,7 @@
 -- name: find_subscriber
 -- The id as it is known that was typed, exactly or else but for its case; null when nobody, or more than one, has it.
-select known_subscriber(:typed)
+select subscriber_id, alike
+from known_subscriber(:typed)
 
 -- name: record_inbound
 -- A talk the subscriber began; gives its number, or the released ticket it belongs on.
@@ -10,7 +11,7 @@ from record_inbound(:campaign, :subscriber_id, :now, :channel, :needs, :said, :d
 -- name: hear_refusal
 -- The subscriber of a talk, or of the ticket it belongs on, wants no calls; which tickets ended, and which wait for their lead.
 select ended, waiting
-from hear_refusal(:inbound_id, :ticket_id, :now, :said, :at_most)
+from hear_refusal(:inbound_id, :campaign, :subscriber_id, :now, :said, :at_most)
 
 -- name: read_waiting_refusals
 -- Refusals somebody else heard that wait for a lead, with the unfinished tickets the person sees of the customer.

@@ -20,6 +20,31 @@ set
     counts = counts || cast(:counts as jsonb)
 where erasure_id = :erasure_id
 
+-- name: other_writings
+-- Writings of an id under which rows still stand that could not be brought to the canonical one: one stood there.
+with named as (
+    select subscriber_id as id from tickets
+    union
+    select subscriber_id from assignments
+    union
+    select subscriber_id from warnings
+    union
+    select subscriber_id from dispatch_decisions
+    union
+    select subscriber_id from outreach_items
+    union
+    select subscriber_id from subscriber_arms
+    union
+    select customer_key from arms
+)
+
+select id
+from named
+where
+    id !~ '^[0-9A-Za-z_][0-9A-Za-z_-]*$' and id !~ '^erased-' and id <> :subscriber
+    and canonical_id(id) = :subscriber
+order by id
+
 -- name: phones
 -- The numbers by which a subscriber was to be called.
 select distinct ticket_phones.msisdn

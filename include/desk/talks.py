@@ -59,9 +59,18 @@ class Kept:
 
 
 def known_subscriber(db: sa.Connection, typed: str) -> str | None:
-    """The id somebody typed as it is known, whatever its case where that is unique; None when nobody has it."""
-    found: str | None = db.execute(Q["find_subscriber"], {"typed": typed}).scalar_one()
-    return found
+    """The id somebody typed as it is known, whatever its case where that is unique; None when nobody has it.
+
+    Refused when several known ids differ from it by their case alone.
+    """
+    found = db.execute(Q["find_subscriber"], {"typed": typed}).one()
+    if found.subscriber_id is None and found.alike:
+        raise Refused(
+            "{count} known ids are '{typed}' but for small and capital letters. Type the one you mean exactly.",
+            code="ids_alike", count=found.alike, typed=typed,
+        )  # fmt: skip
+    known: str | None = found.subscriber_id
+    return known
 
 
 def keep_talk(
@@ -70,8 +79,8 @@ def keep_talk(
     """Keep a talk with the newest assignment of either arm, without telling which; a refusal in it bars at once.
 
     A held-out customer who calls is served, not called, and counted apart. Refused when nobody known has the id
-    and that was not confirmed, and, naming the ticket, when the talk belongs on one; but a refusal is kept then,
-    and what was kept says so.
+    and that was not confirmed, when several have it but for its case, and, naming the ticket, when the talk
+    belongs on one; but a refusal is kept then, and what was kept says so.
     """
     if talk.needs:
         outcomes.check_needs(list(talk.needs), talk.said)

@@ -18,17 +18,17 @@ _BLANKS = _class(
     (0x01, 0x20), (0x7F, 0xA0), (0x1680, 0x1680), (0x2000, 0x200A), (0x2028, 0x2029), (0x202F, 0x202F),
     (0x205F, 0x205F), (0x2800, 0x2800), (0x3000, 0x3000),
 )  # fmt: skip
-# format and direction signs, joiners, fillers, variation selectors
-_UNSEEN = _class(
+#: Format and direction signs, joiners, fillers, variation selectors; a character class like `INVISIBLE`.
+UNSEEN = _class(
     (0xAD, 0xAD), (0x34F, 0x34F), (0x600, 0x605), (0x61C, 0x61C), (0x6DD, 0x6DD), (0x70F, 0x70F), (0x115F, 0x1160),
     (0x17B4, 0x17B5), (0x180B, 0x180F), (0x200B, 0x200F), (0x202A, 0x202E), (0x2060, 0x206F), (0x3164, 0x3164),
     (0xFE00, 0xFE0F), (0xFEFF, 0xFEFF), (0xFFA0, 0xFFA0), (0xFFF0, 0xFFFB), (0x110BD, 0x110BD), (0x1BCA0, 0x1BCA3),
     (0x1D173, 0x1D17A), (0xE0000, 0xE0FFF),
 )  # fmt: skip
-_SIGNS = re.compile(f"[{_UNSEEN}]")
+_SIGNS = re.compile(f"[{UNSEEN}]")
 #: Every sign no id holds, as a character class of a regular expression has them. They are listed, not asked of the
 #: Unicode tables: PostgreSQL's canonical_id lists the same, and neither knows one more.
-INVISIBLE = _BLANKS + _UNSEEN
+INVISIBLE = _BLANKS + UNSEEN
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 _FORMULA = re.compile(r'="(.*)"', re.DOTALL)
 _TEXT_MARKS = "'`‘’"

@@ -9,8 +9,8 @@ from include.domain.errors import BadInput
 
 #: The words that count as yes and as no, in small letters.
 WORDS = {
-    **dict.fromkeys(("true", "yes", "on", "1"), True),
-    **dict.fromkeys(("false", "no", "off", "0"), False),
+    **dict.fromkeys(("true", "t", "yes", "y", "on", "1", "是"), True),
+    **dict.fromkeys(("false", "f", "no", "n", "off", "0", "否"), False),
 }
 _ENDS = re.compile(f"^[{INVISIBLE}]+|[{INVISIBLE}]+$")
 # 2026-11-09, 2026/11/9, 2026.11.9, 2026年11月9日; a spreadsheet may add midnight

@@ -70,7 +70,7 @@ def grade(
     with db.begin():
         refusals = db.execute(Q["past_refusals"], key | {"as_of": as_of}).all()
     people = _with_hits(lake, scores, month, rules, members)
-    refused = _refused(people, refusals, new_holders(lake, month, as_of).collect())
+    refused = _refused(people, refusals, new_holders(lake, month, as_of).collect(engine="streaming"))
     graded = graded_frame(people, limits, refused)
     summary = _summary(graded, rules, limits)
     with db.begin():

@@ -20,7 +20,8 @@ class Histories:
     @classmethod
     def of(cls, lake: Lake, month: str, shard: int | None = None) -> "Histories":
         """Those of the people in the profile of `month`, as known at its end."""
-        return cls(lake, new_holders(lake, month, month_start(shift(month, 1)), shard).collect(), shard)
+        holders = new_holders(lake, month, month_start(shift(month, 1)), shard)
+        return cls(lake, holders.collect(engine="streaming"), shard)
 
     def usage(self, month: str) -> pl.LazyFrame:
         """usage_months of `month` without the rows of former holders.

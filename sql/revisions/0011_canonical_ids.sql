@@ -104,17 +104,32 @@ begin
         from tickets as t
         left join otherwise as s on t.subscriber_id = s.raw
         left join otherwise as c on t.customer_key = c.raw
-        where t.state not in ('closed', 'cancelled', 'expired')
+        where
+            t.state not in ('closed', 'cancelled', 'expired')
+            and (
+                t.subscriber_id in (select raw from otherwise union all select canonical from otherwise)
+                or t.customer_key in (select raw from otherwise union all select canonical from otherwise)
+            )
+    ),
+
+    -- by number and by customer apart: joined by either at once every ticket would be compared with every other
+    pairs as (
+        select n.ticket_id, n.state, kept.ticket_id as into_ticket, kept.since
+        from named as n
+        inner join named as kept on n.campaign = kept.campaign and n.subscriber = kept.subscriber
+        where (kept.since, kept.ticket_id) < (n.since, n.ticket_id)
+        union all
+        select n.ticket_id, n.state, kept.ticket_id, kept.since
+        from named as n
+        inner join named as kept on n.campaign = kept.campaign and n.customer = kept.customer
+        where (kept.since, kept.ticket_id) < (n.since, n.ticket_id)
     ),
 
     -- the one longest in somebody's hands goes on
     doubled as (
-        select distinct on (n.ticket_id) n.ticket_id, n.state, kept.ticket_id as into_ticket
-        from named as n
-        inner join named as kept
-            on n.campaign = kept.campaign and (n.subscriber = kept.subscriber or n.customer = kept.customer)
-        where (kept.since, kept.ticket_id) < (n.since, n.ticket_id)
-        order by n.ticket_id, kept.since, kept.ticket_id
+        select distinct on (p.ticket_id) p.ticket_id, p.state, p.into_ticket
+        from pairs as p
+        order by p.ticket_id, p.since, p.into_ticket
     ),
 
     ended as (
@@ -229,7 +244,7 @@ $$;
 comment on function rename_arms is
 'brings arms and assignments to the canonical writing; how many stay apart, since one person was drawn into both arms';
 
--- Of equal limits and refusals one stays, the earliest; none is lost.
+-- Of equal limits and refusals one stays; none is lost. A refusal counts from the last time it was said.
 create function rename_limits() returns bigint language plpgsql set search_path = public, pg_temp as $$
 declare
     told bigint;
@@ -240,7 +255,8 @@ begin
         coalesce(c.canonical, l.customer_key) as customer_key,
         row_number() over (
             partition by coalesce(s.canonical, l.subscriber_id), l.month, l.kind, l.valid_from, l.valid_to
-            order by s.raw is not null, l.standing_limit_id
+            -- the one that knows the customer, whose other numbers it holds for
+            order by coalesce(c.canonical, l.customer_key) = coalesce(s.canonical, l.subscriber_id), l.standing_limit_id
         ) as nth
     from standing_limits as l
     left join otherwise as s on l.subscriber_id = s.raw
@@ -268,7 +284,7 @@ begin
         coalesce(c.canonical, r.customer_key) as customer_key,
         row_number() over (
             partition by coalesce(s.canonical, r.subscriber_id), coalesce(c.canonical, r.customer_key)
-            order by r.refused_at, r.refusal_id
+            order by r.refused_at desc, r.refusal_id
         ) as nth
     from refusals as r
     left join otherwise as s on r.subscriber_id = s.raw

@@ -10,6 +10,11 @@ comment on table new_holders is
 'one row per number that went to somebody new: what was said of it up to left_on was said by or of a former holder';
 grant select, insert, update, delete on new_holders to churn_loop;
 
+alter table refusals add awaits_lead boolean not null default false;
+create index refusals_waiting on refusals (refusal_id) where awaits_lead;
+comment on column refusals.awaits_lead is
+'it bars like any other, but tickets of other teams than that of who heard it end only when a lead of theirs confirms it';
+
 -- Every place that asks who may be contacted reads this view. What was said on a number that went to somebody new
 -- holds on for the customer who said it; without a customer the key is the number itself, and goes with it.
 create view limits_in_force as
@@ -22,7 +27,8 @@ select
     l.valid_from,
     case when l.kind <> 'refused' then l.valid_to end as valid_to,
     n.subscriber_id is null as holds_for_number,
-    n.subscriber_id is null or l.customer_key <> l.subscriber_id as holds_for_customer
+    n.subscriber_id is null or l.customer_key <> l.subscriber_id as holds_for_customer,
+    false as awaits_lead
 from standing_limits as l
 left join new_holders as n on l.subscriber_id = n.subscriber_id and l.valid_from <= n.left_on
 union all
@@ -35,7 +41,8 @@ select
     '-infinity', -- what a person was told counts whenever it was told
     null,
     n.subscriber_id is null,
-    n.subscriber_id is null or r.customer_key <> r.subscriber_id
+    n.subscriber_id is null or r.customer_key <> r.subscriber_id,
+    r.awaits_lead
 from refusals as r
 left join new_holders as n
     on r.subscriber_id = n.subscriber_id and cast(r.refused_at at time zone 'Asia/Shanghai' as date) <= n.left_on;
@@ -63,18 +70,6 @@ comment on function standing_limit is
 'the gravest limit of contact that stands on a day for a number or any number of its customer; a refusal never ends';
 revoke execute on function standing_limit from public;
 grant execute on function standing_limit to churn_loop;
-
--- Said again it is one refusal still, and counts from the last time: the first may have been a former holder's.
-create function repeat_refusal() returns trigger language plpgsql
-security definer set search_path = public, pg_temp as $$
-begin
-    update refusals set refused_at = new.refused_at
-    where customer_key = new.customer_key and subscriber_id = new.subscriber_id and refused_at < new.refused_at;
-    return new;
-end
-$$;
-revoke execute on function repeat_refusal from public;
-create trigger refusals_said_again before insert on refusals for each row execute function repeat_refusal();
 
 -- ---------------------------------------------------------------- the desk asks before anybody is called
 

@@ -37,7 +37,7 @@ create index standing_limits_by_any_case on standing_limits (lower(subscriber_id
 create index refusals_by_any_case on refusals (lower(subscriber_id));
 create index inbound_contacts_by_any_case on inbound_contacts (lower(subscriber_id));
 
-create function known_subscriber(typed text) returns text
+create function known_subscriber(typed text) returns table (subscriber_id text, alike bigint)
 language sql stable security definer set search_path = public, pg_temp
 begin atomic
     with known as (
@@ -54,51 +54,18 @@ begin atomic
         select i.subscriber_id from inbound_contacts as i where lower(i.subscriber_id) = lower(typed)
     )
 
-    select case
-        when bool_or(k.subscriber_id = typed) then typed
-        when count(*) = 1 then min(k.subscriber_id)
-    end
+    select
+        case
+            when bool_or(k.subscriber_id = typed) then typed
+            when count(*) = 1 then min(k.subscriber_id)
+        end,
+        count(*)
     from known as k;
 end;
 comment on function known_subscriber is
-'the id as it is known that was typed, exactly or else but for its case; null when nobody or more than one has it';
+'the id as it is known that was typed, exactly or else but for its case; null when nobody or more than one (how many) has it';
 
 -- ---------------------------------------------------------------- refusals
-
-alter table refusals add awaits_lead boolean not null default false;
-create index refusals_waiting on refusals (refusal_id) where awaits_lead;
-comment on column refusals.awaits_lead is
-'it bars like any other, but tickets of other teams than that of who heard it end only when a lead of theirs confirms it';
-
-create or replace view limits_in_force as
-select
-    l.subscriber_id,
-    l.customer_key,
-    l.kind,
-    array_position(array['refused', 'red_list', 'do_not_disturb', 'contacted_elsewhere'], l.kind) as gravity,
-    l.valid_from as said_on,
-    l.valid_from,
-    case when l.kind <> 'refused' then l.valid_to end as valid_to,
-    n.subscriber_id is null as holds_for_number,
-    n.subscriber_id is null or l.customer_key <> l.subscriber_id as holds_for_customer,
-    false as awaits_lead
-from standing_limits as l
-left join new_holders as n on l.subscriber_id = n.subscriber_id and l.valid_from <= n.left_on
-union all
-select
-    r.subscriber_id,
-    r.customer_key,
-    'refused',
-    1,
-    cast(r.refused_at at time zone 'Asia/Shanghai' as date),
-    '-infinity',
-    null,
-    n.subscriber_id is null,
-    n.subscriber_id is null or r.customer_key <> r.subscriber_id,
-    r.awaits_lead
-from refusals as r
-left join new_holders as n
-    on r.subscriber_id = n.subscriber_id and cast(r.refused_at at time zone 'Asia/Shanghai' as date) <= n.left_on;
 
 alter table desk_uses drop constraint desk_uses_kind_check;
 alter table desk_uses add constraint desk_uses_kind_check
@@ -172,6 +139,22 @@ $$;
 comment on function end_tickets_of_customer is
 'cancels the unfinished tickets of a customer (but one; of one team alone) for a refusal, who works and who leads told';
 
+-- Said again it is one refusal still, and counts from the last time: the first may have been a former holder's.
+create function keep_refusal(
+    customer text, number text, told_at timestamptz, of_ticket bigint, of_inbound bigint, said text, waits boolean
+) returns void language sql set search_path = public, pg_temp
+begin atomic
+    insert into refusals as r (
+        customer_key, subscriber_id, refused_at, staff_id, ticket_id, inbound_id, words, awaits_lead
+    )
+    values (customer, number, told_at, desk_staff_id(), of_ticket, of_inbound, said, waits)
+    on conflict (customer_key, subscriber_id) do update set
+        refused_at = greatest(r.refused_at, excluded.refused_at), staff_id = excluded.staff_id,
+        ticket_id = excluded.ticket_id, inbound_id = excluded.inbound_id, words = excluded.words,
+        awaits_lead = excluded.awaits_lead;
+end;
+comment on function keep_refusal is 'a customer and number want no calls, for good; said again, who heard it last and when';
+
 drop function stop_customer(bigint, bigint, timestamptz, text);
 create function stop_customer(of_ticket bigint, stopped_at timestamptz, said text) returns bigint []
 language plpgsql security definer set search_path = public, pg_temp as $$
@@ -183,10 +166,8 @@ begin
         raise exception 'Nobody stops the calls to a customer they do not work with.'
             using errcode = 'insufficient_privilege';
     end if;
-    insert into refusals as r (customer_key, subscriber_id, refused_at, staff_id, ticket_id, words)
-    values (one.customer_key, one.subscriber_id, stopped_at, desk_staff_id(), of_ticket, said)
     -- who works with the customer leaves nothing to ask a lead about
-    on conflict (customer_key, subscriber_id) do update set awaits_lead = false where r.awaits_lead;
+    perform keep_refusal(one.customer_key, one.subscriber_id, stopped_at, of_ticket, null, said, false);
     return end_tickets_of_customer(
         one.customer_key, one.subscriber_id, of_ticket, null, stopped_at, jsonb_build_object('said_on_ticket', of_ticket)
     );
@@ -196,19 +177,26 @@ comment on function stop_customer is
 'a standing refusal, and every other unfinished ticket of the customer cancelled with its event; gives their numbers';
 
 create function hear_refusal(
-    of_inbound bigint, of_ticket bigint, heard_at timestamptz, said text, at_most integer
+    of_inbound bigint, of_campaign text, of_number text, heard_at timestamptz, said text, at_most integer
 ) returns table (ended bigint [], waiting bigint [])
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
     me staff;
+    of_ticket bigint;
     customer text;
     number text;
-    waits boolean;
+    stands refusals;
+    waits boolean := false;
     others tickets [];
 begin
     select * into me from staff where staff_id = desk_staff_id() and is_active;
-    select t.customer_key, t.subscriber_id into customer, number from tickets as t where t.ticket_id = of_ticket;
-    if of_inbound is not null then
+    if of_inbound is null then -- the talk belongs on the released ticket, as record_inbound told
+        select t.ticket_id, t.customer_key, t.subscriber_id into of_ticket, customer, number
+        from tickets as t
+        where
+            t.campaign = of_campaign and t.subscriber_id = of_number
+            and t.state in ('assigned', 'in_progress', 'paused');
+    else
         select i.customer_key, i.subscriber_id into customer, number
         from inbound_contacts as i where i.inbound_id = of_inbound and i.staff_id = me.staff_id;
     end if;
@@ -225,17 +213,23 @@ begin
         select t from tickets as t
         where
             (t.customer_key = customer or t.subscriber_id = number) and t.team <> me.team
-            and t.state not in ('closed', 'cancelled', 'expired')
+            and t.ticket_id is distinct from of_ticket and t.state not in ('closed', 'cancelled', 'expired')
         order by t.ticket_id
     );
-    -- said again it counts once; what waits goes on waiting, whoever says it
-    select r.awaits_lead into waits from refusals as r where r.customer_key = customer and r.subscriber_id = number;
-    if waits is null then
-        waits := cardinality(others) > 0 and not record_use('refusal', null, heard_at, at_most);
-        insert into refusals (customer_key, subscriber_id, refused_at, staff_id, ticket_id, inbound_id, words, awaits_lead)
-        values (customer, number, heard_at, me.staff_id, of_ticket, of_inbound, said, waits)
-        on conflict (customer_key, subscriber_id) do nothing;
+    -- one that a former holder said is none of this customer's
+    select r.* into stands from refusals as r
+    where
+        r.customer_key = customer and r.subscriber_id = number and not exists (
+            select 1 from new_holders as n
+            where n.subscriber_id = number and cast(r.refused_at at time zone 'Asia/Shanghai' as date) <= n.left_on
+        );
+    -- what waits goes on waiting when the same person says it again; somebody else who hears it counts on their own
+    if stands.awaits_lead and stands.staff_id = me.staff_id then
+        waits := true;
+    elsif (stands.refusal_id is null or stands.awaits_lead) and cardinality(others) > 0 then
+        waits := not record_use('refusal', null, heard_at, at_most);
     end if;
+    perform keep_refusal(customer, number, heard_at, of_ticket, of_inbound, said, waits);
     ended := end_tickets_of_customer(
         customer, number, of_ticket, case when waits then me.team end, heard_at,
         jsonb_strip_nulls(jsonb_build_object('said_inbound', of_inbound, 'said_of_ticket', of_ticket))
@@ -287,10 +281,21 @@ begin
         for no key update
     );
     select * into one from refusals where refusal_id = of_refusal and awaits_lead for update;
-    -- not by who heard it, and only where the lead sees a ticket it would end
-    if me.staff_id is null or one.staff_id is null or one.staff_id = me.staff_id or not exists (
-        select 1 from tickets as t where t.ticket_id = any(theirs) and desk_sees(t.team, t.assignee_id)
-    ) then
+    -- not by who heard it, and only where the lead sees a ticket it would end; what two people heard is no mistake
+    if
+        me.staff_id is null or one.staff_id is null or one.staff_id = me.staff_id
+        or not exists (
+            select 1 from tickets as t where t.ticket_id = any(theirs) and desk_sees(t.team, t.assignee_id)
+        )
+        or (
+            not is_confirmed and exists (
+                select 1 from inbound_contacts as i
+                where
+                    i.is_refusal and i.staff_id <> one.staff_id
+                    and (i.subscriber_id = one.subscriber_id or i.customer_key = one.customer_key)
+            )
+        )
+    then
         return null;
     end if;
     if is_confirmed then
@@ -308,7 +313,7 @@ begin
         format('refusal %s', of_refusal),
         jsonb_build_object(
             'heard_by', (select s.staff_code from staff as s where s.staff_id = one.staff_id),
-            'talk', one.inbound_id, 'tickets', theirs, 'ended', ended
+            'subscriber', one.subscriber_id, 'talk', one.inbound_id, 'tickets', theirs, 'ended', ended
         )
     );
     return theirs;
@@ -318,8 +323,10 @@ comment on function decide_refusal is
 'a lead of one of the tickets confirms a refusal that waits, which ends them, or withdraws it; gives them, null when it may not be';
 
 revoke execute on function
-phone_of_use, known_subscriber, end_tickets_of_customer, stop_customer, hear_refusal, decide_refusal from public;
+phone_of_use, known_subscriber, end_tickets_of_customer, keep_refusal, stop_customer, hear_refusal, decide_refusal
+from public;
 grant execute on function phone_of_use, decide_refusal to churn_desk;
-grant execute on function known_subscriber, stop_customer, hear_refusal to churn_desk, churn_loop;
+grant execute on function known_subscriber, stop_customer to churn_desk, churn_loop;
+grant execute on function hear_refusal to churn_desk;
 
 reset role;

@@ -18,6 +18,7 @@ from include import database
 from include.config import Config
 from include.domain.canonical import canonical_id
 from include.domain.errors import BadInput, NotReady
+from include.erasure import erase
 from include.lake import Lake
 from include.lake.upkeep import faults, resharded
 from include.stages.collection import carried_over, erased
@@ -144,9 +145,20 @@ def test_limits_and_refusals_hold_under_the_canonical_id_and_none_is_lost(of_bef
         of_before,
         "select subscriber_id, extract(day from refused_at at time zone 'UTC')::int from refusals order by 1",
     )
-    assert refused == [("S0003", 1), ("S0004", 3)]
+    assert refused == [("S0003", 2), ("S0004", 3)]
     for each in ("S0001", "S0002", "S0003", "S0004"):
         assert rows(of_before, f"select standing_limit('{each}', '{each}', '2026-11-05')") == [("refused",)]
+
+
+def test_of_two_equal_limits_the_one_that_knows_the_customer_stays(of_before: sa.Connection) -> None:
+    limit = (
+        "insert into standing_limits (subscriber_id, customer_key, kind, valid_from, month, recorded_at)"
+        " values (:id, :key, 'refused', '2026-10-01', '2026-10', now())"
+    )
+    run(of_before, limit, id="S0001", key="S0001")
+    run(of_before, limit, id="S0001.0", key="C1")
+    carry(of_before)
+    assert rows(of_before, "select subscriber_id, customer_key from standing_limits") == [("S0001", "C1")]
 
 
 def test_two_unfinished_tickets_of_one_person_become_one(of_before: sa.Connection) -> None:
@@ -161,6 +173,30 @@ def test_two_unfinished_tickets_of_one_person_become_one(of_before: sa.Connectio
     assert rows(of_before, merged) == [("cancelled", "S0001"), ("cancelled", "S0002")]
     agree = "select count(*) from tickets t join ticket_events e using (ticket_id, version) where e.to_state = t.state"
     assert rows(of_before, agree) == [(7,)]
+
+
+def test_an_erasure_reaches_what_stayed_in_another_writing(of_before: sa.Connection, tmp_path: Path) -> None:
+    rewrite(of_before, "S0003", '="S0002"')  # two tickets of one cycle: the second could not be renamed
+    run(
+        of_before,
+        "insert into ticket_phones select ticket_id, '1380000000' || ticket_id from tickets where ticket_id > 1",
+    )
+    carry(of_before)
+    assert rows(of_before, "select count(*) from ticket_phones") == [(5,)]
+    left = """select count(*) from tickets where subscriber_id in ('S0002', '="S0002"')"""
+    assert rows(of_before, left) == [(2,)]
+    erase(
+        db=of_before,
+        lake=Lake.create(tmp_path / "lake"),
+        subscriber="S0002.0",
+        because="letter",
+        by="office",
+        now=NOW,
+    )
+    named = {"tickets": "subscriber_id", "assignments": "subscriber_id", "arms": "customer_key"}
+    for table, name in named.items():
+        assert rows(of_before, f"select count(*) from {table} where {name} like '%S0002%'") == [(0,)], table
+    assert rows(of_before, "select count(*) from ticket_phones") == [(3,)]
 
 
 def test_who_was_drawn_into_both_arms_stays_apart_and_is_counted(of_before: sa.Connection) -> None:

@@ -18,9 +18,11 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
+from include.config.desk import load_desk
 from include.database import engine
 from include.desk import contacts, plans, work
 from include.desk.acting import Actor
+from include.desk.talks import Talk, keep_talk
 from include.domain.day_feeds import FEEDS
 from include.domain.errors import Refused
 from include.domain.months import ZONE
@@ -28,6 +30,7 @@ from include.lake import Lake
 from include.stages import collection, limits
 from include.stages.release import release
 from include.stages.sla import watch
+from tests.conftest import ROOT
 from tests.fixtures.lakes import put
 from tests.fixtures.work import FRIDAY, People, fill_cycle, hire, snapshot
 
@@ -487,17 +490,14 @@ def test_what_a_former_holder_told_the_desk_lapses_alike(mornings, people):
     assert standing(mornings) == {"S0002": "refused"}
 
 
-def test_a_new_holder_who_refuses_at_the_desk_as_the_former_one_did_is_left_in_peace(mornings, people):
+def test_a_new_holder_who_refuses_at_the_desk_as_the_former_one_did_is_left_in_peace(mornings, people, desk):
     recycle(mornings, former=None)
-    for said_at in ("2026-05-10T20:00+08:00", "2026-11-03T10:00+08:00"):
-        with mornings.db.begin():
-            mornings.db.execute(
-                sa.text(
-                    "insert into refusals (subscriber_id, customer_key, refused_at, staff_id, words)"
-                    " values ('S0001', 'S0001', :at, :staff, 'no calls') on conflict do nothing"
-                ),
-                {"at": said_at, "staff": people.agent},
-            )
+    rules = load_desk(ROOT / "include" / "config")
+    talk = Talk(
+        "churn_warning", "S0001", "call", "no calls", "promised", is_refusal=True, is_unknown_confirmed=True
+    )
+    for said_at in (datetime(2026, 5, 10, 20, tzinfo=ZONE), datetime(2026, 11, 3, 10, tzinfo=ZONE)):
+        keep_talk(desk, mornings.config, rules, staff_id=people.agent, talk=talk, now=said_at)
     assert mornings.work(FRIDAY)["told"]["lapsed"] == 0
     assert standing(mornings) == {"S0001": "refused"}
     assert mornings.column("select count(*) from refusals") == [1]

@@ -9,6 +9,7 @@ from fastapi import Depends, Request
 from include.config import Config
 from include.domain.errors import BadInput
 from include.domain.months import ZONE
+from include.domain.typed import parse_day
 
 LONGEST = 2000
 
@@ -59,8 +60,8 @@ class Fields:
         """A date."""
         found = self.text(name)
         try:
-            return date.fromisoformat(found) if found else None
-        except ValueError:
+            return parse_day(found) if found else None
+        except BadInput:
             raise BadInput(
                 "'{field}' is '{typed}', not a date. Write it as 2026-11-09.",
                 code="field_no_day", field=name, typed=found,

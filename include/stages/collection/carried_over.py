@@ -3,8 +3,9 @@
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
+from pathlib import Path
 from typing import Any
 
 import polars as pl
@@ -14,10 +15,13 @@ from include.config import Config
 from include.database import lock
 from include.lake import Lake, Manifest, Part, scan_files
 from include.queries import load
+from include.stages.collection.intake import SPILL
 from include.stages.collection.publishing import CONTACTS
 from include.stages.collection.values import canonical_ids, canonical_phones
 
-_ID = "subscriber_id"
+#: What is counted: months of tables exchanged, ids in them, rows that became one, numbers to call.
+COUNTS = ("tables", "ids", "rows_merged", "numbers_mended", "numbers_gone")
+_ID, _NUMBER = "subscriber_id", "msisdn"
 _PROFILES = "subscribers"
 _WRITER = "canonical"
 
@@ -31,7 +35,7 @@ def bring_up_to_date(*, db: Connection, lake: Lake, config: Config, now: datetim
     """
     if lake.is_current:
         return None
-    counts = {"tables": 0, "ids": 0, "rows_merged": 0, "numbers_mended": 0, "numbers_gone": 0}
+    counts = dict.fromkeys(COUNTS, 0)
     for table, month in _months(lake):
         with db.begin():
             for words in (("lake", _PROFILES if table == CONTACTS else table, month), (table, month)):
@@ -53,20 +57,12 @@ def _months(lake: Lake) -> Iterator[tuple[str, str]]:
 
 def _month(lake: Lake, config: Config, table: str, month: str) -> dict[str, int]:
     """Exchange a month of a table whose ids or numbers are written otherwise; what that changed."""
-    manifest = lake.manifest(table, month)
-    ids = _ids(config)
-    counts = {"tables": 0, "ids": 0, "rows_merged": 0, "numbers_mended": 0, "numbers_gone": 0}
+    manifest, counts = lake.manifest(table, month), dict.fromkeys(COUNTS, 0)
     parts: list[Part] = []
     for period in dict.fromkeys(part.period for part in manifest.parts):
         theirs = [part for part in manifest.parts if part.period == period]
-        rows = scan_files([lake.part_address(manifest, part) for part in theirs]).collect()
-        made = _canonical(rows, ids, counts)
-        if made.equals(rows):
-            parts += theirs
-            continue
-        kept = _once(made, _key(config, table, made.columns))
-        counts["rows_merged"] += made.height - kept.height
-        parts += _written(lake, manifest, period, kept)
+        with lake.store.spool(SPILL) as folder:
+            parts += _Period(lake, config, manifest, period, folder).carried(theirs, counts)
     if tuple(parts) == manifest.parts:
         return counts
     counts["tables"] = 1
@@ -74,31 +70,89 @@ def _month(lake: Lake, config: Config, table: str, month: str) -> dict[str, int]
     return counts
 
 
-def _ids(config: Config) -> frozenset[str]:
-    feeds = config.sources.feeds.values()
-    return frozenset(name for feed in feeds for name, column in feed.columns.items() if column.type == "id")
+@dataclass(frozen=True)
+class _Period:
+    """A delivered month or day of a table on its way; memory is that of a part, then of a shard."""
+
+    lake: Lake
+    config: Config
+    manifest: Manifest
+    period: str
+    folder: Path
+
+    def carried(self, parts: list[Part], counts: dict[str, int]) -> list[Part]:
+        """The parts that stand for the period: those whose shard is untouched as they are, the others anew."""
+        odd = [part for part in parts if self._is_odd(part)]
+        touched = {part.shard for part in odd} | {
+            shard for part in odd for shard in self._spilled(part, counts)
+        }
+        kept = [part for part in parts if part.shard not in touched]
+        for part in parts:
+            if part.shard in touched and part not in odd:
+                self._rows(part).collect().write_parquet(self._piece(part.shard, part.name))
+        return kept + [self._written(shard, counts) for shard in sorted(touched)]
+
+    def _is_odd(self, part: Part) -> bool:
+        """Whether anything in a part is written otherwise; its ids and numbers alone are looked at."""
+        rows = self._rows(part)
+        keys = [name for name in rows.collect_schema().names() if name in (*self._ids, _NUMBER)]
+        looked = rows.select(keys).collect()
+        return not _canonical(looked, self._ids, dict.fromkeys(COUNTS, 0)).equals(looked)
+
+    def _spilled(self, part: Part, counts: dict[str, int]) -> set[int]:
+        """Put the rows of a part, now canonical, by the shards they belong to; those shards."""
+        rows = _canonical(self._rows(part).collect(), self._ids, counts)
+        if _ID not in rows.columns:
+            rows.write_parquet(self._piece(part.shard, part.name))
+            return {part.shard}
+        shards = self.lake.shard_of(rows[_ID])
+        found = set(shards.unique().to_list())
+        for shard in found:
+            rows.filter(shards == shard).write_parquet(self._piece(shard, part.name))
+        return found
+
+    def _written(self, shard: int, counts: dict[str, int]) -> Part:
+        pieces = sorted(self.folder.glob(f"{shard:04d}.*"))
+        if pieces:
+            rows = pl.concat([pl.read_parquet(piece) for piece in pieces], how="diagonal")
+        else:  # everybody has moved to another shard
+            rows = self._rows(self.manifest.parts[0]).clear().collect()
+        kept = _once(rows, _key(self.config, self.manifest.table, rows.columns))
+        counts["rows_merged"] += rows.height - kept.height
+        day = self.period if self.period != self.manifest.month else None
+        return self.lake.write_part(self.manifest.table, self.manifest.month, shard, kept, _WRITER, day)
+
+    def _rows(self, part: Part) -> pl.LazyFrame:
+        return scan_files(self.lake.part_address(self.manifest, part))
+
+    def _piece(self, shard: int, name: str) -> Path:
+        return self.folder / f"{shard:04d}.{name}"
+
+    @property
+    def _ids(self) -> frozenset[str]:
+        feeds = self.config.sources.feeds.values()
+        return frozenset(
+            name for feed in feeds for name, column in feed.columns.items() if column.type == "id"
+        )
 
 
 def _canonical(rows: pl.DataFrame, ids: frozenset[str], counts: dict[str, int]) -> pl.DataFrame:
     made = rows
-    for name, dtype in rows.schema.items():
-        if dtype != pl.String:
-            continue
+    for name in (name for name, dtype in rows.schema.items() if dtype == pl.String):
+        old = rows[name]
         if name in ids:
+            new = canonical_ids(old)
             # scientific notation has no canonical form: it stays what it was, known to nobody
-            new = canonical_ids(rows[name])
-            new = new if name != _ID else new.fill_null(rows[name])
-            counts["ids"] += (
-                rows[name].filter((new != rows[name]).fill_null(True) & rows[name].is_not_null()).n_unique()
-            )
-        elif name == "msisdn":
-            new = canonical_phones(rows[name])
-            counts["numbers_mended"] += int((new != rows[name]).fill_null(False).sum())
-            counts["numbers_gone"] += new.null_count() - rows[name].null_count()
+            new = new.fill_null(old) if name == _ID else new
+            counts["ids"] += old.filter(new.ne_missing(old)).n_unique()
+        elif name == _NUMBER:
+            new = canonical_phones(old)
+            counts["numbers_mended"] += int((new != old).sum())
+            counts["numbers_gone"] += new.null_count() - old.null_count()
         else:
             continue
         made = made.with_columns(new.alias(name))
-    return made.filter(pl.col("msisdn").is_not_null()) if "msisdn" in made.columns else made
+    return made.drop_nulls(_NUMBER) if _NUMBER in made.columns else made
 
 
 def _key(config: Config, table: str, columns: list[str]) -> list[str]:
@@ -112,16 +166,6 @@ def _once(rows: pl.DataFrame, key: list[str]) -> pl.DataFrame:
     if not key:
         return rows
     return rows.sort(rows.columns, nulls_last=True).unique(key, keep="first", maintain_order=True)
-
-
-def _written(lake: Lake, manifest: Manifest, period: str, rows: pl.DataFrame) -> list[Part]:
-    day = period if period != manifest.month else None
-    has_ids = _ID in rows.columns
-    shards = lake.shard_of(rows[_ID]) if has_ids else pl.zeros(rows.height, pl.UInt32, eager=True)
-    return [
-        lake.write_part(manifest.table, manifest.month, shard, rows.filter(shards == shard), _WRITER, day)
-        for shard in range(lake.shards)
-    ]
 
 
 def _known_by_another(manifest: Manifest) -> Manifest:

@@ -1,6 +1,6 @@
 """Do the feeds name the same people? Each delivery's ids are held against the profiles of all months."""
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -47,24 +47,35 @@ class Named:
         return self.known / self.ids if self.ids else 1.0
 
 
-def measure(db: Connection, lake: Lake, config: Config, months: Sequence[str] = ()) -> list[Named]:
-    """Hold every delivery not yet measured, and those of `months`, against the profiles, and record the counts.
+def measure(
+    db: Connection,
+    lake: Lake,
+    config: Config,
+    months: Sequence[str] = (),
+    feeds: Collection[str] | None = None,
+) -> list[Named]:
+    """Hold the deliveries not yet measured, and those of `months`, against the profiles, and record the counts.
 
-    Raises BadInput, naming feeds, shares and how the ids differ, when one knows too few; it stays unmeasured.
+    Of `feeds` alone, by default of all that name people. Raises BadInput, naming feeds, shares and how the ids
+    differ, when one knows too few people; that one stays unmeasured.
     """
-    feeds = [name for name, feed in config.sources.feeds.items() if _ID in feed.columns]
+    named = [
+        name
+        for name, feed in config.sources.feeds.items()
+        if _ID in feed.columns and (feeds is None or name in feeds)
+    ]
     with db.begin():
-        wanted = {"feeds": feeds, "months": list(months)}
+        wanted = {"feeds": named, "months": list(months)}
         rows = db.execute(load("collection")["unmeasured"], wanted).all()
     deliveries = [(row.feed, row.period) for row in rows if lake.has(row.feed, row.period[:7])]
     found = _named(lake, deliveries) if lake.months(PROFILES) else []
-    strange = [told for each in found if (told := _too_few(lake, each, config.sources.known_of(each.feed)))]
-    if strange:
-        raise BadInput(f"{' '.join(strange)} Deliver one writing in all feeds, or map it in the query.")
+    strange = {each: _too_few(lake, each, config.sources.known_of(each.feed)) for each in found}
     with db.begin():
-        for each in found:
+        for each in (each for each, why in strange.items() if why is None):
             counts = {"feed": each.feed, "period": each.period, "ids": each.ids, "known": each.known}
             db.execute(load("collection")["record_known"], counts)
+    if sentences := [why for why in strange.values() if why]:
+        raise BadInput(f"{' '.join(sentences)} Deliver one writing in all feeds, or map it in the query.")
     return found
 
 

@@ -9,6 +9,7 @@ from include.config.dialects import SERIAL, Dialect
 from include.config.sources import Column, Feed
 from include.domain.canonical import canonical_id, canonical_phone
 from include.domain.errors import BadInput
+from include.domain.typed import WORDS
 
 TYPES: dict[str, pl.DataType] = {
     "id": pl.String(),
@@ -23,8 +24,7 @@ TYPES: dict[str, pl.DataType] = {
     "instant": pl.Datetime("us", "UTC"),
     "flag": pl.Boolean(),
 }
-_TRUE = ["true", "t", "1", "yes", "y", "是"]
-_FALSE = ["false", "f", "0", "no", "n", "否"]
+_TRUE, _FALSE = ([word for word, meant in WORDS.items() if meant is truth] for truth in (True, False))
 # Beyond, a float no longer tells neighbouring whole numbers apart
 _LARGEST_WHOLE = 2**53
 _DATE = r"^\d{4}-\d{2}-\d{2}([T ]00:00(:00(\.0+)?)?)?$"

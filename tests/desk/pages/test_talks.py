@@ -54,8 +54,11 @@ def known(db, tickets):
 
 
 @pytest.mark.parametrize("typed", ["S0001\u200b", "Ｓ０００１", "s0001"])
-def test_a_refusal_of_somebody_with_a_ticket_bars_at_once_and_names_the_ticket(visit, tickets, ask, typed):
+def test_a_refusal_of_somebody_with_a_ticket_bars_at_once_and_names_the_ticket(
+    visit, tickets, ask, typed, clock
+):
     for who in ("colleague", "stranger", "colleague"):
+        clock.now += timedelta(minutes=1)
         refused = inbound(visit(who), typed, **REFUSAL)
         assert refused.status_code == 409
         assert f"has ticket {tickets[0]} in team" in refused.text
@@ -67,6 +70,7 @@ def test_a_refusal_of_somebody_with_a_ticket_bars_at_once_and_names_the_ticket(v
     ]
     told = ask("select kind, audience, ticket_id from notices")
     assert [tuple(row) for row in told] == [("refusal_heard", "assignee", tickets[0])]
+    clock.now += timedelta(minutes=1)
     agent = visit("agent")  # the talk itself is recorded where it belongs
     assert (
         press(agent, f"/tickets/{tickets[0]}/do_not_call", version=2, words="told a colleague").status_code
@@ -190,7 +194,11 @@ def test_a_program_confirms_an_unknown_id_by_a_field(visit, tickets, ask):
 
 
 def test_an_id_that_two_have_but_for_its_case_is_asked_about(visit, known, ask):
-    assert inbound(visit("agent"), "AB").status_code == 409
+    for confirmed in ({}, {"confirmed_id": "AB"}):
+        refused = inbound(visit("agent"), "AB", **REFUSAL, **confirmed)
+        assert refused.status_code == 409
+        assert "2 known ids are &#39;AB&#39; but for small and capital letters" in refused.text
+    assert ask("select 1 from refusals") == []
     assert inbound(visit("agent"), "aB").status_code == 303
     assert kept(ask) == ["aB"]
 
@@ -322,8 +330,33 @@ def test_a_manager_does_not_confirm_what_the_manager_heard(visit, others, people
     assert refused.json()["error"]["code"] == "refusal_decided"
 
 
-def test_a_do_not_call_by_who_works_with_the_customer_leaves_nothing_to_decide(visit, others, ask):
+def test_what_somebody_else_heard_too_waits_for_nobody_and_is_no_mistake(visit, others, desk_app, ask, clock):
     refuse_all(visit("agent"))
+    waiting = [row.refusal_id for row in ask("select refusal_id from refusals where awaits_lead order by 1")]
+    clock.now += timedelta(hours=2)
+    for subscriber in ("S0001", "S0002"):  # known already: costs the colleague nothing of the day
+        assert inbound(visit("colleague"), subscriber, **REFUSAL).status_code == 303
+    assert inbound(visit("colleague"), "S0003", **REFUSAL).status_code == 303
+    assert states(ask) == ["cancelled"] * 3 + ["waiting"]
+    few = desk_app.state.rules.limits_per_day.model_copy(
+        update={"refusal": 1}
+    )  # now the colleague's day is full, too
+    desk_app.state.rules = desk_app.state.rules.model_copy(update={"limits_per_day": few})
+    assert inbound(visit("colleague"), "S0004", **REFUSAL).status_code == 303
+    assert states(ask)[3] == "waiting"
+    refused = visit("lead").post(f"/api/v1/refusals/{waiting[1]}", json={"is_confirmed": False})
+    assert refused.json()["error"]["code"] == "refusal_decided"
+    assert standing(ask, "S0004") == "refused"
+
+
+def test_a_caller_passed_on_to_a_ticket_costs_nothing_of_the_days_refusals(visit, tickets, ask):
+    assert inbound(visit("stranger"), "S0001", **REFUSAL).status_code == 409
+    assert ask("select 1 from desk_uses where kind = 'refusal'") == []
+
+
+def test_a_do_not_call_by_who_works_with_the_customer_leaves_nothing_to_decide(visit, others, ask, clock):
+    refuse_all(visit("agent"))
+    clock.now += timedelta(hours=1)
     lead = visit("lead")
     done = press(lead, f"/tickets/{others[2]}/do_not_call", version=1, words="confirmed by telephone")
     assert done.status_code == 303, done.text
