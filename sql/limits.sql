@@ -77,6 +77,35 @@ where valid_from <= :today and (valid_to is null or valid_to >= :today) and (hol
 group by kind
 order by kind
 
+-- name: read_unresolved
+-- Refusals told at the desk that stand under an id as it was typed: nobody knew a customer of it.
+select refusal_id, subscriber_id, cast(refused_at at time zone 'Asia/Shanghai' as date) as said_on
+from refusals
+where customer_key = subscriber_id and subscriber_id !~ '^erased-' and not awaits_lead
+order by refusal_id
+
+-- name: resolve_refusals
+-- They hold for the subscriber and customer they are about, too, as the profiles know them; how many are new.
+with resolved as (
+    insert into refusals as stands (
+        customer_key, subscriber_id, refused_at, staff_id, ticket_id, inbound_id, words
+    )
+    select
+        about.customer_key, about.subscriber_id, max(r.refused_at), max(r.staff_id), max(r.ticket_id),
+        max(r.inbound_id), max(r.words)
+    from unnest(
+        cast(:refusal_ids as bigint []), cast(:subscribers as text []), cast(:customers as text [])
+    ) as about (refusal_id, subscriber_id, customer_key)
+    inner join refusals as r on about.refusal_id = r.refusal_id
+    group by about.customer_key, about.subscriber_id
+    on conflict (customer_key, subscriber_id) do update set refused_at = excluded.refused_at
+    where stands.refused_at < excluded.refused_at
+    returning (xmax = 0) as is_new
+)
+
+select count(*) filter (where is_new) as refusals
+from resolved
+
 -- name: stage_leaving
 -- Who is gone or porting out, on the way to the statements below.
 create temporary table limits_stage (

@@ -35,6 +35,15 @@ def _one_sign(separator: str) -> str:
     return separator
 
 
+_DIRECTIVES = {"%Y", "%m", "%d", "%H", "%M", "%S", "%I", "%p"}
+
+
+def _sign_of_currency(sign: str) -> str:
+    if not sign.strip() or any(each.isdigit() or each in ".+-," for each in sign):
+        raise ValueError(f"'{sign}' may be part of a number, and is no sign of a currency")
+    return sign.strip()
+
+
 def _one_mark(sign: str) -> str:
     if len(sign) != 1 or sign.isalnum() or sign in ".+-":
         raise ValueError("a thousands separator is one sign like ',' or a blank")
@@ -47,6 +56,8 @@ def _with_a_date(written: str) -> str:
     parts = {plain[at : at + 2] for at in range(len(plain))}
     if plain != SERIAL and not {"%Y", "%m", "%d"} <= parts:
         raise ValueError("a format has %Y, %m and %d, like %Y%m%d, or is 'serial'")
+    if unknown := sorted({each for each in parts if each[:1] == "%"} - _DIRECTIVES):
+        raise ValueError(f"a format knows {', '.join(sorted(_DIRECTIVES))}, not {unknown[0]}")
     if "%p" in parts and "%I" not in parts:
         raise ValueError("a format with %p (上午, 下午) has hours of twelve, %I")
     return plain
@@ -85,7 +96,7 @@ class Dialect(Entry):
     instant_format: Formats | None = None
     formats: dict[str, Formats] = Field(default_factory=dict)
     thousands: Annotated[str, AfterValidator(_one_mark)] | None = None
-    currency: tuple[Annotated[str, Field(min_length=1)], ...] = ()
+    currency: tuple[Annotated[str, AfterValidator(_sign_of_currency)], ...] = ()
     units: dict[str, Unit] = Field(default_factory=dict)
 
     def factor(self, column: str) -> Decimal | None:

@@ -119,7 +119,8 @@ def _whose(db: sa.Connection, talk: Talk) -> str:
     known = known_subscriber(db, typed)
     if known is None and not talk.is_unknown_confirmed:
         raise Refused(
-            "Nobody known has the id '{typed}'. Look at it again; is it right, say so, and the talk is kept under it.",
+            "The desk knows nobody with the id '{typed}': nobody warned of, called or limited. Look at it again; is it "
+            "right, say so, and the talk is kept under it; a refusal then holds for whom the profiles know by it.",
             code="unknown_subscriber", typed=typed,
         )  # fmt: skip
     return known or typed

@@ -30,15 +30,17 @@ _SIGNS = re.compile(f"[{UNSEEN}]")
 #: Unicode tables: PostgreSQL's canonical_id lists the same, and neither knows one more.
 INVISIBLE = _BLANKS + UNSEEN
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
-_FORMULA = re.compile(r'="(.*)"', re.DOTALL)
-_TEXT_MARKS = "'`‘’"
+_FORMULA = re.compile(r'=[+]?"(.*)"', re.DOTALL)
+# of a spreadsheet's text at the left, of quoting at both ends
+_QUOTES = "'`‘’\"“”"
 _POINT_ZERO = re.compile(r"(\.0+)+\Z")
 # Excel writes 1.38E+10, pandas 1.38e+10, Java 1.38E10. Without point and sign (12E4) it is an id like any other.
 _SCIENTIFIC = re.compile(r"[+-]?([0-9]+\.[0-9]*[eE][+-]?|[0-9]+[eE][+-])[0-9]+\Z")
 _MOBILE = re.compile(r"(?:\+?86|0086)?0?(1[3-9][0-9]{9})\Z")
-_LANDLINE = re.compile(r"(?:\+?86|0086)?(0[1-9][0-9]{8,10})\Z")
+# area codes 010 and 02x with eight digits, the others with seven or eight
+_LANDLINE = re.compile(r"(?:\+?86|0086)?(0(?:10|2[0-9])[0-9]{8}|0[3-9][0-9]{2}[0-9]{7,8})\Z")
 _SERVICE = re.compile(r"([48]00[0-9]{7})\Z")
-_ABROAD = re.compile(r"(?:\+|00)([1-9][0-9]{6,14})\Z")
+_ABROAD = re.compile(r"\+([1-9][0-9]{6,14})\Z")
 _BETWEEN_DIGITS = re.compile(r"[-‐‑‒–—()]")
 
 
@@ -82,5 +84,5 @@ def _plain(text: str) -> str:
         plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", _INVISIBLE.sub("", plain)))
         if wrapped := _FORMULA.fullmatch(plain):
             plain = wrapped[1]
-        plain = _POINT_ZERO.sub("", plain.lstrip(_TEXT_MARKS))
+        plain = _POINT_ZERO.sub("", plain.strip(_QUOTES))
     return plain

@@ -55,8 +55,8 @@ def barred_in_database(
 
 
 def _leaving(lake: Lake, month: str, as_of: datetime) -> list[pl.LazyFrame | None]:
-    applied = _changed(lake, as_of, "port_out_applied", "port_out_applied")
-    return [applied, _changed(lake, as_of, "left", "gone"), _churned(lake, month, as_of)]
+    applied = _changed(lake, month, as_of, "port_out_applied", "port_out_applied")
+    return [applied, _changed(lake, month, as_of, "left", "gone"), _churned(lake, month, as_of)]
 
 
 def _until(lake: Lake, table: str, as_of: datetime) -> pl.LazyFrame | None:
@@ -77,8 +77,11 @@ def _churned(lake: Lake, month: str, as_of: datetime) -> pl.LazyFrame | None:
     return _because(still_gone(left, lake, month, as_of), pl.lit("gone"))
 
 
-def _changed(lake: Lake, as_of: datetime, kind: str, reason: str) -> pl.LazyFrame | None:
-    """Those whose latest word on the matter is `kind`: who returned or joined again afterwards is not barred."""
+def _changed(lake: Lake, month: str, as_of: datetime, kind: str, reason: str) -> pl.LazyFrame | None:
+    """Those whose latest word on the matter is `kind`: who returned or joined again afterwards is not barred.
+
+    Joined also by the profile of `month`: the number may be somebody else's by now.
+    """
     rows = _until(lake, "subscriber_changes", as_of)
     if rows is None:
         return None
@@ -86,9 +89,19 @@ def _changed(lake: Lake, as_of: datetime, kind: str, reason: str) -> pl.LazyFram
     latest = (
         rows.filter((pl.col("occurred_at") < as_of.astimezone(UTC)) & pl.col("kind").is_in([kind, *undone]))
         .group_by("subscriber_id")
-        .agg(pl.col("kind").sort_by("occurred_at", "kind").last())
+        .agg(pl.col("kind", "occurred_at").sort_by("occurred_at", "kind").last())
+        .filter(pl.col("kind") == kind)
     )
-    return _because(latest.filter(pl.col("kind") == kind), pl.lit(reason))
+    return _because(_not_joined_since(latest, lake, month), pl.lit(reason))
+
+
+def _not_joined_since(changes: pl.LazyFrame, lake: Lake, month: str) -> pl.LazyFrame:
+    if not lake.has("subscribers", month):
+        return changes
+    joined = lake.scan("subscribers", month).select("subscriber_id", "joined_on")
+    day = pl.col("occurred_at").dt.convert_time_zone(ZONE.key).dt.date()
+    is_anothers = (pl.col("joined_on") > day).fill_null(False)
+    return changes.join(joined, on="subscriber_id", how="left").filter(~is_anothers)
 
 
 def _limited(lake: Lake, month: str, as_of: datetime) -> pl.LazyFrame | None:

@@ -18,7 +18,7 @@ from include.stages.calendar import fill_calendar
 from include.stages.clocks import read_clocks
 from include.stages.contact_limits import newest_profile, told_of
 from include.stages.eligibility import leaving
-from include.stages.standing_limits import in_force, keep_standing
+from include.stages.standing_limits import in_force, keep_standing, resolve_refusals
 
 Q = load("limits")
 
@@ -35,7 +35,8 @@ def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> 
         today = now.astimezone(ZONE).date()
         profile = newest_profile(lake, now)
         loaded = keep_standing(db, lake, profile, now)
-        told = told_of(lake, profile, in_force(db, today))
+        resolved = resolve_refusals(db, lake, profile)
+        told = told_of(lake, profile, in_force(db, today)) | {"resolved": resolved}
         subscribers = list(db.execute(Q["read_unfinished"]).scalars())
         _stage(db, leaving(lake, profile, now, subscribers))
         values = {"now": now, "today": today}
@@ -97,6 +98,8 @@ def _sentences(told: Mapping[str, int]) -> list[str]:
         " for the customer who said them.",
         "rejoined": "{} limits of contact are older than the joining of their number, and no leaving lies between:"
         " they stand.",
+        "resolved": "{} refusals told at the desk hold for the subscriber or customer they are about, too, as the"
+        " profiles know them.",
         "unknown": "{} limits of contact name ids no profile has: they are kept, and hold as soon as one has.",
     }
     return [words.format(f"{told[name]:,}") for name, words in sentences.items() if told[name]]

@@ -8,6 +8,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from include.database import copy_rows
+from include.domain.canonical import canonical_phone
 from include.domain.months import ZONE, first_day, month_of
 from include.lake import Lake
 from include.queries import load
@@ -58,3 +59,61 @@ def in_force(db: sa.Connection, today: date) -> pl.LazyFrame:
     columns = {"subscriber_id": pl.String(), "said_on": pl.Date(), "holds_for_number": pl.Boolean()}
     rows = [tuple(row) for row in db.execute(Q["read_in_force"], {"today": today})]
     return pl.LazyFrame(rows, schema=columns, orient="row")
+
+
+def resolve_refusals(db: sa.Connection, lake: Lake, profile: str) -> int:
+    """Let refusals told at the desk hold for whom they are about, as the newest profile knows them; how many do anew.
+
+    The desk knows the warned alone: an id may have been typed in another case, or the telephone number in its place,
+    and of a subscriber never warned of it knows no customer. Whoever joined after the refusal did not say it.
+    """
+    said = {"refusal_id": pl.Int64(), "subscriber_id": pl.String(), "said_on": pl.Date()}
+    told = pl.DataFrame([tuple(row) for row in db.execute(Q["read_unresolved"])], schema=said, orient="row")
+    if told.is_empty() or not lake.has(PROFILES, profile):
+        return 0
+    people = _people(lake, profile)
+    exact = _about(told, people, "subscriber_id")
+    unknown = told.join(exact, on="refusal_id", how="anti")
+    by_case = _about(unknown, people, "lower").filter(pl.len().over("refusal_id") == 1)
+    by_number = _about(unknown.join(by_case, on="refusal_id", how="anti"), people, "msisdn")
+    found = pl.concat([exact.filter(pl.col("customer_key") != pl.col("subscriber_id")), by_case, by_number])
+    values = {
+        "refusal_ids": found["refusal_id"].to_list(),
+        "subscribers": found["subscriber_id"].to_list(),
+        "customers": found["customer_key"].to_list(),
+    }
+    return int(db.execute(Q["resolve_refusals"], values).scalar_one())
+
+
+def _people(lake: Lake, profile: str) -> pl.LazyFrame:
+    """Everybody in a profile by whatever may have been typed for them: id, id in small letters, number to call."""
+    rows = lake.scan(PROFILES, profile)
+    there = rows.collect_schema().names()
+    customer = pl.col("customer_id") if "customer_id" in there else pl.lit(None, pl.String)
+    joined = pl.col("joined_on") if "joined_on" in there else pl.lit(None, pl.Date)
+    people = rows.select(
+        "subscriber_id",
+        joined.alias("joined_on"),
+        pl.coalesce(customer, "subscriber_id").alias("customer_key"),
+        pl.col("subscriber_id").str.to_lowercase().alias("lower"),
+    )
+    if not lake.has("contacts", profile):
+        return people.with_columns(msisdn=pl.lit(None, pl.String))
+    return people.join(lake.scan("contacts", profile), on="subscriber_id", how="left")
+
+
+def _about(told: pl.DataFrame, people: pl.LazyFrame, by: str) -> pl.DataFrame:
+    """refusal_id, subscriber_id and customer_key of those whom a refusal names `by` what was typed."""
+    typed = {
+        "subscriber_id": pl.col("subscriber_id"),
+        "lower": pl.col("subscriber_id").str.to_lowercase(),
+        "msisdn": pl.col("subscriber_id").map_elements(canonical_phone, return_dtype=pl.String),
+    }[by]
+    asked = told.select("refusal_id", "said_on", typed.alias("typed")).drop_nulls("typed")
+    rows = people.join(asked.lazy(), left_on=by, right_on="typed", how="inner")
+    is_theirs = (pl.col("joined_on") <= pl.col("said_on")).fill_null(True)
+    return (
+        rows.filter(is_theirs)
+        .select("refusal_id", "subscriber_id", "customer_key")
+        .collect(engine="streaming")
+    )

@@ -19,8 +19,8 @@ begin
         before := plain;
         plain := normalize(regexp_replace(plain, invisible, '', 'g'), nfkc);
         plain := regexp_replace(plain, invisible, '', 'g');
-        wrapped := substring(plain from '^="(.*)"$');
-        plain := regexp_replace(ltrim(coalesce(wrapped, plain), '''`‘’'), '(\.0+)+$', '');
+        wrapped := substring(plain from '^=[+]?"(.*)"$');
+        plain := regexp_replace(btrim(coalesce(wrapped, plain), '''`‘’"“”'), '(\.0+)+$', '');
         exit when plain = before;
     end loop;
     return plain;
@@ -302,7 +302,8 @@ comment on function rename_refusals is 'brings the refusals people told the desk
 create function dial_as_written() returns table (mended bigint, gone bigint) language plpgsql
 set search_path = public, pg_temp as $$
 declare
-    china constant text := '^(?:\+?86|0086)?(?:0?(1[3-9][0-9]{9})|(0[1-9][0-9]{8,10}))$';
+    china constant text :=
+        '^(?:\+?86|0086)?(?:0?(1[3-9][0-9]{9})|(0(?:10|2[0-9])[0-9]{8}|0[3-9][0-9]{2}[0-9]{7,8}))$';
 begin
     create temporary table dialled on commit drop as
     select ticket_id, regexp_replace(canonical_id(msisdn), '[-‐‑‒–—()]', '', 'g') as plain
@@ -311,12 +312,12 @@ begin
     delete from ticket_phones as t using dialled as d
     where
         t.ticket_id = d.ticket_id and d.plain !~ china and d.plain !~ '^[48]00[0-9]{7}$'
-        and d.plain !~ '^(\+|00)(?!86)[1-9][0-9]{6,14}$';
+        and d.plain !~ '^\+(?!86)[1-9][0-9]{6,14}$';
     get diagnostics gone = row_count;
     update ticket_phones as t
     set msisdn = case
         when d.plain ~ china then coalesce((regexp_match(d.plain, china))[1], (regexp_match(d.plain, china))[2])
-        else regexp_replace(d.plain, '^00', '+')
+        else d.plain
     end
     from dialled as d
     where t.ticket_id = d.ticket_id;

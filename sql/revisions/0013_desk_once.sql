@@ -306,6 +306,9 @@ begin
         );
     else
         delete from refusals where refusal_id = of_refusal;
+        -- said again in the same words it is heard again
+        delete from idempotency_keys
+        where staff_id = one.staff_id and recorded_at >= decided_at - interval '10 minutes';
     end if;
     insert into audit_log (happened_at, actor, action, subject, details)
     values (

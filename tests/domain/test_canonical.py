@@ -44,7 +44,7 @@ def test_scientific_notation_is_refused_with_the_value(text: str) -> None:
         canonical_id(text)
 
 
-@pytest.mark.parametrize("text", ["", " ", "\u200b", '=""', "'", "\ufeff\u202d"])
+@pytest.mark.parametrize("text", ["", " ", "\u200b", '=""', "'", '""', "\ufeff\u202d"])
 def test_nothing_is_no_id(text: str) -> None:
     assert canonical_id(text) == ""
 
@@ -80,6 +80,7 @@ def test_other_numbers_that_can_be_dialled_stay(text: str, number: str) -> None:
     [
         "", "1.38E+10", "未知", "\\N", "13800000001;13900000002", "13800000001/13900000002", "13800000001 13900000002",
         "1380000000", "138000000010", "23800000001", "13810", "0", "-", "138000O0001", "+86", "12345678",
+        "0013800000001", "00138000000", "01380000000", "0138000000", "0101234567", "0211234567",
     ],
 )  # fmt: skip
 def test_what_cannot_be_read_as_one_number_is_none(text: str) -> None:

@@ -412,10 +412,10 @@ def test_a_fact_outside_the_delivered_month_in_shanghai_is_put_aside(
 
 
 def test_a_fact_outside_the_delivered_day_is_put_aside(operator: Operator) -> None:
-    header = "subscriber_id,occurred_at,kind\n"
-    changes = "S1,2026-10-03T10:00:00,left\nS2,2026-10-04T00:00:00,left\n"
-    operator.deliver("subscriber_changes", header + changes, period="2026-10-03")
-    assert operator.collect("subscriber_changes", "2026-10-03")["rows_out"] == 1
+    header = "event_id,subscriber_id,occurred_at,kind\n"
+    events = "E1,S1,2026-10-03T10:00:00,complaint\nE2,S2,2026-10-04T00:00:00,complaint\n"
+    operator.deliver("service_events", header + events, period="2026-10-03")
+    assert operator.collect("service_events", "2026-10-03")["rows_out"] == 1
 
 
 def test_somebody_who_joined_after_the_month_is_put_aside(tmp_path: Path, sources: Sources) -> None:

@@ -413,7 +413,7 @@ def test_a_former_holders_refusal_lapses_for_the_number_and_holds_for_the_custom
     mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
     told = mornings.work(FRIDAY)
     assert standing(mornings) == {"S0002": "refused"}
-    assert told["told"] == {"lapsed": 1, "rejoined": 0, "unknown": 0}
+    assert told["told"] == {"lapsed": 1, "rejoined": 0, "unknown": 0, "resolved": 0}
     assert "1 limits of contact were said by a former holder of the number" in told["message"]
     assert (mornings.state("S0001"), told["cancelled"]) == ("waiting", 0)  # in the tickets each is a customer
     assert mornings.column("select subscriber_id || left_on || joined_on from new_holders") == [
@@ -464,7 +464,7 @@ def test_a_refusal_stands_and_is_told_when_no_leaving_lies_between_it_and_the_jo
     mornings.limited("2026-05-10", ("S0001", "refused", "2026-05-10", ""))
     told = mornings.work(FRIDAY)
     assert told["cancelled_because"] == {"refused": 1}
-    assert told["told"] == {"lapsed": 0, "rejoined": 1, "unknown": 0}
+    assert told["told"] == {"lapsed": 0, "rejoined": 1, "unknown": 0, "resolved": 0}
     assert "1 limits of contact are older than the joining of their number" in told["message"]
 
 
@@ -499,8 +499,46 @@ def test_a_new_holder_who_refuses_at_the_desk_as_the_former_one_did_is_left_in_p
     for said_at in (datetime(2026, 5, 10, 20, tzinfo=ZONE), datetime(2026, 11, 3, 10, tzinfo=ZONE)):
         keep_talk(desk, mornings.config, rules, staff_id=people.agent, talk=talk, now=said_at)
     assert mornings.work(FRIDAY)["told"]["lapsed"] == 0
-    assert standing(mornings) == {"S0001": "refused"}
-    assert mornings.column("select count(*) from refusals") == [1]
+    # and so are the other numbers of the customer the profile knows the new holder by
+    assert standing(mornings) == {"S0001": "refused", "S0003": "refused"}
+    assert mornings.column("select subscriber_id from refusals where customer_key = subscriber_id") == [
+        "S0001"
+    ]
+
+
+@pytest.mark.parametrize("typed", ["S0001", "s0001", "13800000001", "+86 138-0000-0001"])
+def test_a_refusal_of_somebody_the_desk_did_not_know_holds_for_the_subscriber_and_the_customer(
+    mornings, people, desk, typed
+):
+    old = date(2020, 1, 1)
+    profiles(mornings, m2026_10=[("S0001", "C1", old), ("S0002", "C1", old), ("S0003", "C99", old)])
+    put(mornings.lake, "contacts", "2026-10", [{"subscriber_id": "S0001", "msisdn": "13800000001"}])
+    rules = load_desk(ROOT / "include" / "config")
+    talk = Talk(
+        "churn_warning", typed, "call", "no calls", "promised", is_refusal=True, is_unknown_confirmed=True
+    )
+    keep_talk(desk, mornings.config, rules, staff_id=people.agent, talk=talk, now=FRIDAY)
+    for _ in range(2):
+        told = mornings.work(FRIDAY + timedelta(hours=1))["told"]
+    assert told["resolved"] == 0  # once done it is done
+    limited = "select standing_limit(:who, :key, cast('2026-11-06' as date))"
+    found = [
+        mornings.column(limited, who=who, key=key)[0]
+        for who, key in (("S0001", "C1"), ("S0002", "C1"), ("S0003", "C99"))
+    ]
+    assert found == ["refused", "refused", None]
+
+
+def test_a_refusal_typed_in_a_case_that_two_could_mean_holds_for_neither(mornings, people, desk):
+    old = date(2020, 1, 1)
+    profiles(mornings, m2026_10=[("Ab", None, old), ("aB", None, old)])
+    rules = load_desk(ROOT / "include" / "config")
+    talk = Talk(
+        "churn_warning", "AB", "call", "no calls", "promised", is_refusal=True, is_unknown_confirmed=True
+    )
+    keep_talk(desk, mornings.config, rules, staff_id=people.agent, talk=talk, now=FRIDAY)
+    told = mornings.work(FRIDAY + timedelta(hours=1))
+    assert (told["told"]["resolved"], told["told"]["unknown"]) == (0, 1)
 
 
 def test_a_leaving_taken_back_by_a_corrected_delivery_brings_the_refusal_back(mornings, people):
@@ -550,7 +588,7 @@ def test_a_limit_of_an_id_nobody_knows_is_told_and_holds_as_soon_as_the_id_appea
     profiles(mornings, m2026_09=[("S0002", "C1", date(2020, 1, 1))])
     mornings.limited("2026-10-05", ("S0001", "refused", "2026-10-05", ""))
     told = mornings.work(FRIDAY - timedelta(days=1))
-    assert told["told"] == {"lapsed": 0, "rejoined": 0, "unknown": 1}
+    assert told["told"] == {"lapsed": 0, "rejoined": 0, "unknown": 1, "resolved": 0}
     assert "1 limits of contact name ids no profile has" in told["message"]
     assert told["cancelled_because"] == {"refused": 1}
     assert "S0002" not in standing(mornings)

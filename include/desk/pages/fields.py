@@ -1,6 +1,6 @@
 """What was typed into a form: read field by field, wrong values told in a sentence, all of it kept for showing."""
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from datetime import date, datetime
 from typing import Annotated
 
@@ -38,6 +38,16 @@ class Fields:
         found = self.text(name)
         if found is None:
             raise BadInput("'{field}' is empty. Fill it in.", code="field_empty", field=name)
+        return found
+
+    def one_of(self, name: str, words: Collection[str]) -> str:
+        """One of the words a form offers; BadInput for any other."""
+        found = self.needed(name)
+        if found not in words:
+            raise BadInput(
+                "'{field}' is '{typed}', which the form does not offer. Open it again.",
+                code="field_not_offered", field=name, typed=found,
+            )  # fmt: skip
         return found
 
     def many(self, name: str) -> list[str]:

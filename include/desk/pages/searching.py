@@ -117,7 +117,7 @@ def decide_refusal(request: Request, refusal_id: int, typed: Typed, viewer: View
     """Confirm or withdraw a refusal that waits for a lead."""
     state = request.app.state
     try:
-        decision = talks.Decision(refusal_id, typed.needed("decision") == "confirm")
+        decision = talks.Decision(refusal_id, typed.one_of("decision", ("confirm", "withdraw")) == "confirm")
         with state.database.working() as db:
             once(
                 db, receipt_of(request, viewer, typed),

@@ -120,7 +120,8 @@ def _meant(name: str, feed: Feed, iso: Collection[str]) -> str:
     column = feed.columns[name]
     formats = () if name in iso else feed.dialect.formats_of(name, column.type)
     if formats:
-        return f"is not written as {' or '.join(formats)}"
+        several = ", or as more than one of them with different meanings" if len(formats) > 1 else ""
+        return f"is not written as {' or '.join(formats)}{several}"
     return f"is not one of {', '.join(column.of)}" if column.of else _MEANT[column.type]
 
 

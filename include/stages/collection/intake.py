@@ -15,7 +15,7 @@ from include.stages.collection.contract import CLEARED, judged, schema_of
 from include.stages.collection.deliveries import Delivery, window, written
 from include.stages.collection.gaps import FileAtFault, at_fault
 from include.stages.collection.records import WHOLE_ROW, Batch, batches, header_of
-from include.stages.collection.spill import QUARANTINE, accepted_kind, repeated_rows, spill, spilled
+from include.stages.collection.spill import QUARANTINE, REPEATED, accepted_kind, repeated_rows, spill, spilled
 
 _MASK = "***"
 _CLEARED = "cleared"
@@ -127,8 +127,8 @@ def refuse_above(
 
     A file with `rows_borne` broken rows or fewer is borne whatever their share.
     """
-    # the operator did nothing wrong in delivering somebody who was erased here
-    broken = intake.summary.filter(pl.col("reason") != erased.REASON)
+    # nothing is lost with a repetition, and the operator did nothing wrong in delivering somebody erased here
+    broken = intake.summary.filter(~pl.col("reason").is_in([erased.REASON, REPEATED]))
     bad = dict(broken.group_by("file").agg(pl.col("rows").sum()).iter_rows())
     shares = {name: rows / intake.read[name] for name, rows in bad.items() if rows > rows_borne}
     worst = max(shares, key=lambda name: shares[name], default=None)

@@ -1,5 +1,6 @@
 """Do the feeds name the same people? Each delivery's ids are held against the profiles of all months."""
 
+import unicodedata
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -15,6 +16,8 @@ from include.queries import load
 PROFILES = "subscribers"
 #: Feeds that name people as they go: with no profile of an earlier month their ids cannot be expected in any.
 _OF_LEAVERS = ("churned", "subscriber_changes")
+#: Feeds in which one person missed is one too many: somebody who refused is called, somebody who left is kept.
+_GRAVE = (PROFILES, "contact_limits", *_OF_LEAVERS)
 _ID = "subscriber_id"
 _ASKED_AT_MOST = 1_000
 _SHORTEST_NUMBER = 8
@@ -26,6 +29,7 @@ _DIFFERENCES: Mapping[str, Callable[[str, int], str | None]] = {
     "with the prefix +86": lambda text, _: f"+86{text}" if text.isdecimal() else None,
     "without leading zeros": lambda text, _: text.lstrip("0") if text[:1] == "0" else None,
     "with leading zeros": lambda text, length: text.zfill(length) if len(text) < length else None,
+    "by its letters and digits alone": lambda text, _: _letters_and_digits(text),
     "in capitals": lambda text, _: text.upper(),
     "in small letters": lambda text, _: text.lower(),
 }
@@ -98,10 +102,11 @@ def notes(lake: Lake, found: Sequence[Named]) -> Iterator[str]:
         strangers = int(counts["ids"] - counts["known"])
         if not strangers or feed == PROFILES:  # every month has new subscribers
             continue
-        kept = "; they are kept and hold as soon as the id appears" if feed == "contact_limits" else ""
-        sentence = f"{strangers:,} of {int(counts['ids']):,} people in {feed} are in no profile{kept}"
-        differ = _differ(lake, [text for each in found if each.feed == feed for text in each.unknown])
-        yield f"{sentence}. {_as_told(*differ)}" if differ else sentence
+        kept = "; they are kept, and hold as soon as the id appears" if feed == "contact_limits" else ""
+        unknown = [text for each in found if each.feed == feed for text in each.unknown]
+        differ = _differ(lake, unknown)
+        how = _as_told(*differ) if differ else _shapes(lake, unknown)
+        yield f"{strangers:,} of {int(counts['ids']):,} people in {feed} are in no profile{kept}. {how}"
 
 
 # ---------------------------------------------------------------- who is known
@@ -159,25 +164,35 @@ def _strangers(lake: Lake, people: pl.DataFrame, shard: int) -> pl.DataFrame:
 
 
 def _too_few(lake: Lake, named: Named, least: Known) -> str | None:
-    """What is wrong with a delivery that names too many unknown people; None when enough of them are known."""
-    if named.share >= least.share:
+    """What is wrong with a delivery that misses people it means; None when enough of them are known.
+
+    Where a way of writing would make unknown ids known, nothing is guessed: it is named. Of grave feeds one such id
+    is too many.
+    """
+    is_grave = named.feed in _GRAVE
+    if not named.unknown or (named.share >= least.share and not is_grave):
         return None
-    differ = _differ(lake, named.unknown)
+    differ = _differ(lake, named.unknown, None if named.feed != PROFILES else named.period)
     may_be_judged = named.ids >= least.ids and not (
         named.feed in _OF_LEAVERS and min(lake.months(PROFILES)) >= named.period[:7]
     )
-    if not (may_be_judged or (differ and 2 * differ[1] >= len(named.unknown))):
+    is_other = differ is not None and (is_grave or 2 * differ[1] >= len(named.unknown))
+    if not (is_other or (may_be_judged and named.share < least.share)):
         return None
     known_by = "an earlier profile" if named.feed == PROFILES else "any profile"
+    asked = f", at least {least.share:.0%} must" if named.share < least.share else ""
     sentence = (
         f"{named.feed} of {named.period}: {named.known:,} of {named.ids:,} people ({named.share:.1%}) are in "
-        f"{known_by}, at least {least.share:.0%} must."
+        f"{known_by}{asked}."
     )
     return f"{sentence} {_as_told(*differ) if differ else _shapes(lake, named.unknown)}."
 
 
-def _differ(lake: Lake, unknown: Sequence[str]) -> tuple[str, int, int] | None:
-    """The way of writing that would make most of the unknown known, how many of how many; None when none does."""
+def _differ(lake: Lake, unknown: Sequence[str], before: str | None = None) -> tuple[str, int, int] | None:
+    """The way of writing that would make most of the unknown known, how many of how many; None when none does.
+
+    Known are the profiles of all months, or of those before `before`.
+    """
     if not unknown:
         return None
     length = _usual_length(lake)
@@ -189,7 +204,7 @@ def _differ(lake: Lake, unknown: Sequence[str]) -> tuple[str, int, int] | None:
     ]
     variants = pl.DataFrame(tried, schema={"way": pl.String, _ID: pl.String}, orient="row")
     hits = pl.DataFrame(schema={"way": pl.String, _ID: pl.String})
-    for month in lake.months(PROFILES):
+    for month in (month for month in lake.months(PROFILES) if before is None or month < before):
         known = lake.scan(PROFILES, month).select(_ID)
         hits = pl.concat([hits, variants.lazy().join(known, on=_ID, how="semi").collect(engine="streaming")])
     counted = hits.unique().group_by("way").len().sort("len", "way", descending=[True, False])
@@ -206,6 +221,12 @@ def _without_country(text: str) -> str | None:
         if rest != text and len(rest) >= _SHORTEST_NUMBER:
             return rest
     return None
+
+
+def _letters_and_digits(text: str) -> str:
+    """`=138`, `138,` and digits of other scripts as 138."""
+    plain = (str(unicodedata.digit(each, each)) for each in text if each.isalnum())
+    return "".join(plain)
 
 
 def _usual_length(lake: Lake) -> int:

@@ -9,7 +9,7 @@ from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import polars as pl
 
@@ -107,12 +107,22 @@ def _parquet_batches(path: Path, header: tuple[str, ...], positions: list[int]) 
         yield Batch(rows.with_columns(line.alias("line"), raw.alias("raw")), pl.DataFrame(schema=BROKEN), iso)
 
 
+# Up to here a float tells whole numbers apart
+_EXACT: dict[Any, int] = {pl.Float32(): 2**24, pl.Float64(): 2**53}
+
+
 def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
     column = pl.col(name)
     if isinstance(dtype, pl.Datetime) and dtype.time_zone:
         return column.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00")
     if isinstance(dtype, pl.Datetime):
         return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
+    if dtype in _EXACT:
+        # neighbouring whole numbers are one float: written so that an id is refused, and a number read, as it is
+        is_rounded = (column.abs() > _EXACT[dtype]) & (column == column.floor())
+        text = column.cast(pl.Float64).cast(pl.String)
+        rounded = pl.when(text.str.contains("e", literal=True)).then(text).otherwise(text + "e+0")
+        return pl.when(is_rounded).then(rounded).otherwise(column.cast(pl.String))
     return column.cast(pl.String)
 
 

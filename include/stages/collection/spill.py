@@ -5,6 +5,7 @@ from pathlib import Path
 
 import polars as pl
 
+REPEATED = "repeats a row"
 QUARANTINE = {
     "file": pl.String,
     "line": pl.Int64,
@@ -56,6 +57,6 @@ def _repeated_in(part: pl.LazyFrame, present: list[str], columns: Sequence[str])
         pl.lit(", ".join(present)).alias("column"), pl.int_range(pl.len()).over(present).alias("nth")
     )
     conflicts = pl.col("kinds") > 1
-    reason = pl.when(conflicts).then(pl.lit("conflicts with another row")).otherwise(pl.lit("repeats a row"))
+    reason = pl.when(conflicts).then(pl.lit("conflicts with another row")).otherwise(pl.lit(REPEATED))
     aside = told.with_columns(reason.alias("reason"), pl.lit(None, pl.String).alias("raw"))
     return aside.filter(conflicts | (pl.col("nth") > 0)).select(*QUARANTINE)

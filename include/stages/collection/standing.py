@@ -32,7 +32,8 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
     for feed, declared in config.sources.feeds.items():
         if declared.required and not (lake.has(feed, month) and lake.manifest(feed, month).rows):
             raise NotReady(f"No {feed} rows for {month}. Deliver {feed}/month={month} first.")
-    named = [each for each in people.measure(db, lake, config, [month]) if each.period[:7] == month]
+    # also the days after the month: who refused or left since is asked before anybody is called
+    named = [each for each in people.measure(db, lake, config, [month]) if each.period[:7] >= month]
     with db.begin():
         totals = db.execute(load("collection")["month_totals"], {"month": month}).one()
         without = gaps.of_month(db, month)

@@ -34,7 +34,8 @@ _INSTANT = (
 )
 # A digit alone, whatever script stands beside it: 2026年1月5日 is 2026年01月05日
 _LONE_DIGIT = r"(?-u:\b)(\d)(?-u:\b)"
-_HALVES = {"AM": "(?i:am|a\\.m\\.)|上午|凌晨|早上|早晨", "PM": "(?i:pm|p\\.m\\.)|下午|中午|晚上"}
+# 中午 and 晚上 belong to both halves of the day: they are read by no format
+_HALVES = {"AM": "(?i:am|a\\.m\\.)|上午", "PM": "(?i:pm|p\\.m\\.)|下午"}
 # Excel's first day is 1900-01-01, and it counts a 29 February 1900 that never was; before March 1900 it is off by one
 _EXCEL_ZERO, _EXCEL_FIRST, _EXCEL_LAST = pl.date(1899, 12, 30), 61, 2_958_465
 # An id as it stands in most cells: nothing to be made canonical
@@ -148,11 +149,12 @@ def _by_format(text: pl.Expr, written: str, type_: str) -> pl.Expr:
     padded = text.str.replace_all(_LONE_DIGIT, "0${1}")
     if "%p" in written:
         padded = reduce(lambda each, half: each.str.replace(_HALVES[half], half), _HALVES, padded)
-    if type_ == "date":
-        value = padded.str.to_date(written, strict=False)
-    else:
+    if "%H" in written or "%I" in written:
         value = padded.str.to_datetime(written, time_unit="us", strict=False)
-    return pl.when(value.dt.strftime(written) == padded).then(value)
+    else:
+        value = padded.str.to_date(written, strict=False)
+    read = pl.when(value.dt.strftime(written) == padded).then(value)
+    return read.cast(TYPES["date"] if type_ == "date" else pl.Datetime("us"))
 
 
 def _serial(text: pl.Expr, type_: str) -> pl.Expr:
@@ -169,13 +171,18 @@ def _serial(text: pl.Expr, type_: str) -> pl.Expr:
 
 def _plain_number(text: pl.Expr, dialect: Dialect) -> pl.Expr:
     """A number without the signs of currency and thousands; what is grouped otherwise stays, and is no number."""
-    for sign in dialect.currency:
-        text = text.str.replace(sign, "", literal=True).str.strip_chars()
+    for sign in map(_as_it_is, dialect.currency):
+        text = text.str.replace(rf"^([+-]?)\s*{sign}\s*", "${1}").str.replace(rf"\s*{sign}$", "")
     if dialect.thousands is None:
         return text
-    mark = "\\" + dialect.thousands
+    mark = _as_it_is(dialect.thousands)
     is_grouped = text.str.contains(rf"^[+-]?\d{{1,3}}({mark}\d{{3}})+(\.\d+)?$")
     return pl.when(is_grouped).then(text.str.replace_all(dialect.thousands, "", literal=True)).otherwise(text)
+
+
+def _as_it_is(sign: str) -> str:
+    """A regular expression of just this text."""
+    return "".join(rf"\x{{{ord(each):X}}}" for each in sign)
 
 
 # ---------------------------------------------------------------- the contract's own writing

@@ -260,7 +260,7 @@ def test_a_double_click_and_a_reload_do_nothing_a_second_time(page_of, tickets, 
     for name, words in (("subscriber_id", "N99"), ("said", "call nobody!"), ("done", "promised")):
         page.locator(f"[name={name}]").fill(words)
     page.locator("form[action$='/inbound'] button").click()
-    assert "Nobody known has the id" in page.locator("main").inner_text()
+    assert "The desk knows nobody with the id" in page.locator("main").inner_text()
     assert page.locator("[name=said]").input_value() == "call nobody!"
     page.locator("button[name=confirmed_id]").dblclick()
     page.wait_for_url("**/search?kept=talk")

@@ -166,7 +166,7 @@ def test_an_unknown_id_is_asked_about_and_kept_by_one_click(visit, tickets, ask)
     agent = visit("agent")
     asked = inbound(agent, " ｎ９９\u200b", **REFUSAL)
     assert asked.status_code == 409
-    assert "Nobody known has the id &#39;n99&#39;" in asked.text
+    assert "The desk knows nobody with the id &#39;n99&#39;" in asked.text
     assert kept(ask) == [] and ask("select 1 from refusals") == []
     fields = dict(
         re.findall(
