@@ -14,6 +14,7 @@ from include.command import add_place_and_time, an_id, instant, on_database
 from include.erasure import erase
 from include.lake import Lake
 
+_NO_PLACE = ("erasure_id", "dry_run")
 _LANDING = (
     "The landing folder is yours: take the subscriber out of the files there, too. What is delivered again of "
     "the time up to this month is kept out; {later}"
@@ -32,6 +33,8 @@ def _run(db: sa.Connection, told: argparse.Namespace) -> None:
         now=instant(told), bar=told.bar, dry_run=told.dry_run,
     )  # fmt: skip
     print(json.dumps(done, ensure_ascii=False))
+    if not any(isinstance(rows, int) and rows for place, rows in done.items() if place not in _NO_PLACE):
+        print("Nothing is stored of this id. Look at its writing: small and capital letters tell ids apart.")
     later = (
         "so is all that comes later."
         if told.bar

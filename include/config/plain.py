@@ -10,6 +10,7 @@ from include.domain.errors import ConfigError
 _NOTHING = ("", "~", "null")
 _KNOWN_TAGS = {f"tag:yaml.org,2002:{name}" for name in ("str", "map", "seq")}
 _MERGE = "<<"
+_NO_NAME = ' in "<unicode string>",'
 
 
 def read_yaml(text: str, file: str) -> object:
@@ -22,7 +23,7 @@ def read_yaml(text: str, file: str) -> object:
         return _Content(file).of(root) if root is not None else None
     except yaml.YAMLError as error:
         raise ConfigError(
-            f"{file} is not valid YAML: {' '.join(str(error).split())}. Mend that line."
+            f"{file} is not valid YAML: {' '.join(str(error).replace(_NO_NAME, '').split())}. Mend that line."
         ) from error
     except RecursionError:
         raise ConfigError(f"{file} is nested too deeply to be read. Mend its brackets.") from None
