@@ -19,7 +19,7 @@ from include.domain.months import default_as_of
 from include.lake import Lake
 from include.lake.description import mended
 from include.lake.store import open_store
-from include.lake.upkeep import Fault, faults
+from include.lake.upkeep import Fault, faults, faults_of
 from include.queries import load
 from include.stages import champions, collection, features, follow_up, grading, losses, peers, prediction
 from include.stages.collection.deliveries import is_landed
@@ -74,7 +74,13 @@ def repaired(
         yield Step(told)
     site = Site(Lake(root), landing, load_config(config), now, accept_loss, db)
     found = faults(site.lake)
-    delivered = [fault for fault in found if fault.table not in _MADE]
+    for fault in found:
+        if fault.loose:
+            site.lake.store.delete(fault.loose)
+            yield Step(
+                f"{fault.loose} was removed: nobody can read what was put aside there; its counts stand."
+            )
+    delivered = [fault for fault in found if fault.table not in _MADE and not fault.loose]
     for table, month, period in dict.fromkeys((each.table, each.month, each.period) for each in delivered):
         _drop(site, table, month, period)
         yield Step(f"{table} of {period or month} was dropped: it was not what was written.")
@@ -186,7 +192,7 @@ def _remake(site: Site, db: sa.Connection, table: str, month: str) -> bool:
             _score(given)
         else:
             grading.grade(**given, now=site.now)
-    return site.lake.standing(table, month) is not None
+    return site.lake.has(table, month) and not faults_of(site.lake, table, month)
 
 
 def _score(given: dict[str, Any]) -> None:

@@ -18,9 +18,10 @@ from include.config import Config, load_config
 from include.database import lock
 from include.domain.months import ZONE, month_of
 from include.lake import UNKNOWN_SECONDS, Lake
+from include.lake.upkeep import QUARANTINE
 from include.queries import load
 from include.stages.collection.intake import SPILL
-from include.stages.collection.publishing import CONTACTS, QUARANTINE
+from include.stages.collection.publishing import CONTACTS
 
 PROFILES = "subscribers"
 

@@ -14,6 +14,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import pytest
 import sqlalchemy as sa
 
@@ -418,6 +419,20 @@ def test_what_does_not_lie_in_the_landing_folder_is_asked_for_and_nothing_goes_o
     assert world.is_as_it_was()
 
 
+def test_rows_put_aside_that_nobody_can_read_are_told_and_removed(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    name = "quarantine/usage_months/period=2026-10/0123456789abcdef.parquet"
+    world.lake.store.write(name, b"PAR1")
+    assert world.verify() == 1
+    told = f"{world.lake.root}/{name} cannot be read. Run `python -m include.lake repair --lake {world.lake.root}`."
+    assert told in capsys.readouterr().out
+    assert world.repair() == 0
+    assert f"{name} was removed" in capsys.readouterr().out
+    assert world.verify() == 0
+    assert world.is_as_it_was()
+
+
 def test_without_a_database_it_drops_and_the_next_run_makes_it_again(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -463,6 +478,20 @@ def test_files_of_an_earlier_version_are_read_and_get_size_and_hash_when_written
     world.harm("usage_months", "lost")
     assert world.repair() == 0
     assert all(part.sha256 for part in world.lake.manifest("usage_months", MONTH).parts)
+
+
+def test_what_only_verify_finds_in_files_of_an_earlier_version_is_cured_too(
+    world: World, capsys: pytest.CaptureFixture[str]
+) -> None:
+    forget_sizes(world.lake, "factors")
+    part = world.lake.manifest("factors", MONTH).parts[0]
+    file = world.lake.root / world.lake.folder("factors", MONTH) / part.name
+    pl.read_parquet(file).reverse().write_parquet(file)
+    assert world.verify() == 1
+    assert world.repair() == 1
+    assert "factors of 2026-10 were dropped. To make them again: `python" in capsys.readouterr().out
+    assert world.run("--until", "grading") == 0
+    assert world.is_as_it_was()
 
 
 def test_a_month_that_is_replaced_while_it_is_looked_at_is_no_damage(

@@ -256,10 +256,16 @@ class Lake:
             if part.size not in (None, file.size):
                 return self._damaged(manifest, name, f"holds {file.size:,} bytes instead of {part.size:,}")
             if part in hashed and part.sha256 and self._whole.get(name) != file.version:
-                if self.store.sha256(name) != part.sha256:
-                    return self._damaged(manifest, name, "holds other bytes than were written")
+                if what := self._changed(name, part.sha256):
+                    return self._damaged(manifest, name, what)
                 self._whole[name] = file.version
         return None
+
+    def _changed(self, name: str, sha256: str) -> str | None:
+        try:
+            return None if self.store.sha256(name) == sha256 else "holds other bytes than were written"
+        except FileNotFoundError:  # removed since it was listed
+            return "is gone"
 
     def _damaged(self, manifest: Manifest, name: str, what: str) -> Damaged:
         where = f"{manifest.table} of {manifest.month}: {self.store.address(name)}"

@@ -11,17 +11,23 @@ from include.lake import SUBSCRIBERS_PER_SHARD, Lake, Manifest, Part, scan_files
 from include.lake.description import cure
 from include.lake.store import open_store
 
+QUARANTINE = "quarantine"
 _ID = "subscriber_id"
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a month of a table, or with a `period` of it: `told` names the file and the cure."""
+    """What is wrong with a month of a table, or with a `period` of it: `told` names the file and the cure.
+
+    A `loose` file is of no month: rows that were put aside.
+    """
 
     table: str
     month: str
     period: str | None
     told: str
+    loose: str = ""
 
 
 def described(lake: Lake) -> pl.DataFrame:
@@ -57,19 +63,31 @@ def months(lake: Lake) -> Iterator[tuple[str, str]]:
 
 def faults(lake: Lake) -> list[Fault]:
     """What is wrong with manifests and live files; nothing when readers can trust them all."""
-    found = []
-    for table, month in months(lake):
+    found = [fault for table, month in months(lake) for fault in faults_of(lake, table, month)]
+    return [*found, *_loose(lake)]
+
+
+def faults_of(lake: Lake, table: str, month: str) -> list[Fault]:
+    """What is wrong with one month of a table."""
+    try:
+        manifest = lake.manifest(table, month)
+    except Damaged as error:
+        stands = lake.published(table, month)
+        if stands is None:
+            return [Fault(table, month, None, str(error))]
+        manifest = stands
+    told = ((part, _fault(lake, manifest, part)) for part in manifest.parts)
+    return [Fault(table, month, part.period, fault) for part, fault in told if fault]
+
+
+def _loose(lake: Lake) -> Iterator[Fault]:
+    """Files of rows put aside that cannot be read; they have no manifest to be held against."""
+    for name in lake.store.below(QUARANTINE):
         try:
-            manifest = lake.manifest(table, month)
-        except Damaged as error:
-            stands = lake.published(table, month)
-            if stands is None:
-                found.append(Fault(table, month, None, str(error)))
-                continue
-            manifest = stands
-        told = ((part, _fault(lake, manifest, part)) for part in manifest.parts)
-        found += [Fault(table, month, part.period, fault) for part, fault in told if fault]
-    return found
+            scan_files(lake.store.address(name)).collect()
+        except _UNREADABLE:
+            told = f"{lake.store.address(name)} cannot be read. {cure(lake.root)}"
+            yield Fault(QUARANTINE, "", None, told, name)
 
 
 def unrecorded(lake: Lake) -> int:
@@ -88,7 +106,7 @@ def _fault(lake: Lake, manifest: Manifest, part: Part) -> str | None:
         wanted = [name for name in scanned.collect_schema().names() if name == _ID]
         rows = scanned.select(pl.len()).collect().item()
         ids = scanned.select(wanted).collect().to_series() if wanted else None
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError):
+    except _UNREADABLE:
         return _sentence(lake, manifest, address, "cannot be read")
     what = _misplaced(lake, part, rows, ids)
     return _sentence(lake, manifest, address, what) if what else None

@@ -11,6 +11,7 @@ from include.config import Config
 from include.domain.errors import NotReady
 from include.lake import Lake, Part
 from include.lake.folder import writing
+from include.lake.upkeep import QUARANTINE
 from include.queries import load
 from include.stages.collection.deliveries import Delivery, is_day
 from include.stages.collection.intake import Intake
@@ -19,7 +20,6 @@ Result = dict[str, Any]
 Standing = dict[tuple[str, str], str]
 
 CONTACTS = "contacts"
-QUARANTINE = "quarantine"
 
 
 def fingerprint_of(delivery: Delivery, config: Config) -> str:
