@@ -17,6 +17,7 @@ from include.domain.canonical import canonical_id
 from include.domain.errors import BadInput, LoopError, NotReady
 from include.domain.months import ZONE, parse_instant
 from include.domain.typed import parse_day
+from include.failures import told_plainly
 
 
 def add_place(parser: argparse.ArgumentParser) -> None:
@@ -64,7 +65,8 @@ def opened(url: str | None) -> Iterator[sa.Connection]:
 def ended(run: Callable[[], None]) -> int:
     """The exit status of a command: 1, after one sentence on stderr, when a person must act."""
     try:
-        run()
+        with told_plainly():
+            run()
     except LoopError as error:
         print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1

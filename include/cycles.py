@@ -83,6 +83,17 @@ def is_fixed(db: sa.Connection, campaign: str, cycle: str) -> bool:
     return bool(db.execute(Q["is_fixed"], {"campaign": campaign, "cycle": cycle}).scalar())
 
 
+def dispatched_from(db: sa.Connection, campaign: str, cycle: str) -> dict[str, Any] | None:
+    """What fixed the cycle (as_of, config_hash, champions, fingerprints of its inputs); None while it is not fixed.
+
+    To be asked inside a transaction that holds its lock.
+    """
+    found: dict[str, Any] | None = db.execute(
+        Q["dispatched_from"], {"campaign": campaign, "cycle": cycle}
+    ).scalar()
+    return found
+
+
 def record_stage(
     *,
     db: sa.Connection,

@@ -20,9 +20,10 @@ from include.domain.erasure import bucket_of, pattern_of, pseudonym
 from include.domain.errors import BadInput, NotReady
 from include.domain.months import ZONE, month_of
 from include.lake import Lake, Manifest, Part, scan_files
+from include.lake.upkeep import QUARANTINE
 from include.queries import load
 from include.stages.collection.intake import SPILL
-from include.stages.collection.publishing import CONTACTS, QUARANTINE
+from include.stages.collection.publishing import CONTACTS
 
 PROFILES = "subscribers"
 #: Columns of the lake in which people write what they like.

@@ -18,11 +18,11 @@ from typing import Any
 from uuid import uuid4
 
 import sqlalchemy as sa
-from sqlalchemy.exc import OperationalError
 
 from include import cycles, database, settings
+from include.command import ended
 from include.config import Config, load_config
-from include.domain.errors import BadInput, LoopError
+from include.domain.errors import BadInput
 from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
 from include.stages import (
@@ -40,8 +40,6 @@ from include.stages import (
 from include.stages.collection import carried_over
 
 Result = dict[str, Any]
-
-_AGAIN = "Then run the same command again: what is done is not done twice."
 
 
 @dataclass(frozen=True)
@@ -235,22 +233,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
     told = _arguments(words)
-    try:
-        _run(told)
-    except LoopError as error:
-        return _told_as_failure(type(error).__name__, str(error))
-    except OperationalError as error:
-        cause = str(error.orig).strip().splitlines()[0]
-        return _told_as_failure("NotReady", f"The database failed: {cause}. {_AGAIN}")
-    except OSError as error:
-        cause = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-        return _told_as_failure(type(error).__name__, f"{cause}. Mend the folder or free its disk. {_AGAIN}")
-    return 0
-
-
-def _told_as_failure(kind: str, sentence: str) -> int:
-    print(f"{kind}: {' '.join(sentence.split())}", file=sys.stderr)
-    return 1
+    return ended(lambda: _run(told))
 
 
 def _run(told: argparse.Namespace) -> None:

@@ -15,8 +15,8 @@ from uuid import uuid4
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
-from include import settings
-from include.domain.errors import BadInput, ConfigError, LoopError, NotReady, Refused
+from include import failures, settings
+from include.domain.errors import BadInput, ConfigError, Damaged, LoopError, NotReady, Refused
 from include.domain.months import ZONE
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
@@ -39,7 +39,7 @@ COLLECTION = Asset("collection", uri="churn://collection", group="churn")
 FACTORS = Asset("factors", uri="churn://factors", group="churn")
 
 #: No retry cures these; a person does. NotReady may cure itself while the retries wait.
-_INCURABLE = (BadInput, ConfigError, Refused)
+_INCURABLE = (BadInput, ConfigError, Damaged, Refused)
 _REASON_LENGTH = 600
 _COUNTS = (("rows_in", "read"), ("rows_out", "accepted"), ("quarantined", "quarantined"))
 _NOT_TOLD = {"stage", "feed", "period", "month", "message", "name", *(name for name, _ in _COUNTS)}
@@ -96,9 +96,10 @@ def right_now() -> datetime:
 
 @contextmanager
 def told_plainly() -> Iterator[None]:
-    """Turn what no retry can cure into a failure at once, told in its own sentence."""
+    """Turn what no retry can cure into a failure at once, told in its own sentence; disk and database are retried."""
     try:
-        yield
+        with failures.told_plainly():
+            yield
     except _INCURABLE as error:
         raise AirflowFailException(str(error)) from error
     except LoopError as error:

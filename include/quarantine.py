@@ -95,12 +95,7 @@ def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
     given = sys.argv[1:] if words is None else words
     told = _arguments(given)
-    try:
-        return ended(lambda: print(told.command(told)))
-    except OSError as error:
-        cause = f"{error.strerror or error}" + (f": {error.filename}" if error.filename else "")
-        print(f"{type(error).__name__}: {cause}. Mend the folder, or name another.", file=sys.stderr)
-    return 1
+    return ended(lambda: print(told.command(told)))
 
 
 def _shown(told: argparse.Namespace) -> str:

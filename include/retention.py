@@ -18,9 +18,10 @@ from include.config import Config, load_config
 from include.database import lock
 from include.domain.months import ZONE, month_of
 from include.lake import UNKNOWN_SECONDS, Lake
+from include.lake.upkeep import QUARANTINE
 from include.queries import load
 from include.stages.collection.intake import SPILL
-from include.stages.collection.publishing import CONTACTS, QUARANTINE
+from include.stages.collection.publishing import CONTACTS
 
 PROFILES = "subscribers"
 
@@ -48,7 +49,8 @@ def _from_lake(db: sa.Connection, lake: Lake, config: Config, now: datetime, dry
     for table in lake.tables():
         oldest = config.retention.oldest_month(table, now)
         for month in (month for month in lake.months(table) if month < oldest):
-            rows = lake.manifest(table, month).rows
+            stands = lake.published(table, month)  # what is damaged goes as well when its time has come
+            rows = stands.rows if stands else 0
             gone[f"lake.{table}"] = gone.get(f"lake.{table}", 0) + rows
             if not dry_run:
                 _drop(db, lake, table, month, rows, now)
@@ -69,8 +71,8 @@ def _from_quarantine(lake: Lake, config: Config, now: datetime, dry_run: bool) -
     old = [
         f"{folder}/{name}"
         for folder in folders
-        for name, written in lake.store.files(folder).items()
-        if written < before
+        for name, file in lake.store.files(folder).items()
+        if file.changed_at < before
     ]
     for name in [] if dry_run else old:
         lake.store.delete(name)

@@ -7,6 +7,22 @@ select
 from deliveries
 where is_current;
 
+-- name: kept_deliveries
+-- Every delivery of rows that stands and whose month of the lake was not retired.
+select
+    deliveries.feed,
+    deliveries.period
+from deliveries
+where
+    deliveries.is_current and deliveries.rows_accepted > 0
+    and not exists (
+        select 1 from retentions
+        where
+            retentions.what = 'lake.' || deliveries.feed
+            and retentions.before = left(deliveries.period, 7)
+    )
+order by deliveries.feed, deliveries.period;
+
 -- name: current_delivery
 -- The delivery of a feed and period that stands, or that of its whole month.
 select

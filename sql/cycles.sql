@@ -54,6 +54,12 @@ select fixed_at is not null as is_fixed
 from cycles
 where campaign = :campaign and cycle = :cycle
 
+-- name: dispatched_from
+-- What fixed the cycle, when it was dispatched.
+select fixed_facts
+from cycles
+where campaign = :campaign and cycle = :cycle and fixed_at is not null
+
 -- name: record_stage
 -- What a finished stage counted, how long it took and how much memory.
 insert into stage_runs (campaign, cycle, stage, finished_at, seconds, peak_mb, facts)

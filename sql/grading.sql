@@ -22,6 +22,16 @@ where
     and t.closed_at < :as_of
 group by t.customer_key, t.subscriber_id
 
+-- name: warned
+-- Whom people act on of a cycle, and how they were graded.
+select
+    subscriber_id,
+    grade,
+    tier,
+    rank
+from warnings
+where campaign = :campaign and cycle = :cycle and revision = 0
+
 -- name: delete_warnings
 -- Make room for the warnings of a revision that is graded again.
 delete from warnings

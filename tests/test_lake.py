@@ -12,6 +12,7 @@ import pytest
 
 from include.domain.errors import BadInput, NotReady
 from include.lake import GRACE_SECONDS, UNKNOWN_SECONDS, Lake, Part
+from include.lake.store import File
 
 MONTH = "2026-10"
 
@@ -44,8 +45,11 @@ def grow_old(lake: Lake, name: str, seconds: float, monkeypatch: pytest.MonkeyPa
     """Let a file's time of change lie further back, as the store tells it."""
     as_they_are = lake.store.files
 
-    def older(folder: str) -> dict[str, float]:
-        return {each: at - seconds * (each == name) for each, at in as_they_are(folder).items()}
+    def older(folder: str) -> dict[str, File]:
+        return {
+            each: file._replace(changed_at=file.changed_at - seconds * (each == name))
+            for each, file in as_they_are(folder).items()
+        }
 
     monkeypatch.setattr(lake.store, "files", older)
 

@@ -1,12 +1,14 @@
 """Describing, verifying and resharding a lake, in a folder or an object store, changes no row."""
 
+import json
+import re
 from collections.abc import Callable
 from pathlib import Path
 
 import polars as pl
 import pytest
 
-from include.domain.errors import BadInput
+from include.domain.errors import BadInput, Damaged
 from include.lake import Lake
 from include.lake.__main__ import main
 from include.lake.upkeep import described, faults, resharded
@@ -48,6 +50,25 @@ def harm(lake: Lake, name: str, how: Callable[[Path], object], scratch: Path) ->
     lake.store.delete(name)
     if scratch.exists():
         lake.store.write(name, scratch.read_bytes())
+
+
+def flipped(content: bytes) -> bytes:
+    """Two bytes of the rows turned round: Parquet reads on, other rows come out."""
+    middle = len(content) // 4
+    return (
+        content[:middle] + bytes(255 - each for each in content[middle : middle + 2]) + content[middle + 2 :]
+    )
+
+
+def forget_sizes(lake: Lake, table: str) -> None:
+    """Leave the manifest of a month as a version wrote it that kept neither sizes nor hashes."""
+    name = f"{lake.folder(table, MONTH)}/_manifest.json"
+    told = json.loads(lake.store.read(name))
+    told.pop("sha256")
+    told["parts"] = [
+        {key: part[key] for key in ("name", "shard", "period", "rows")} for part in told["parts"]
+    ]
+    lake.store.write(name, json.dumps(told).encode())
 
 
 def rows_of(lake: Lake, table: str) -> list[tuple[object, ...]]:
@@ -125,18 +146,124 @@ def test_a_sound_lake_is_described_and_has_no_faults(lake: Lake, capsys: pytest.
     ],
     ids=["gone", "cut", "row lost", "unsorted", "other shard"],
 )
-def test_what_harms_a_file_is_found(lake: Lake, how, told, capsys, tmp_path: Path) -> None:  # type: ignore[no-untyped-def]
+def test_what_harms_a_file_of_an_earlier_version_is_found(
+    lake: Lake, how, told, capsys, tmp_path: Path
+) -> None:  # type: ignore[no-untyped-def]
     part = lake.manifest("usage_months", MONTH).parts[1]
+    forget_sizes(lake, "usage_months")
     harm(lake, f"{lake.folder('usage_months', MONTH)}/{part.name}", how, tmp_path / "harmed.parquet")
     assert main(["verify", "--lake", str(lake.root)]) == 1
     printed = capsys.readouterr().out
     assert told in printed
     assert "1 files at fault" in printed
+    assert "Size and hash of 3 files are not recorded: an earlier version wrote them." in printed
 
 
 def _move_all(path: Path) -> None:
     frame = pl.read_parquet(path)
     frame.with_columns(pl.lit("S0").alias("subscriber_id")).write_parquet(path)
+
+
+@pytest.mark.parametrize(
+    ("how", "told"),
+    [
+        (lambda path: path.unlink(), "is gone"),
+        (lambda path: path.write_bytes(path.read_bytes()[:-9]), "bytes instead of"),
+        (lambda path: path.write_bytes(flipped(path.read_bytes())), "holds other bytes than were written"),
+    ],
+    ids=["gone", "cut", "two bytes flipped"],
+)
+def test_a_harmed_file_is_told_by_every_reader_and_by_verify_with_the_cure(  # type: ignore[no-untyped-def]
+    lake: Lake, how, told, capsys, tmp_path: Path
+) -> None:
+    rows_of(lake, "usage_months")
+    part = lake.manifest("usage_months", MONTH).parts[1]
+    name = f"{lake.folder('usage_months', MONTH)}/{part.name}"
+    harm(lake, name, how, tmp_path / "harmed.parquet")
+    with pytest.raises(Damaged) as told_to_readers:
+        rows_of(lake, "usage_months")
+    sentence = str(told_to_readers.value)
+    assert sentence.startswith(f"usage_months of {MONTH}: {lake.store.address(name)} ") and told in sentence
+    assert sentence.endswith(f"Run `python -m include.lake repair --lake {lake.root}`.")
+    assert main(["verify", "--lake", str(lake.root)]) == 1
+    assert sentence in capsys.readouterr().out
+    assert lake.standing("usage_months", MONTH) is None
+    if "other bytes" in told:
+        assert lake.standing("usage_months", MONTH, shard=2) is not None
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        b"",
+        b"[]",
+        b"null",
+        b'{"table": 7}',
+        b'{"table": "usage_months", "month": "2026-10", "parts": 1, "fingerprint": ""}',
+        "cut",
+        "flipped",
+        "of another month",
+    ],
+)
+def test_a_manifest_that_cannot_be_read_counts_as_not_published_and_is_told(
+    lake: Lake, content: bytes | str, caplog: pytest.LogCaptureFixture
+) -> None:
+    name = f"{lake.folder('usage_months', MONTH)}/_manifest.json"
+    stored = lake.store.read(name)
+    made = {
+        "cut": stored[:-20],
+        "flipped": stored.replace(b"true", b"null"),
+        "of another month": lake.store.read(f"{lake.folder('changes', MONTH)}/_manifest.json"),
+    }
+    lake.store.write(name, made[content] if isinstance(content, str) else content)
+    sentence = f"usage_months of {MONTH}: {lake.store.address(name)} is no manifest that can be read"
+    with pytest.raises(Damaged, match=re.escape(sentence)):
+        lake.scan("usage_months", MONTH)
+    assert lake.published("usage_months", MONTH) is None
+    assert lake.standing("usage_months", MONTH) is None
+    assert [record.message for record in caplog.records] == [
+        f"{sentence}. It counts as not published and is made again."
+    ]
+    assert [fault.told for fault in faults(lake)] == [
+        f"{sentence}. Run `python -m include.lake repair --lake {lake.root}`."
+    ]
+
+
+def test_a_day_can_come_again_while_another_is_gone(lake: Lake) -> None:
+    lost = lake.manifest("changes", MONTH)
+    for part in lost.parts:
+        lake.store.delete(f"{lake.folder('changes', MONTH)}/{part.name}")
+    rows = pl.DataFrame({"subscriber_id": ["S1"], "bill": [1]})
+    for day, left in (("2026-10-03", {"2026-10-04"}), ("2026-10-04", set())):
+        parts = [
+            lake.write_part("changes", MONTH, n, rows if n == 0 else rows.clear(), "r", day) for n in range(3)
+        ]
+        lake.publish("changes", MONTH, parts, fingerprint=day, period=day)
+        assert {fault.period for fault in faults(lake)} == left
+    assert lake.manifest("changes", MONTH).fingerprint == lost.fingerprint
+
+
+def test_a_day_taken_back_leaves_the_others(lake: Lake) -> None:
+    lake.drop("changes", MONTH, "2026-10-03")
+    assert lake.manifest("changes", MONTH).periods == {"2026-10-04": "2026-10-04"}
+    assert len(rows_of(lake, "changes")) == 200
+    lake.drop("changes", MONTH, "2026-10-04")
+    assert not lake.has("changes", MONTH)
+
+
+@pytest.mark.parametrize("content", [b"", b"[]", b'{"shards": "3"}', None])
+def test_a_lake_whose_description_was_lost_is_no_new_one_and_gets_it_back(
+    lake: Lake, content: bytes | None, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is None:
+        lake.store.delete("lake.json")
+    else:
+        lake.store.write("lake.json", content)
+    with pytest.raises(Damaged, match=r"lake\.json (is gone|cannot be read)"):
+        Lake.open_or_create(str(lake.root))
+    assert main(["repair", "--lake", str(lake.root)]) == 0
+    assert "lake.json was written anew: the files are of 3 shards." in capsys.readouterr().out
+    assert rows_of(Lake(lake.root), "usage_months") == rows_of(lake, "usage_months")
 
 
 def test_the_command_tells_where_the_new_lake_is(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:
@@ -158,5 +285,5 @@ def test_a_folder_that_may_not_be_read_is_told_in_one_sentence(
     for command in ("describe", "verify"):
         assert main([command, "--lake", str(tmp_path / "lake")]) == 1
         told = capsys.readouterr().err
-        assert told.startswith("PermissionError: Permission denied: ")
+        assert told.startswith("NotReady: Permission denied: ")
         assert len(told.splitlines()) == 1

@@ -257,7 +257,7 @@ def test_a_disk_that_fills_up_is_one_line(landing, tmp_path, database_url, capsy
     words = ["--landing", str(landing), "--lake", str(tmp_path / "lake"), "--db", database_url]
     assert main([*words, "--month", MONTH]) == 1
     (told,) = capsys.readouterr().err.splitlines()
-    assert told.startswith("OSError: No space left on device. ")
+    assert told.startswith("NotReady: No space left on device. Mend the folder or free its disk. ")
 
 
 def test_a_database_that_goes_away_is_one_line(landing, tmp_path, database_url, capsys, monkeypatch):

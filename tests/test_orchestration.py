@@ -1,5 +1,6 @@
 """How a task calls a stage: what is given, what is opened and closed, what is logged, what is retried."""
 
+import errno
 import json
 import logging
 import shutil
@@ -7,11 +8,12 @@ from datetime import datetime
 from types import SimpleNamespace
 from typing import Any
 
+import psycopg2
 import pytest
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include import orchestration, settings
-from include.domain.errors import BadInput, ConfigError, NotReady, Refused
+from include.domain.errors import BadInput, ConfigError, Damaged, NotReady, Refused
 from include.domain.months import ZONE
 from include.notices import telling
 from include.orchestration import (
@@ -85,6 +87,37 @@ def test_the_database_is_closed_when_the_stage_fails(airflow_environment):
     with pytest.raises(ValueError, match="broken"):
         run_stage(stage)
     assert seen[0].closed
+
+
+def test_a_damaged_file_fails_at_once_for_a_retry_finds_it_as_it_is():
+    def stage():
+        raise Damaged("factors of 2026-10: a.parquet is gone", "Run the cure.")
+
+    with pytest.raises(
+        AirflowFailException, match=r"^factors of 2026-10: a\.parquet is gone\. Run the cure\.$"
+    ):
+        run_stage(stage)
+
+
+@pytest.mark.parametrize(
+    ("error", "told"),
+    [
+        (
+            OSError(errno.ENOSPC, "No space left on device", "/lake/a"),
+            r"^No space left on device: /lake/a\. Mend",
+        ),
+        (
+            psycopg2.OperationalError("server closed\nDETAIL: a row"),
+            r"^The database failed: server closed\. Then",
+        ),
+    ],
+)
+def test_a_full_disk_or_a_database_that_went_away_is_a_sentence_and_retried(error, told):
+    def stage():
+        raise error
+
+    with pytest.raises(NotReady, match=told):
+        run_stage(stage)
 
 
 @pytest.mark.parametrize("error", [BadInput, ConfigError, Refused])

@@ -73,7 +73,7 @@ def test_a_folder_that_cannot_be_read_is_told_in_one_sentence(
     landing = str(tmp_path / "landing")
     assert main([*words, "--landing", landing, "--db", "postgresql://127.0.0.1:1/none"]) == 1
     told = capsys.readouterr().err
-    assert told.startswith("PermissionError: Permission denied: ")
+    assert told.startswith("NotReady: Permission denied: ")
     assert len(told.splitlines()) == 1
 
 

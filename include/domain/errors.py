@@ -46,6 +46,14 @@ class NotReady(LoopError):
     """Something that must come first has not come yet: a delivery, a stage, a database revision."""
 
 
+class Damaged(NotReady):
+    """A file of the lake is not what was written: `what` says so, the sentence says what to do as well."""
+
+    def __init__(self, what: str, cure: str) -> None:
+        super().__init__(f"{what}. {cure}")
+        self.what = what
+
+
 class Refused(LoopError):
     """A rule of the business forbids the action (an illegal transition, a stale version, no right)."""
 

@@ -1,57 +1,39 @@
 """The lake: Parquet tables by month and shard. A month is published by one small atomic write of its
 manifest; readers go by the manifest, so they never see half a month."""
 
-import hashlib
-import json
+import logging
 import re
 import uuid
 import zlib
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import polars as pl
 
-from include.domain.errors import BadInput, NotReady
+from include.domain.errors import BadInput, Damaged, NotReady
 from include.domain.months import parse_month
+from include.lake.description import DESCRIPTION, LAYOUT, MANIFEST, content, cure, described, require_new
+from include.lake.manifest import Manifest, Part, decoded, encoded, successor
 from include.lake.store import Store, open_store
+
+__all__ = [
+    "GRACE_SECONDS",
+    "LAYOUT",
+    "SUBSCRIBERS_PER_SHARD",
+    "UNKNOWN_SECONDS",
+    "Lake",
+    "Manifest",
+    "Part",
+    "scan_files",
+]
 
 SUBSCRIBERS_PER_SHARD = 500_000
 GRACE_SECONDS = 3_600
 UNKNOWN_SECONDS = 86_400
 
-_MANIFEST = "_manifest.json"
-_LAKE = "lake.json"
-#: How a lake is laid out: 1 held ids as they were delivered, 2 holds each in its one writing.
-LAYOUT = 2
-
-
-@dataclass(frozen=True)
-class Part:
-    """One live Parquet file of a table's month; `period` is the delivered month or day it came from."""
-
-    name: str
-    shard: int
-    period: str
-    rows: int
-
-
-@dataclass(frozen=True)
-class Manifest:
-    """What a month of a table consists of; `facts` is what its writer wants readers to know (JSON)."""
-
-    table: str
-    month: str
-    parts: tuple[Part, ...]
-    fingerprint: str
-    facts: dict[str, Any] = field(default_factory=dict)
-    periods: dict[str, str] = field(default_factory=dict)
-    superseded: dict[str, float] = field(default_factory=dict)
-
-    @property
-    def rows(self) -> int:
-        return sum(part.rows for part in self.parts)
+_log = logging.getLogger("churn")
 
 
 class Lake:
@@ -59,12 +41,12 @@ class Lake:
 
     def __init__(self, root: str | Path) -> None:
         self.store: Store = open_store(root)
-        try:
-            described = json.loads(self.store.read(_LAKE))
-        except FileNotFoundError:
-            raise NotReady(f"There is no lake in {self.root}. The loop's first run makes one.") from None
-        self.shards: int = described["shards"]
-        layout = described.get("layout", 1)
+        #: The versions of the files that were found to be what was written, by name.
+        self._whole: dict[str, str] = {}
+        self._told: set[str] = set()
+        told = described(self.store)
+        self.shards: int = told["shards"]
+        layout: int = told.get("layout", 1)
         if layout > LAYOUT:
             raise NotReady(
                 f"The lake {self.root} has layout {layout}, and this version knows {LAYOUT} at most. Run the newer one."
@@ -81,8 +63,10 @@ class Lake:
     def create(cls, root: str | Path, subscribers: int = 0) -> "Lake":
         """Lay down a lake with a shard for every 500,000 subscribers expected; BadInput when one exists."""
         shards = max(1, -(-subscribers // SUBSCRIBERS_PER_SHARD))
+        store = open_store(root)
+        require_new(store)
         try:
-            open_store(root).create(_LAKE, json.dumps({"shards": shards, "layout": LAYOUT}).encode())
+            store.create(DESCRIPTION, content(shards))
         except FileExistsError:
             raise BadInput(f"{root} already holds a lake. Open it, or choose another folder.") from None
         return cls(root)
@@ -100,11 +84,11 @@ class Lake:
     @staticmethod
     def exists(root: str | Path) -> bool:
         """Whether a lake has been laid down at `root`."""
-        return open_store(root).has(_LAKE)
+        return open_store(root).has(DESCRIPTION)
 
     def mark_current(self) -> None:
         """From now on the lake is laid out as this version wants it; its caller has seen to that."""
-        self.store.write(_LAKE, json.dumps({"shards": self.shards, "layout": LAYOUT}).encode())
+        self.store.write(DESCRIPTION, content(self.shards))
         self.is_current = True
 
     def shard_of(self, ids: pl.Series) -> pl.Series:
@@ -126,21 +110,39 @@ class Lake:
 
     def has(self, table: str, month: str) -> bool:
         """Whether the month of the table is published."""
-        return self.store.has(f"{self.folder(table, month)}/{_MANIFEST}")
+        return self.store.has(f"{self.folder(table, month)}/{MANIFEST}")
 
     def manifest(self, table: str, month: str) -> Manifest:
-        """What the month consists of; NotReady when it was never published."""
-        found = self._read_manifest(table, month)
-        if found is None:
-            raise NotReady(f"The lake holds no {table} for {month}. Run the stage that makes them first.")
-        return found
+        """What the month consists of, its files there in their sizes; NotReady when never published, or Damaged."""
+        return self._required(table, month)
+
+    def published(self, table: str, month: str) -> Manifest | None:
+        """The month as its manifest says, whatever became of its files; None when there is none that can be read."""
+        try:
+            return self._read_manifest(table, month)
+        except Damaged as error:
+            self._tell(error)
+            return None
+
+    def standing(
+        self, table: str, month: str, *, period: str | None = None, shard: int | None = None
+    ) -> Manifest | None:
+        """The month while every byte of it (of a period, of a shard) is what was written, for who else makes it again.
+
+        None when it was never published, or is damaged: that is told in the log.
+        """
+        try:
+            return self._checked(table, month, {"period": period, "shard": shard})
+        except Damaged as error:
+            self._tell(error)
+            return None
 
     def scan(self, table: str, month: str, shard: int | None = None) -> pl.LazyFrame:
-        """Lazily the live rows of a month, of one shard or of all; NotReady when it was never published."""
-        manifest = self.manifest(table, month)
+        """Lazily the live rows of a month, of one shard or of all; NotReady when never published, or Damaged."""
+        manifest = self._required(table, month, {"shard": shard})
         if not manifest.parts:
             raise NotReady(f"The {table} of {month} were published without a file. Run their stage again.")
-        parts = [part for part in manifest.parts if shard is None or part.shard == shard]
+        parts = manifest.of(shard=shard)
         if not parts:
             return self._scan_parts(manifest, manifest.parts[:1]).clear()
         return self._scan_parts(manifest, parts)
@@ -159,8 +161,8 @@ class Lake:
         if "subscriber_id" in rows.columns:
             rows = rows.sort("subscriber_id", maintain_order=True)
         name = _part_name(shard, period, run_id)
-        self.store.write_parquet(f"{self.folder(table, month)}/{name}", rows)
-        return Part(name, shard, period or month, rows.height)
+        written = self.store.write_parquet(f"{self.folder(table, month)}/{name}", rows)
+        return Part(name, shard, period or month, rows.height, *written)
 
     def publish(
         self,
@@ -177,11 +179,10 @@ class Lake:
         The caller holds the advisory lock of (table, month). With a period the manifest's fingerprint
         covers those of all its periods, and `facts` are laid over the facts that stand.
         """
-        before = self._read_manifest(table, month)
+        before = self.published(table, month)
         wanted = Manifest(table, month, tuple(parts), fingerprint, dict(facts or {}))
-        after = _successor(before, wanted, period)
-        self._refuse_unwritten(after)
-        return self._replace_manifest(before, after)
+        self._refuse_unwritten(wanted)  # what became of other days does not keep this one out
+        return self._replace_manifest(before, successor(before, wanted, period))
 
     def adopt(self, manifest: Manifest) -> Manifest:
         """Publish a month of another lake, its parts written here, under the fingerprints it is known by."""
@@ -216,10 +217,14 @@ class Lake:
             self.store.delete(f"{folder}/{name}")
         return after
 
-    def drop(self, table: str, month: str) -> int:
-        """Take a whole month back, in one step for readers; how many files were removed."""
+    def drop(self, table: str, month: str, period: str | None = None) -> int:
+        """Take a whole month back, or a period of it, in one step for readers; how many files went."""
+        stands = self.published(table, month) if period else None
+        if stands and (left := stands.without(str(period))).periods:
+            self._replace_manifest(stands, left)
+            return len(stands.of(period))
         folder = self.folder(table, month)
-        self.store.delete(f"{folder}/{_MANIFEST}")
+        self.store.delete(f"{folder}/{MANIFEST}")
         names = list(self.store.files(folder))
         for name in names:
             self.store.delete(f"{folder}/{name}")
@@ -230,12 +235,62 @@ class Lake:
         return f"{table}/month={parse_month(month)}"
 
     def part_address(self, manifest: Manifest, part: Part) -> str:
-        """What Polars opens a live part by."""
-        return self.store.address(f"{self.folder(manifest.table, manifest.month)}/{part.name}")
+        """What Polars opens a live part by; Damaged when it is not what was written."""
+        if damage := self.damage(manifest, [part], [part]):
+            raise damage
+        return self._address(manifest, part)
 
-    def part_size(self, manifest: Manifest, part: Part) -> int:
-        """Bytes of a live part; 0 when it is gone."""
-        return self.store.size(f"{self.folder(manifest.table, manifest.month)}/{part.name}")
+    def damage(
+        self, manifest: Manifest, parts: Sequence[Part], hashed: Collection[Part] = ()
+    ) -> Damaged | None:
+        """The first of the parts that is gone, has another size or, of those `hashed`, other bytes than were written.
+
+        What is unchanged since this process last read it is not read again.
+        """
+        folder = self.folder(manifest.table, manifest.month)
+        there = self.store.files(folder) if parts else {}
+        for part in parts:
+            name, file = f"{folder}/{part.name}", there.get(part.name)
+            if file is None:
+                return self._damaged(manifest, name, "is gone")
+            if part.size not in (None, file.size):
+                return self._damaged(manifest, name, f"holds {file.size:,} bytes instead of {part.size:,}")
+            if part in hashed and part.sha256 and self._whole.get(name) != file.version:
+                if what := self._changed(name, part.sha256):
+                    return self._damaged(manifest, name, what)
+                self._whole[name] = file.version
+        return None
+
+    def _changed(self, name: str, sha256: str) -> str | None:
+        try:
+            return None if self.store.sha256(name) == sha256 else "holds other bytes than were written"
+        except FileNotFoundError:  # removed since it was listed
+            return "is gone"
+
+    def _damaged(self, manifest: Manifest, name: str, what: str) -> Damaged:
+        where = f"{manifest.table} of {manifest.month}: {self.store.address(name)}"
+        return Damaged(f"{where} {what}", cure(self.root))
+
+    def _tell(self, error: Damaged) -> None:
+        if error.what not in self._told:  # several ask for the same month
+            self._told.add(error.what)
+            _log.warning("%s. It counts as not published and is made again.", error.what)
+
+    def _required(self, table: str, month: str, hashed: Mapping[str, Any] | None = None) -> Manifest:
+        found = self._checked(table, month, hashed)
+        if found is None:
+            raise NotReady(f"The lake holds no {table} for {month}. Run the stage that makes them first.")
+        return found
+
+    def _checked(self, table: str, month: str, hashed: Mapping[str, Any] | None) -> Manifest | None:
+        """The published month when its files are there in their sizes, and those `hashed` byte by byte; or Damaged."""
+        while (found := self._read_manifest(table, month)) is not None:
+            damage = self.damage(found, found.parts, found.of(**hashed) if hashed is not None else ())
+            if damage is None:
+                break
+            if self._read_manifest(table, month) == found:  # else it was replaced meanwhile: look again
+                raise damage
+        return found
 
     def make_private(self, name: str) -> None:
         """Make the folder `name` below the root for the owner alone, where there is none."""
@@ -253,19 +308,25 @@ class Lake:
             raise NotReady(f"The lake holds no file {name}. Run the stage that makes it first.") from None
 
     def _read_manifest(self, table: str, month: str) -> Manifest | None:
+        name = f"{self.folder(table, month)}/{MANIFEST}"
         try:
-            stored = json.loads(self.store.read(f"{self.folder(table, month)}/{_MANIFEST}"))
+            return decoded(self.store.read(name), table, month)
         except FileNotFoundError:
             return None
-        return Manifest(**{**stored, "parts": tuple(Part(**part) for part in stored["parts"])})
+        except ValueError:
+            where = f"{table} of {month}: {self.store.address(name)}"
+            raise Damaged(f"{where} is no manifest that can be read", cure(self.root)) from None
 
     def _scan_parts(self, manifest: Manifest, parts: Sequence[Part]) -> pl.LazyFrame:
         by_period: dict[str, list[str]] = {}
         for part in sorted(parts, key=lambda part: (part.period, part.shard)):
-            by_period.setdefault(part.period, []).append(self.part_address(manifest, part))
+            by_period.setdefault(part.period, []).append(self._address(manifest, part))
         frames = [scan_files(addresses) for addresses in by_period.values()]
         # A day may have been delivered with fewer columns than the others.
         return frames[0] if len(frames) == 1 else pl.concat(frames, how="diagonal")
+
+    def _address(self, manifest: Manifest, part: Part) -> str:
+        return self.store.address(f"{self.folder(manifest.table, manifest.month)}/{part.name}")
 
     def _refuse_unwritten(self, manifest: Manifest) -> None:
         written = self.store.files(self.folder(manifest.table, manifest.month))
@@ -277,7 +338,7 @@ class Lake:
     def _replace_manifest(self, before: Manifest | None, after: Manifest) -> Manifest:
         folder = self.folder(after.table, after.month)
         at = self.store.clock(folder)
-        waiting = _superseded(before, after, at)
+        waiting = before.superseded_by(after, at) if before else {}
         expired = {name for name, since in waiting.items() if at - since > GRACE_SECONDS}
         after.superseded.update({name: since for name, since in waiting.items() if name not in expired})
         self._write_manifest(after)
@@ -285,14 +346,13 @@ class Lake:
         return after
 
     def _write_manifest(self, manifest: Manifest) -> None:
-        content = json.dumps(asdict(manifest), ensure_ascii=False, sort_keys=True).encode()
-        self.store.write(f"{self.folder(manifest.table, manifest.month)}/{_MANIFEST}", content)
+        self.store.write(f"{self.folder(manifest.table, manifest.month)}/{MANIFEST}", encoded(manifest))
 
     def _purge(self, folder: str, manifest: Manifest, expired: set[str], at: float) -> None:
         """Delete what no reader can still need: the expired, and files of writers that died a day ago."""
-        kept = {_MANIFEST, *(part.name for part in manifest.parts), *manifest.superseded}
-        for name, modified in self.store.files(folder).items():
-            if name in expired or (name not in kept and at - modified > UNKNOWN_SECONDS):
+        kept = {MANIFEST, *(part.name for part in manifest.parts), *manifest.superseded}
+        for name, file in self.store.files(folder).items():
+            if name in expired or (name not in kept and at - file.changed_at > UNKNOWN_SECONDS):
                 self.store.delete(f"{folder}/{name}")
 
 
@@ -300,25 +360,6 @@ def scan_files(addresses: str | Sequence[str]) -> pl.LazyFrame:
     """Lazily the rows of Parquet files of a lake, wherever they lie."""
     listed = [addresses] if isinstance(addresses, str) else list(addresses)
     return pl.scan_parquet(listed, hive_partitioning=False, credential_provider=None)
-
-
-def _superseded(before: Manifest | None, after: Manifest, at: float) -> dict[str, float]:
-    """Files that readers of an earlier manifest may still have open, and since when they are replaced."""
-    if before is None:
-        return {}
-    live = {part.name for part in after.parts}
-    return {**{part.name: at for part in before.parts if part.name not in live}, **before.superseded}
-
-
-def _successor(before: Manifest | None, after: Manifest, period: str | None) -> Manifest:
-    """`after` as it stands for the whole month: for a day, joined with what stands for the other periods."""
-    if period is None:
-        return replace(after, periods={after.month: after.fingerprint})
-    others = [part for part in before.parts if part.period != period] if before else []
-    periods = {**(before.periods if before else {}), period: after.fingerprint}
-    together = hashlib.sha256(json.dumps(periods, sort_keys=True).encode()).hexdigest()
-    facts = {**(before.facts if before else {}), **after.facts}
-    return replace(after, parts=(*others, *after.parts), fingerprint=together, facts=facts, periods=periods)
 
 
 def _part_name(shard: int, period: str | None, run_id: str) -> str:

@@ -1,6 +1,9 @@
 """The lake in a folder: a file is written beside its place, forced to disk, then given its name."""
 
+import hashlib
+import io
 import os
+import re
 import shutil
 import stat
 import uuid
@@ -8,8 +11,11 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any, BinaryIO
 
 import polars as pl
+
+from include.lake.store import File, Written
 
 _TEMPORARY = ".tmp-"
 
@@ -24,8 +30,8 @@ class Folder:
         return (self.root / name).read_bytes()
 
     def write(self, name: str, content: bytes) -> None:
-        target = self._beneath(name)
-        _settle(_write_temporary(target, content), target)
+        with _placed(self._beneath(name)) as temporary:
+            temporary.write_bytes(content)
 
     def create(self, name: str, content: bytes) -> None:
         # for the owner alone; a folder that stands keeps the rights its operator gave it
@@ -37,26 +43,20 @@ class Folder:
         finally:
             temporary.unlink()
 
-    def write_parquet(self, name: str, rows: pl.DataFrame) -> None:
-        target = self._beneath(name)
-        temporary = target.with_name(_TEMPORARY + target.name)
-        rows.write_parquet(temporary, compression="zstd")
-        _settle(temporary, target)
+    def write_parquet(self, name: str, rows: pl.DataFrame) -> Written:
+        with _placed(self._beneath(name)) as temporary, writing(temporary) as file:
+            rows.write_parquet(file, compression="zstd")
+        return Written(file.size, file.digest.hexdigest())
+
+    def sha256(self, name: str) -> str:
+        return _sha256(self.root / name)
 
     def take(self, name: str, file: Path) -> None:
-        target = self._beneath(name)
-        temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
-        shutil.move(file, temporary)
-        _settle(temporary, target)
+        with _placed(self._beneath(name)) as temporary:
+            shutil.move(file, temporary)
 
     def has(self, name: str) -> bool:
         return (self.root / name).exists()
-
-    def size(self, name: str) -> int:
-        try:
-            return (self.root / name).stat().st_size
-        except FileNotFoundError:
-            return 0
 
     def address(self, name: str) -> str:
         return str(self.root / name)
@@ -67,13 +67,15 @@ class Folder:
             return sorted(path.name for path in inside if not path.name.startswith("."))
         return []
 
-    def files(self, name: str) -> dict[str, float]:
+    def files(self, name: str) -> dict[str, File]:
         found = {}
         with suppress(FileNotFoundError):
             for path in (self.root / name).iterdir():
                 with suppress(FileNotFoundError):  # another purge was faster
                     if path.is_file():
-                        found[path.name] = path.stat().st_mtime
+                        told = path.stat()
+                        version = f"{told.st_ino} {told.st_mtime_ns} {told.st_size}"
+                        found[path.name] = File(told.st_size, told.st_mtime, version)
         return found
 
     def below(self, name: str) -> Iterator[str]:
@@ -112,7 +114,8 @@ class Folder:
 
     def _beneath(self, name: str) -> Path:
         target = self.root / name
-        target.parent.mkdir(parents=True, exist_ok=True)
+        with naming(target):
+            target.parent.mkdir(parents=True, exist_ok=True)
         return target
 
 
@@ -129,12 +132,82 @@ def drop_spools(folder: Path, prefix: str, older_than: float, at: float) -> int:
 
 def _write_temporary(target: Path, content: bytes) -> Path:
     temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
-    temporary.write_bytes(content)
+    try:
+        with naming(target):
+            temporary.write_bytes(content)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
     return temporary
 
 
-def _settle(temporary: Path, target: Path) -> None:
-    """Give a finished file its name once its bytes are on disk, in one atomic step."""
-    with temporary.open("rb") as written:
-        os.fsync(written.fileno())
-    temporary.replace(target)
+def _sha256(path: Path) -> str:
+    with path.open("rb") as content:
+        return hashlib.file_digest(content, "sha256").hexdigest()
+
+
+@contextmanager
+def _placed(target: Path) -> Iterator[Path]:
+    """A file beside `target`, which gets that name once its bytes are on disk, in one atomic step, or goes."""
+    temporary = target.with_name(f"{_TEMPORARY}{uuid.uuid4().hex}")
+    try:
+        with naming(target):
+            yield temporary
+            with temporary.open("rb") as written:
+                os.fsync(written.fileno())
+            temporary.replace(target)
+    except BaseException:
+        temporary.unlink(missing_ok=True)
+        raise
+
+
+@contextmanager
+def naming(path: Path) -> Iterator[None]:
+    """What the disk refuses names the file at `path`."""
+    try:
+        yield
+    except OSError as error:
+        if error.errno is None:
+            raise
+        raise OSError(error.errno, os.strerror(error.errno), str(path)) from error
+
+
+class Watched(io.RawIOBase):
+    """A file Polars writes: its size and hash, and what the disk refused, which Polars tells as an error of its own."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        self._file = file
+        self.size, self.digest = 0, hashlib.sha256()
+        self.refused: OSError | None = None
+
+    def writable(self) -> bool:
+        return True
+
+    def write(self, piece: Any) -> int:
+        try:
+            self._file.write(piece)
+        except OSError as error:
+            self.refused = error
+            raise
+        self.digest.update(piece)
+        self.size += len(piece)
+        return len(piece)
+
+
+@contextmanager
+def writing(path: Path) -> Iterator[Any]:
+    """The file at `path` for Polars to write, a Watched; an OSError that names it for what the disk refuses."""
+    with naming(path), path.open("wb") as file:
+        watched = Watched(file)
+        try:
+            yield watched
+        except pl.exceptions.ComputeError as error:
+            raise watched.refused or error from error
+
+
+def error_number(error: BaseException) -> int | None:
+    """The number of the operating system's error behind one of the disk, of Python or of Polars."""
+    if isinstance(error, OSError) and error.errno is not None:
+        return error.errno
+    told = re.search(r"\(os error (\d+)\)", str(error))
+    return int(told[1]) if told else None

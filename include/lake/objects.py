@@ -5,6 +5,7 @@ AWS_SECRET_ACCESS_KEY, AWS_REGION, AWS_ENDPOINT_URL …); obstore and Polars use
 """
 
 import hashlib
+import io
 import os
 import tempfile
 import uuid
@@ -21,6 +22,7 @@ from obstore.store import from_url
 
 from include.domain.errors import NotReady
 from include.lake.folder import drop_spools
+from include.lake.store import File, Written
 
 _RETRIES: Any = {"max_retries": 5, "retry_timeout": timedelta(seconds=60)}
 
@@ -51,9 +53,20 @@ class Objects:
             except AlreadyExistsError:
                 raise FileExistsError(name) from None
 
-    def write_parquet(self, name: str, rows: pl.DataFrame) -> None:
-        # without a provider of Polars' own: the same credentials as for the small files
-        rows.write_parquet(self.address(name), compression="zstd", credential_provider=None)
+    def write_parquet(self, name: str, rows: pl.DataFrame) -> Written:
+        # made here first: what a store says of its content hangs on how it came there
+        content = io.BytesIO()
+        rows.write_parquet(content, compression="zstd")
+        made = content.getvalue()
+        self.write(name, made)
+        return Written(len(made), hashlib.sha256(made).hexdigest())
+
+    def sha256(self, name: str) -> str:
+        digest = hashlib.sha256()
+        with _told_plainly(self.root):
+            for piece in obstore.get(self._store, name):
+                digest.update(piece)
+        return digest.hexdigest()
 
     def take(self, name: str, file: Path) -> None:
         with _told_plainly(self.root):
@@ -63,10 +76,6 @@ class Objects:
     def has(self, name: str) -> bool:
         return self._head(name) is not None
 
-    def size(self, name: str) -> int:
-        found = self._head(name)
-        return int(found["size"]) if found else 0
-
     def address(self, name: str) -> str:
         return f"{self.root}/{name}"
 
@@ -75,12 +84,10 @@ class Objects:
             found = obstore.list_with_delimiter(self._store, name or None)
         return sorted(path.rpartition("/")[2] for path in found["common_prefixes"])
 
-    def files(self, name: str) -> dict[str, float]:
+    def files(self, name: str) -> dict[str, File]:
         with _told_plainly(self.root):
-            found = obstore.list_with_delimiter(self._store, name)
-        return {
-            each["path"].rpartition("/")[2]: each["last_modified"].timestamp() for each in found["objects"]
-        }
+            found = obstore.list_with_delimiter(self._store, name or None)
+        return {each["path"].rpartition("/")[2]: _file(each) for each in found["objects"]}
 
     def below(self, name: str) -> Iterator[str]:
         with _told_plainly(self.root):
@@ -132,6 +139,11 @@ class Objects:
                 return obstore.head(self._store, name)
             except FileNotFoundError:
                 return None
+
+
+def _file(told: Any) -> File:
+    changed_at = told["last_modified"].timestamp()
+    return File(told["size"], changed_at, f"{told['e_tag']} {changed_at} {told['size']}")
 
 
 @contextmanager

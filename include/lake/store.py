@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import AbstractContextManager
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 import polars as pl
 
@@ -11,6 +11,21 @@ from include.domain.errors import BadInput
 
 #: Object stores that both obstore and Polars read by the same environment variables.
 SCHEMES = ("s3", "s3a", "gs", "az", "abfs", "abfss")
+
+
+class File(NamedTuple):
+    """A file as its store lists it: bytes, instant of change (epoch), and what differs once it is written anew."""
+
+    size: int
+    changed_at: float
+    version: str
+
+
+class Written(NamedTuple):
+    """The bytes and the hash of what was written."""
+
+    size: int
+    sha256: str
 
 
 class Store(Protocol):
@@ -29,8 +44,11 @@ class Store(Protocol):
     def create(self, name: str, content: bytes) -> None:
         """Put a small file at `name`; FileExistsError when another process was first."""
 
-    def write_parquet(self, name: str, rows: pl.DataFrame) -> None:
+    def write_parquet(self, name: str, rows: pl.DataFrame) -> Written:
         """Put rows at `name` as Parquet, zstd."""
+
+    def sha256(self, name: str) -> str:
+        """The hash of the bytes that lie at `name`, in hexadecimal; FileNotFoundError when there are none."""
 
     def take(self, name: str, file: Path) -> None:
         """Put a local file at `name`; a folder moves it."""
@@ -38,17 +56,14 @@ class Store(Protocol):
     def has(self, name: str) -> bool:
         """Whether a file is there."""
 
-    def size(self, name: str) -> int:
-        """Bytes of a file; 0 when there is none."""
-
     def address(self, name: str) -> str:
         """What Polars opens the file by."""
 
     def folders(self, name: str = "") -> list[str]:
         """The names directly below `name` that hold further files, sorted; nothing hidden."""
 
-    def files(self, name: str) -> dict[str, float]:
-        """The files directly in `name` (hidden ones, too) with the instant of their change (epoch)."""
+    def files(self, name: str) -> dict[str, File]:
+        """The files directly in `name`, hidden ones, too."""
 
     def below(self, name: str) -> Iterator[str]:
         """The full names of all files anywhere below `name`; nothing hidden."""

@@ -1,70 +1,128 @@
 """Looking after a lake: what it holds, whether that is sound, the same rows in another number of shards."""
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
 
-from include.domain.errors import BadInput, NotReady
+from include.domain.errors import BadInput, Damaged, NotReady
 from include.lake import SUBSCRIBERS_PER_SHARD, Lake, Manifest, Part, scan_files
+from include.lake.description import cure
 from include.lake.store import open_store
 
+QUARANTINE = "quarantine"
 _ID = "subscriber_id"
+_UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
+
+
+@dataclass(frozen=True)
+class Fault:
+    """What is wrong with a month of a table, or with a `period` of it: `told` names the file and the cure.
+
+    A `loose` file is of no month: rows that were put aside.
+    """
+
+    table: str
+    month: str
+    period: str | None
+    told: str
+    loose: str = ""
 
 
 def described(lake: Lake) -> pl.DataFrame:
     """One row per published table and month: table, month, files, rows, bytes, complete."""
+    stand = (lake.published(table, month) for table, month in months(lake))
     rows = [
         {
             "table": manifest.table,
             "month": manifest.month,
             "files": len(manifest.parts),
             "rows": manifest.rows,
-            "bytes": sum(lake.part_size(manifest, part) for part in manifest.parts),
+            "bytes": _bytes(lake, manifest),
             "complete": manifest.facts.get("complete"),
         }
-        for manifest in manifests(lake)
+        for manifest in stand
+        if manifest is not None
     ]
     schema = {"table": pl.String, "month": pl.String, "files": pl.Int64, "rows": pl.Int64}
     return pl.DataFrame(rows, schema={**schema, "bytes": pl.Int64, "complete": pl.Boolean})
 
 
-def manifests(lake: Lake) -> Iterator[Manifest]:
-    """Every published month of every table."""
+def _bytes(lake: Lake, manifest: Manifest) -> int:
+    there = lake.store.files(lake.folder(manifest.table, manifest.month))
+    return sum(there[part.name].size for part in manifest.parts if part.name in there)
+
+
+def months(lake: Lake) -> Iterator[tuple[str, str]]:
+    """Every table and published month."""
     for table in lake.tables():
         for month in lake.months(table):
-            yield lake.manifest(table, month)
+            yield table, month
 
 
-def faults(lake: Lake) -> list[str]:
-    """What is wrong with the live files, one sentence each; nothing when readers can trust them all."""
-    return [
-        fault
-        for manifest in manifests(lake)
-        for part in manifest.parts
-        if (fault := _fault(lake, manifest, part))
-    ]
+def faults(lake: Lake) -> list[Fault]:
+    """What is wrong with manifests and live files; nothing when readers can trust them all."""
+    found = [fault for table, month in months(lake) for fault in faults_of(lake, table, month)]
+    return [*found, *_loose(lake)]
+
+
+def faults_of(lake: Lake, table: str, month: str) -> list[Fault]:
+    """What is wrong with one month of a table."""
+    try:
+        manifest = lake.manifest(table, month)
+    except Damaged as error:
+        stands = lake.published(table, month)
+        if stands is None:
+            return [Fault(table, month, None, str(error))]
+        manifest = stands
+    told = ((part, _fault(lake, manifest, part)) for part in manifest.parts)
+    return [Fault(table, month, part.period, fault) for part, fault in told if fault]
+
+
+def _loose(lake: Lake) -> Iterator[Fault]:
+    """Files of rows put aside that cannot be read; they have no manifest to be held against."""
+    for name in lake.store.below(QUARANTINE):
+        try:
+            scan_files(lake.store.address(name)).collect()
+        except _UNREADABLE:
+            told = f"{lake.store.address(name)} cannot be read. {cure(lake.root)}"
+            yield Fault(QUARANTINE, "", None, told, name)
+
+
+def unrecorded(lake: Lake) -> int:
+    """How many live files have no size and hash recorded: an earlier version wrote them."""
+    stand = (lake.published(table, month) for table, month in months(lake))
+    return sum(part.sha256 is None for manifest in stand if manifest for part in manifest.parts)
 
 
 def _fault(lake: Lake, manifest: Manifest, part: Part) -> str | None:
-    where = f"{manifest.table} of {manifest.month}, {part.name}"
-    cure = "Run the stage that makes it again, or restore the file."
     try:
-        scanned = scan_files(lake.part_address(manifest, part))
+        address = lake.part_address(manifest, part)
+    except Damaged as error:
+        return str(error)
+    try:
+        scanned = scan_files(address)
         wanted = [name for name in scanned.collect_schema().names() if name == _ID]
         rows = scanned.select(pl.len()).collect().item()
         ids = scanned.select(wanted).collect().to_series() if wanted else None
-    except FileNotFoundError:
-        return f"{where} is gone. {cure}"
-    except (pl.exceptions.PolarsError, OSError):
-        return f"{where} cannot be read. {cure}"
+    except _UNREADABLE:
+        return _sentence(lake, manifest, address, "cannot be read")
+    what = _misplaced(lake, part, rows, ids)
+    return _sentence(lake, manifest, address, what) if what else None
+
+
+def _sentence(lake: Lake, manifest: Manifest, address: str, what: str) -> str:
+    return f"{manifest.table} of {manifest.month}: {address} {what}. {cure(lake.root)}"
+
+
+def _misplaced(lake: Lake, part: Part, rows: int, ids: pl.Series | None) -> str | None:
     if rows != part.rows:
-        return f"{where} holds {rows:,} rows instead of {part.rows:,}. {cure}"
+        return f"holds {rows:,} rows instead of {part.rows:,}"
     if ids is not None and not ids.is_sorted():
-        return f"{where} is not sorted by {_ID}. {cure}"
+        return f"is not sorted by {_ID}"
     if ids is not None and not (lake.shard_of(ids) == part.shard).all():
-        return f"{where} holds subscribers of another shard than {part.shard}. {cure}"
+        return f"holds subscribers of another shard than {part.shard}"
     return None
 
 
@@ -86,7 +144,8 @@ def resharded(lake: Lake, to: str | Path, shards: int) -> Lake:
     for folder in lake.store.folders():
         if lake.store.is_private(folder):  # what is for the owner alone stays so
             made.make_private(folder)
-    for manifest in manifests(lake):
+    for table, month in months(lake):
+        manifest = lake.manifest(table, month)
         made.adopt(_moved(lake, made, manifest))
     _copy_the_rest(lake, made)
     return made
@@ -104,9 +163,7 @@ def _moved(lake: Lake, made: Lake, manifest: Manifest) -> Manifest:
             day = period if period != manifest.month else None
             parts.append(made.write_part(manifest.table, manifest.month, shard, inside, "reshard", day))
     if sum(part.rows for part in parts) != manifest.rows:
-        raise BadInput(
-            f"{manifest.table} of {manifest.month} would lose rows. Mend what `verify` tells first."
-        )
+        raise BadInput(f"{manifest.table} of {manifest.month} would lose rows. {cure(lake.root)}")
     return replace(manifest, parts=tuple(parts))
 
 

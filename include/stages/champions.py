@@ -131,9 +131,8 @@ def _mean(differences: Floats, weights: Floats) -> dict[str, float]:
 
 def out_of_fold(lake: Lake, month: str, version: str, shard: int | None = None) -> pl.LazyFrame | None:
     """Scores (subscriber_id, probability) that `version` made of people of `month` it did not learn from."""
-    if not lake.has(OUT_OF_FOLD, month):
-        return None
-    if version not in lake.manifest(OUT_OF_FOLD, month).facts["model_versions"]:
+    stands = lake.standing(OUT_OF_FOLD, month, shard=shard)
+    if stands is None or version not in stands.facts["model_versions"]:
         return None
     scores = lake.scan(OUT_OF_FOLD, month, shard)
     return scores.filter(pl.col("model_version") == version).select("subscriber_id", "probability")

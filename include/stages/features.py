@@ -21,7 +21,7 @@ from include.domain.months import month_start, shift
 from include.expressions.grammar import EVENT, MONTHLY, ROW, Expression
 from include.expressions.windows import MONTHS_BACK
 from include.lake import Lake, Manifest, Part
-from include.stages import peers
+from include.stages import losses, peers
 from include.stages.factor_rows import peer_means, shard_frame
 from include.stages.profiles import without_profile
 
@@ -57,7 +57,7 @@ def compute_shard(
     `as_of` or its required feeds are absent.
     """
     plan = make_plan(lake, config, month, as_of)
-    standing = _standing(lake, plan)
+    standing = _standing(lake, plan, shard=shard)
     if standing is None:
         frame = shard_frame(lake, config.factors, month, plan.factors, shard, _means(lake, config, plan))
         part = lake.write_part(TABLE, month, shard, frame, run_id)
@@ -73,9 +73,10 @@ def compute_peers(
 
     A shard computed without them makes them itself, so that the values are the same; this saves the work.
     """
+    with db.begin():
+        losses.refuse_lost(db, lake, partial(_is_read, month))
     plan = make_plan(lake, config, month, as_of)
-    standing = _standing(lake, plan, peers.TABLE) or _standing(lake, plan)
-    made = peer_means(lake, config.factors, month, plan.factors) if standing is None else None
+    made = peer_means(lake, config.factors, month, plan.factors) if _lacks_peers(lake, plan) else None
     if made is not None and made.width:
         part = lake.write_part(peers.TABLE, month, 0, made, run_id)
         with db.begin():
@@ -93,10 +94,11 @@ def publish(
         raise NotReady(
             f"The feeds or factors.yaml changed while the factors of {month} were computed. Run it again."
         )
-    written = [Part(**{key: part[key] for key in ("name", "shard", "period", "rows")}) for part in parts]
+    written = [Part.of(part) for part in parts]
     if sorted(part.shard for part in written) != list(range(lake.shards)):
         raise NotReady(f"The factors of {month} lack a shard of {lake.shards}. Compute every shard first.")
     with db.begin():
+        losses.refuse_lost(db, lake, partial(_is_read, month))
         lock(db, TABLE, month)
         standing = _standing(lake, plan)
         made = standing or lake.publish(
@@ -111,7 +113,7 @@ def build(
     """All shards in turn, then publish; returns at once when nothing changed since the last time."""
     plan = make_plan(lake, config, month, as_of)
     standing = _standing(lake, plan)
-    if standing is not None:
+    if standing is not None and not _lacks_peers(lake, plan):
         return _result(plan, standing, unchanged=True)
     compute_peers(db=db, lake=lake, config=config, month=month, as_of=as_of, run_id=run_id)
     compute = partial(compute_shard, lake=lake, config=config, month=month, as_of=as_of, run_id=run_id)
@@ -148,12 +150,19 @@ def make_plan(lake: Lake, config: Config, month: str, as_of: datetime) -> Plan:
     )
 
 
-def _standing(lake: Lake, plan: Plan, table: str = TABLE) -> Manifest | None:
-    """The published factors (or peers) when they were made from the very same inputs."""
-    if not lake.has(table, plan.month):
+def _standing(lake: Lake, plan: Plan, table: str = TABLE, shard: int | None = None) -> Manifest | None:
+    """The published factors (or peers) when they were made from the very same inputs, and are still what they were."""
+    manifest = lake.published(table, plan.month)
+    if manifest is None or manifest.fingerprint != plan.fingerprint:
         return None
-    manifest = lake.manifest(table, plan.month)
-    return manifest if manifest.fingerprint == plan.fingerprint else None
+    return lake.standing(table, plan.month, shard=shard)
+
+
+def _lacks_peers(lake: Lake, plan: Plan) -> bool:
+    """Whether the peers are to be made: the factors are, or those that were made for them are damaged."""
+    if _standing(lake, plan, peers.TABLE):
+        return False
+    return _standing(lake, plan) is None or lake.has(peers.TABLE, plan.month)
 
 
 def _means(lake: Lake, config: Config, plan: Plan) -> pl.DataFrame:
@@ -204,6 +213,11 @@ def _inputs(lake: Lake, month: str) -> list[Manifest]:
         if past <= month and (feed, past) not in wanted
     ]
     return [lake.manifest(feed, past) for feed, past in wanted if lake.has(feed, past)]
+
+
+def _is_read(month: str, feed: str, past: str) -> bool:
+    """Whether the factors of a month hang on a month of a feed."""
+    return past <= month and (past > shift(month, -MONTHS_BACK) or feed in ("churned", "subscriber_changes"))
 
 
 # ---------------------------------------------------------------- what can be made

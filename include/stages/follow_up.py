@@ -83,7 +83,7 @@ def _write_labels(db: Connection, lake: Lake, month: str, horizon: int) -> bool:
     made_of = labels.fingerprint(lake, month, horizon)
     with db.begin():
         lock(db, LABELS, month)
-        if lake.has(LABELS, month) and lake.manifest(LABELS, month).fingerprint == made_of:
+        if (stands := lake.standing(LABELS, month)) and stands.fingerprint == made_of:
             return False
         left = labels.leavers(lake, month, horizon)
         parts = []

@@ -76,7 +76,11 @@ def grade(
     with db.begin():
         # the same lock as dispatch: a cycle is not fixed while its warnings are replaced
         lock(db, "dispatch", campaign, cycle)
-        if revision == 0 and cycles.is_fixed(db, campaign, cycle):
+        fixed = cycles.dispatched_from(db, campaign, cycle) if revision == 0 else None
+        inputs = {"factors": factors.fingerprint, "scores": scores.fingerprint}
+        if fixed is not None and not (
+            fixed.get("inputs") == inputs and _restores(db, lake, month, graded, key)
+        ):
             return summary | {"rows_out": 0, "fixed": True}
         if _own_scores(lake, month, as_of, revision).fingerprint != scores.fingerprint:
             raise NotReady(f"The scores of {month} were replaced while they were graded. Run grading again.")
@@ -89,7 +93,8 @@ def grade(
         facts = {**summary, **cycles.provenance(config, as_of, revision)}
         described += [config.campaign(campaign).population or ""] if members is not None else []
         _publish(db, lake, month, graded, [*described, refused], facts)
-        _replace_warnings(db, graded, key | {"revision": revision})
+        if fixed is None:
+            _replace_warnings(db, graded, key | {"revision": revision})
     with db.begin():  # apart: nothing waits for its lock, and without it the rest is slower and as right
         db.execute(Q["analyze_warnings"])
     return summary
@@ -302,6 +307,16 @@ def _publish(
         for shard in range(lake.shards)
     ]
     lake.publish(table, month, parts, fingerprint=fingerprint, facts=facts)
+
+
+def _restores(
+    db: sa.Connection, lake: Lake, month: str, graded: pl.DataFrame, key: Mapping[str, str]
+) -> bool:
+    """Whether the grades a cycle was dispatched from are damaged, and `graded` gives its very warnings again."""
+    if lake.standing("grades", month):
+        return False
+    warned = graded.filter(pl.col("grade") != LOW).select("subscriber_id", "grade", "tier", "rank")
+    return sorted(warned.rows()) == sorted(tuple(row) for row in db.execute(Q["warned"], key))
 
 
 def _replace_warnings(db: sa.Connection, graded: pl.DataFrame, key: Mapping[str, Any]) -> None:

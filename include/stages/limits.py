@@ -14,6 +14,7 @@ from include.domain.day_feeds import FEEDS
 from include.domain.months import ZONE, month_of
 from include.lake import Lake
 from include.queries import load
+from include.stages import losses
 from include.stages.calendar import fill_calendar
 from include.stages.clocks import read_clocks
 from include.stages.contact_limits import newest_profile, told_of
@@ -21,6 +22,8 @@ from include.stages.eligibility import leaving
 from include.stages.standing_limits import in_force, keep_standing, resolve_refusals
 
 Q = load("limits")
+#: Without these, somebody gone or porting out would be called; a limit of contact that was known stays known.
+_NEVER_WITHOUT = ("churned", "subscriber_changes")
 
 
 def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> dict[str, Any]:
@@ -30,6 +33,7 @@ def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> 
     after a kill, with days delivered late, anew or in another order it is the same.
     """
     with db.begin():
+        losses.refuse_lost(db, lake, lambda feed, _: feed in _NEVER_WITHOUT)
         fill_calendar(db, config, now)  # first: a change of the calendar waits for whoever holds tickets
         lock(db, "limits")
         today = now.astimezone(ZONE).date()

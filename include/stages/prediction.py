@@ -77,27 +77,30 @@ def publish(
 ) -> dict[str, Any]:
     """Make the parts of all shards the scores of the month, marked with the run they came from; returns counts.
 
-    The scores a dispatched cycle was made from stay: a late run of revision 0 leaves them as they are.
+    The scores a dispatched cycle was made from stay: a late run of revision 0 leaves them as they are, unless they
+    are damaged and these are the very same.
     """
-    made = [Part(**part) for part in parts]
+    made = [Part.of(part) for part in parts]
     missing = sorted(set(range(lake.shards)) - {part.shard for part in made})
     if missing:
         raise NotReady(
             f"Shard {missing[0]} of {month} was not scored. Run predict_shard for it, then publish."
         )
+    fingerprint = _fingerprint(lake, month, champions)
     with db.begin():
         # the same lock as dispatch: a cycle is not fixed while its scores are replaced
         lock(db, "dispatch", campaign, cycle)
-        if revision == 0 and cycles.is_fixed(db, campaign, cycle):
-            return _counts(lake, month, lake.manifest("scores", month), champions) | {
-                "rows_out": 0,
-                "fixed": True,
-            }
+        fixed = cycles.dispatched_from(db, campaign, cycle) if revision == 0 else None
+        if fixed is not None:
+            same = fixed.get("inputs", {}).get("scores") == fingerprint
+            if not same or lake.standing("scores", month):
+                stands = lake.manifest("scores", month)
+                return _counts(lake, month, stands, champions) | {"rows_out": 0, "fixed": True}
         manifest = lake.publish(
             table_of(revision),
             month,
             made,
-            fingerprint=_fingerprint(lake, month, champions),
+            fingerprint=fingerprint,
             facts={"champions": dict(champions), **cycles.provenance(config, as_of, revision)},
         )
     return _counts(lake, month, manifest, champions)

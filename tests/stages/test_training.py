@@ -1,5 +1,6 @@
 """Training on a made-up province: what counts as a label, who counts as an example, which version serves."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -304,12 +305,25 @@ def test_a_fit_repeated_from_scratch_gives_the_same_files(
     models.load(lake, version, stored[0][0])
 
 
+@pytest.mark.parametrize(
+    "harm",
+    [
+        lambda folder: (folder / "_manifest.json").unlink(),
+        lambda folder: (folder / "_manifest.json").write_bytes(b"[]"),
+        lambda folder: next(folder.glob("*.parquet")).write_bytes(b"cut"),
+    ],
+    ids=["gone", "no manifest", "cut"],
+)
 def test_files_that_stand_are_not_written_again_for_scores_name_their_hash(
-    db: sa.Connection, lake: Lake, config: Config, monkeypatch: pytest.MonkeyPatch
+    db: sa.Connection,
+    lake: Lake,
+    config: Config,
+    monkeypatch: pytest.MonkeyPatch,
+    harm: Callable[[Path], object],
 ) -> None:
     Province(lake).live_through("2026-08")
     first = train(db, lake, config, "2026-08")
-    (Path(lake.root) / "scores_out_of_fold" / "month=2026-08" / "_manifest.json").unlink()
+    harm(Path(lake.root) / "scores_out_of_fold" / "month=2026-08")
     monkeypatch.setattr(models, "save", lambda *_: pytest.fail("written again"))
     assert train(db, lake, config, "2026-08")["model_version"] == first["model_version"]
     assert champions.out_of_fold(lake, "2026-08", first["model_version"]) is not None

@@ -77,7 +77,8 @@ def plan(
     changed = [
         {"feed": delivery.feed, "period": delivery.period}
         for delivery in (gaps.applied(each, decided) for each in begun)
-        if delivery.files and not stands(lake, delivery, fingerprint_of(delivery, config), standing)
+        if delivery.files
+        and not stands(lake, delivery, fingerprint_of(delivery, config), standing, config, as_of)
     ]
     by_query = config.sources.connections if queried is None else queried
     asked = [
@@ -198,7 +199,7 @@ def _collect(
     state = delivery.state()
     fingerprint = fingerprint_of(delivery, config)
     with db.begin():
-        already = known(db, lake, delivery, fingerprint)
+        already = known(db, lake, delivery, fingerprint, config, now)
         erased = kept_out(db, period)
     if already is not None:
         return already
@@ -214,7 +215,7 @@ def _collect(
         parts = write_parts(lake, delivery, fingerprint, intake, config)
     with db.begin():
         lock(db, "lake", feed, period[:7])
-        already = known(db, lake, delivery, fingerprint)
+        already = known(db, lake, delivery, fingerprint, config, now)
         if already is None:
             refuse_changed(delivery, state, look_again())
             publish(lake, delivery, fingerprint, intake, parts)

@@ -10,6 +10,8 @@ from sqlalchemy import Connection
 from include.config import Config
 from include.domain.errors import NotReady
 from include.lake import Lake, Part
+from include.lake.folder import writing
+from include.lake.upkeep import QUARANTINE
 from include.queries import load
 from include.stages.collection.deliveries import Delivery, is_day
 from include.stages.collection.intake import Intake
@@ -18,7 +20,6 @@ Result = dict[str, Any]
 Standing = dict[tuple[str, str], str]
 
 CONTACTS = "contacts"
-QUARANTINE = "quarantine"
 
 
 def fingerprint_of(delivery: Delivery, config: Config) -> str:
@@ -26,17 +27,27 @@ def fingerprint_of(delivery: Delivery, config: Config) -> str:
     return delivery.fingerprint(config.sources.hash_of(delivery.feed))
 
 
-def stands(lake: Lake, delivery: Delivery, fingerprint: str, standing: Standing) -> bool:
-    """Whether database and lake both hold these very files."""
+def stands(
+    lake: Lake, delivery: Delivery, fingerprint: str, standing: Standing, config: Config, at: datetime
+) -> bool:
+    """Whether database and lake both hold these very files, the lake byte by byte as they were written."""
     if standing.get((delivery.feed, delivery.period)) != fingerprint:
         return False
-    month = delivery.period[:7]
-    return lake.has(delivery.feed, month) and (
-        lake.manifest(delivery.feed, month).periods.get(delivery.period) == fingerprint
-    )
+    month, period = delivery.period[:7], delivery.period
+    found = [lake.standing(table, month, period=period) for table in _tables_of(delivery, config, at)]
+    return all(each is not None and each.periods.get(period) == fingerprint for each in found)
 
 
-def known(db: Connection, lake: Lake, delivery: Delivery, fingerprint: str) -> Result | None:
+def _tables_of(delivery: Delivery, config: Config, at: datetime) -> list[str]:
+    """The lake tables a delivery fills, those left out that are no longer kept at `at`."""
+    tables = [CONTACTS] if config.sources.feeds[delivery.feed].restricted else []
+    kept = [table for table in tables if delivery.period[:7] >= config.retention.oldest_month(table, at)]
+    return [*kept, delivery.feed]
+
+
+def known(
+    db: Connection, lake: Lake, delivery: Delivery, fingerprint: str, config: Config, at: datetime
+) -> Result | None:
     """The result of a delivery that needs nothing more: it stands, or its whole month was delivered."""
     wanted = {"feed": delivery.feed, "period": delivery.period, "month": delivery.period[:7]}
     row = db.execute(load("collection")["current_delivery"], wanted).one_or_none()
@@ -44,7 +55,8 @@ def known(db: Connection, lake: Lake, delivery: Delivery, fingerprint: str) -> R
         return None
     if row.period != delivery.period:
         return {**told(delivery, 0, 0, is_new=False), "covered_by": row.period}
-    if not stands(lake, delivery, fingerprint, {(delivery.feed, row.period): row.fingerprint}):
+    standing = {(delivery.feed, row.period): row.fingerprint}
+    if not stands(lake, delivery, fingerprint, standing, config, at):
         return None
     return told(delivery, row.rows_read, row.rows_quarantined, is_new=False)
 
@@ -109,10 +121,9 @@ def publish(
     """Make the parts of each table live; the caller holds the lock of feed and month."""
     month, period = delivery.period[:7], delivery.period if is_day(delivery.period) else None
     columns, ignored = set(intake.columns), set(intake.ignored)
-    if period and lake.has(delivery.feed, month):
-        stand = lake.manifest(delivery.feed, month).facts
-        columns |= set(stand["columns"])
-        ignored |= set(stand["ignored_columns"])
+    if period and (stand := lake.published(delivery.feed, month)):
+        columns |= set(stand.facts["columns"])
+        ignored |= set(stand.facts["ignored_columns"])
     facts = {
         "complete": delivery.is_complete and period is None,
         "columns": sorted(columns),
@@ -156,6 +167,7 @@ def write_quarantine(lake: Lake, delivery: Delivery, fingerprint: str, intake: I
     if intake.rows_quarantined:
         lake.make_private(QUARANTINE)
         spilled = intake.folder / "quarantine.parquet"
-        intake.quarantined().sink_parquet(spilled, compression="zstd")
+        with writing(spilled) as file:
+            intake.quarantined().sink_parquet(file, compression="zstd")
         lake.store.take(name, spilled)
     return lake.store.address(name)

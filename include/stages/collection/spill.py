@@ -5,6 +5,8 @@ from pathlib import Path
 
 import polars as pl
 
+from include.lake.folder import writing
+
 REPEATED = "repeats a row"
 QUARANTINE = {
     "file": pl.String,
@@ -23,7 +25,8 @@ def accepted_kind(shard: int | None = None) -> str:
 def spill(folder: Path, kind: str, number: int, nth: int, rows: pl.DataFrame) -> None:
     """Append the nth batch of a file to a kind of spill; order of names is order of files and lines."""
     if rows.height or not number:
-        rows.write_parquet(folder / f"{kind}-{number:06d}-{nth:06d}.parquet", compression="lz4")
+        with writing(folder / f"{kind}-{number:06d}-{nth:06d}.parquet") as file:
+            rows.write_parquet(file, compression="lz4")
 
 
 def spilled(folder: Path, kind: str) -> pl.LazyFrame:

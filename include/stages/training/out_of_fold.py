@@ -27,9 +27,10 @@ def publish_out_of_fold(db: Connection, lake: Lake, version: str, month: str, ju
 
 
 def _other_versions(lake: Lake, month: str, version: str) -> list[str]:
-    if not lake.has(champions.OUT_OF_FOLD, month):
+    stands = lake.standing(champions.OUT_OF_FOLD, month)
+    if stands is None:
         return []
-    stored: list[str] = lake.manifest(champions.OUT_OF_FOLD, month).facts["model_versions"]
+    stored: list[str] = stands.facts["model_versions"]
     return [each for each in stored if each != version]
 
 
