@@ -2,20 +2,23 @@
 
 import hashlib
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg2
 import psycopg2.sql
 import sqlalchemy as sa
 from alembic import command, op
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
 from include.domain.errors import BadInput, NotReady
+from include.server_log import told_of_loud
 from include.settings import ROOT
 
 VERSION_TABLE = "churn_revision"
@@ -23,6 +26,7 @@ LOOP_ROLE = "churn_loop"
 DESK_ROLE = "churn_desk"
 _UPGRADE_LOCK = 7_203_114_998_011
 _COPY_BYTES = 256 * 1024
+_DATA_EXCEPTION = "22"
 
 
 def driver_url(url: str) -> sa.URL:
@@ -51,10 +55,32 @@ def engine(url: str, role: str | None = LOOP_ROLE, **options: Any) -> sa.Engine:
 
 
 def _without_values(failed: sa.engine.ExceptionContext) -> None:
-    """Keep the first line of a server's error: the next ones quote the statement, keys and whole rows."""
     for error in (failed.original_exception, failed.sqlalchemy_exception):
-        if error is not None and error.args:
-            error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
+        if error is not None:
+            _forget_values(error)
+
+
+def _forget_values(error: BaseException) -> None:
+    """Keep the first line of a server's error: the next ones quote the statement, keys and whole rows.
+
+    What is wrong with a value quotes the value as well.
+    """
+    if not error.args:
+        return
+    told = str(error.args[0]).partition("\n")[0]
+    if str(getattr(getattr(error, "orig", error), "pgcode", None)).startswith(_DATA_EXCEPTION):
+        told = re.sub(r'"[^"]*"?', '"…"', told)
+    error.args = (told, *error.args[1:])
+
+
+@contextmanager
+def _like_any_statement(what: str) -> Iterator[None]:
+    """Errors of the driver's own cursor as those of every other statement: their kind, and no values."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        _forget_values(error)
+        raise DBAPIError.instance(what, None, error, psycopg2.Error, hide_parameters=True) from None
 
 
 def _take_role(connection: Any, role: str) -> None:
@@ -81,12 +107,15 @@ def copy_rows(db: sa.Connection, table: str, columns: Sequence[str], rows: Itera
     """Bulk-load `rows` into `table` by COPY inside the open transaction; return how many there were.
 
     Values are written as PostgreSQL reads them from text; None is null. Only a piece of the rows is held in
-    memory at a time.
+    memory at a time. What fails is told like the failure of any statement, without a row.
     """
     stream = _CopyStream(rows)
     names = psycopg2.sql.SQL(", ").join(map(psycopg2.sql.Identifier, columns))
     statement = psycopg2.sql.SQL("copy {} ({}) from stdin").format(psycopg2.sql.Identifier(table), names)
-    with db.connection.driver_connection.cursor() as cursor:  # type: ignore[union-attr]
+    with (
+        _like_any_statement(f"copy {table}"),
+        db.connection.driver_connection.cursor() as cursor,  # type: ignore[union-attr]
+    ):
         cursor.copy_expert(statement, stream, size=_COPY_BYTES)
     return stream.rows
 
@@ -127,7 +156,8 @@ def _copy_text(value: object) -> str:
 def upgrade(url: str) -> str:
     """Bring a database up to date, an empty one too; return the revision it stands at.
 
-    Safe to run from several processes at once. Needs a login that may create roles, or says what to run.
+    Safe to run from several processes at once. Needs a login that may create roles, or says what to run. A server
+    whose log may hold what people said is told of on stderr.
     """
     made = engine(url, role=None, poolclass=sa.NullPool)
     with _told_plainly(made), made.begin() as db:
@@ -136,6 +166,9 @@ def upgrade(url: str) -> str:
             config = _alembic()
             config.attributes["connection"] = db
             command.upgrade(config, "head")
+        loud = told_of_loud(db)
+    if loud:
+        print(loud, file=sys.stderr)
     return _newest()
 
 
