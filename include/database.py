@@ -2,27 +2,32 @@
 
 import hashlib
 import io
+import re
 import sys
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+import psycopg2
 import psycopg2.sql
 import sqlalchemy as sa
 from alembic import command, op
 from alembic.config import Config as AlembicConfig
 from alembic.runtime.migration import MigrationContext
 from alembic.script import ScriptDirectory
-from sqlalchemy.exc import OperationalError, ProgrammingError
+from sqlalchemy.exc import DBAPIError, OperationalError, ProgrammingError
 
+from include import revisions
 from include.domain.errors import BadInput, NotReady
-from include.settings import ROOT
+from include.server_log import told_of_loud
 
 VERSION_TABLE = "churn_revision"
 LOOP_ROLE = "churn_loop"
 DESK_ROLE = "churn_desk"
 _UPGRADE_LOCK = 7_203_114_998_011
 _COPY_BYTES = 256 * 1024
+_DATA_EXCEPTION = "22"
+_NO_RIGHT = "42501"
 
 
 def driver_url(url: str) -> sa.URL:
@@ -51,10 +56,32 @@ def engine(url: str, role: str | None = LOOP_ROLE, **options: Any) -> sa.Engine:
 
 
 def _without_values(failed: sa.engine.ExceptionContext) -> None:
-    """Keep the first line of a server's error: the next ones quote the statement, keys and whole rows."""
     for error in (failed.original_exception, failed.sqlalchemy_exception):
-        if error is not None and error.args:
-            error.args = (str(error.args[0]).partition("\n")[0], *error.args[1:])
+        if error is not None:
+            _forget_values(error)
+
+
+def _forget_values(error: BaseException) -> None:
+    """Keep the first line of a server's error: the next ones quote the statement, keys and whole rows.
+
+    What is wrong with a value quotes the value as well.
+    """
+    if not error.args:
+        return
+    told = str(error.args[0]).partition("\n")[0]
+    if str(getattr(getattr(error, "orig", error), "pgcode", None)).startswith(_DATA_EXCEPTION):
+        told = re.sub(r'"[^"]*"?', '"…"', told)
+    error.args = (told, *error.args[1:])
+
+
+@contextmanager
+def _like_any_statement(what: str) -> Iterator[None]:
+    """Errors of the driver's own cursor as those of every other statement: their kind, and no values."""
+    try:
+        yield
+    except psycopg2.Error as error:
+        _forget_values(error)
+        raise DBAPIError.instance(what, None, error, psycopg2.Error, hide_parameters=True) from None
 
 
 def _take_role(connection: Any, role: str) -> None:
@@ -81,12 +108,15 @@ def copy_rows(db: sa.Connection, table: str, columns: Sequence[str], rows: Itera
     """Bulk-load `rows` into `table` by COPY inside the open transaction; return how many there were.
 
     Values are written as PostgreSQL reads them from text; None is null. Only a piece of the rows is held in
-    memory at a time.
+    memory at a time. What fails is told like the failure of any statement, without a row.
     """
     stream = _CopyStream(rows)
     names = psycopg2.sql.SQL(", ").join(map(psycopg2.sql.Identifier, columns))
     statement = psycopg2.sql.SQL("copy {} ({}) from stdin").format(psycopg2.sql.Identifier(table), names)
-    with db.connection.driver_connection.cursor() as cursor:  # type: ignore[union-attr]
+    with (
+        _like_any_statement(f"copy {table}"),
+        db.connection.driver_connection.cursor() as cursor,  # type: ignore[union-attr]
+    ):
         cursor.copy_expert(statement, stream, size=_COPY_BYTES)
     return stream.rows
 
@@ -127,29 +157,45 @@ def _copy_text(value: object) -> str:
 def upgrade(url: str) -> str:
     """Bring a database up to date, an empty one too; return the revision it stands at.
 
-    Safe to run from several processes at once. Needs a login that may create roles, or says what to run.
+    Safe to run from several processes at once. Needs a login that may create roles, or says what to run. NotReady
+    when a revision is not the text that was released, or when the database is not what its revisions make: nothing
+    is changed then. A server whose log may hold what people said is told of on stderr.
     """
+    revisions.require_frozen()
     made = engine(url, role=None, poolclass=sa.NullPool)
     with _told_plainly(made), made.begin() as db:
         if _revision_of(db) != _newest():
             db.execute(sa.text("select pg_advisory_xact_lock(:key)"), {"key": _UPGRADE_LOCK})
-            config = _alembic()
-            config.attributes["connection"] = db
-            command.upgrade(config, "head")
+            run_revisions(db)
+            revisions.record_texts(db)
+        revisions.require_as_made(db)
+        loud = told_of_loud(db)
+    if loud:
+        print(loud, file=sys.stderr)
     return _newest()
 
 
+def run_revisions(db: sa.Connection, until: str = "head") -> None:
+    """Run the revisions a database lacks, up to the newest or `until`, in the open transaction; nothing is compared."""
+    config = _alembic()
+    config.attributes["connection"] = db
+    command.upgrade(config, until)
+
+
 def is_current(db: sa.Connection) -> bool:
-    """Whether the database stands at the newest revision."""
+    """Whether the database stands at the newest revision; NotReady when it does and is not what revisions make."""
     with db.begin():
-        return _revision_of(db) == _newest()
+        if _revision_of(db) != _newest():
+            return False
+        revisions.require_as_made(db)
+        return True
 
 
 def run_revision(name: str) -> None:
-    """Run `sql/revisions/<name>.sql` as it stands, inside Alembic's transaction; what it notes goes to stderr."""
-    script = (ROOT / "sql" / "revisions" / f"{name}.sql").read_text("utf-8")
+    """Run `sql/revisions/<name>.sql` as released, inside Alembic's transaction; what it notes goes to stderr."""
+    script = revisions.text_of(name)
     driver_connection = op.get_bind().connection.driver_connection
-    with driver_connection.cursor() as cursor:  # type: ignore[union-attr]
+    with _like_any_statement(f"revision {name}"), driver_connection.cursor() as cursor:  # type: ignore[union-attr]
         cursor.execute(script)
     for notice in driver_connection.notices:  # type: ignore[union-attr]
         print(notice.strip(), file=sys.stderr)
@@ -158,8 +204,8 @@ def run_revision(name: str) -> None:
 
 def _alembic() -> AlembicConfig:
     config = AlembicConfig()
-    config.set_main_option("script_location", str(ROOT / "sql" / "alembic"))
-    config.set_main_option("version_locations", str(ROOT / "sql" / "revisions"))
+    config.set_main_option("script_location", str(revisions.SQL / "alembic"))
+    config.set_main_option("version_locations", str(revisions.SQL / "revisions"))
     config.set_main_option("path_separator", "newline")
     return config
 
@@ -182,12 +228,18 @@ def _told_plainly(made: sa.Engine) -> Iterator[None]:
         cause = str(error.orig).strip().splitlines()[0]
         raise NotReady(f"The database {target} cannot be reached: {cause}") from error
     except ProgrammingError as error:
-        if getattr(error.orig, "pgcode", "") != "42501":
-            raise
+        cause, code = str(error.orig).strip().splitlines()[0], getattr(error.orig, "pgcode", "")
+        if code != _NO_RIGHT:
+            raise NotReady(
+                f"The database {target} is not what its revisions make, so nothing was changed: {cause}. "
+                "Restore a backup, or put right what it names; sql/catalogue.tsv has what is to be there."
+            ) from error
         raise NotReady(
-            f"The login of {target} may not bring the database up to date: {str(error.orig).strip().splitlines()[0]}. "
-            "Run once as an administrator: create role churn_owner; create role churn_loop; create role churn_desk; "
-            "grant churn_owner, churn_loop, churn_desk to the login; grant all on schema public to churn_owner."
+            f"The login of {target} may not bring the database up to date: {cause}. Run once as an "
+            "administrator: create role churn_owner; create role churn_loop; create role churn_desk; "
+            "grant churn_owner, churn_loop, churn_desk to the login; grant all on schema public to churn_owner; "
+            f"revoke temporary on database {made.url.database} from public; "
+            f"grant temporary on database {made.url.database} to churn_owner, churn_loop."
         ) from error
     finally:
         made.dispose()

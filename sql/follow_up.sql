@@ -97,8 +97,7 @@ order by assignments.arm, is_reached;
 
 -- name: forget_evaluations
 -- Make room for the figures of a cycle's revision.
-delete from evaluations
-where evaluations.campaign = :campaign and evaluations.cycle = :cycle and evaluations.revision = :revision;
+select forget_evaluations(:campaign, :cycle, cast(:revision as integer)) as figures;
 
 -- name: write_evaluation
 -- One figure of a slice of a cycle's revision.

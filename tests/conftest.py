@@ -216,9 +216,29 @@ def database_url(postgres: "Server", execute: Callable[..., None], template: str
     """Superuser URL of a fresh, fully migrated database, dropped after the test."""
     name = f"churn_{secrets.token_hex(6)}"
     # copying its files costs half of writing them through the log
-    execute(f"create database {name} template {template} strategy file_copy")
+    execute(
+        f"create database {name} template {template} strategy file_copy",
+        # rights in a database are not copied with it
+        f"revoke temporary on database {name} from public",
+        f"grant temporary on database {name} to churn_owner, churn_loop",
+    )
     yield postgres.url(name)
     execute(f"drop database {name} with (force)")
+
+
+@pytest.fixture
+def as_admin(database_url: str) -> Callable[..., None]:
+    """Run statements on the test's database that no role of the program may: `as_admin(statement, …, name=value)`."""
+    from sqlalchemy import NullPool, text
+
+    from include.database import engine
+
+    def run(*statements: str, **values: object) -> None:
+        with engine(database_url, role=None, poolclass=NullPool).begin() as db:
+            for statement in statements:
+                db.execute(text(statement), values)
+
+    return run
 
 
 @pytest.fixture

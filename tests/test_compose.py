@@ -17,6 +17,7 @@ import yaml
 from include.database import engine, is_current
 from include.lake import Lake
 from include.local.postgres import Server
+from include.server_log import QUIET
 from include.settings import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -179,6 +180,11 @@ def test_secrets_have_no_default_and_everything_else_has_the_one_of_the_example(
 def test_nothing_reaches_out_but_the_ui():
     published = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
     assert published == {"apiserver-core": ["${UI_ADDRESS:-127.0.0.1}:${UI_PORT:-8080}:8080"]}
+
+
+def test_the_server_logs_neither_statements_nor_rows():
+    given = [word.removeprefix("-c").split("=") for word in SERVICES["postgres"]["command"][1:]]
+    assert given == [["max_connections", "300"], *(list(each) for each in QUIET.items())]
 
 
 def test_the_server_is_of_the_version_we_test_with():

@@ -5,8 +5,7 @@ import threading
 import pytest
 import sqlalchemy as sa
 
-from include import database
-from include.database import copy_rows, driver_url, engine, upgrade
+from include.database import copy_rows, driver_url, engine, run_revisions, upgrade
 from include.domain.errors import BadInput, NotReady
 from include.settings import ROOT
 
@@ -90,13 +89,12 @@ def test_what_works_with_the_owners_rights_is_only_for_whom_it_was_granted(db):
 
 
 @pytest.fixture
-def first_revision(empty_database, monkeypatch):
+def first_revision(empty_database):
     """A database as its first revision left it, and the URL."""
-    url, whole = empty_database(), database.command.upgrade
-    with monkeypatch.context() as patch:
-        patch.setattr(database.command, "upgrade", lambda config, _: whole(config, "0001"))
-        upgrade(url)
+    url = empty_database()
     made = engine(url, role=None)
+    with made.begin() as db:
+        run_revisions(db, "0001")
     yield made, url
     made.dispose()
 

@@ -1,5 +1,6 @@
 """What has been kept long enough goes, whole months and rows; what has not stays as it was."""
 
+from collections.abc import Callable
 from datetime import datetime, timedelta
 from pathlib import Path
 
@@ -111,8 +112,9 @@ def test_nothing_goes_before_its_time(db: sa.Connection, lake: Lake, config: Con
 
 
 def test_what_has_been_kept_long_enough_goes_and_the_record_stays(
-    db: sa.Connection, lake: Lake, config: Config, worked: int
+    db: sa.Connection, lake: Lake, config: Config, worked: int, as_admin: Callable[..., None]
 ) -> None:
+    as_admin("set local session_replication_role = replica", "update cycles set month = '2016-10'")
     lake.write_file("quarantine/churned/period=2026-09/a.parquet", b"")
     told = retain(db=db, lake=lake, config=config, now=LONG_AFTER, dry_run=True)
     before = {table: kept(db, table) for table in TABLES}
@@ -189,6 +191,20 @@ def test_a_clock_in_the_future_shortens_the_audit_log_by_nothing(db: sa.Connecti
     assert kept(db, "audit_log") == 1
 
 
+@pytest.mark.parametrize(("months_ago", "goes"), [(4, False), (8, True)])
+def test_a_month_in_the_future_takes_no_warning_before_its_time(
+    db: sa.Connection, worked: int, as_admin: Callable[..., None], months_ago: int, goes: bool
+) -> None:
+    as_admin(
+        "set local session_replication_role = replica",
+        "update cycles set month = to_char(now() - make_interval(months => :ago), 'YYYY-MM')",
+        ago=months_ago,
+    )
+    with db.begin():
+        db.execute(sa.text("select retire_warnings('2999-01')"))
+    assert (kept(db, "warnings") == 0) is goes
+
+
 def test_the_desk_may_neither_retire_nor_erase(role_url) -> None:  # type: ignore[no-untyped-def]
     made = sa.create_engine(
         role_url("churn_desk")
@@ -217,6 +233,10 @@ def test_the_command_prints_what_goes(db: sa.Connection, lake: Lake, role_url, c
             "database.tickets",
         ),
         ("{lake: {default: {days: 9}}, quarantine: {days: 9}}", "lake.default.days"),
+        (
+            "{lake: {default: {months: 9}}, quarantine: {days: 9}, database: {warnings: {days: 179}}}",
+            "database.*'warnings' is kept for 180 days at least",
+        ),
     ],
 )
 def test_a_wrong_period_is_told_with_its_entry(text: str, told: str) -> None:

@@ -3,7 +3,7 @@
 from datetime import datetime
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 
 from include.config.reading import Entry, validated
 from include.domain.months import ZONE, month_of, shift
@@ -12,6 +12,10 @@ Kept = Literal[
     "phones", "notes", "inbound", "evidence", "warnings", "decisions", "outreach", "notices", "absences",
     "stage_runs", "deliveries", "audit_log",
 ]  # fmt: skip
+
+
+#: Days the database keeps these for whatever is configured: its procedures take nothing younger.
+AT_LEAST = {"audit_log": 180, "warnings": 180}
 
 
 class Months(Entry):
@@ -33,12 +37,19 @@ class LakeMonths(Entry):
     tables: dict[str, Months] = Field(default_factory=dict)
 
 
+def _long_enough(kept: dict[Kept, Days]) -> dict[Kept, Days]:
+    for kind, least in AT_LEAST.items():
+        if kind in kept and kept[kind].days < least:
+            raise ValueError(f"'{kind}' is kept for {least} days at least")
+    return kept
+
+
 class Retention(Entry):
     """What is kept for how long; a kind of the database that is not named is kept."""
 
     lake: LakeMonths
     quarantine: Days
-    database: dict[Kept, Days] = Field(default_factory=dict)
+    database: Annotated[dict[Kept, Days], AfterValidator(_long_enough)] = Field(default_factory=dict)
 
     def oldest_month(self, table: str, now: datetime) -> str:
         """The oldest month of a lake table that is still kept at `now`."""

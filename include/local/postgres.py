@@ -17,6 +17,7 @@ from typing import Any
 
 from include.domain.errors import LoopError
 from include.local.processes import HOST, exists, free_port, is_running, port_is_free, wait_until
+from include.server_log import QUIET
 
 SUPERUSER = "postgres"
 SYSTEM_USER = "churnpg"
@@ -75,7 +76,8 @@ class Server:
         self._forget_dead_server()
         (self.folder / "port").write_text(str(port or self._usable_port()))
         # one -o for pg_ctl's shell: only digits and fixed words get in
-        options = f"-p {self.port} -c fsync={'on' if self.fsync else 'off'}"
+        settings = {"fsync": "on" if self.fsync else "off"} | QUIET
+        options = " ".join([f"-p {self.port}", *(f"-c {name}={value}" for name, value in settings.items())])
         log = str(self.folder / "server.log")
         self._run("pg_ctl", "start", "-w", "-t", str(_START_SECONDS), "-l", log, "-o", options, *self._data())
         if not self.is_ready():

@@ -315,7 +315,7 @@ def test_money_another_plan_takes_after_the_check_is_refused_and_nothing_is_reco
 
 
 def test_what_lapsed_offers_of_closed_tickets_hold_is_freed_when_it_is_wanted(
-    db, desk, config, people, tickets, agent
+    db, desk, config, people, tickets, agent, as_admin
 ):
     pot_id = pot(db, "40", period="2026")
     plans.record_plan(agent, strategy="plan_discount")
@@ -323,10 +323,25 @@ def test_what_lapsed_offers_of_closed_tickets_hold_is_freed_when_it_is_wanted(
     other = actor_on(desk, config, people.agent, tickets[1])
     with pytest.raises(Refused, match=r"only 4.00 yuan left"):
         plans.record_plan(other, strategy="plan_fit", offer="fitted_plan")
-    plans.record_plan(
-        replace(other, now=MONDAY + timedelta(days=31)), strategy="plan_fit", offer="fitted_plan"
-    )
+    # before any clock a server may have
+    as_admin("update retention_plans set valid_until = '2016-11-09'")
+    plans.record_plan(other, strategy="plan_fit", offer="fitted_plan")
     assert totals(db, pot_id) == (20, 0)
+
+
+def test_nobody_frees_money_with_a_day_that_has_not_come(db, desk, agent, as_admin):
+    pot_id = pot(db, "40", period="2026")
+    plans.record_plan(agent, strategy="plan_discount")
+    end(db, [agent.ticket_id], "closed", "retained")
+    as_admin("update retention_plans set valid_until = current_date + 2")
+    free = "select release_lapsed_budget('2999-01-01', now(), array[:pot])"
+    with desk.begin():
+        assert desk.execute(sa.text(free), {"pot": pot_id}).scalar_one() == 0
+    assert totals(db, pot_id) == (36, 0)
+    as_admin("update retention_plans set valid_until = current_date - 2")
+    with desk.begin():
+        assert desk.execute(sa.text(free), {"pot": pot_id}).scalar_one() == 1
+    assert totals(db, pot_id) == (0, 0)
 
 
 def test_the_pot_warns_once_at_its_share(db, desk, config, people, tickets, agent):

@@ -9,7 +9,6 @@ from typing import Any
 import polars as pl
 import pytest
 import sqlalchemy as sa
-from alembic import command
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from sqlalchemy import Connection
@@ -40,9 +39,7 @@ def of_before(empty_database: Callable[[], str]) -> Iterator[sa.Connection]:
     made = sa.create_engine(database.driver_url(empty_database()))
     with made.connect() as db:
         with db.begin():
-            config = database._alembic()
-            config.attributes["connection"] = db
-            command.upgrade(config, "0010")
+            database.run_revisions(db, "0010")
         hire(db)
         fill_cycle(db, 6)
         yield db

@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
+from include.database import engine
 from tests.fixtures.work import FRIDAY, People, Released, hire
 
 if TYPE_CHECKING:
@@ -185,11 +186,14 @@ def numbers(db: sa.Connection, tickets: list[int]) -> dict[int, str]:
 
 
 @pytest.fixture
-def ask(db: sa.Connection) -> Callable[..., list[sa.Row[tuple[object, ...]]]]:
-    """Rows of a statement, seen by the loop, which sees everything."""
+def ask(database_url: str) -> Iterator[Callable[..., list[sa.Row[tuple[object, ...]]]]]:
+    """Rows of a statement, as an administrator, who sees everything and may change what nobody else may."""
+    made = engine(database_url, role=None)
+    with made.connect() as admin:
 
-    def rows(statement: str, **values: object) -> list[sa.Row[tuple[object, ...]]]:
-        with db.begin():
-            return list(db.execute(sa.text(statement), values).all())
+        def rows(statement: str, **values: object) -> list[sa.Row[tuple[object, ...]]]:
+            with admin.begin():
+                return list(admin.execute(sa.text(statement), values).all())
 
-    return rows
+        yield rows
+    made.dispose()
