@@ -30,9 +30,9 @@ _SIGNS = re.compile(f"[{UNSEEN}]")
 #: Unicode tables: PostgreSQL's canonical_id lists the same, and neither knows one more.
 INVISIBLE = _BLANKS + UNSEEN
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
-_FORMULA = re.compile(r'=[+]?"(.*)"', re.DOTALL)
 # of a spreadsheet's text at the left, of quoting at both ends
 _QUOTES = "'`‘’\"“”"
+_FORMULA = re.compile(f'=[+]?"(.*)"[{_QUOTES}]*', re.DOTALL)
 _POINT_ZERO = re.compile(r"(\.0+)+\Z")
 # Excel writes 1.38E+10, pandas 1.38e+10, Java 1.38E10. Without point and sign (12E4) it is an id like any other.
 _SCIENTIFIC = re.compile(r"[+-]?([0-9]+\.[0-9]*[eE][+-]?|[0-9]+[eE][+-])[0-9]+\Z")
@@ -82,7 +82,9 @@ def _plain(text: str) -> str:
     while plain != before:
         before = plain
         plain = _INVISIBLE.sub("", unicodedata.normalize("NFKC", _INVISIBLE.sub("", plain)))
-        if wrapped := _FORMULA.fullmatch(plain):
-            plain = wrapped[1]
-        plain = _POINT_ZERO.sub("", plain.strip(_QUOTES))
+        plain = plain.lstrip(_QUOTES)
+        wrapped = _FORMULA.fullmatch(plain)
+        # the closing quote of a formula is its own, until the formula is unwrapped
+        plain = wrapped[1] if wrapped else plain if plain[:1] == "=" else plain.rstrip(_QUOTES)
+        plain = _POINT_ZERO.sub("", plain)
     return plain

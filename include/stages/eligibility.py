@@ -98,7 +98,10 @@ def _changed(lake: Lake, month: str, as_of: datetime, kind: str, reason: str) ->
 def _not_joined_since(changes: pl.LazyFrame, lake: Lake, month: str) -> pl.LazyFrame:
     if not lake.has("subscribers", month):
         return changes
-    joined = lake.scan("subscribers", month).select("subscriber_id", "joined_on")
+    profile = lake.scan("subscribers", month)
+    if "joined_on" not in profile.collect_schema():
+        return changes
+    joined = profile.select("subscriber_id", "joined_on")
     day = pl.col("occurred_at").dt.convert_time_zone(ZONE.key).dt.date()
     is_anothers = (pl.col("joined_on") > day).fill_null(False)
     return changes.join(joined, on="subscriber_id", how="left").filter(~is_anothers)

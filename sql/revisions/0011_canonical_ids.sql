@@ -19,8 +19,11 @@ begin
         before := plain;
         plain := normalize(regexp_replace(plain, invisible, '', 'g'), nfkc);
         plain := regexp_replace(plain, invisible, '', 'g');
-        wrapped := substring(plain from '^=[+]?"(.*)"$');
-        plain := regexp_replace(btrim(coalesce(wrapped, plain), '''`‘’"“”'), '(\.0+)+$', '');
+        plain := ltrim(plain, '''`‘’"“”');
+        wrapped := substring(plain from '^=[+]?"(.*)"[''`‘’"“”]*$');
+        -- the closing quote of a formula is its own, until the formula is unwrapped
+        plain := coalesce(wrapped, case when plain like '=%' then plain else rtrim(plain, '''`‘’"“”') end);
+        plain := regexp_replace(plain, '(\.0+)+$', '');
         exit when plain = before;
     end loop;
     return plain;

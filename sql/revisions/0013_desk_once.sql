@@ -329,7 +329,6 @@ revoke execute on function
 phone_of_use, known_subscriber, end_tickets_of_customer, keep_refusal, stop_customer, hear_refusal, decide_refusal
 from public;
 grant execute on function phone_of_use, decide_refusal to churn_desk;
-grant execute on function known_subscriber, stop_customer to churn_desk, churn_loop;
-grant execute on function hear_refusal to churn_desk;
+grant execute on function known_subscriber, stop_customer, hear_refusal to churn_desk, churn_loop;
 
 reset role;

@@ -12,13 +12,11 @@ from include.desk.receipts import Receipt, once, request_sha256
 from tests.fixtures.desk import MONDAY
 
 
-def test_a_receipt_of_before_the_upgrade_still_answers(empty_database, monkeypatch):
-    url, whole = empty_database(), database.command.upgrade
-    with monkeypatch.context() as patch:
-        patch.setattr(database.command, "upgrade", lambda config, _: whole(config, "0012"))
-        upgrade(url)
+def test_a_receipt_of_before_the_upgrade_still_answers(empty_database):
+    url = empty_database()
     made = engine(url, role=None)
     with made.begin() as db:
+        database.run_revisions(db, "0012")
         db.execute(sa.text("set local session_replication_role = replica"))  # neither ticket nor person
         db.execute(
             sa.text(
