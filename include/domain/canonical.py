@@ -32,7 +32,7 @@ INVISIBLE = _BLANKS + UNSEEN
 _INVISIBLE = re.compile(f"[{INVISIBLE}]")
 # of a spreadsheet's text at the left, of quoting at both ends
 _QUOTES = "'`‘’\"“”"
-_FORMULA = re.compile(f'=[+]?"(.*)"[{_QUOTES}]*', re.DOTALL)
+_FORMULA = re.compile(rf'=[+]?"(.*)"(?:\.0+|[{_QUOTES}])*', re.DOTALL)
 _POINT_ZERO = re.compile(r"(\.0+)+\Z")
 # Excel writes 1.38E+10, pandas 1.38e+10, Java 1.38E10. Without point and sign (12E4) it is an id like any other.
 _SCIENTIFIC = re.compile(r"[+-]?([0-9]+\.[0-9]*[eE][+-]?|[0-9]+[eE][+-])[0-9]+\Z")

@@ -20,7 +20,7 @@ begin
         plain := normalize(regexp_replace(plain, invisible, '', 'g'), nfkc);
         plain := regexp_replace(plain, invisible, '', 'g');
         plain := ltrim(plain, '''`‘’"“”');
-        wrapped := substring(plain from '^=[+]?"(.*)"[''`‘’"“”]*$');
+        wrapped := substring(plain from '^=[+]?"(.*)"(?:\.0+|[''`‘’"“”])*$');
         -- the closing quote of a formula is its own, until the formula is unwrapped
         plain := coalesce(wrapped, case when plain like '=%' then plain else rtrim(plain, '''`‘’"“”') end);
         plain := regexp_replace(plain, '(\.0+)+$', '');
