@@ -38,6 +38,7 @@ _LONE_DIGIT = r"(?-u:\b)(\d)(?-u:\b)"
 _HALVES = {"AM": "(?i:am|a\\.m\\.)|上午", "PM": "(?i:pm|p\\.m\\.)|下午"}
 # Excel's first day is 1900-01-01, and it counts a 29 February 1900 that never was; before March 1900 it is off by one
 _EXCEL_ZERO, _EXCEL_FIRST, _EXCEL_LAST = pl.date(1899, 12, 30), 61, 2_958_465
+_LETTERS_AND_DIGITS = r"^[0-9A-Za-z_]+$"
 # An id as it stands in most cells: nothing to be made canonical
 _PLAIN_ID, _PLAIN_EXPONENT = r"^[0-9A-Za-z_][0-9A-Za-z_-]*$", r"^[0-9]+[eE]-[0-9]+$"
 _PLAIN_PHONE = r"^1[3-9][0-9]{9}$"
@@ -67,7 +68,7 @@ def _bared(texts: pl.Series, nulls: Collection[str]) -> pl.Series:
         except BadInput:
             return text
 
-    return _mapped(texts, ~_is_plain_id(texts), held)
+    return texts if _is_plain(texts) else _mapped(texts, ~_is_plain_id(texts), held)
 
 
 def converted(rows: pl.DataFrame, name: str, feed: Feed, zone: str, *, is_iso: bool) -> pl.Expr | pl.Series:
@@ -98,6 +99,8 @@ def converted(rows: pl.DataFrame, name: str, feed: Feed, zone: str, *, is_iso: b
 
 def canonical_ids(texts: pl.Series) -> pl.Series:
     """Each id in its canonical form (`include.domain.canonical`); null where it has none."""
+    if _is_plain(texts):
+        return texts
     # pandas writes whole columns so: in one pass, and as canonical_id does it
     ids = texts.str.replace(r"^([0-9A-Za-z_-]+)\.0+$", "${1}")
     return _mapped(ids, ~_is_plain_id(ids), _id_or_none)
@@ -106,6 +109,11 @@ def canonical_ids(texts: pl.Series) -> pl.Series:
 def canonical_phones(texts: pl.Series) -> pl.Series:
     """Each number as it is dialled; null where it is none."""
     return _mapped(texts, ~texts.str.contains(_PLAIN_PHONE), canonical_phone)
+
+
+def _is_plain(texts: pl.Series) -> bool:
+    """Whether nothing of a column is to be made canonical: letters and digits alone, as in nearly every delivery."""
+    return bool(texts.str.contains(_LETTERS_AND_DIGITS).all())
 
 
 def _is_plain_id(texts: pl.Series) -> pl.Series:
