@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 
 from include.config import Config
 from include.config.dialects import NULLS
-from include.config.sources import Sources
+from include.config.sources import Known, Sources
 from include.domain.canonical import canonical_id, canonical_phone
 from include.domain.errors import BadInput
 from include.lake import Lake
@@ -388,6 +388,22 @@ def test_one_person_written_otherwise_among_others_is_one_too_many_where_it_is_g
         BadInput, match=rf"{feed} of 2026-10: 2 of 3 people .*1 of 1 unknown ids looked at would be known"
     ):
         operator.report()
+
+
+def test_what_parts_an_id_is_part_of_it_and_a_share_of_nothing_asks_nothing(
+    operator: Operator, config: Config
+) -> None:
+    header, rest = "subscriber_id,kind,valid_from\n", ",refused,2026-10-01\n"
+    delivered(operator, contact_limits=f"{header}1380000-0001{rest}13800000002{rest}")
+    assert operator.report()["known_ids"]["contact_limits"]["known"] == 1
+    operator.deliver("contact_limits", f"{header}8613800000001{rest}13800000002{rest}")
+    limits = config.sources.feeds["contact_limits"].model_copy(update={"least_known": Known(share=0)})
+    feeds = {**operator.config.sources.feeds, "contact_limits": limits}
+    operator.config = replace(
+        operator.config, sources=operator.config.sources.model_copy(update={"feeds": feeds})
+    )
+    operator.collect("contact_limits")
+    assert operator.report()["known_ids"]["contact_limits"]["known"] == 1
 
 
 def test_a_broken_row_of_a_refusal_stops_the_delivery_and_a_repeated_one_does_not(

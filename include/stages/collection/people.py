@@ -20,6 +20,7 @@ _OF_LEAVERS = ("churned", "subscriber_changes")
 _GRAVE = (PROFILES, "contact_limits", *_OF_LEAVERS)
 _ID = "subscriber_id"
 _ASKED_AT_MOST = 1_000
+_PARTING = "-_./:#"
 _SHORTEST_NUMBER = 8
 
 #: How a writing may differ, and what of an unknown id would then be known; what is None cannot differ so.
@@ -170,7 +171,7 @@ def _too_few(lake: Lake, named: Named, least: Known) -> str | None:
     is too many.
     """
     is_grave = named.feed in _GRAVE
-    if not named.unknown or (named.share >= least.share and not is_grave):
+    if not named.unknown or not least.share or (named.share >= least.share and not is_grave):
         return None
     differ = _differ(lake, named.unknown, None if named.feed != PROFILES else named.period)
     may_be_judged = named.ids >= least.ids and not (
@@ -224,9 +225,9 @@ def _without_country(text: str) -> str | None:
 
 
 def _letters_and_digits(text: str) -> str:
-    """`=138`, `138,` and digits of other scripts as 138."""
-    plain = (str(unicodedata.digit(each, each)) for each in text if each.isalnum())
-    return "".join(plain)
+    """`=138`, `138,` and digits of other scripts as 138; what parts an id (10-11) stays."""
+    plain = (str(unicodedata.digit(each, each)) for each in text if each.isalnum() or each in _PARTING)
+    return "".join(plain).strip(_PARTING)
 
 
 def _usual_length(lake: Lake) -> int:
