@@ -78,6 +78,11 @@ def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
 
 
 def pytest_configure() -> None:
+    from hypothesis import settings
+
+    # speed is shown by benchmarks: an example that is slow on a busy machine is no failure
+    settings.register_profile("untimed", deadline=None)
+    settings.load_profile("untimed")
     # ended from outside we still stop PostgreSQL: fixtures are torn down after KeyboardInterrupt only
     signal.signal(signal.SIGTERM, signal.default_int_handler)
 
