@@ -73,13 +73,6 @@ def masked(number: str) -> str:
     return f"{number[:3]}{'*' * (len(number) - 7)}{number[-4:]}"
 
 
-def plain_number(msisdn: str) -> str:
-    """The digits of a number, without the country code of China."""
-    digits = "".join(each for each in msisdn if each.isascii() and each.isdigit())
-    digits = digits.removeprefix("00")
-    return digits[2:] if len(digits) == 13 and digits.startswith("86") else digits
-
-
 def spreadsheet_safe(text: str) -> str:
     """`text` that no spreadsheet takes for a formula."""
     return (

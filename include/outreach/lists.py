@@ -16,9 +16,10 @@ import polars as pl
 import sqlalchemy as sa
 
 from include.config import Config
+from include.domain.canonical import canonical_phone
 from include.domain.errors import BadInput, NotReady
 from include.domain.months import ZONE
-from include.domain.outreach import masked, plain_number, send_from, spreadsheet_safe
+from include.domain.outreach import masked, send_from, spreadsheet_safe
 from include.lake import Lake
 from include.queries import load
 from include.stages.eligibility import barred
@@ -112,7 +113,8 @@ def _numbers(lake: Lake, month: str, subscribers: Sequence[str]) -> dict[str, st
     wanted = pl.LazyFrame({"subscriber_id": subscribers}, schema={"subscriber_id": pl.String})
     rows = lake.scan("contacts", month).join(wanted, on="subscriber_id", how="semi").collect()
     found = rows.drop_nulls("msisdn").select("subscriber_id", "msisdn").iter_rows()
-    return {subscriber: plain_number(msisdn) for subscriber, msisdn in found}
+    known = ((subscriber, canonical_phone(msisdn)) for subscriber, msisdn in found)
+    return {subscriber: number.removeprefix("+") for subscriber, number in known if number}
 
 
 def _check_place(to: Path, is_masked: bool) -> None:

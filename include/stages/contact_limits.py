@@ -7,6 +7,7 @@ import polars as pl
 
 from include.domain.months import ZONE, month_of
 from include.lake import Lake
+from include.stages.returns import joined
 
 FEED, PROFILES = "contact_limits", "subscribers"
 _HELD = {"subscriber_id": pl.String, "customer_id": pl.String, "joined_on": pl.Date}
@@ -83,11 +84,8 @@ def told_of(lake: Lake, profile: str, limits: pl.LazyFrame) -> dict[str, int]:
     ids = pl.LazyFrame(schema={"subscriber_id": pl.String})
     months = [month for month in lake.months(PROFILES) if month <= profile]
     known = pl.concat([ids, *(lake.scan(PROFILES, month).select("subscriber_id") for month in months)])
-    joined = ids.with_columns(joined_on=pl.lit(None, pl.Date))
-    if profile in months and "joined_on" in lake.scan(PROFILES, profile).collect_schema():
-        joined = lake.scan(PROFILES, profile).select("subscriber_id", "joined_on")
     is_anew = pl.col("holds_for_number") & (pl.col("joined_on") > pl.col("said_on"))
-    counted = limits.join(joined, on="subscriber_id", how="left").select(
+    counted = limits.join(joined(lake, profile), on="subscriber_id", how="left").select(
         lapsed=(~pl.col("holds_for_number")).sum(), rejoined=is_anew.sum()
     )
     unknown = limits.join(known, on="subscriber_id", how="anti").select(unknown=pl.len())

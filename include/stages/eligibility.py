@@ -11,7 +11,7 @@ from include.lake import Lake
 from include.queries import load
 from include.stages.contact_limits import FEED, limits_said
 from include.stages.holders import new_holders
-from include.stages.returns import still_gone
+from include.stages.returns import joined, still_gone
 
 
 def barred(lake: Lake, month: str, as_of: datetime, subscribers: list[str]) -> dict[str, str]:
@@ -96,15 +96,9 @@ def _changed(lake: Lake, month: str, as_of: datetime, kind: str, reason: str) ->
 
 
 def _not_joined_since(changes: pl.LazyFrame, lake: Lake, month: str) -> pl.LazyFrame:
-    if not lake.has("subscribers", month):
-        return changes
-    profile = lake.scan("subscribers", month)
-    if "joined_on" not in profile.collect_schema():
-        return changes
-    joined = profile.select("subscriber_id", "joined_on")
     day = pl.col("occurred_at").dt.convert_time_zone(ZONE.key).dt.date()
     is_anothers = (pl.col("joined_on") > day).fill_null(False)
-    return changes.join(joined, on="subscriber_id", how="left").filter(~is_anothers)
+    return changes.join(joined(lake, month), on="subscriber_id", how="left").filter(~is_anothers)
 
 
 def _limited(lake: Lake, month: str, as_of: datetime) -> pl.LazyFrame | None:

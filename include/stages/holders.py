@@ -6,6 +6,7 @@ import polars as pl
 
 from include.domain.months import ZONE, month_of
 from include.lake import Lake
+from include.stages.returns import joined
 
 _KINDS = ("left", "returned", "port_out_applied")
 _AT = pl.Datetime("us")
@@ -20,9 +21,9 @@ def new_holders(lake: Lake, month: str, before: datetime, shard: int | None = No
     history continues. A `returned` that follows a later leaving or application of the holder answers that one.
     A leaving on the day of joining lies before it; what happened on or after `before` is not known yet.
     """
-    joined = _joined(lake, month, before, shard)
+    known = joined(lake, month, shard).filter(pl.col("joined_on") < before.astimezone(ZONE).date())
     events = pl.concat([_churned(lake, before, shard), _changed(lake, before, shard)])
-    told = events.join(joined, on="subscriber_id").with_columns(pl.col("at").dt.date().alias("day"))
+    told = events.join(known, on="subscriber_id").with_columns(pl.col("at").dt.date().alias("day"))
     is_later = (pl.col("day") > pl.col("joined_on")) & (pl.col("kind") != "returned")
     told = told.with_columns(pl.col("at").filter(is_later).min().over("subscriber_id").alias("parted_at"))
     answers = (pl.col("kind") == "returned") & (pl.col("at") < pl.col("parted_at")).fill_null(True)
@@ -36,15 +37,6 @@ def new_holders(lake: Lake, month: str, before: datetime, shard: int | None = No
 def known_since(lake: Lake) -> str | None:
     """The oldest month the lake tells leavings of; None when it tells of none."""
     return min((*lake.months("churned"), *lake.months("subscriber_changes")), default=None)
-
-
-def _joined(lake: Lake, month: str, before: datetime, shard: int | None) -> pl.LazyFrame:
-    if lake.has("subscribers", month):
-        profile = lake.scan("subscribers", month, shard)
-        if "joined_on" in profile.collect_schema():
-            is_known = pl.col("joined_on") < before.astimezone(ZONE).date()
-            return profile.select("subscriber_id", "joined_on").filter(is_known)
-    return pl.LazyFrame(schema={"subscriber_id": pl.String, "joined_on": pl.Date})
 
 
 def _churned(lake: Lake, before: datetime, shard: int | None) -> pl.LazyFrame:

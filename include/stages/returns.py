@@ -24,13 +24,17 @@ def still_gone(
     return both.filter(~undone).drop("started_on")
 
 
-def _starts(lake: Lake, month: str, before: datetime, shard: int | None) -> pl.LazyFrame:
-    schema = {"subscriber_id": pl.String, "started_on": pl.Date}
-    found = [pl.LazyFrame(schema=schema)]
+def joined(lake: Lake, month: str, shard: int | None = None) -> pl.LazyFrame:
+    """subscriber_id and joined_on by the profile of `month`; nobody where it does not say."""
     if lake.has("subscribers", month):
         profile = lake.scan("subscribers", month, shard)
         if "joined_on" in profile.collect_schema():
-            found.append(profile.select("subscriber_id", pl.col("joined_on").alias("started_on")))
+            return profile.select("subscriber_id", "joined_on")
+    return pl.LazyFrame(schema={"subscriber_id": pl.String, "joined_on": pl.Date})
+
+
+def _starts(lake: Lake, month: str, before: datetime, shard: int | None) -> pl.LazyFrame:
+    found = [joined(lake, month, shard).rename({"joined_on": "started_on"})]
     last = month_of((before - timedelta.resolution).astimezone(ZONE).date())
     for past in lake.months("subscriber_changes"):
         if past <= last:

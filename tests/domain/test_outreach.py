@@ -11,7 +11,6 @@ from include.domain.outreach import (
     Prospect,
     is_quiet,
     masked,
-    plain_number,
     send_from,
     spreadsheet_safe,
     walk,
@@ -78,19 +77,6 @@ def test_the_list_goes_by_rank_until_it_is_full_and_one_number_stands_for_a_cust
 )
 def test_a_masked_number_shows_its_ends_alone(number, shown):
     assert masked(number) == shown
-
-
-@pytest.mark.parametrize(
-    ("given_as", "digits"),
-    [
-        ("+86 138-1234-5678", "13812345678"),
-        ("0086 13812345678", "13812345678"),
-        ("13812345678", "13812345678"),
-        ("=1+1", "11"),
-    ],
-)
-def test_a_number_is_its_digits(given_as, digits):
-    assert plain_number(given_as) == digits
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", " =1", "\t=1", "\r", "%x", "|x"])

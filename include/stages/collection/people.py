@@ -231,12 +231,10 @@ def _letters_and_digits(text: str) -> str:
 
 
 def _usual_length(lake: Lake) -> int:
-    return int(_lengths(lake).row(0)[0])
-
-
-def _lengths(lake: Lake) -> pl.DataFrame:
+    """How many characters most ids of the newest profile have."""
     ids = lake.scan(PROFILES, lake.months(PROFILES)[-1]).select(pl.col(_ID).str.len_chars().alias("length"))
-    return ids.group_by("length").len().sort("len", "length", descending=True).collect(engine="streaming")
+    counted = ids.group_by("length").len().sort("len", "length", descending=True).collect(engine="streaming")
+    return int(counted["length"][0])
 
 
 def _shapes(lake: Lake, unknown: Sequence[str]) -> str:
