@@ -1,4 +1,4 @@
-"""Cycles: which month a campaign works on, what it may know (`as_of`), and which revision a re-run writes."""
+"""Cycles: which month or day a campaign works on, what it may know (`as_of`), and which revision a re-run writes."""
 
 import json
 from dataclasses import asdict, dataclass
@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config import Config, config_from
+from include.config.campaign import Campaign
 from include.database import lock
-from include.domain import months
+from include.domain import months, period
 from include.domain.errors import BadInput, NotReady
 from include.queries import load
 
@@ -18,7 +19,10 @@ Q = load("cycles")
 
 @dataclass(frozen=True)
 class Cycle:
-    """An opened cycle; `revision` 0 is what people act on, later ones compare with a fixed cycle."""
+    """An opened cycle; `revision` 0 is what people act on, later ones compare with a fixed cycle.
+
+    `cycle` is its key, a month or a day; `month` the one whose factors it reads.
+    """
 
     campaign: str
     cycle: str
@@ -34,31 +38,45 @@ class Cycle:
 
 
 def open_cycle(
-    *, db: sa.Connection, config: Config, campaign: str, month: str, as_of: datetime | None, now: datetime
+    *, db: sa.Connection, config: Config, campaign: str, cycle: str, as_of: datetime | None, now: datetime
 ) -> Cycle:
-    """Open the cycle of `month`, or find it again; the same call twice gives the same cycle.
+    """Open the cycle with the key `cycle`, or find it again; the same call twice gives the same cycle.
 
     `as_of` must have come by `now`. It is kept at the first attempt; an explicit other one replaces it until the
     first dispatch, and opens a revision for comparison after it.
     """
-    config.campaign(campaign)
-    month = months.parse_month(month)
-    _check_as_of(month, as_of)
-    key = {"campaign": campaign, "cycle": month}
+    own = config.of(campaign)
+    rules = own.campaign(campaign)
+    cycle = period.parse_key(cycle, own.cadence(campaign))
+    _check_as_of(cycle, as_of)
+    key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
-        lock(db, "cycle", campaign, month)
-        texts = json.dumps(config.texts, sort_keys=True, ensure_ascii=False)
-        db.execute(Q["keep_configuration"], {"config_hash": config.hash, "texts": texts, "now": now})
+        lock(db, "cycle", campaign, cycle)
+        texts = json.dumps(own.texts, sort_keys=True, ensure_ascii=False)
+        db.execute(Q["keep_configuration"], {"config_hash": own.hash, "texts": texts, "now": now})
         found = db.execute(Q["find_cycle"], key).one_or_none()
-        wanted = as_of or (found.as_of if found else months.default_as_of(month))
+        wanted = as_of or (found.as_of if found else period.default_as_of(cycle))
         wanted = wanted.astimezone(months.ZONE)
         months.require_past(wanted, now)
-        values = key | {"month": month, "as_of": wanted, "config_hash": config.hash, "now": now}
+        month = period.factors_month(cycle, wanted)
+        values = key | _described(rules, cycle) | {"month": month, "as_of": wanted, "now": now}
+        values |= {"config_hash": own.hash, "cadence": own.cadence(campaign)}
         if found and found.fixed_at:
-            return Cycle(campaign, month, month, wanted, _revision(db, values), True, config.hash)
+            return Cycle(campaign, cycle, month, wanted, _revision(db, values), True, own.hash)
         db.execute(Q["reopen_cycle" if found else "open_cycle"], values)
         db.execute(Q["keep_revision"], values | {"revision": 0})
-        return Cycle(campaign, month, month, wanted, 0, False, config.hash)
+        return Cycle(campaign, cycle, month, wanted, 0, False, own.hash)
+
+
+def _described(rules: Campaign, cycle: str) -> dict[str, Any]:
+    """What other campaigns go by, without reading the files of this one."""
+    return {
+        "precedence": rules.precedence,
+        "is_shadow": rules.shadow,
+        "measure": rules.measure_name,
+        "horizon_ends_at": rules.horizon_ends_at(cycle),
+        "dispatch_ends_at": rules.dispatch_ends_at(cycle),
+    }
 
 
 def config_of(db: sa.Connection, config_hash: str) -> Config:
@@ -113,14 +131,16 @@ def record_stage(
         )
 
 
-def _check_as_of(month: str, as_of: datetime | None) -> None:
+def _check_as_of(cycle: str, as_of: datetime | None) -> None:
     if as_of is None:
         return
     if as_of.tzinfo is None:
         raise BadInput(f"as_of {as_of.isoformat()} has no time zone. Write it like 2026-11-05T06:00+08:00.")
-    if as_of < months.month_start(months.shift(month, 1)):
+    if as_of < period.ends_at(cycle):
         raise BadInput(
-            f"as_of {as_of.isoformat()} lies before the end of {month}. Use an instant in the following month or later."
+            f"as_of {as_of.isoformat()} lies before the end of {cycle}. Use an instant in the following month or later."
+            if period.cadence_of(cycle) == period.MONTHLY
+            else f"as_of {as_of.isoformat()} lies before {cycle}. Use an instant on that day or later."
         )
 
 

@@ -76,7 +76,7 @@ class Loop:
 
     def _open(self) -> cycles.Cycle:
         return cycles.open_cycle(
-            db=self.db, config=self.config, campaign=self.campaign, month=self.month, as_of=self.as_of,
+            db=self.db, config=self.config, campaign=self.campaign, cycle=self.month, as_of=self.as_of,
             now=self.instant(),
         )  # fmt: skip
 

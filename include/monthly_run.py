@@ -63,7 +63,7 @@ def _opened(place: Workplace, month: str, as_of: datetime | None) -> dict[str, A
     from include import cycles
 
     opened = cycles.open_cycle(
-        db=place.db, config=place.config, campaign=CAMPAIGN, month=month, as_of=as_of, now=place.now
+        db=place.db, config=place.config, campaign=CAMPAIGN, cycle=month, as_of=as_of, now=place.now
     )
     return opened.as_json()
 

@@ -18,13 +18,27 @@ where campaign = :campaign and cycle = :cycle
 
 -- name: open_cycle
 -- The first attempt at a cycle stores its as_of and configuration.
-insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at)
-values (:campaign, :cycle, :month, :as_of, :config_hash, :now)
+insert into cycles (
+    campaign, cycle, cadence, month, as_of, config_hash, opened_at,
+    precedence, is_shadow, measure, horizon_ends_at, dispatch_ends_at
+)
+values (
+    :campaign, :cycle, :cadence, :month, :as_of, :config_hash, :now,
+    :precedence, :is_shadow, :measure, :horizon_ends_at, :dispatch_ends_at
+)
 
 -- name: reopen_cycle
 -- Until its first dispatch a cycle takes the newest as_of and configuration asked for.
 update cycles
-set as_of = :as_of, config_hash = :config_hash
+set
+    month = :month,
+    as_of = :as_of,
+    config_hash = :config_hash,
+    precedence = :precedence,
+    is_shadow = :is_shadow,
+    measure = :measure,
+    horizon_ends_at = :horizon_ends_at,
+    dispatch_ends_at = :dispatch_ends_at
 where campaign = :campaign and cycle = :cycle and fixed_at is null
 
 -- name: keep_revision

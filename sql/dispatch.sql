@@ -31,7 +31,7 @@ select
     (
         select s.arm
         from subscriber_arms as s
-        where s.campaign = w.campaign and s.epoch = :epoch and s.subscriber_id = w.subscriber_id
+        where s.measure = :measure and s.epoch = :epoch and s.subscriber_id = w.subscriber_id
     ) as own_arm
 from warnings as w
 -- by customer and by number apart: asked for either at once the server would read every assignment for each warning
@@ -56,7 +56,7 @@ left join lateral (
 ) as before on true
 where
     w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
-    and w.grade = 'high' and w.tier = 'priority'
+    and w.is_admitted
 order by w.rank
 
 -- name: find_barred
@@ -66,7 +66,7 @@ with warned as (
     from warnings as w
     where
         w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
-        and w.grade = 'high' and w.tier = 'priority'
+        and w.is_admitted
 ),
 
 -- also of months that have left the lake, where the feed itself is read
@@ -89,25 +89,25 @@ from (
 order by found.subscriber_id, found.gravity
 
 -- name: draw_arms
--- An arm is drawn once per customer and epoch; whoever has one keeps it, whatever the share is now.
-insert into arms (campaign, epoch, customer_key, arm, held_out_share, decided_at)
-select :campaign, :epoch, drawn.customer_key, drawn.arm, :held_out_share, :now
+-- An arm is drawn once per customer, measure and epoch; whoever has one keeps it, whatever the share is now.
+insert into arms (measure, epoch, customer_key, arm, held_out_share, decided_at)
+select :measure, :epoch, drawn.customer_key, drawn.arm, :held_out_share, :now
 from unnest(cast(:customer_keys as text []), cast(:arms as text [])) as drawn (customer_key, arm)
-on conflict (campaign, epoch, customer_key) do nothing
+on conflict (measure, epoch, customer_key) do nothing
 
 -- name: read_arms
 -- The arms these customers were drawn into.
 select customer_key, arm, held_out_share
 from arms
-where campaign = :campaign and epoch = :epoch and customer_key = any(cast(:customer_keys as text []))
+where measure = :measure and epoch = :epoch and customer_key = any(cast(:customer_keys as text []))
 
 -- name: keep_subscriber_arms
 -- What a subscriber was assigned to holds for the epoch, whichever customer the number belongs to later.
-insert into subscriber_arms (campaign, epoch, subscriber_id, arm)
-select :campaign, :epoch, subscriber_id, decision
+insert into subscriber_arms (measure, epoch, subscriber_id, arm)
+select :measure, :epoch, subscriber_id, decision
 from dispatch_stage
 where decision in ('treated', 'held_out')
-on conflict (campaign, epoch, subscriber_id) do nothing
+on conflict (measure, epoch, subscriber_id) do nothing
 
 -- name: count_warned
 -- How many subscribers a revision warned of, by grade and tier.
@@ -133,7 +133,7 @@ select subscriber_id, customer_key, rank, value_yuan, tenure_months
 from warnings
 where
     campaign = :campaign and cycle = :cycle and revision = :revision
-    and grade = 'high' and tier = 'priority'
+    and is_admitted
 order by rank
 
 -- name: hash_warnings
@@ -150,7 +150,7 @@ with warned as (
     select (cycle = :cycle) as is_new, region_code, cluster, rule_hits
     from warnings
     where
-        campaign = :campaign and grade = 'high' and tier = 'priority'
+        campaign = :campaign and is_admitted
         and ((cycle = :cycle and revision = :revision) or (cycle = :before and revision = 0))
 ),
 
@@ -235,11 +235,11 @@ create temporary table dispatch_stage (
 -- name: write_assignments
 -- Both arms, with the evidence frozen; the foreign key to arms keeps a customer in one arm of the epoch.
 insert into assignments (
-    campaign, cycle, subscriber_id, customer_key, epoch, arm, probability_of_assignment, rank,
+    campaign, cycle, measure, subscriber_id, customer_key, epoch, arm, probability_of_assignment, rank,
     evidence, evidence_sha256, assigned_at
 )
 select
-    :campaign, :cycle, subscriber_id, customer_key, :epoch, decision, probability_of_assignment, rank,
+    :campaign, :cycle, :measure, subscriber_id, customer_key, :epoch, decision, probability_of_assignment, rank,
     evidence, evidence_sha256, :now
 from dispatch_stage
 where decision in ('treated', 'held_out')
@@ -320,7 +320,7 @@ with again as (
     from warnings
     where
         campaign = :campaign and cycle = :cycle and revision = :revision
-        and grade = 'high' and tier = 'priority'
+        and is_admitted
 ),
 
 acted as (

@@ -28,9 +28,10 @@ import sqlalchemy as sa
 
 from include import database
 from include.config import Config, load_config
-from include.domain.assignment import HELD_OUT, arm_of, epoch_of
+from include.domain.assignment import HELD_OUT, arm_of
 from include.domain.errors import BadInput
 from include.domain.months import default_as_of, shift
+from include.domain.period import epoch_of
 from include.lake import Lake
 from include.local.postgres import Server
 from include.loop import Loop
@@ -53,7 +54,9 @@ CALIBRATING = 3
 ROOT = Path(__file__).resolve().parent.parent
 _GENEROUS = {
     "grading.yaml": {"high_times: 6": "high_times: 4", "priority_value_yuan: 30": "priority_value_yuan: 0"},
-    "campaigns/churn_warning.yaml": {"minimum_cluster_churners: 500": "minimum_cluster_churners: 1000000"},
+    "campaigns/monthly/churn_warning.yaml": {
+        "minimum_cluster_churners: 500": "minimum_cluster_churners: 1000000"
+    },
 }
 #: Day feeds are a thousand small deliveries and tell nothing about the weights.
 MISSING = frozenset({"subscriber_changes", "contact_limits", "market_events"})
@@ -217,7 +220,7 @@ def people(world: World, judges: list[str], *, held_out_in: str | None) -> pl.Da
         labelled = LabelledMonth(month, examples.labels.leavers(world.lake, month, 1), empty)
         frame = labelled.people(world.lake).collect()
         if held_out_in:
-            draw = world.config.campaign(CAMPAIGN).hold_out
+            draw = world.config.measure(CAMPAIGN)
             customer = frame.select(pl.coalesce("customer_id", "subscriber_id")).to_series()
             arm = [arm_of(each, CAMPAIGN, held_out_in, draw.salt, draw.share) for each in customer]
             called = pl.read_csv(world.book, columns=["subscriber_id"])["subscriber_id"]

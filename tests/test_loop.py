@@ -172,7 +172,7 @@ def test_a_run_overtaken_by_another_dispatch_changes_nothing(loop, db, lake, con
     from include.loop import _grading, _prediction
 
     cycle = cycles.open_cycle(
-        db=db, config=config, campaign="churn_warning", month=MONTH, as_of=None, now=OPENED
+        db=db, config=config, campaign="churn_warning", cycle=MONTH, as_of=None, now=OPENED
     )
     run(loop)
     before, scores, grades = acted_on(db), lake.manifest("scores", MONTH), lake.manifest("grades", MONTH)

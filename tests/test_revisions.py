@@ -151,8 +151,8 @@ DIFFERENT = {
     "grant delete on outcomes to churn_loop": (
         "grant table outcomes to churn_loop is another: delete, insert, select"
     ),
-    "grant update (month) on cycles to churn_loop": (
-        "grant column cycles.month to churn_loop is too much (update)"
+    "grant update (cadence) on cycles to churn_loop": (
+        "grant column cycles.cadence to churn_loop is too much (update)"
     ),
     "revoke select on staff from churn_desk": "grant table staff to churn_desk is missing (select)",
     "grant execute on function erased_json to public": (
@@ -163,7 +163,7 @@ DIFFERENT = {
     "drop table revision_texts": "table revision_texts is missing",
     "drop view board_stages": "view board_stages is missing",
     "alter view board_tickets set (security_barrier = false)": "view board_tickets is another",
-    "drop index tickets_one_unfinished": "index tickets.tickets_one_unfinished is missing",
+    "drop index tickets_once": "index tickets.tickets_once is missing",
     "alter table staff alter name drop not null": "column staff.name is another",
     "alter table staff add nickname text": "column staff.nickname is too much",
     "alter table budget_pots drop constraint budget_pots_within_limit": (

@@ -153,7 +153,8 @@ def _consequences(
     is_called = before.filter(pl.col("tier") == "priority")
     priority = hit.filter(pl.col("tier") == "priority").height
     added = called.join(is_called, on="subscriber_id", how="anti").height
-    treated = 1 - config.campaign(campaign).hold_out.share
+    draw = config.measure(campaign)
+    treated = 1 - (draw.share if draw else 0)
     return {
         "subscribers": after.height,
         "fired": hit.height,

@@ -3,23 +3,44 @@
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from include.config import factors, operations, retention, rules, scripts, sla, sources, strategies, teams
+from include.config import (
+    campaign,
+    contact,
+    factors,
+    measures,
+    operations,
+    retention,
+    rules,
+    scripts,
+    sla,
+    sources,
+    strategies,
+    teams,
+)
+from include.config.campaign import Campaign
+from include.config.measures import Measure
 from include.config.plain import read_yaml
 from include.config.reading import read_text
 from include.domain.errors import ConfigError
+from include.domain.period import CADENCES, MONTHLY
 
 _FILES = ("sources", "factors", "rules", "grading", "sla", "teams", "strategies")
-# A folder, or a cycle, made before this file existed is served by the project's own.
-_RETENTION = "retention.yaml"
+# A folder, or a cycle, made before these files existed is served by the project's own.
+_LATER = ("retention", "measures", "contact")
+_CAMPAIGNS = "campaigns/"
 
 
 @dataclass(frozen=True)
 class Config:
-    """Every file of the configuration folder, validated, with its text and one hash over all."""
+    """Every file of the configuration folder, validated, with its text and one hash over all.
+
+    `campaigns` are the sound ones by name; `broken` says of each other why it cannot run. A wrong campaign file
+    stops that campaign, and no other.
+    """
 
     sources: sources.Sources
     factors: factors.Factors
@@ -28,13 +49,18 @@ class Config:
     sla: sla.Sla
     teams: teams.Teams
     strategies: strategies.Strategies
-    campaigns: dict[str, operations.Campaign]
+    measures: dict[str, Measure]
+    contact: contact.Contact
+    campaigns: dict[str, Campaign]
+    broken: dict[str, str]
     retention: retention.Retention
     texts: dict[str, str]
     hash: str
 
-    def campaign(self, name: str) -> operations.Campaign:
-        """The campaign of that name; ConfigError listing the known ones otherwise."""
+    def campaign(self, name: str) -> Campaign:
+        """The campaign of that name; ConfigError with what is wrong in its file, or listing the known ones."""
+        if name in self.broken:
+            raise ConfigError(self.broken[name])
         if name not in self.campaigns:
             raise ConfigError(
                 "No campaign '{typed}' in campaigns/. Known: {campaigns}.",
@@ -42,17 +68,46 @@ class Config:
             )  # fmt: skip
         return self.campaigns[name]
 
+    def measure(self, name: str) -> Measure | None:
+        """The draw of a campaign; None where it holds nobody out."""
+        draw = self.campaign(name).measure_name
+        return None if draw is None else self.measures[draw]
+
+    def cadence(self, name: str) -> str:
+        """monthly or daily: the folder a campaign's file lies in."""
+        self.campaign(name)
+        return _cadence(next((file for file in self.texts if _name(file) == name), ""))
+
+    def phase(self, name: str) -> str:
+        """The phase a campaign works in, whose strategies serve it."""
+        return self.campaign(name).phase or self.strategies.phase_of(name)
+
+    def of(self, name: str) -> "Config":
+        """What a cycle of the campaign goes by and is known by: the common files and its own, no other campaign's."""
+        own = {file: text for file, text in self.texts.items() if _name(file) in (None, name)}
+        return replace(self, campaigns={name: self.campaign(name)}, broken={}, texts=own, hash=_hash(own))
+
 
 def load_config(folder: Path) -> Config:
-    """Read and validate the configuration `folder`; ConfigError names file, entry and cause."""
+    """Read and validate the configuration `folder`; ConfigError names file, entry and cause.
+
+    What is wrong in a campaign's file alone is kept in `Config.broken`.
+    """
     texts = {f"{name}.yaml": read_text(folder / f"{name}.yaml") for name in _FILES}
-    if (folder / _RETENTION).exists():
-        texts[_RETENTION] = read_text(folder / _RETENTION)
-    campaign_files = sorted((folder / "campaigns").glob("*.yaml"))
-    texts |= {f"campaigns/{path.name}": read_text(path) for path in campaign_files}
+    texts |= {
+        f"{name}.yaml": read_text(path) for name in _LATER if (path := folder / f"{name}.yaml").exists()
+    }
+    texts |= {path.relative_to(folder).as_posix(): read_text(path) for path in campaign_files(folder)}
     config = config_from(texts)
+    sla.check_campaigns(config.sla, {*config.campaigns, *config.broken})
     scripts.check_scripts(config.strategies)
     return config
+
+
+def campaign_files(folder: Path) -> list[Path]:
+    """The campaign files of a configuration folder, none of them read: below a cadence, or in the folder of before."""
+    found = [path for cadence in CADENCES for path in (folder / _CAMPAIGNS / cadence).glob("*.yaml")]
+    return sorted([*found, *(folder / _CAMPAIGNS).glob("*.yaml")])
 
 
 def config_from(texts: Mapping[str, str]) -> Config:
@@ -61,15 +116,16 @@ def config_from(texts: Mapping[str, str]) -> Config:
 
 
 # every stage of a process asks for the configuration of its cycle: the same texts are read once
-@lru_cache(maxsize=4)
+@lru_cache(maxsize=16)
 def _validated(files: tuple[tuple[str, str], ...]) -> Config:
     texts = dict(files)
-    raw = {file: read_yaml(text, file) for file, text in texts.items()}
-    if _RETENTION not in raw:
-        raw[_RETENTION] = read_yaml(read_text(Path(__file__).with_name(_RETENTION)), _RETENTION)
+    common = {file: read_yaml(text, file) for file, text in texts.items() if _name(file) is None}
+    own = Path(__file__).parent
+    later = {f"{name}.yaml" for name in _LATER} - set(common)
+    common |= {file: read_yaml(read_text(own / file), file) for file in later}
 
     def of(file: str) -> tuple[object, str]:
-        return raw[file], file
+        return common[file], file
 
     known_sources = sources.parse(*of("sources.yaml"))
     known_factors = factors.parse(*of("factors.yaml"))
@@ -80,14 +136,11 @@ def _validated(files: tuple[tuple[str, str], ...]) -> Config:
     strategies.check_names(known_strategies, known_factors)
     known_sla = sla.parse(*of("sla.yaml"))
     known_teams = teams.parse(*of("teams.yaml"))
-    campaigns = {
-        PurePosixPath(file).stem: operations.parse_campaign(*of(file))
-        for file in sorted(texts)
-        if file.startswith("campaigns/")
-    }
-    sla.check_names(known_sla, set(campaigns), set(known_teams.teams))
-    for name, campaign in campaigns.items():
-        factors.check_population(campaign.population, known_factors, f"campaigns/{name}.yaml")
+    draws = measures.parse(*of("measures.yaml"))
+    reader = _Reader(known_factors, known_teams, known_strategies, draws, "measures.yaml" in texts)
+    for file in (file for file in texts if _name(file) is not None):
+        reader.read(file, texts[file])
+    sla.check_teams(known_sla, set(known_teams.teams))
     return Config(
         sources=known_sources,
         factors=known_factors,
@@ -96,11 +149,91 @@ def _validated(files: tuple[tuple[str, str], ...]) -> Config:
         sla=known_sla,
         teams=known_teams,
         strategies=known_strategies,
-        campaigns=campaigns,
-        retention=retention.parse(*of(_RETENTION)),
+        measures=reader.draws,
+        contact=_contact(common["contact.yaml"], known_strategies, "contact.yaml" in texts),
+        campaigns=reader.sound,
+        broken=reader.broken,
+        retention=retention.parse(*of("retention.yaml")),
         texts=texts,
         hash=_hash(texts),
     )
+
+
+@dataclass
+class _Reader:
+    """Reads campaign files one by one; what is wrong with one is noted and touches no other."""
+
+    factors: factors.Factors
+    teams: teams.Teams
+    strategies: strategies.Strategies
+    draws: dict[str, Measure]
+    has_measures: bool
+    sound: dict[str, Campaign] = field(default_factory=dict)
+    broken: dict[str, str] = field(default_factory=dict)
+
+    def read(self, file: str, text: str) -> None:
+        name = str(_name(file))
+        try:
+            if name in (*self.sound, *self.broken):
+                raise ConfigError(
+                    f"{file}: there is another file of the campaign '{name}'. Keep one of them."
+                )
+            self.sound[name] = self._checked(file, self._read(name, file, text))
+        except ConfigError as error:
+            self.sound.pop(name, None)
+            self.broken[name] = str(error)
+
+    def _read(self, name: str, file: str, text: str) -> Campaign:
+        raw = read_yaml(text, file)
+        if isinstance(raw, dict) and "hold_out" in raw:  # written before there were measures
+            if self.has_measures:
+                raise ConfigError(
+                    f"{file}, entry 'hold_out': it is a measure now. Name one of measures.yaml."
+                )
+            raw = {**raw, "measure": name}
+            self.draws = {**self.draws, name: measures.parse({name: raw.pop("hold_out")}, file)[name]}
+        return campaign.parse_campaign(raw, file)
+
+    def _checked(self, file: str, read: Campaign) -> Campaign:
+        """What the campaign names exists; ConfigError naming file, entry and the known ones otherwise."""
+        named = [
+            ("measure", read.measure_name, self.draws),
+            ("phase", read.phase, self.strategies.phases),
+            ("routing.team", read.routing.team, self.teams.teams),
+        ]
+        for entry, value, known in named:
+            if value is not None and value not in known:
+                raise ConfigError(
+                    f"{file}, entry '{entry}': there is no '{value}'; known: {', '.join(sorted(known))}."
+                )
+        factors.check_truth(read.population, self.factors, file, "population")
+        factors.check_truth(read.admission.where, self.factors, file, "admission.where")
+        factors.check_number(read.rank, self.factors, file, "rank")
+        return read
+
+
+def _contact(raw: object, known: strategies.Strategies, is_given: bool) -> contact.Contact:
+    """contact.yaml; where a folder of before has none, with the quiet hours its outreach had."""
+    read, before = contact.parse(raw, "contact.yaml"), known.outreach.quiet_hours
+    if before is None:
+        return read
+    if is_given:
+        raise ConfigError(
+            "strategies.yaml, entry 'outreach.quiet_hours': one setting holds for calls and messages, that of "
+            "contact.yaml. Take the entry out here."
+        )
+    return read.model_copy(update={"quiet_hours": before})
+
+
+def _name(file: str) -> str | None:
+    """The campaign a file is of; None for a common one."""
+    return PurePosixPath(file).stem if file.startswith(_CAMPAIGNS) else None
+
+
+def _cadence(file: str) -> str:
+    """The cadence a campaign's file says by its folder; one of before lies in none and is monthly."""
+    folder = PurePosixPath(file).parent.name
+    return folder if folder in CADENCES else MONTHLY
 
 
 def _hash(texts: Mapping[str, str]) -> str:

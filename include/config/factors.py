@@ -1,7 +1,7 @@
 """factors.yaml: the factor library. Adding a factor is one entry; it is read, checked and tried at load."""
 
 from collections import Counter
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -282,15 +282,31 @@ def _tried(expression: Expression, library: Factors) -> pl.DataFrame:
         raise ConfigError(f"'{expression.text}' cannot be computed: {cause}") from error
 
 
-def check_population(population: str | None, library: Factors, file: str) -> None:
-    """Refuse a population over what is not a factor, or that is neither true nor false."""
-    if population is None:
+def check_truth(text: str | None, library: Factors, file: str, entry: str) -> None:
+    """Refuse an expression over what is not a factor, or that is neither true nor false; None is none."""
+    _check(text, library, file, entry, lambda found: found == pl.Boolean, "true or false; it must compare")
+
+
+def check_number(text: str | None, library: Factors, file: str, entry: str) -> None:
+    """Refuse an expression over what is not a factor, or that gives no number; None is none."""
+    _check(text, library, file, entry, lambda found: found.is_numeric(), "number")
+
+
+def _check(
+    text: str | None,
+    library: Factors,
+    file: str,
+    entry: str,
+    fits: Callable[[pl.DataType], bool],
+    wanted: str,
+) -> None:
+    if text is None:
         return
     try:
-        if _tried(parse_expression(population), library).dtypes != [pl.Boolean]:
-            raise ConfigError(f"'{population}' gives no true or false; a population must compare.")
+        if not all(map(fits, _tried(parse_expression(text), library).dtypes)):
+            raise ConfigError(f"'{text}' gives no {wanted}.")
     except ConfigError as error:
-        raise ConfigError(f"{file}, entry 'population': {error}") from error
+        raise ConfigError(f"{file}, entry '{entry}': {error}") from error
 
 
 def check_metrics(library: Factors, metrics: Collection[str], file: str = "factors.yaml") -> None:

@@ -1,4 +1,4 @@
-"""What operations and marketing configure: grading, teams, campaigns."""
+"""What operations and marketing configure alike in several files: grading, hold-outs, amounts."""
 
 from decimal import Decimal
 from typing import Annotated
@@ -6,9 +6,6 @@ from typing import Annotated
 from pydantic import Field, model_validator
 
 from include.config.reading import Entry, validated
-from include.config.work import RetentionWork
-from include.expressions import Expression
-from include.expressions import parse as parse_expression
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 Count = Annotated[int, Field(ge=1)]
@@ -40,47 +37,6 @@ class HoldOut(Entry):
     salt: Annotated[str, Field(min_length=8)]
 
 
-class Approval(Entry):
-    """When a person must agree before tickets go out."""
-
-    tickets: Count
-    share_warned_times: Annotated[float, Field(gt=1)]
-
-
-class Training(Entry):
-    """When a model may be fitted: of everybody, and of one tenure cluster alone."""
-
-    minimum_churners: Count
-    minimum_cluster_churners: Count = 500
-
-
-class Campaign(RetentionWork):
-    """One use of the engine: horizon, hold-out, capacity, caps, approval, and how its tickets are worked.
-
-    population: whom it is for, an expression over factors; the others are graded and watched, never contacted.
-    """
-
-    zh: str
-    en: str
-    horizon_months: Count
-    hold_out: HoldOut
-    capacity_days: Count
-    cooling_off_days: Annotated[int, Field(ge=0)]
-    approval: Approval
-    training: Training
-    population: str | None = None
-
-    @property
-    def members(self) -> Expression | None:
-        """The checked expression of the population; None for everybody."""
-        return None if self.population is None else parse_expression(self.population)
-
-
 def parse_grading(raw: object, file: str) -> Grading:
     """grading.yaml."""
     return validated(Grading, raw, file)
-
-
-def parse_campaign(raw: object, file: str) -> Campaign:
-    """campaigns/<campaign>.yaml."""
-    return validated(Campaign, raw, file)

@@ -1,19 +1,12 @@
 """The part of strategies.yaml about the outreach list: who, how many, by which channels, and when."""
 
-from datetime import time
 from typing import Annotated, Literal
 
 from pydantic import Field
 
+from include.config.contact import QuietHours
 from include.config.operations import Count, HoldOut, Yuan
 from include.config.reading import Entry, Flag
-
-
-class QuietHours(Entry):
-    """The hours of every day, Asia/Shanghai, in which nothing is sent; they may span midnight."""
-
-    begins: Annotated[time, Field(alias="from")]
-    ends: Annotated[time, Field(alias="until")]
 
 
 class Outreach(Entry):
@@ -26,4 +19,5 @@ class Outreach(Entry):
     hold_out: HoldOut
     cooling_off_days: Annotated[int, Field(ge=0)]
     needs_consent: Flag
-    quiet_hours: QuietHours
+    #: Where a folder of before says so; contact.yaml says it for calls and messages alike
+    quiet_hours: QuietHours | None = None

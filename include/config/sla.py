@@ -1,5 +1,6 @@
 """sla.yaml: the clocks of a ticket, their overrides by campaign, tier and team, and the calendar layers."""
 
+from collections.abc import Iterable
 from datetime import time
 from functools import cache
 from itertools import product
@@ -131,12 +132,19 @@ def _merged(
     return Rules(**values)
 
 
-def check_names(sla: Sla, campaigns: set[str], teams: set[str]) -> None:
-    """ConfigError when an override or a layer is for a campaign or team that is not configured."""
-    named = [("campaign", override.campaign, campaigns) for override in sla.overrides]
-    named += [("team", override.team, teams) for override in sla.overrides]
-    named += [("team", team, teams) for team in sla.team_layers]
-    for kind, name, known in named:
+def check_teams(sla: Sla, teams: set[str]) -> None:
+    """ConfigError when an override or a layer is for a team that is not configured."""
+    named = [*(override.team for override in sla.overrides), *sla.team_layers]
+    _check("team", named, teams)
+
+
+def check_campaigns(sla: Sla, campaigns: set[str]) -> None:
+    """ConfigError when an override is for a campaign that has no file; what a cycle keeps names its own alone."""
+    _check("campaign", [override.campaign for override in sla.overrides], campaigns)
+
+
+def _check(kind: str, named: Iterable[str | None], known: set[str]) -> None:
+    for name in named:
         if name is not None and name not in known:
             raise ConfigError(f"sla.yaml names the {kind} '{name}'; known are {', '.join(sorted(known))}.")
 

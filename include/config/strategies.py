@@ -115,7 +115,8 @@ class Strategies(Entry):
     """Everything that may be offered, by name."""
 
     phases: dict[str, Label]
-    campaigns: dict[str, str]
+    #: The phase of each campaign whose own file names none: a folder of before says so here
+    campaigns: dict[str, str] = Field(default_factory=dict)
     segments: dict[str, Segment]
     exclusions: dict[str, Exclusion]
     reasons: dict[str, Label]

@@ -34,20 +34,25 @@ class Worded(Entry):
 class Ending(Worded):
     """One main outcome and its details; with details, one must be named at closing."""
 
-    needs: tuple[Literal["survey", "plan", "procedure"], ...] = ()
+    needs: tuple[Literal["survey", "plan", "procedure", "checklist"], ...] = ()
     is_reached: Flag
+    #: whether the customer was won, though not yet processed: counted in the rate willing
+    is_willing: Flag = False
     details: dict[str, Worded] = Field(default_factory=dict)
 
     def outcome(self) -> outcome.Outcome:
         """As the domain knows it."""
         details = {name: Words(words.zh, words.en) for name, words in self.details.items()}
-        return outcome.Outcome(self.zh, self.en, frozenset(self.needs), self.is_reached, details)
+        return outcome.Outcome(
+            self.zh, self.en, frozenset(self.needs), self.is_reached, details, self.is_willing
+        )
 
 
 def _checked(endings: dict[str, Ending]) -> dict[str, Ending]:
+    """What the engine knows of an ending holds in every campaign; the others are the campaign's own."""
     for name, ending in endings.items():
         if name not in outcome.OUTCOMES:
-            raise ValueError(f"outcome '{name}' is unknown; known: {', '.join(outcome.OUTCOMES)}")
+            continue
         lacking = outcome.ALWAYS_NEEDED.get(name, frozenset()) - set(ending.needs)
         if lacking:
             raise ValueError(f"outcome '{name}' always needs {', '.join(sorted(lacking))}")

@@ -122,7 +122,7 @@ def situation(db: sa.Connection, config: Config, ticket_id: int, now: datetime) 
     facts = judged_by(
         known,
         truths_of(known, facts_in(evidence)),
-        [known.phase_of(row.campaign)],
+        [config.phase(row.campaign)],
         _running(db, known, ticket_id, now),
     )
     surveyed = tuple(row.needs or ())

@@ -37,17 +37,12 @@ class Decision:
     worked_by: str | None = None
 
 
-def epoch_of(month: str) -> str:
-    """The half-year an arm holds for: "2026H2" for "2026-10"."""
-    return f"{month[:4]}H{1 if int(month[5:7]) <= 6 else 2}"
-
-
-def arm_of(customer_key: str, campaign: str, epoch: str, salt: str, share: float) -> str:
-    """The arm drawn for a customer: a hash uniform on [0, 1) below `share` is held out.
+def arm_of(customer_key: str, measure: str, epoch: str, salt: str, share: float) -> str:
+    """The arm drawn for a customer in a measure: a hash uniform on [0, 1) below `share` is held out.
 
     Depends on nothing but its arguments, so every re-run draws the same.
     """
-    words = "\x1f".join((customer_key, campaign, epoch, salt)).encode()
+    words = "\x1f".join((customer_key, measure, epoch, salt)).encode()
     drawn = int.from_bytes(hashlib.sha256(words).digest()[:8], "big") / 2**64
     return HELD_OUT if drawn < share else TREATED
 

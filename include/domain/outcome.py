@@ -6,8 +6,12 @@ from dataclasses import dataclass, field
 from include.domain.errors import BadInput, Refused
 from include.domain.words import Words
 
-SURVEY, PLAN, PROCEDURE = "survey", "plan", "procedure"
-_MISSING = {SURVEY: Words("需求调查", "needs survey"), PLAN: Words("维系方案", "retention plan")}
+SURVEY, PLAN, PROCEDURE, CHECKLIST = "survey", "plan", "procedure", "checklist"
+_MISSING = {
+    SURVEY: Words("需求调查", "needs survey"),
+    PLAN: Words("维系方案", "retention plan"),
+    CHECKLIST: Words("核对清单", "checklist"),
+}
 _NOTHING = Words("", "")
 
 
@@ -15,8 +19,8 @@ _NOTHING = Words("", "")
 class Outcome:
     """One ending: its words, what must be recorded first, whether the subscriber was spoken to, its details.
 
-    `needs` holds `survey`, `plan` or `procedure` (the contact ladder kept to its end). When there are details,
-    one of them must be named.
+    `needs` holds `survey`, `plan`, `checklist` or `procedure` (the contact ladder kept to its end). When there are
+    details, one of them must be named. `is_willing`: the customer was won, though nothing may be processed yet.
     """
 
     zh: str
@@ -24,6 +28,7 @@ class Outcome:
     needs: frozenset[str]
     is_reached: bool
     details: Mapping[str, Words] = field(default_factory=dict)
+    is_willing: bool = False
 
     @property
     def needs_plan(self) -> bool:
@@ -35,7 +40,7 @@ _OFFERED = frozenset({SURVEY, PLAN})
 
 #: The endings the engine knows; a campaign words them and adds details in its own catalogue.
 OUTCOMES: Mapping[str, Outcome] = {
-    "retained": Outcome("已挽留", "Retained", _OFFERED, is_reached=True),
+    "retained": Outcome("已挽留", "Retained", _OFFERED, is_reached=True, is_willing=True),
     "considering": Outcome("考虑中", "Considering", _OFFERED, is_reached=True),
     "declined": Outcome("拒绝方案", "Declined the plan", _OFFERED, is_reached=True),
     "no_intention": Outcome("无离网意向", "No intention to leave", frozenset(), is_reached=True),

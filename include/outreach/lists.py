@@ -75,7 +75,7 @@ def list_of(
     month, subscribers = items[0].month, [item.subscriber_id for item in items]
     numbers = _numbers(lake, month, subscribers)
     against = barred(lake, month, now, subscribers)
-    quiet = config.strategies.outreach.quiet_hours
+    quiet = config.contact.quiet_hours
     when = {
         "send_from": send_from(now, quiet.begins, quiet.ends).isoformat(timespec="minutes"),
         "send_daily_from": f"{quiet.ends:%H:%M}",

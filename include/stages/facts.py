@@ -171,7 +171,7 @@ def choosing(
     kept = [name for name in PROFILE if name in rows.columns]
     profiles = {row.pop("subscriber_id"): row for row in rows.select("subscriber_id", *kept).to_dicts()}
     chooser = Chooser(config, rows)
-    phases = [config.strategies.phase_of(campaign)]
+    phases = [config.phase(campaign)]
 
     def chosen(subscriber: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
         reasons = reasons_in(evidence, config.strategies)

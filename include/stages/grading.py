@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from include import cycles
 from include.config import Config
-from include.config.operations import Campaign
+from include.config.campaign import Campaign
 from include.config.rules import Rule, Rules
 from include.database import copy_rows, lock
 from include.domain.errors import NotReady
@@ -38,7 +38,7 @@ _COLUMNS = (
 _WARNING = (
     "campaign", "cycle", "revision", "subscriber_id", "customer_key", "cluster", "probability",
     "model_version", "grade", "tier", "rank", "rule_hits", "rule_points", "value_yuan", "region_code",
-    "branch_code", "tenure_months",
+    "branch_code", "tenure_months", "is_admitted",
 )  # fmt: skip
 _REFUSAL = {"customer_key": pl.String, "refused_by": pl.String, "refused_on": pl.Date}
 _LOADED_AT_ONCE = 100_000
@@ -328,6 +328,7 @@ def _replace_warnings(db: sa.Connection, graded: pl.DataFrame, key: Mapping[str,
         pl.coalesce("customer_id", "subscriber_id").alias("customer_key"),
         joined.alias("rule_hits"),
         pl.col("value_yuan").round(4),
+        ((pl.col("grade") == HIGH) & (pl.col("tier") == "priority")).alias("is_admitted"),
     ).select(_WARNING)
     db.execute(Q["delete_warnings"], key)
     db.execute(Q["stage_warnings"])

@@ -12,7 +12,7 @@ from include.config import Config
 from include.config.reach import Outreach
 from include.config.situation import reasons_in
 from include.database import copy_rows, lock
-from include.domain import assignment
+from include.domain import assignment, period
 from include.domain.errors import NotReady
 from include.domain.months import ZONE
 from include.domain.offer import Offer, open_channels
@@ -58,7 +58,7 @@ def outreach(
         if is_late(month, now) and not dispatch_late:
             return _told([], f"{month} is over: a message would come late. Set dispatch_late to list anyway.")
         values = {
-            "epoch": assignment.epoch_of(month),
+            "epoch": period.epoch_of(month),
             "as_of": found.as_of,
             "day": now.astimezone(ZONE).date(),
             "cooling_off_days": config.strategies.outreach.cooling_off_days,
@@ -83,8 +83,9 @@ def _items(
         )
         for row in rows
     ]
-    first = send_from(now, rules.quiet_hours.begins, rules.quiet_hours.ends)
-    arms = _arms(prospects, rules, key["campaign"], assignment.epoch_of(month))
+    quiet = config.contact.quiet_hours
+    first = send_from(now, quiet.begins, quiet.ends)
+    arms = _arms(prospects, rules, key["campaign"], period.epoch_of(month))
     for row, each in zip(rows, walk(prospects, arms, rules.at_most), strict=True):
         item = _item(row, each, messages[row["subscriber_id"]], rules.hold_out.share, first)
         yield (*key.values(), *item, now)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.config.operations import parse_campaign
+from include.config.campaign import parse_campaign
 from include.domain.errors import ConfigError
 from include.domain.ladder import Rules
 from include.domain.outcome import OUTCOMES
@@ -12,7 +12,7 @@ PLAIN = {
     "zh": "甲",
     "en": "X",
     "horizon_months": 1,
-    "hold_out": {"share": 0.2, "salt": "salt-salt"},
+    "measure": "churn_warning",
     "capacity_days": 3,
     "cooling_off_days": 60,
     "approval": {"tickets": 10, "share_warned_times": 2.0},
@@ -47,7 +47,6 @@ def test_the_churn_warning_words_every_outcome_and_asks_for_a_detail(config):
 @pytest.mark.parametrize(
     ("entry", "told"),
     [
-        ({"outcomes": {"won": {**WORDS, "is_reached": True}}}, "outcome 'won' is unknown"),
         ({"outcomes": {"retained": {**WORDS, "is_reached": True}}}, "'retained' always needs plan"),
         (
             {"outcomes": {"unreachable": {**WORDS, "is_reached": False, "needs": ["plan"]}}},

@@ -91,7 +91,7 @@ def test_a_folder_with_such_a_script_is_refused_with_entry_words_and_reason(tmp_
         head, _, rest = changed["strategies.yaml"].partition("refused_scripts:")
         changed["strategies.yaml"] = head + rest[rest.index("# hints follow") :]
     for name, text in changed.items():
-        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_text(text, "utf-8")
     told = r"strategies\.yaml, offer 'service_manager': '比其他' in '我们.*' is refused as comparison \(MIIT 2019"
     with pytest.raises(ConfigError, match=told):

@@ -91,7 +91,6 @@ def test_a_mistake_is_told_with_file_and_entry(changes, told):
 @pytest.mark.parametrize(
     ("changes", "told"),
     [
-        ({"overrides": [{"campaign": "nowhere", "plan_days": 2}]}, "the campaign 'nowhere'"),
         ({"overrides": [{"team": "nobody", "plan_days": 2}]}, "the team 'nobody'"),
         ({"team_layers": {"nobody": ["x"]}}, "the team 'nobody'"),
     ],
@@ -99,6 +98,14 @@ def test_a_mistake_is_told_with_file_and_entry(changes, told):
 def test_a_name_that_is_not_configured_is_refused(config, changes, told):
     with pytest.raises(ConfigError, match=told):
         config_from(config.texts | {"sla.yaml": yaml.safe_dump(DEFAULT | changes)})
+
+
+def test_an_override_for_a_campaign_without_a_file_is_refused_where_all_files_lie_together(config):
+    """A cycle keeps its own campaign's file alone, and reads again whatever the others are called by then."""
+    changed = DEFAULT | {"overrides": [{"campaign": "nowhere", "plan_days": 2}]}
+    kept = config_from(config.texts | {"sla.yaml": yaml.safe_dump(changed)})
+    with pytest.raises(ConfigError, match="the campaign 'nowhere'; known are churn_warning"):
+        sla.check_campaigns(kept.sla, set(kept.campaigns))
 
 
 def test_a_configuration_stored_before_overrides_existed_still_reads(config):

@@ -52,7 +52,7 @@ def changed(delivered: dict[str, Any], path: str, value: object) -> dict[str, An
         ("strategies/plan_fit/segments", ["kings"], r"strategy 'plan_fit', segments: there is no 'kings'"),
         ("strategies/plan_fit/phases", ["later"], r"strategy 'plan_fit', phases: there is no 'later'"),
         ("strategies/referral", None, r"offer 'referral_reward': no strategy makes it"),
-        ("campaigns/churn_warning", "later", r"campaigns: there is no 'later'"),
+        ("campaigns", {"churn_warning": "later"}, r"campaigns: there is no 'later'"),
         ("reasons/price/rules", ["arpu_falling"], r"entry 'reasons.price.rules': Extra inputs"),
         ("authority/lead", 10, r"a lead's 10 yuan must not be below an agent's 60"),
         ("outreach/hold_out/share", 1, r"entry 'outreach.hold_out.share'"),

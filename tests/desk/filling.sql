@@ -78,11 +78,11 @@ inner join places as p on t.team = p.team and p.place = cast(floor(d.of_person *
 analyze facts;
 
 insert into assignments (
-    campaign, cycle, subscriber_id, customer_key, epoch, arm, probability_of_assignment, rank, evidence,
+    campaign, cycle, measure, subscriber_id, customer_key, epoch, arm, probability_of_assignment, rank, evidence,
     evidence_sha256, assigned_at
 )
 select
-    'churn_warning', month, subscriber, subscriber, '2026-H2', 'treated', 0.8, n,
+    'churn_warning', month, 'churn_warning', subscriber, subscriber, '2026-H2', 'treated', 0.8, n,
     cast(:evidence as jsonb) || jsonb_build_object('score', round(cast(of_time as numeric), 6), 'month', month), 'x', begun_at
 from facts order by n;
 

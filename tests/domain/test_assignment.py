@@ -10,7 +10,6 @@ from include.domain.assignment import (
     Candidate,
     Routing,
     arm_of,
-    epoch_of,
     expected_days,
     team_of,
     walk,
@@ -21,12 +20,6 @@ ROUTING = Routing("vip", Decimal(150), "new_subscriber", 6, "mid_high")
 
 def candidates(n):
     return [Candidate(f"S{i}", f"S{i}", i) for i in range(n)]
-
-
-def test_an_epoch_is_a_half_year():
-    assert [epoch_of(month) for month in ("2026-01", "2026-06", "2026-07", "2026-12")] == [
-        "2026H1", "2026H1", "2026H2", "2026H2",
-    ]  # fmt: skip
 
 
 def test_the_draw_holds_out_its_share_and_repeats_itself():

@@ -118,7 +118,7 @@ def _one(session: orm.Session, mapped: dict[str, Any], row: Any) -> None:
 
     who = {"campaign": "orm", "subscriber_id": row["subscriber_id"]}
     customer = {
-        "campaign": "orm",
+        "measure": "orm",
         "epoch": row["epoch"],
         "customer_key": row["customer_key"],
         "arm": row["arm"],

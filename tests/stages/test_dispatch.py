@@ -96,7 +96,7 @@ def test_a_team_without_room_does_not_eat_anothers(db, lake, config):
     warned += [Warned(f"M{n:03d}") for n in range(20)] + [
         Warned(f"N{n:03d}", tenure_months=2) for n in range(5)
     ]
-    result = dispatch(**graded_cycle(db, lake, _with_campaign(config, _all_treated(config)), warned), now=NOW)
+    result = dispatch(**graded_cycle(db, lake, _all_treated(config), warned), now=NOW)
     teams = {team: told.get("treated", 0) for team, told in result["teams"].items()}
     assert teams == {"mid_high": 12, "new_subscriber": 0, "vip": 6}
     assert rows(db, "select team, count(*) from tickets group by team order by team") == [
@@ -110,7 +110,7 @@ def test_a_team_without_room_does_not_eat_anothers(db, lake, config):
 
 def test_overflow_is_taken_where_it_is_configured(db, lake, config):
     hire(db, contacts_per_day=2)
-    config = _with_campaign(config, _all_treated(config))
+    config = _all_treated(config)
     config = replace(config, teams=config.teams.model_copy(update={"overflow": {"vip": ("mid_high",)}}))
     warned = [Warned(f"V{n:03d}", value_yuan=200) for n in range(10)]
     dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
@@ -154,7 +154,7 @@ def test_leave_in_the_days_of_the_cycle_lowers_its_capacity(db, lake, config):
 
 def test_the_cut_is_explained_and_kept(db, lake, config):
     hire(db, contacts_per_day=4)
-    config = _with_campaign(config, _all_treated(config))
+    config = _all_treated(config)
     result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW)
     assert result["cut"]["one_more_agent"] == [{"team": "mid_high", "tickets": 12, "yuan_a_month": None}]
     assert result["message"].startswith("100 at high risk may be called, 24 within reach this cycle")
@@ -182,15 +182,15 @@ def test_an_arm_holds_for_the_half_year_even_when_the_share_changes(db, lake, co
         now=datetime(2026, 8, 5, 7, tzinfo=ZONE),
     )
     cancel_everything(db)
-    campaign = config.campaign(CAMPAIGN)
-    none_held = campaign.model_copy(update={"hold_out": campaign.hold_out.model_copy(update={"share": 0.0})})
-    changed = _with_campaign(config, none_held)
+    changed = _all_treated(config)
     later = dispatch(**graded_cycle(db, lake, changed, people(80), month="2026-10"), now=NOW)
     assert (later["treated"], later["held_out"]) == (first["treated"], first["held_out"])
 
 
 def _with_campaign(config: Config, campaign: Any) -> Config:
-    return replace(config, campaigns={CAMPAIGN: campaign}, hash=config.hash[::-1])
+    file = f"campaigns/monthly/{CAMPAIGN}.yaml"
+    texts = {**config.texts, file: config.texts[file] + "# changed\n"}
+    return replace(config, campaigns={CAMPAIGN: campaign}, texts=texts, hash=config.hash[::-1])
 
 
 def test_who_must_not_be_called_is_in_neither_arm_and_counted_by_reason(db, lake, config):
@@ -227,7 +227,7 @@ def test_who_must_not_be_called_is_in_neither_arm_and_counted_by_reason(db, lake
 
 def test_one_customer_gets_one_ticket_and_the_other_number_is_linked_to_it(db, lake, config):
     warned = [Warned("S0001", customer_id="C1"), Warned("S0002", customer_id="C1"), Warned("S0003")]
-    config = _with_campaign(config, _all_treated(config))
+    config = _all_treated(config)
     dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
     assert rows(
         db,
@@ -236,9 +236,9 @@ def test_one_customer_gets_one_ticket_and_the_other_number_is_linked_to_it(db, l
     ) == [("same_customer", "S0001")]
 
 
-def _all_treated(config: Config) -> Any:
-    campaign = config.campaign(CAMPAIGN)
-    return campaign.model_copy(update={"hold_out": campaign.hold_out.model_copy(update={"share": 0.0})})
+def _all_treated(config: Config) -> Config:
+    draw = config.measures[CAMPAIGN].model_copy(update={"share": 0.0})
+    return replace(config, measures={**config.measures, CAMPAIGN: draw})
 
 
 def test_a_number_keeps_its_arm_when_its_customer_becomes_known_or_changes(db, lake, config):
@@ -268,7 +268,9 @@ def test_a_customer_whose_numbers_were_in_both_arms_is_in_neither(db, lake, conf
 
 
 def test_an_unfinished_ticket_is_found_by_its_number_too(db, lake, config):
-    config = _with_campaign(config, _all_treated(config).model_copy(update={"cooling_off_days": 0}))
+    config = _with_campaign(
+        _all_treated(config), config.campaign(CAMPAIGN).model_copy(update={"cooling_off_days": 0})
+    )
     dispatch(
         **graded_cycle(db, lake, config, people(1), month="2026-09"),
         now=datetime(2026, 10, 8, 7, tzinfo=ZONE),
@@ -280,7 +282,7 @@ def test_an_unfinished_ticket_is_found_by_its_number_too(db, lake, config):
 def test_grades_of_another_as_of_are_not_dispatched(db, lake, config):
     given = graded_cycle(db, lake, config, people(3))
     other = given["as_of"] - timedelta(days=1)
-    open_cycle(db=db, config=config, campaign=CAMPAIGN, month=MONTH, as_of=other, now=NOW)
+    open_cycle(db=db, config=config, campaign=CAMPAIGN, cycle=MONTH, as_of=other, now=NOW)
     with pytest.raises(Refused, match="Run prediction and grading for this as_of first"):
         dispatch(**given | {"as_of": other}, now=NOW)
     assert rows(db, "select fixed_at from cycles") == [(None,)]
@@ -311,8 +313,8 @@ def test_the_arms_are_alike_in_what_was_known_before(db, lake, config):
 
 
 def test_an_unfinished_ticket_suppresses_a_second_one_and_is_linked(db, lake, config):
-    campaign = _all_treated(config).model_copy(update={"cooling_off_days": 0})
-    config = _with_campaign(config, campaign)
+    campaign = config.campaign(CAMPAIGN).model_copy(update={"cooling_off_days": 0})
+    config = _with_campaign(_all_treated(config), campaign)
     dispatch(
         **graded_cycle(db, lake, config, people(1), month="2026-09"),
         now=datetime(2026, 10, 8, 7, tzinfo=ZONE),
@@ -351,7 +353,7 @@ def test_a_month_that_is_over_is_not_dispatched_unless_a_person_says_so(db, lake
 
 
 def test_a_top_up_adds_new_high_risk_within_the_capacity_left(db, lake, config):
-    config = _with_campaign(config, _all_treated(config))
+    config = _all_treated(config)
     hire(db, contacts_per_day=1)  # two agents of mid_high: capacity 6
     given = graded_cycle(db, lake, config, people(3))
     dispatch(**given, now=NOW)
@@ -365,7 +367,7 @@ def test_a_top_up_adds_new_high_risk_within_the_capacity_left(db, lake, config):
             sa.text(
                 "insert into warnings select campaign, cycle, 1, 'N' || n, 'N' || n, cluster, probability,"
                 " model_version, grade, tier, 100 + n, rule_hits, rule_points, value_yuan, region_code, branch_code,"
-                " tenure_months"
+                " tenure_months, is_admitted"
                 " from warnings cross join generate_series(1, 5) as n where rank = 1"
             )
         )
@@ -605,7 +607,7 @@ def test_what_bars_a_customer_is_looked_up_however_long_the_history(db, lake, co
     given = graded_cycle(db, lake, config, people(200))
     values = {
         "campaign": CAMPAIGN, "cycle": MONTH, "revision": 0, "epoch": "2026H2", "as_of": given["as_of"],
-        "cooling_off_days": 90, "day": NOW.date(),
+        "cooling_off_days": 90, "day": NOW.date(), "measure": CAMPAIGN,
     }  # fmt: skip
     ((plan,),) = rows(db, f"explain (analyze, format json) {load('dispatch')[name].text}", **values)
     assert read_by(plan[0]["Plan"]) < most, json.dumps(plan)

@@ -56,7 +56,7 @@ def leave(lake: Lake, month: str) -> None:
 
 
 def measure(db: sa.Connection, lake: Lake, config: Config, revision: int = 0) -> dict[str, Any]:
-    cycles.open_cycle(db=db, config=config, campaign=CAMPAIGN, month=MONTH, as_of=None, now=AS_OF)
+    cycles.open_cycle(db=db, config=config, campaign=CAMPAIGN, cycle=MONTH, as_of=None, now=AS_OF)
     return drift.measure(
         db=db, lake=lake, config=config, campaign=CAMPAIGN, cycle=MONTH, month=MONTH, as_of=AS_OF, now=AS_OF,
         revision=revision,

@@ -33,7 +33,7 @@ def factored(lake, tmp_path, db, config):
     ten.write_landing(tmp_path / "landing")
     fill(lake, tmp_path / "landing")
     features.build(db=db, lake=lake, config=config, month=ten.MONTH, as_of=AS_OF, run_id="test")
-    open_cycle(db=db, config=config, campaign=CAMPAIGN, month=ten.MONTH, as_of=None, now=NOW)
+    open_cycle(db=db, config=config, campaign=CAMPAIGN, cycle=ten.MONTH, as_of=None, now=NOW)
     return lake
 
 
@@ -138,9 +138,9 @@ def test_a_population_over_a_factor_that_is_left_out_stops_grading(factored, db,
 )
 def test_a_wrong_population_is_refused_with_file_entry_and_cause(config, text, cause):
     texts = dict(config.texts)
-    texts[f"campaigns/{CAMPAIGN}.yaml"] += f"\npopulation: {text}\n"
-    with pytest.raises(ConfigError, match=rf"campaigns/{CAMPAIGN}\.yaml, entry 'population': .*{cause}"):
-        config_from(texts)
+    texts[f"campaigns/monthly/{CAMPAIGN}.yaml"] += f"\npopulation: {text}\n"
+    with pytest.raises(ConfigError, match=rf"monthly/{CAMPAIGN}\.yaml, entry 'population': .*{cause}"):
+        config_from(texts).campaign(CAMPAIGN)
 
 
 def test_the_grades_table_has_the_contracts_columns(factored, db, config):
@@ -265,7 +265,7 @@ def test_a_rule_whose_factor_is_left_out_is_inactive_and_reported(lake, tmp_path
         folder.rmdir()
     fill(lake, tmp_path / "landing")
     features.build(db=db, lake=lake, config=config, month=ten.MONTH, as_of=AS_OF, run_id="test")
-    open_cycle(db=db, config=config, campaign=CAMPAIGN, month=ten.MONTH, as_of=None, now=NOW)
+    open_cycle(db=db, config=config, campaign=CAMPAIGN, cycle=ten.MONTH, as_of=None, now=NOW)
     score(lake)
     result = run(lake, db, config)
     assert set(result["inactive_rules"]) == {
@@ -353,9 +353,9 @@ def close_ticket(db, subscriber, customer, outcome, cycle, closed_at):
     select :campaign, :cycle, :cycle, :at, config_hash, :at from configurations on conflict do nothing;
     insert into arms values (:campaign, :cycle, :c, 'treated', 0.2, :at) on conflict do nothing;
     insert into subscriber_arms values (:campaign, :cycle, :s, 'treated') on conflict do nothing;
-    insert into assignments (campaign, cycle, subscriber_id, customer_key, epoch, arm,
+    insert into assignments (campaign, cycle, measure, subscriber_id, customer_key, epoch, arm,
         probability_of_assignment, rank, evidence, evidence_sha256, assigned_at)
-    values (:campaign, :cycle, :s, :c, :cycle, 'treated', 0.8, 1, '{}', '', :at);
+    values (:campaign, :cycle, :campaign, :s, :c, :cycle, 'treated', 0.8, 1, '{}', '', :at);
     insert into tickets (assignment_id, campaign, cycle, subscriber_id, customer_key, state, team, grade,
         tier, rank, dispatched_at, expected_on, outcome, closed_at)
     select assignment_id, campaign, cycle, subscriber_id, customer_key, 'closed', 'vip', 'high',

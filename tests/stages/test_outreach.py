@@ -212,7 +212,7 @@ def test_what_stands_in_the_database_alone_bars_like_the_feed_and_a_frozen_ticke
 
 
 def test_the_hold_out_of_the_tickets_is_left_alone_by_the_list_too(db, lake, everybody):
-    salt = everybody.campaign("churn_warning").hold_out.salt
+    salt = everybody.measure("churn_warning").salt
     names = (f"H{at}" for at in range(99))
     held = next(name for name in names if arm_of(name, "churn_warning", "2026H2", salt, 0.2) == "held_out")
     cycle = secondary_cycle(
@@ -227,14 +227,14 @@ def test_a_customer_listed_last_month_cools_off(db, lake, everybody):
     outreach(**secondary_cycle(db, lake, everybody, [Warned("A")]))
     later = default_as_of("2026-11")
     cycles.open_cycle(
-        db=db, config=everybody, campaign="churn_warning", month="2026-11", as_of=None, now=later
+        db=db, config=everybody, campaign="churn_warning", cycle="2026-11", as_of=None, now=later
     )
     with db.begin():
         db.execute(
             sa.text(
                 "insert into warnings select campaign, '2026-11', revision, subscriber_id, customer_key, cluster,"
                 " probability, model_version, grade, tier, rank, rule_hits, rule_points, value_yuan, region_code,"
-                " branch_code, tenure_months from warnings"
+                " branch_code, tenure_months, is_admitted from warnings"
             )
         )
         db.execute(

@@ -18,7 +18,10 @@ class WorkedCycle:
         self.month = month
         self.at = default_as_of(month)
         self._run("insert into configurations values ('test', '{}', :at) on conflict do nothing")
-        self._run("insert into cycles values (:campaign, :month, :month, :at, 'test', :at)")
+        self._run(
+            "insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at)"
+            " values (:campaign, :month, :month, :at, 'test', :at)"
+        )
         for revision in range(revisions + 1):
             self._run(
                 "insert into cycle_revisions values (:campaign, :month, :revision,"
@@ -44,9 +47,9 @@ class WorkedCycle:
             arm=arm,
         )
         assignment = self._run(
-            "insert into assignments (campaign, cycle, subscriber_id, customer_key, epoch, arm,"
+            "insert into assignments (campaign, cycle, measure, subscriber_id, customer_key, epoch, arm,"
             " probability_of_assignment, rank, evidence, evidence_sha256, assigned_at)"
-            " values (:campaign, :month, :who, :who, '2026H2', :arm, :chance, 1, :evidence, '', :at)"
+            " values (:campaign, :month, :campaign, :who, :who, '2026H2', :arm, :chance, 1, :evidence, '', :at)"
             " returning assignment_id",
             who=subscriber,
             arm=arm,

@@ -14,6 +14,7 @@ def candidates(run: Run) -> list[dict[str, Any]]:
     """The high-priority warnings, best rank first."""
     values = {
         "revision": run.revision,
+        "measure": run.campaign.measure_name,
         "epoch": run.epoch,
         "as_of": run.as_of,
         "cooling_off_days": run.campaign.cooling_off_days,
@@ -46,13 +47,10 @@ def _draw_arms(run: Run, open_: Sequence[Candidate], own_arms: Mapping[str, str]
     callable_ = [candidate for candidate in open_ if not candidate.barred]
     standing = {each.customer_key: own_arms.get(each.subscriber_id) for each in reversed(callable_)}
     keys = sorted(standing)
-    hold_out = run.campaign.hold_out
-    drawn = [
-        standing[key] or assignment.arm_of(key, run.key["campaign"], run.epoch, hold_out.salt, hold_out.share)
-        for key in keys
-    ]
-    values = {"campaign": run.key["campaign"], "epoch": run.epoch, "customer_keys": keys}
-    run.db.execute(Q["draw_arms"], values | {"arms": drawn, "held_out_share": hold_out.share, "now": run.now})
+    name, draw = run.campaign.measure_name, run.measure
+    drawn = [standing[key] or assignment.arm_of(key, name, run.epoch, draw.salt, draw.share) for key in keys]
+    values = {"measure": name, "epoch": run.epoch, "customer_keys": keys}
+    run.db.execute(Q["draw_arms"], values | {"arms": drawn, "held_out_share": draw.share, "now": run.now})
     run.arms = {row.customer_key: row for row in run.db.execute(Q["read_arms"], values)}
 
 

@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config import Config
-from include.config.operations import Campaign
-from include.domain import assignment
+from include.config.campaign import Campaign
+from include.config.measures import Measure
+from include.domain import period
 from include.lake import Lake
 from include.queries import load
 
@@ -38,9 +39,14 @@ class Run:
         return self.config.campaign(self.key["campaign"])
 
     @property
+    def measure(self) -> Measure | None:
+        """The draw of its hold-out; None where nobody is held out."""
+        return self.config.measure(self.key["campaign"])
+
+    @property
     def epoch(self) -> str:
-        """The half-year its arms hold for."""
-        return assignment.epoch_of(self.month)
+        """The span its arms hold for."""
+        return period.epoch_of(self.key["cycle"], self.measure.epoch if self.measure else "half_year")
 
 
 def scores_table(revision: int) -> str:

@@ -7,7 +7,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config import Config
-from include.config.operations import Approval
+from include.config.campaign import Approval
 from include.domain import months
 from include.domain.assignment import TREATED, Candidate, walk
 from include.lake import Lake

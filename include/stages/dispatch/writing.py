@@ -31,7 +31,7 @@ def write(
     run.db.execute(Q["stage_decisions"])
     staged = (_staged(run, each, rows[each.candidate.subscriber_id], extras) for each in decisions)
     copy_rows(run.db, "dispatch_stage", _STAGED, staged)
-    values = run.key | {"epoch": run.epoch, "now": run.now}
+    values = run.key | {"measure": run.campaign.measure_name, "epoch": run.epoch, "now": run.now}
     for statement in ("keep_subscriber_arms", "write_assignments", "write_tickets", "write_decisions"):
         run.db.execute(Q[statement], values)
 
