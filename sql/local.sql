@@ -110,16 +110,18 @@ revoke connect on database airflow, churn from public
 grant connect on database churn to churn_loop, churn_desk
 
 -- name: list_treated
--- Whom staff reached in a cycle, when first, and the reason behind the offer they made: the simulator's input.
+-- Whom staff contacted in a cycle with one of `results`, when first, and the reason behind the offer they made:
+-- the simulator's input.
 select
     tickets.subscriber_id,
     tickets.cycle as month,
     coalesce(max(retention_plans.offer_reason), '') as offer_reason,
-    min(cast(contact_attempts.attempted_at at time zone 'Asia/Shanghai' as date)) as contacted_on
+    min(cast(contact_attempts.attempted_at at time zone 'Asia/Shanghai' as date)) as contacted_on,
+    tickets.campaign
 from tickets
 inner join contact_attempts
-    on tickets.ticket_id = contact_attempts.ticket_id and contact_attempts.result in ('reached', 'refused')
+    on tickets.ticket_id = contact_attempts.ticket_id and contact_attempts.result = any(:results)
 left join retention_plans on tickets.ticket_id = retention_plans.ticket_id
 where tickets.campaign = :campaign and tickets.cycle = :cycle
-group by tickets.subscriber_id, tickets.cycle
+group by tickets.subscriber_id, tickets.cycle, tickets.campaign
 order by tickets.subscriber_id

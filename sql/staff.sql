@@ -27,7 +27,7 @@ limit 1
 
 -- name: list_queue
 -- An agent's tickets to work today, most urgent first.
-select ticket_id, version, subscriber_id
+select ticket_id, version, campaign, subscriber_id
 from tickets
 where
     assignee_id = :staff_id
@@ -37,17 +37,18 @@ order by released_at, rank
 
 -- name: list_orders
 -- Closed tickets whose subscriber accepted a plan that nobody processed yet.
-select t.ticket_id, t.version, t.assignee_id
+select t.ticket_id, t.version, t.campaign, t.assignee_id
 from tickets as t
 inner join staff as s on t.assignee_id = s.staff_id
 where
-    t.state = 'closed' and t.outcome = 'retained' and s.is_simulated
+    t.state = 'closed' and t.outcome = any(:accepted) and s.is_simulated
+    and exists (select 1 from retention_plans as o where o.ticket_id = t.ticket_id)
     and not exists (select 1 from plan_processings as p where p.ticket_id = t.ticket_id)
 order by t.ticket_id
 
 -- name: list_open_tasks
 -- What other units still owe on the tickets of simulated agents, one task a ticket.
-select distinct on (t.ticket_id) k.task_id, t.ticket_id, t.version, t.assignee_id
+select distinct on (t.ticket_id) k.task_id, t.ticket_id, t.version, t.campaign, t.assignee_id
 from linked_tasks as k
 inner join tickets as t on k.ticket_id = t.ticket_id
 inner join staff as s on t.assignee_id = s.staff_id
@@ -55,10 +56,10 @@ where k.done_at is null and s.is_simulated
 order by t.ticket_id, k.task_id
 
 -- name: list_who_may_call_in
--- Those held out in a cycle who have not called in yet.
-select a.subscriber_id
+-- Those held out in a cycle of any campaign who have not called in yet.
+select a.campaign, a.subscriber_id
 from assignments as a
 where
-    a.campaign = :campaign and a.cycle = :cycle and a.arm = 'held_out'
+    a.cycle = :cycle and a.arm = 'held_out'
     and not exists (select 1 from inbound_contacts as i where i.assignment_id = a.assignment_id)
-order by a.subscriber_id
+order by a.campaign, a.subscriber_id

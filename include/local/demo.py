@@ -16,7 +16,8 @@ from include.local.progress import tell, tell_result
 from include.local.sites import Site
 from include.local.steps import once, results, run, together
 from include.local.summary import ask, summarise
-from include.settings import CAMPAIGN, ROOT
+from include.settings import ROOT
+from include.simulator.province import CAMPAIGNS
 
 SUBSCRIBERS = 20_000
 HISTORY_MONTHS = 8
@@ -97,12 +98,14 @@ def run_earlier_cycle(site: Site, month: str) -> list[Any]:
 
 
 def treated(site: Site, month: str) -> Path:
-    """Write whom staff contacted in the cycle `month`, and with what offer, for the simulator."""
+    """Write whom staff of each campaign contacted in the cycle `month`, and with what offer, for the simulator."""
     file = site.folder / "province" / f"treated-{month}.csv"
-    rows = ask(site, "list_treated", campaign=CAMPAIGN, cycle=month)
+    rows = []
+    for campaign, effective in CAMPAIGNS.items():
+        rows += ask(site, "list_treated", campaign=campaign, cycle=month, results=list(effective))
     with file.open("w", newline="", encoding="utf-8") as out:
         writer = csv.writer(out)
-        writer.writerow(("subscriber_id", "month", "offer_reason", "contacted_on"))
+        writer.writerow(("subscriber_id", "month", "offer_reason", "contacted_on", "campaign"))
         writer.writerows(tuple(row.values()) for row in rows)
     return file
 

@@ -38,7 +38,9 @@ def parser() -> argparse.ArgumentParser:
     made.add_argument(
         "--missing", nargs="+", default=[], metavar="FEED", help=f"leave out: {', '.join(FEEDS)}"
     )
-    made.add_argument("--treated", type=Path, help="CSV subscriber_id, month, offer_reason, contacted_on")
+    made.add_argument(
+        "--treated", type=Path, help="CSV subscriber_id, month, offer_reason, contacted_on[, campaign]"
+    )
     made.add_argument("--from-month", help="write only this month and later ones, YYYY-MM")
     return made
 

@@ -16,6 +16,9 @@ FEEDS = (
     "contact_limits",
     "churned",
 )
+WARNING, RENEWAL = "churn_warning", "contract_renewal"
+#: The campaigns whose contacts have a known effect here, and the results of a contact that have it.
+CAMPAIGNS = {WARNING: ("reached", "refused"), RENEWAL: ("reached",)}
 
 _BLOCK = 200_000
 NUMBERS_PER_BLOCK = 1_000_000

@@ -38,7 +38,7 @@ def advance(
         hit = draws.uniform(name, month, row) < chance
         size = 0.5 - 0.8 * np.log(draws.uniform(name + "/size", month, row))
         later[:, reason] += np.where(hit, size, 0.0)
-    later[:, CONTRACT] = _contract_pressure(draws, row, contract_end, month)
+    later[:, CONTRACT] = contract_pressure(draws, row, contract_end, month)
     return later
 
 
@@ -55,7 +55,8 @@ def _shock_chances(people: People, pull: Floats, rows: int) -> list[Floats]:
     ]
 
 
-def _contract_pressure(draws: Draws, row: Ints, contract_end: Ints, month: int) -> Floats:
+def contract_pressure(draws: Draws, row: Ints, contract_end: Ints, month: int) -> Floats:
+    """Pressure at the end of `month` from a contract that ends soon or did: how much it is minded is personal."""
     left = np.where(contract_end == NO_CONTRACT, 99, contract_end - month)
     base = np.zeros(len(row))
     for months_left, value in _CONTRACT_PRESSURE.items():

@@ -3,21 +3,22 @@
     python -m include.simulator.staff hire --db URL
     python -m include.simulator.staff work --db URL --truth DIR --cycle YYYY-MM --from ISO --until ISO --seed N
 
-What an agent does with a ticket stands in include/simulator/talks.py.
+What an agent does with a ticket stands in include/simulator/talks.py, what is said in conversations.py.
 """
 
 import argparse
 import json
 import sys
+import zlib
 from collections import Counter
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
 import numpy as np
-import polars as pl
 import sqlalchemy as sa
 
 from include import settings
@@ -31,7 +32,10 @@ from include.domain.errors import LoopError
 from include.domain.months import ZONE
 from include.queries import load
 from include.simulator.branches import lay_out
+from include.simulator.conversations import Agreed, CampaignTalks, LeavingTalks
+from include.simulator.province import RENEWAL, WARNING
 from include.simulator.talks import Talks
+from include.simulator.truth import read_month
 from include.stages import release, sla
 from include.stages.calendar import fill_calendar
 from include.stages.clocks import read_clocks
@@ -52,28 +56,47 @@ _TALK = timedelta(minutes=20)
 _LUNCH_ENDS, _LAST_TALK = time(13, 30), time(17, 50)
 _TASK_DONE = 0.3
 _CALLS_IN = 0.4
+#: Endings of those who took what they were offered: the billing system carries it out.
+_ACCEPTED = ["retained", "renewed"]
+
+
+@dataclass(frozen=True)
+class Told:
+    """What subscribers know of themselves: their main reason, and by campaign who agrees when it calls."""
+
+    reasons: Mapping[str, str]
+    agreed: Mapping[str, Agreed] = field(default_factory=dict)
 
 
 @dataclass
 class Shift:
-    """The staff at work on one cycle: who calls in of their own accord among those held out, and what is done."""
+    """The staff at work: tickets of any campaign, and those held out in `cycle` who call of their own accord."""
 
-    talks: Talks
+    db: sa.Connection
+    config: Config
     cycle: str
+    told: Told
+    seed: int
+    manager_id: int | None = None
+    done: Counter[str] = field(default_factory=Counter)
+    _talks: dict[str, Talks] = field(init=False, default_factory=dict)
 
-    @property
-    def db(self) -> sa.Connection:
-        """The connection everybody works on."""
-        return self.talks.db
+    def talks(self, campaign: str) -> Talks:
+        """The talks of a campaign, whose dice no other campaign's tickets move."""
+        if campaign not in self._talks:
+            self._talks[campaign] = self._made(campaign)
+        return self._talks[campaign]
 
-    @property
-    def done(self) -> Counter[str]:
-        """Counts of what was done."""
-        return self.talks.done
+    def _made(self, campaign: str) -> Talks:
+        known = (self.db, self.config, campaign, self.told.reasons)
+        if campaign == WARNING:
+            return LeavingTalks(*known, np.random.default_rng(self.seed), self.manager_id, self.done)
+        dice = np.random.default_rng([self.seed, zlib.crc32(campaign.encode())])
+        return CampaignTalks(*known, dice, self.manager_id, self.done, self.told.agreed.get(campaign))
 
     def day(self, morning: datetime) -> None:
         """One working day: release at 08:30, talks from 09:00, orders at 17:55, the watcher at lunch and after."""
-        out = release.release(db=self.db, config=self.talks.config, now=morning)
+        out = release.release(db=self.db, config=self.config, now=morning)
         self.done["released"] += out["released"]
         agents = self._ask("list_agents")
         for agent in agents:
@@ -82,7 +105,7 @@ class Shift:
         self._cure(morning.replace(hour=17, minute=52))
         self._orders(morning.replace(hour=17, minute=55))
         for hour in (12, 18):
-            tick = sla.watch(db=self.db, config=self.talks.config, now=morning.replace(hour=hour, minute=15))
+            tick = sla.watch(db=self.db, config=self.config, now=morning.replace(hour=hour, minute=15))
             for name in ("warned", "breached", "escalated"):
                 self.done[name] += tick[name]
 
@@ -94,50 +117,47 @@ class Shift:
         """The queue in order; whom the contact ladder wants tried after noon is called after lunch."""
         at, later = morning.replace(hour=9, minute=0), []
         for ticket in self._ask("list_queue", staff_id=staff_id, today=morning.date()):
-            actor = self._actor(staff_id, ticket, at)
-            step = self.talks.step(actor)
+            actor, talks = self._actor(staff_id, ticket, at), self.talks(ticket.campaign)
+            step = talks.step(actor)
             if step.not_before and step.not_before > morning.date():
                 continue
             if step.parts and "morning" not in step.parts:
                 later.append((ticket, step))
                 continue
-            self.talks.work(actor, ticket.subscriber_id, step)
+            talks.work(actor, ticket.subscriber_id, step)
             at = _next(at)
         at = max(at, datetime.combine(morning.date(), _LUNCH_ENDS, ZONE))
         for ticket, step in later:
-            self.talks.work(self._actor(staff_id, ticket, at), ticket.subscriber_id, step)
+            self.talks(ticket.campaign).work(self._actor(staff_id, ticket, at), ticket.subscriber_id, step)
             at = _next(at)
 
     def _orders(self, at: datetime) -> None:
-        for order in self._ask("list_orders"):
-            self.talks.process(self._actor(order.assignee_id, order, at), at.date())
+        for order in self._ask("list_orders", accepted=_ACCEPTED):
+            self.talks(order.campaign).process(self._actor(order.assignee_id, order, at), at.date())
 
     def _cure(self, at: datetime) -> None:
         """Other units tell of the tasks they did."""
         for task in self._ask("list_open_tasks"):
-            if self.talks.dice.random() < _TASK_DONE:
+            if self.talks(task.campaign).dice.random() < _TASK_DONE:
                 actor = self._actor(task.assignee_id, task, at)
                 tasks.finish_task(actor, task_id=task.task_id, result="已处理 / done")
                 self.done["tasks_done"] += 1
 
     def _calls_in(self, staff_id: int | None, at: datetime) -> None:
         """Now and then somebody calls who was never called: served, and noted without a ticket."""
-        callers = self._ask("list_who_may_call_in", campaign=self.talks.campaign, cycle=self.cycle)
-        if staff_id is None or not callers or self.talks.dice.random() > _CALLS_IN:
+        callers = self._ask("list_who_may_call_in", cycle=self.cycle)
+        if staff_id is None:
             return
-        caller = callers[int(self.talks.dice.integers(len(callers)))]
-        talk = Talk(
-            self.talks.campaign, caller.subscriber_id, "call", "咨询账单 / asked about the bill",
-            "解释账单 / explained the bill",
-        )  # fmt: skip
-        keep_talk(
-            self.db,
-            self.talks.config,
-            load_desk(settings.config_folder()),
-            staff_id=staff_id,
-            talk=talk,
-            now=at,
-        )
+        for campaign, held_out in groupby(callers, key=lambda caller: caller.campaign):
+            dice, known = self.talks(campaign).dice, [caller.subscriber_id for caller in held_out]
+            if dice.random() <= _CALLS_IN:
+                self._serve(staff_id, campaign, known[int(dice.integers(len(known)))], at)
+
+    def _serve(self, staff_id: int, campaign: str, subscriber_id: str, at: datetime) -> None:
+        said, done = "咨询账单 / asked about the bill", "解释账单 / explained the bill"
+        talk = Talk(campaign, subscriber_id, "call", said, done)
+        rules = load_desk(settings.config_folder())
+        keep_talk(self.db, self.config, rules, staff_id=staff_id, talk=talk, now=at)
         self.done["inbound"] += 1
 
     def _ask(self, query: str, **values: Any) -> list[sa.Row[Any]]:
@@ -145,7 +165,7 @@ class Shift:
             return list(self.db.execute(Q[query], values))
 
     def _actor(self, staff_id: int, ticket: sa.Row[Any], at: datetime) -> Actor:
-        return Actor(self.db, self.talks.config, staff_id, ticket.ticket_id, ticket.version, at)
+        return Actor(self.db, self.config, staff_id, ticket.ticket_id, ticket.version, at)
 
 
 def _next(at: datetime) -> datetime:
@@ -162,19 +182,18 @@ def hire(db: sa.Connection) -> int:
     return len(PEOPLE)
 
 
-def open_shift(db: sa.Connection, config: Config, cycle: str, reasons: dict[str, str], seed: int) -> Shift:
+def open_shift(db: sa.Connection, config: Config, cycle: str, told: Told, seed: int) -> Shift:
     """The staff ready to work a cycle; whoever leads them all decides what is beyond an agent's authority."""
     with db.begin():
         manager_id = db.execute(Q["find_manager"]).scalar()
-    talks = Talks(db, config, settings.CAMPAIGN, reasons, np.random.default_rng(seed), manager_id)
-    return Shift(talks, cycle)
+    return Shift(db, config, cycle, told, seed, manager_id)
 
 
 def work_cycle(shift: Shift, start: datetime, until: datetime) -> Iterator[dict[str, Any]]:
     """Work every working day from `start` to `until` while a ticket is unfinished; a row of counts per day."""
     with shift.db.begin():
-        fill_calendar(shift.db, shift.talks.config, start)
-        calendar = read_clocks(shift.db, shift.talks.config, start).calendar()
+        fill_calendar(shift.db, shift.config, start)
+        calendar = read_clocks(shift.db, shift.config, start).calendar()
     day = start.astimezone(ZONE).date()
     while day <= until.astimezone(ZONE).date() and shift.unfinished():
         if calendar.is_working(day):
@@ -192,11 +211,14 @@ def work_cycle(shift: Shift, start: datetime, until: datetime) -> Iterator[dict[
     }
 
 
-def read_reasons(truth: Path, month: str) -> dict[str, str]:
-    """The main reason of every subscriber at the end of `month`, from the province's truth."""
-    files = sorted((truth / f"month={month}").glob("part-*.csv"))
-    frame = pl.concat([pl.read_csv(file, columns=["subscriber_id", "main_reason"]) for file in files])
-    return dict(frame.drop_nulls().iter_rows())
+def read_told(truth: Path, month: str) -> Told:
+    """What subscribers know of themselves at the end of `month`, from the province's truth."""
+    people = read_month(truth, month)
+    renewing = frozenset(people.filter("agrees_when_called")["subscriber_id"])
+    return Told(
+        dict(people.select("subscriber_id", "main_reason").iter_rows()),
+        {RENEWAL: Agreed(renewing, "renewed", "contract_end")},
+    )
 
 
 def _grown(after: Counter[str], before: Counter[str]) -> dict[str, int]:
@@ -225,8 +247,8 @@ def main(words: list[str] | None = None) -> int:
                 print(json.dumps({"stage": "staff", "hired": hire(db)}))
                 return 0
             config = load_config(settings.config_folder())
-            reasons = read_reasons(Path(told.truth), told.cycle)
-            shift = open_shift(db, config, told.cycle, reasons, told.seed)
+            known = read_told(Path(told.truth), told.cycle)
+            shift = open_shift(db, config, told.cycle, known, told.seed)
             start, until = (datetime.fromisoformat(text) for text in (told.start, told.until))
             for result in work_cycle(shift, start, until):
                 print(json.dumps(result, ensure_ascii=False), flush=True)

@@ -4,21 +4,21 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from include.simulator.contracts import (
+    CONTRACT_MONTHS,
+    added_chance,
+    agrees,
+    due_renewed,
+    is_ending,
+    monthly_chance,
+)
 from include.simulator.draws import Bools, Draws, Floats, Ints
 from include.simulator.leaving import Opening
 from include.simulator.market import market_of
-from include.simulator.people import NO_CONTRACT, People
-from include.simulator.reasons import (
-    BURN_IN_MONTHS,
-    CONTRACT,
-    MISMATCH,
-    PRICE,
-    advance,
-    strength,
-)
+from include.simulator.people import People
+from include.simulator.province import first_day
+from include.simulator.reasons import BURN_IN_MONTHS, MISMATCH, PRICE, advance
 from include.simulator.treatment import RELIEF, Treatments
-
-_CONTRACT_MONTHS = 24
 
 
 @dataclass
@@ -59,6 +59,17 @@ def arrive(people: People, state: State, month: int) -> None:
     state.gone = np.concatenate([state.gone, np.zeros(rows - old, dtype=np.bool_)])
 
 
+def renew(draws: Draws, people: People, state: State, opening: Opening, calls: Treatments | None) -> None:
+    """Renew the contracts of those whom `calls` of the month convinced, before it is lived; leavers renew none."""
+    if calls is None:
+        return
+    row, month = calls.row, opening.month
+    stays = opening.present[row] & ~opening.leaves[row] & (calls.contacted < first_day(month + 1))
+    row = row[stays & is_ending(state.contract_end[row], month - 1)]
+    added = added_chance(people, state.pressure[row], state.plan[row], row, month - 1)
+    state.contract_end[row[agrees(draws, added, row, month - 1)]] += CONTRACT_MONTHS
+
+
 def live(draws: Draws, people: People, state: State, seed: int, month: int) -> None:
     """Bring pressures, vigour and contracts to the end of `month`."""
     _move(draws, people, state, market_of(seed, month).pull, month)
@@ -89,15 +100,7 @@ def _relieve(state: State, opening: Opening, treatments: Treatments) -> None:
 
 def _move(draws: Draws, people: People, state: State, pull: Floats, month: int) -> None:
     row = people.row[: len(state.gone)]
-    renewal = draws.uniform("renewal", month, row) < 0.4 * (1 - 0.6 * strength(state.pressure)[:, CONTRACT])
-    state.contract_end = _renewed(state.contract_end, renewal, month)
+    renewal = draws.uniform("renewal", month, row) < monthly_chance(state.pressure)
+    state.contract_end = due_renewed(state.contract_end, renewal, month)
     state.pressure = advance(draws, people, state.pressure, state.contract_end, pull, month)
     state.vigour = 0.6 * state.vigour + 0.10 * draws.normal("vigour", month, row)
-
-
-def _renewed(contract_end: Ints, renewal: Bools, month: int) -> Ints:
-    """Contracts about to end or ended up to two months ago may be renewed; later they simply have ended."""
-    bound = contract_end != NO_CONTRACT
-    due = bound & (contract_end - month <= 0)
-    renewed = np.where(due & renewal, contract_end + _CONTRACT_MONTHS, contract_end)
-    return np.where(bound & (renewed - month < -2), NO_CONTRACT, renewed).astype(np.int64)

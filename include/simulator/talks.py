@@ -1,6 +1,6 @@
-"""One simulated agent and one ticket: the step the contact ladder asks for, the talk, what is recorded of it.
+"""One simulated agent and one ticket: the step the contact ladder asks for, the attempt, what is recorded of it.
 
-What a subscriber says is drawn from the province's truth, as it would be in a real talk.
+What is said in the talk itself hangs on the campaign: include/simulator/conversations.py.
 """
 
 from collections import Counter
@@ -12,7 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from include.config import Config
-from include.desk import contacts, plans, tasks, work
+from include.desk import contacts, plans, work
 from include.desk.acting import Actor
 from include.desk.offers import offers_for
 from include.desk.procedure import next_contact
@@ -20,26 +20,18 @@ from include.domain.errors import Refused
 from include.domain.ladder import Step
 from include.domain.months import ZONE
 from include.domain.outcome import Outcome
-from include.simulator.reasons import REASONS
+
+REFUSED_CONTACT = "refused_contact"
 
 _REACHED, _REFUSED = 0.65, 0.05
 _WANTS_NO_CALLS = 0.25
 _CALL_BACK = 0.10
-_TOLD_RIGHT = 0.85
-_NO_REASON_SEEN = 0.70
-_ACCEPTED = 0.45
-_CONSIDERED = 0.25
 _PROCESSED = 0.92
-_PROBLEM = 0.5
-#: The unit a problem behind a need is charged to.
-_UNITS = {"network": "network", "price": "tariff", "bundle_mismatch": "tariff"}
-#: Satisfaction said at the end of a talk, from and to.
-_SATISFIED = {"retained": (7, 10), "considering": (5, 8), "declined": (2, 6), "no_intention": (6, 10)}
 
 
 @dataclass
 class Talks:
-    """What an agent needs to work tickets: connection, what subscribers know of themselves, dice, and counts."""
+    """What an agent needs to work tickets of one campaign: what subscribers know of themselves, dice, counts."""
 
     db: sa.Connection
     config: Config
@@ -48,6 +40,10 @@ class Talks:
     dice: np.random.Generator
     manager_id: int | None = None
     done: Counter[str] = field(default_factory=Counter)
+
+    def converse(self, actor: Actor, subscriber_id: str) -> None:
+        """What is said once somebody is reached, and how the ticket ends."""
+        raise NotImplementedError
 
     @property
     def catalogue(self) -> Mapping[str, Outcome]:
@@ -61,11 +57,11 @@ class Talks:
     def work(self, actor: Actor, subscriber_id: str, step: Step) -> None:
         """Do what the step says; whoever cannot be reached in the end is given up as the procedure allows."""
         if step.kind == "sms":
-            actor = _seen(actor, contacts.record_contact(actor, channel="sms", result="no_answer"))
+            actor = seen(actor, contacts.record_contact(actor, channel="sms", result="no_answer"))
             self.done["messages"] += 1
             step = self.step(actor)
         if step.is_unreachable_allowed:
-            self._close(actor, "unreachable")
+            self._give_up(actor)
         elif step.kind not in ("sms", "unreachable"):
             self._call(actor, subscriber_id)
 
@@ -88,39 +84,31 @@ class Talks:
         elif drawn < _REFUSED + _REACHED:
             self._talk(actor, subscriber_id)
         else:
-            actor = _seen(actor, contacts.record_contact(actor, channel="call", result="no_answer"))
+            actor = seen(actor, contacts.record_contact(actor, channel="call", result="no_answer"))
             step = self.step(actor)
             if step.kind in ("sms", "unreachable"):
                 self.work(actor, subscriber_id, step)
 
+    def _give_up(self, actor: Actor) -> None:
+        """The ending of those nobody could speak to; a campaign that has none keeps the ticket open."""
+        endings = [name for name, ending in self.catalogue.items() if not ending.is_reached]
+        if endings:
+            self.close(actor, endings[0])
+
     def _refused(self, actor: Actor) -> None:
-        actor = _seen(actor, contacts.record_contact(actor, channel="call", result="refused"))
-        if self.dice.random() < _WANTS_NO_CALLS:
+        actor = seen(actor, contacts.record_contact(actor, channel="call", result="refused"))
+        if self.dice.random() < _WANTS_NO_CALLS or REFUSED_CONTACT not in self.catalogue:
             contacts.do_not_call(actor, words="不要再打电话 / do not call again")
             self.done["do_not_call"] += 1
         else:
-            self._close(actor, "refused_contact")
+            self.close(actor, REFUSED_CONTACT)
 
     def _talk(self, actor: Actor, subscriber_id: str) -> None:
         if self.dice.random() < _CALL_BACK:
             self._promise(actor)
             return
-        actor = _seen(actor, contacts.record_contact(actor, channel="call", result="reached"))
-        need = self._need(subscriber_id)
-        if need is None:
-            self._close(actor, "no_intention")
-            return
-        actor = _seen(actor, contacts.record_survey(actor, needs=[need]))
-        actor = self._charge(actor, need)
-        planned = self._plan(actor)
-        if planned is None:
-            self._close(actor, "no_intention")
-            return
-        drawn = self.dice.random()
-        is_considering = drawn < _ACCEPTED + _CONSIDERED
-        self._close(
-            planned, "retained" if drawn < _ACCEPTED else "considering" if is_considering else "declined"
-        )
+        actor = seen(actor, contacts.record_contact(actor, channel="call", result="reached"))
+        self.converse(actor, subscriber_id)
 
     def _promise(self, actor: Actor) -> None:
         """Call back tomorrow morning; where the clock may not rest the promise stands all the same."""
@@ -129,28 +117,11 @@ class Talks:
         promised = contacts.record_contact(actor, channel="call", result="call_back", call_back_at=at)
         self.done["call_backs"] += 1
         try:
-            work.pause(_seen(actor, promised), call_back_on=back)
+            work.pause(seen(actor, promised), call_back_on=back)
         except Refused:
             self.done["call_backs_without_pause"] += 1
 
-    def _need(self, subscriber_id: str) -> str | None:
-        """What the talk brings out: mostly the true reason, sometimes another, none where there is none."""
-        own = self.reasons.get(subscriber_id)
-        if own not in REASONS:
-            return None if self.dice.random() < _NO_REASON_SEEN else str(self.dice.choice(REASONS))
-        return own if self.dice.random() < _TOLD_RIGHT else str(self.dice.choice(REASONS))
-
-    def _charge(self, actor: Actor, need: str) -> Actor:
-        """Sometimes there is a problem behind the need, which another unit owes a cure."""
-        if need not in _UNITS or self.dice.random() > _PROBLEM:
-            return actor
-        self.done["tasks"] += 1
-        return _seen(
-            actor,
-            tasks.open_task(actor, unit=_UNITS[need], words=f"{need}: 客户反映 / as told by the customer"),
-        )
-
-    def _plan(self, actor: Actor) -> Actor | None:
+    def plan(self, actor: Actor) -> Actor | None:
         """The best offer within the agent's authority, else one of the manager's; None where nothing fits."""
         for role, staff_id in (("agent", actor.staff_id), ("manager", self.manager_id)):
             if staff_id is None:
@@ -161,21 +132,22 @@ class Talks:
             if best is not None:
                 who = replace(actor, staff_id=staff_id)
                 version = plans.record_plan(who, strategy=best.strategy, offer=best.offer)
-                return _seen(actor, version)
+                return seen(actor, version)
         self.done["nothing_to_offer"] += 1
         return None
 
-    def _close(self, actor: Actor, outcome: str) -> None:
+    def close(self, actor: Actor, outcome: str, satisfied: tuple[int, int] | None = None) -> None:
+        """End the ticket; `satisfied` is the satisfaction said at the end of a talk, from and to."""
         details = list(self.catalogue[outcome].details)
-        asked = _SATISFIED.get(outcome)
         work.close(
             actor,
             outcome=outcome,
             detail=str(self.dice.choice(details)) if details else None,
-            satisfaction=int(self.dice.integers(*asked, endpoint=True)) if asked else None,
+            satisfaction=int(self.dice.integers(*satisfied, endpoint=True)) if satisfied else None,
         )
         self.done[outcome] += 1
 
 
-def _seen(actor: Actor, version: int) -> Actor:
+def seen(actor: Actor, version: int) -> Actor:
+    """The actor once the ticket stands at `version`."""
     return replace(actor, version=version)

@@ -1,6 +1,7 @@
-"""What retention staff did to whom, read from a file, and its known effect on the next month's hazard."""
+"""What staff of each campaign did to whom, read from a file, and the known effect of it."""
 
 import csv
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
@@ -9,8 +10,9 @@ import numpy as np
 
 from include.domain.errors import BadInput
 from include.domain.months import parse_month
+from include.simulator import contracts
 from include.simulator.draws import Floats, Ints
-from include.simulator.province import NUMBERS_PER_BLOCK, day_number, ordinal
+from include.simulator.province import CAMPAIGNS, NUMBERS_PER_BLOCK, RENEWAL, WARNING, day_number, ordinal
 from include.simulator.reasons import NO_REASON, REASONS
 
 RIGHT_OFFER = 0.55
@@ -24,18 +26,22 @@ _NO_OFFER = ("", "none")
 
 @dataclass(frozen=True)
 class Treatments:
-    """The contacts of one cycle month inside one block, sorted by local subscriber number."""
+    """The contacts of a campaign for one cycle month inside one block, sorted by local subscriber number."""
 
     row: Ints
     offer: Ints
     contacted: Ints
 
 
-Book = dict[tuple[int, int], Treatments]
+#: By campaign, and those by (block, cycle month).
+Calls = Mapping[str, Treatments]
+Book = dict[tuple[int, int], Calls]
+# By (block, cycle month), campaign and local number: offer and day of contact
+_Notes = dict[tuple[int, int], dict[str, dict[int, tuple[int, int]]]]
 
 
 def effects() -> dict[str, object]:
-    """The known effect, for the truth folder."""
+    """The known effects, for the truth folder: of churn_warning, and under its name of contract_renewal."""
     return {
         "right_offer": RIGHT_OFFER,
         "wrong_offer": WRONG_OFFER,
@@ -43,16 +49,18 @@ def effects() -> dict[str, object]:
         "pressure_left_after_right_offer": RELIEF,
         "applies_to": "the hazard of the month after the cycle month, for days after contacted_on",
         "right": "offer_reason equals main_reason of the cycle month",
+        RENEWAL: contracts.effect(),
     }
 
 
 def read_treated(path: Path) -> Book:
-    """Read a CSV subscriber_id, month, offer_reason, contacted_on; key (block, cycle month).
+    """Read a CSV subscriber_id, month, offer_reason, contacted_on, campaign; key (block, cycle month).
 
-    `offer_reason` is one of REASONS, or empty (or "none") for a contact without an offer.
-    Raises BadInput naming file, line and value.
+    `offer_reason` is one of REASONS, or empty (or "none") for a contact without an offer; only of churn_warning
+    it matters. A file without the column campaign tells of churn_warning. Raises BadInput naming file, line and
+    value.
     """
-    found: dict[tuple[int, int], dict[int, tuple[int, int]]] = {}
+    found: _Notes = {}
     try:
         with path.open(encoding="utf-8-sig", newline="") as file:
             reader = csv.DictReader(file)
@@ -61,7 +69,9 @@ def read_treated(path: Path) -> Book:
                 _note(found, record, f"{path}, line {line}")
     except (OSError, UnicodeDecodeError) as error:
         raise BadInput(f"{path} cannot be read ({error}). Give a UTF-8 CSV file.") from error
-    return {key: _arrays(rows) for key, rows in found.items()}
+    return {
+        key: {campaign: _arrays(rows) for campaign, rows in calls.items()} for key, calls in found.items()
+    }
 
 
 def _check_header(path: Path, names: object) -> None:
@@ -70,17 +80,17 @@ def _check_header(path: Path, names: object) -> None:
         raise BadInput(f"{path} lacks the column {missing[0]}. Its header is {','.join(_COLUMNS)}.")
 
 
-def _note(
-    found: dict[tuple[int, int], dict[int, tuple[int, int]]], record: dict[str, str | None], place: str
-) -> None:
+def _note(found: _Notes, record: dict[str, str | None], place: str) -> None:
     number = number_of(record["subscriber_id"] or "", place)
     month = ordinal(parse_month(record["month"] or ""))
-    rows = found.setdefault((number // NUMBERS_PER_BLOCK, month), {})
+    campaign = _campaign(record.get("campaign", WARNING) or "", place)
+    rows = found.setdefault((number // NUMBERS_PER_BLOCK, month), {}).setdefault(campaign, {})
     local = number % NUMBERS_PER_BLOCK
     if local in rows:
         name = record["subscriber_id"]
         raise BadInput(f"{place}: {name} is treated twice in {record['month']}. Keep one row.")
-    rows[local] = (_offer(record["offer_reason"] or "", place), _day(record["contacted_on"] or "", place))
+    offer = _offer(record["offer_reason"] or "", place) if campaign == WARNING else NO_REASON
+    rows[local] = (offer, _day(record["contacted_on"] or "", place))
 
 
 def number_of(subscriber_id: str, place: str) -> int:
@@ -88,6 +98,14 @@ def number_of(subscriber_id: str, place: str) -> int:
     if len(subscriber_id) == 9 and subscriber_id[0] == "S" and subscriber_id[1:].isdecimal():
         return int(subscriber_id[1:])
     raise BadInput(f"{place}: '{subscriber_id}' is no subscriber of a simulated province (S and 8 digits).")
+
+
+def _campaign(text: str, place: str) -> str:
+    if text not in CAMPAIGNS:
+        raise BadInput(
+            f"{place}: contacts of campaign '{text}' have no known effect. Use one of {', '.join(CAMPAIGNS)}."
+        )
+    return text
 
 
 def _offer(text: str, place: str) -> int:

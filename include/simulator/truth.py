@@ -8,8 +8,11 @@ import numpy as np
 import polars as pl
 
 from include.domain.errors import BadInput, NotReady
+from include.simulator.contracts import added_chance, agrees, chance_alone, is_ending
+from include.simulator.draws import Draws
 from include.simulator.feeds import subscriber_id
 from include.simulator.leaving import Opening
+from include.simulator.people import People
 from include.simulator.presence import Presence
 from include.simulator.province import Province, month_named
 from include.simulator.reasons import NO_REASON, REASONS, main_reason, single_cause
@@ -17,7 +20,14 @@ from include.simulator.state import State
 from include.simulator.treatment import effects
 
 # A small block may hold nobody who left, and then a column tells nothing of its type
-_TYPES = {"hazard": pl.Float64, "hazard_untreated": pl.Float64, "left_on": pl.Date}
+_TYPES = {
+    "hazard": pl.Float64,
+    "hazard_untreated": pl.Float64,
+    "left_on": pl.Date,
+    "renews_alone": pl.Float64,
+    "renews_called": pl.Float64,
+    "agrees_when_called": pl.Boolean,
+}
 
 
 @dataclass(frozen=True)
@@ -27,8 +37,11 @@ class Truth:
     `month=YYYY-MM/part-NNNN.csv`, one row per subscriber seen in the month: subscriber_id, main_reason (at
     the end of the month: what drives the next one, or none), has_single_cause (no other reason is strong
     enough to matter then), hazard (of leaving within this month on the days after a contact, empty for
-    joiners), hazard_untreated, left, left_on, left_untreated.
-    effects.json holds the effect of treatment, dirt.csv the dirty rows, province.json whose truth it is.
+    joiners), hazard_untreated, left, left_on, left_untreated. Of who stays with a contract that ends within 90
+    days of the month's end: renews_alone and renews_called (chance that it is renewed by the end of the third
+    month after by a subscriber who stays: called by nobody, or reached in the month after by the campaign
+    contract_renewal alone), agrees_when_called (the draw behind that call); empty for the others.
+    effects.json holds the effects of contacts, dirt.csv the dirty rows, province.json whose truth it is.
     """
 
     folder: Path
@@ -65,8 +78,17 @@ class Truth:
         counts.sort("feed", "period", "defect").write_csv(path)
 
 
-def truth_frame(state: State, opening: Opening, seen: Presence, offset: int) -> pl.DataFrame:
+def truth_frame(
+    draws: Draws, people: People, state: State, opening: Opening, seen: Presence, offset: int
+) -> pl.DataFrame:
     """The truth of one block and month, after the month was closed (see Truth for the columns)."""
+    leaving = _leaving(state, opening, seen)
+    return pl.concat([leaving, _renewing(draws, people, state, seen)], how="horizontal").select(
+        subscriber_id(offset), pl.exclude("row")
+    )
+
+
+def _leaving(state: State, opening: Opening, seen: Presence) -> pl.DataFrame:
     old = len(opening.hazard)
     known = seen.row < old
     at = np.minimum(seen.row, old - 1)
@@ -85,7 +107,7 @@ def truth_frame(state: State, opening: Opening, seen: Presence, offset: int) -> 
         }
     )
     return frame.select(
-        subscriber_id(offset),
+        "row",
         "main_reason",
         "has_single_cause",
         pl.when("known").then("hazard").alias("hazard"),
@@ -96,14 +118,33 @@ def truth_frame(state: State, opening: Opening, seen: Presence, offset: int) -> 
     )
 
 
-def read_truth(out: Path, month: str) -> pl.DataFrame:
-    """The truth of a month below `out` (the simulator's --out), for simulated staff and for tests.
+def _renewing(draws: Draws, people: People, state: State, seen: Presence) -> pl.DataFrame:
+    """What becomes of ending contracts, uncalled and called; null where there is none, or its owner is gone."""
+    row, month = seen.row, seen.month
+    pressure, contract_end = state.pressure[row], state.contract_end[row]
+    alone = chance_alone(draws, pressure, contract_end, row, month)
+    added = added_chance(people, pressure, state.plan[row], row, month)
+    frame = pl.DataFrame(
+        {
+            "renews_alone": alone,
+            "renews_called": 1 - (1 - alone) * (1 - added),
+            "agrees_when_called": agrees(draws, added, row, month),
+        }
+    )
+    ending = pl.Series(is_ending(contract_end, month) & seen.stays)
+    return frame.select(pl.when(ending).then(pl.all()))
 
-    Raises NotReady when that month was not simulated.
-    """
-    folder = out / "truth" / f"month={month}"
+
+def read_truth(out: Path, month: str) -> pl.DataFrame:
+    """The truth of a month below `out` (the simulator's --out), for tests. NotReady as read_month."""
+    return read_month(out / "truth", month)
+
+
+def read_month(truth: Path, month: str) -> pl.DataFrame:
+    """The truth of a month in the folder `truth`, for simulated staff. NotReady when it was not simulated."""
+    folder = truth / f"month={month}"
     if not folder.is_dir():
-        raise NotReady(f"No truth for {month} in {out}. Simulate that month first.")
+        raise NotReady(f"No truth for {month} in {truth.parent}. Simulate that month first.")
     parts = sorted(folder.glob("part-*.csv"))
     return pl.concat([pl.read_csv(path, schema_overrides=_TYPES) for path in parts])
 

@@ -29,14 +29,16 @@ from include.simulator.profiles import churned_frame, profiles_frame
 from include.simulator.province import (
     FEEDS,
     NUMBERS_PER_BLOCK,
+    RENEWAL,
+    WARNING,
     Province,
     days_in,
     joiners,
     month_named,
     ordinal,
 )
-from include.simulator.state import State, arrive, close, live, settled
-from include.simulator.treatment import Book, Treatments, read_treated
+from include.simulator.state import State, arrive, close, live, renew, settled
+from include.simulator.treatment import Book, Calls, read_treated
 from include.simulator.truth import Truth, truth_frame
 from include.simulator.usage import month_of_use, usage_frame
 
@@ -110,10 +112,10 @@ def simulate(
     for number, size in enumerate(province.blocks):
         block = _settle(province, number, size)
         for month in range(province.first, province.last + 1):
-            seen = _month(block, month, book.get((number, month - 1)), landing, truth, month >= start)
+            seen = _month(block, month, book.get((number, month - 1), {}), landing, truth, month >= start)
             summary.count(seen)
             say(_line(province, number, seen))
-        _first_days(block, province.last + 1, book.get((number, province.last)), landing)
+        _first_days(block, province.last + 1, book.get((number, province.last), {}), landing)
     truth.write_dirt(counts_frame(landing.counts), month_named(start))
     return summary
 
@@ -130,11 +132,12 @@ def _from_month(province: Province, order: Order) -> int:
 
 def _check_book(province: Province, book: Book) -> None:
     """Every treated subscriber must have arrived in the province by the treated month."""
-    for (number, month), treatments in book.items():
-        name = f"S{number * NUMBERS_PER_BLOCK + int(treatments.row[-1]):08d}"
+    for (number, month), calls in book.items():
+        last = max(int(treatments.row[-1]) for treatments in calls.values())
+        name = f"S{number * NUMBERS_PER_BLOCK + last:08d}"
         if not province.first <= month <= province.last:
             raise BadInput(f"{name} is treated in {month_named(month)}, a month that is not simulated.")
-        if treatments.row[-1] >= _arrived(province, number, month):
+        if last >= _arrived(province, number, month):
             raise BadInput(f"{name} is treated in {month_named(month)} but does not live in this province.")
 
 
@@ -152,27 +155,26 @@ def _settle(province: Province, number: int, size: int) -> _Block:
     return _Block(province, number, draws, people, settled(draws, people, province.seed, province.first))
 
 
-def _open(block: _Block, month: int, treatments: Treatments | None) -> Opening:
-    state = block.state
-    return open_month(block.draws, block.people, state.pressure, ~state.gone, state.plan, treatments, month)
+def _open(block: _Block, month: int, calls: Calls) -> Opening:
+    state, warned = block.state, calls.get(WARNING)
+    return open_month(block.draws, block.people, state.pressure, ~state.gone, state.plan, warned, month)
 
 
-def _month(
-    block: _Block, month: int, treatments: Treatments | None, landing: Landing, truth: Truth, write: bool
-) -> Presence:
+def _month(block: _Block, month: int, calls: Calls, landing: Landing, truth: Truth, write: bool) -> Presence:
     """Live one month of a block; write its deliveries and its truth when `write`."""
-    state, people = block.state, block.people
-    opening = _open(block, month, treatments)
+    state, people, draws = block.state, block.people, block.draws
+    opening = _open(block, month, calls)
     arrive(people, state, month)
-    live(block.draws, people, state, block.province.seed, month)
+    renew(draws, people, state, opening, calls.get(RENEWAL))
+    live(draws, people, state, block.province.seed, month)
     seen = presence_in(people, state, opening)
     if write:
         _deliver_use(block, seen, landing)
         _deliver_days(block, opening, landing, days_in(month))
-    close(state, opening, treatments)
+    close(state, opening, calls.get(WARNING))
     if write:
         _deliver_rest(block, seen, landing)
-        truth.write_month(month, block.number, truth_frame(state, opening, seen, block.offset))
+        truth.write_month(month, block.number, truth_frame(draws, people, state, opening, seen, block.offset))
     return seen
 
 
@@ -209,9 +211,9 @@ def _deliver_days(block: _Block, opening: Opening, landing: Landing, days: int) 
     landing.deliver_days(draws, block.number, "contact_limits", month, days, limits)
 
 
-def _first_days(block: _Block, month: int, treatments: Treatments | None, landing: Landing) -> None:
+def _first_days(block: _Block, month: int, calls: Calls, landing: Landing) -> None:
     """The day deliveries of the first days after the last month, exactly as that month will have them."""
-    _deliver_days(block, _open(block, month, treatments), landing, _OPENING_DAYS)
+    _deliver_days(block, _open(block, month, calls), landing, _OPENING_DAYS)
 
 
 def _line(province: Province, number: int, seen: Presence) -> str:

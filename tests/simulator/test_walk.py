@@ -1,3 +1,5 @@
+import hashlib
+import json
 from pathlib import Path
 
 import polars as pl
@@ -5,6 +7,7 @@ import pytest
 
 from include.domain.errors import BadInput
 from include.simulator.province import Province
+from include.simulator.reasons import REASONS
 from include.simulator.treatment import NO_REASON_CONTACT, RIGHT_OFFER, WRONG_OFFER
 from include.simulator.truth import main_reasons, read_truth
 from include.simulator.walk import Order, simulate
@@ -24,6 +27,18 @@ def treated_file(path: Path, offers: dict[str, str], contacted_on: str = "2026-1
 def test_the_same_seed_writes_the_same_bytes(province, tmp_path):
     simulate(SMALL, tmp_path)
     assert prints(tmp_path) == prints(province)
+
+
+def test_a_world_called_by_churn_warning_alone_is_byte_by_byte_what_it_was(tmp_path):
+    """The feeds as commit 11429e0 wrote them, when no other campaign was known: worlds delivered go on."""
+    offers = [f"S{n:08d},2026-08,{REASONS[n % 6]},2026-09-{1 + n % 28:02d}" for n in range(0, 600, 2)]
+    file = tmp_path / "treated.csv"
+    file.write_text("\n".join(["subscriber_id,month,offer_reason,contacted_on", *offers]), encoding="utf-8")
+    simulate(Province(600, 3, 11, "2026-09"), tmp_path, Order(dirt=0.01, treated=file))
+    told = json.dumps(prints(tmp_path / "landing"), sort_keys=True).encode()
+    assert (
+        hashlib.sha256(told).hexdigest() == "b3733601efbdebe2ff6049526583aa37a0cd04f8bad854e939b688ca15a9ab3c"
+    )
 
 
 def test_another_seed_is_another_province(province, tmp_path):
