@@ -130,7 +130,7 @@ def test_a_sound_lake_is_described_and_has_no_faults(lake: Lake, capsys: pytest.
         ("usage_months", 3, 200),
     ]
     assert main(["describe", "--lake", str(lake.root)]) == 0
-    assert "usage_months            2026-10        3            200" in capsys.readouterr().out
+    assert f"{'usage_months':<44} 2026-10          3            200" in capsys.readouterr().out
     assert main(["verify", "--lake", str(lake.root)]) == 0
     assert "3 months of tables looked at, 0 files at fault." in capsys.readouterr().out
 

@@ -10,7 +10,8 @@ import sqlalchemy as sa
 from include.config import Config
 from include.config.operations import Campaign
 from include.domain import assignment
-from include.lake import Lake
+from include.lake import Lake, Manifest
+from include.lake.campaigns import scores_of
 from include.queries import load
 
 Q = load("dispatch")
@@ -42,7 +43,7 @@ class Run:
         """The half-year its arms hold for."""
         return assignment.epoch_of(self.month)
 
-
-def scores_table(revision: int) -> str:
-    """The lake table with the scores of a revision."""
-    return "scores" if revision == 0 else "scores_revised"
+    @property
+    def scores(self) -> Manifest:
+        """The scores its warnings were graded from."""
+        return self.lake.manifest(scores_of(self.key["campaign"], self.revision), self.key["cycle"])
