@@ -102,15 +102,15 @@ def dying(monkeypatch: pytest.MonkeyPatch, lake: Lake, steps: int) -> None:
 
 
 def test_killed_at_any_step_the_next_run_goes_on_and_nothing_is_lost_or_doubled(
-    db: sa.Connection, tmp_path: Path, config: Config, monkeypatch: pytest.MonkeyPatch
+    db: sa.Connection, lake_root: str, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     small = ((MONTH,), (SCORES, LABELS))
-    whole = filled(tmp_path / "whole", *small)
+    whole = filled(f"{lake_root}-whole", *small)
     update(db, whole, config)
     wanted = {key: facts[:2] for key, facts in moved(Lake(whole.root)).items()}
     steps = 0
     while True:
-        lake = filled(tmp_path / str(steps), *small)
+        lake = filled(f"{lake_root}-{steps}", *small)
         with monkeypatch.context() as killing:
             dying(killing, lake, steps)
             try:
