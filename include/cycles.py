@@ -1,6 +1,7 @@
 """Cycles: which month or day a campaign works on, what it may know (`as_of`), and which revision a re-run writes."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
@@ -90,10 +91,24 @@ def config_of(db: sa.Connection, config_hash: str) -> Config:
     return config_from(texts)
 
 
-def provenance(config: Config, as_of: datetime, revision: int) -> dict[str, Any]:
-    """The facts that tie scores and grades in the lake to the run they came from; as_of in Shanghai time."""
+def provenance(config: Config, key: Mapping[str, str], as_of: datetime, revision: int) -> dict[str, Any]:
+    """The facts that tie scores and grades in the lake to the cycle (`key`) and run they came from."""
+    return {**_made_for(key, as_of, revision), "config_hash": config.hash}
+
+
+def foreign(facts: Mapping[str, Any], key: Mapping[str, str], as_of: datetime, revision: int) -> str:
+    """For which other cycle, as_of or revision scores or grades of those `facts` were made; empty when for none."""
+    wanted = _made_for(key, as_of, revision)
+    made = {name: facts.get(name, "not kept") for name in wanted}
+    if made == wanted:
+        return ""
+    told = "for {campaign} {cycle} as of {as_of} (revision {revision})"
+    return f"were made {told.format(**made)}, not {told.format(**wanted)}"
+
+
+def _made_for(key: Mapping[str, str], as_of: datetime, revision: int) -> dict[str, Any]:
     instant = as_of.astimezone(months.ZONE).isoformat()
-    return {"as_of": instant, "config_hash": config.hash, "revision": revision}
+    return {"campaign": key["campaign"], "cycle": key["cycle"], "as_of": instant, "revision": revision}
 
 
 def is_fixed(db: sa.Connection, campaign: str, cycle: str) -> bool:

@@ -14,7 +14,6 @@ from typing import Any
 import polars as pl
 from sqlalchemy import Connection
 
-from include.database import lock
 from include.domain.canonical import UNSEEN, canonical_id, legible
 from include.domain.erasure import bucket_of, pattern_of, pseudonym
 from include.domain.errors import BadInput, NotReady
@@ -23,7 +22,7 @@ from include.lake import Lake, Manifest, Part, scan_files
 from include.lake.upkeep import QUARANTINE
 from include.queries import load
 from include.stages.collection.intake import SPILL
-from include.stages.collection.publishing import CONTACTS
+from include.stages.collection.publishing import CONTACTS, hold_month
 
 PROFILES = "subscribers"
 #: Columns of the lake in which people write what they like.
@@ -93,7 +92,7 @@ def erase(
         raise BadInput("An erasure needs a subscriber, a reason and who asked for it.")
     if not lake.is_current:
         raise NotReady(
-            f"The ids in {lake.root} are of an earlier version. Let a run of the loop bring them up to date."
+            f"The lake {lake.root} is laid out as by an earlier version. Let a run of the loop bring it up to date."
         )
     sought = _sought(db, lake, subscriber)
     if dry_run:
@@ -201,8 +200,7 @@ def _from_lake(db: Connection, lake: Lake, sought: Sought) -> dict[str, int]:
     counts: dict[str, int] = {}
     for table, month in _months(lake):
         with db.begin():
-            for words in (("lake", PROFILES if table == CONTACTS else table, month), (table, month)):
-                lock(db, *words)
+            hold_month(db, table, month)
             counts[f"lake.{table}"] = counts.get(f"lake.{table}", 0) + _from_month(lake, table, month, sought)
     return counts
 

@@ -255,7 +255,7 @@ def _run(told: argparse.Namespace) -> None:
         db = stack.enter_context(made.connect())
         counts = carried_over.bring_up_to_date(db=db, lake=lake, config=config, now=now or datetime.now(ZONE))
         if counts is not None:
-            print(f"Ids of the lake brought to one writing: {json.dumps(counts)}", file=sys.stderr)
+            print(f"The lake was brought up to date: {json.dumps(counts)}", file=sys.stderr)
         loop = Loop(
             db, lake, config, told.landing, month, as_of, now, told.train,
             told.dispatch_late, told.top_up, connections=sources,

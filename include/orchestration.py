@@ -146,7 +146,7 @@ class Workplace:
             from include.stages.collection import carried_over
 
             counts = carried_over.bring_up_to_date(db=self.db, lake=lake, config=self.config, now=self.now)
-            _log.warning("Ids of the lake brought to one writing: %s", counts)
+            _log.warning("The lake was brought up to date: %s", counts)
         return lake
 
     @cached_property

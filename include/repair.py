@@ -11,31 +11,43 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include import cycles, settings
+from include import cycles
 from include.config import Config, load_config
-from include.database import lock
 from include.domain.errors import LoopError
 from include.domain.months import default_as_of
 from include.lake import Lake
+from include.lake.campaigns import (
+    GRADES,
+    GRADES_REVISED,
+    LABELS,
+    OUT_OF_FOLD,
+    SCORES,
+    SCORES_REVISED,
+    parted,
+    scores_of,
+)
 from include.lake.description import mended
 from include.lake.store import open_store
 from include.lake.upkeep import Fault, faults, faults_of
 from include.queries import load
-from include.stages import champions, collection, features, follow_up, grading, losses, peers, prediction
+from include.stages import collection, features, grading, losses, peers, prediction
+from include.stages.collection import per_campaign
 from include.stages.collection.deliveries import is_landed
-from include.stages.collection.publishing import CONTACTS
+from include.stages.collection.publishing import CONTACTS, hold_month
 
 #: What is made, in the order in which each is made of the ones before, and by which stages.
 _MADE = {
     features.TABLE: ("features", "features"),
     peers.TABLE: ("features", "features"),
-    "scores": ("prediction", "grading"),
-    "grades": ("grading", "grading"),
-    "scores_revised": ("prediction", "grading"),
-    "grades_revised": ("grading", "grading"),
-    champions.OUT_OF_FOLD: ("training", "training"),
-    follow_up.LABELS: ("follow_up", "follow_up"),
+    SCORES: ("prediction", "grading"),
+    GRADES: ("grading", "grading"),
+    SCORES_REVISED: ("prediction", "grading"),
+    GRADES_REVISED: ("grading", "grading"),
+    OUT_OF_FOLD: ("training", "training"),
+    LABELS: ("follow_up", "follow_up"),
 }
+#: What a cycle is dispatched from.
+_RECORDS = (SCORES, GRADES)
 
 
 @dataclass(frozen=True)
@@ -73,6 +85,8 @@ def repaired(
     if told := mended(open_store(root)):
         yield Step(told)
     site = Site(Lake(root), landing, load_config(config), now, accept_loss, db)
+    if db is not None and (moved := per_campaign.move(db, site.lake)):
+        yield Step(f"{moved:,} months of tables were moved to the campaign they were made for.")
     found = faults(site.lake)
     for fault in found:
         if fault.loose:
@@ -80,13 +94,14 @@ def repaired(
             yield Step(
                 f"{fault.loose} was removed: nobody can read what was put aside there; its counts stand."
             )
-    delivered = [fault for fault in found if fault.table not in _MADE and not fault.loose]
+    delivered = [fault for fault in found if parted(fault.table)[0] not in _MADE and not fault.loose]
     for table, month, period in dict.fromkeys((each.table, each.month, each.period) for each in delivered):
         _drop(site, table, month, period)
         yield Step(f"{table} of {period or month} was dropped: it was not what was written.")
     yield from _collected(site, delivered)
-    for table, words in _MADE.items():
-        for month in dict.fromkeys(each.month for each in found if each.table == table):
+    for made, words in _MADE.items():
+        damaged = ((each.table, each.month) for each in found if parted(each.table)[0] == made)
+        for table, month in dict.fromkeys(damaged):
             yield _made(site, table, month, words)
 
 
@@ -95,8 +110,7 @@ def _drop(site: Site, table: str, month: str, period: str | None = None) -> None
         site.lake.drop(table, month, period)
         return
     with site.db.begin():
-        for words in (("lake", "subscribers" if table == CONTACTS else table, month), (table, month)):
-            lock(site.db, *words)
+        hold_month(site.db, table, month)
         site.lake.drop(table, month, period)
 
 
@@ -155,7 +169,8 @@ def _collected_again(site: Site, db: sa.Connection, feed: str, period: str) -> S
 
 def _made(site: Site, table: str, month: str, words: tuple[str, str]) -> Step:
     """Make a damaged table again, or drop it for its stage to make; what a cycle was dispatched from stays."""
-    record = table in ("scores", "grades")
+    base, campaign = parted(table)
+    record = base in _RECORDS
     if record and site.db is None:
         return Step(f"{table} of {month}: give --db; a cycle may rest on them.", is_left=True)
     try:
@@ -164,7 +179,7 @@ def _made(site: Site, table: str, month: str, words: tuple[str, str]) -> Step:
     except LoopError as error:
         if record:
             return Step(f"{table} of {month} could not be made again: {error}", is_left=True)
-    if record and not site.accept_loss and _is_dispatched(site, month):
+    if record and not site.accept_loss and _is_dispatched(site, campaign, month):
         return Step(
             f"{table} of {month} are what its cycle was dispatched from, and cannot be made the same again. Restore "
             "them from the backup, or run the same command with --accept-loss: tickets and evidence stand in the "
@@ -177,50 +192,51 @@ def _made(site: Site, table: str, month: str, words: tuple[str, str]) -> Step:
     )
 
 
-def _remake(site: Site, db: sa.Connection, table: str, month: str) -> bool:
-    """Whether the table stands again, made from what stands as the month's cycle says."""
-    cycle = _cycle(db, month)
+def _remake(site: Site, db: sa.Connection, table: str, period: str) -> bool:
+    """Whether the table stands again, made from what stands as its cycle, or one of the month, says."""
+    base, campaign = parted(table)
+    campaigns = [campaign] if campaign else list(site.config.campaigns)
+    cycle = next((found for each in campaigns if (found := _cycle(db, each, period))), None)
     config = cycles.config_of(db, cycle["config_hash"]) if cycle else site.config
-    if table in (features.TABLE, peers.TABLE):
+    if base in (features.TABLE, peers.TABLE):
         features.build(
-            db=db, lake=site.lake, config=config, month=month, as_of=default_as_of(month), run_id="repair"
+            db=db, lake=site.lake, config=config, month=period, as_of=default_as_of(period), run_id="repair"
         )
-    elif table in ("scores", "grades") and cycle:
-        run = {"campaign": settings.CAMPAIGN, "cycle": month, "month": month, "as_of": cycle["as_of"]}
+    elif base in _RECORDS and cycle:
+        run = {"campaign": campaign, "cycle": period, "month": cycle["month"], "as_of": cycle["as_of"]}
         given = {"db": db, "lake": site.lake, "config": config, **run, "revision": 0}
-        if table == "scores":
+        if base == SCORES:
             _score(given)
         else:
             grading.grade(**given, now=site.now)
-    return site.lake.has(table, month) and not faults_of(site.lake, table, month)
+    return site.lake.has(table, period) and not faults_of(site.lake, table, period)
 
 
 def _score(given: dict[str, Any]) -> None:
-    """Score the month again by the models it was scored by, where that is known."""
-    lake, month = given["lake"], given["month"]
+    """Score the cycle again by the models it was scored by, where that is known."""
+    lake = given["lake"]
     with given["db"].begin():
         fixed = cycles.dispatched_from(given["db"], given["campaign"], given["cycle"])
-    stands = lake.published("scores", month)
+    stands = lake.published(scores_of(given["campaign"]), given["cycle"])
     chosen = (fixed or (stands.facts if stands else {})).get("champions")
     if chosen is None:
         asked = {name: value for name, value in given.items() if name not in ("cycle", "revision")}
         chosen = prediction.champions(**asked)
+    scoring = {name: given[name] for name in ("lake", "config", "campaign", "cycle", "month")}
     parts = [
-        prediction.predict_shard(
-            lake=lake, config=given["config"], month=month, shard=shard, champions=chosen, run_id="repair"
-        )
+        prediction.predict_shard(**scoring, shard=shard, champions=chosen, run_id="repair")
         for shard in range(lake.shards)
     ]
     prediction.publish(**given, parts=parts, champions=chosen)
 
 
-def _cycle(db: sa.Connection, month: str) -> dict[str, Any] | None:
+def _cycle(db: sa.Connection, campaign: str, cycle: str) -> dict[str, Any] | None:
     with db.begin():
-        key = {"campaign": settings.CAMPAIGN, "cycle": month}
+        key = {"campaign": campaign, "cycle": cycle}
         found = db.execute(load("cycles")["find_cycle"], key).mappings().one_or_none()
     return dict(found) if found else None
 
 
-def _is_dispatched(site: Site, month: str) -> bool:
-    found = _cycle(site.db, month) if site.db is not None else None
+def _is_dispatched(site: Site, campaign: str | None, cycle: str) -> bool:
+    found = _cycle(site.db, campaign, cycle) if site.db is not None and campaign else None
     return found is not None and found["fixed_at"] is not None

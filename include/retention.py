@@ -15,15 +15,13 @@ import sqlalchemy as sa
 from include import settings
 from include.command import add_place_and_time, ended, instant, opened
 from include.config import Config, load_config
-from include.database import lock
 from include.domain.months import ZONE, month_of
 from include.lake import UNKNOWN_SECONDS, Lake
+from include.lake.campaigns import parted
 from include.lake.upkeep import QUARANTINE
 from include.queries import load
 from include.stages.collection.intake import SPILL
-from include.stages.collection.publishing import CONTACTS
-
-PROFILES = "subscribers"
+from include.stages.collection.publishing import hold_month
 
 
 def retain(
@@ -47,7 +45,7 @@ def retain(
 def _from_lake(db: sa.Connection, lake: Lake, config: Config, now: datetime, dry_run: bool) -> dict[str, int]:
     gone: dict[str, int] = {}
     for table in lake.tables():
-        oldest = config.retention.oldest_month(table, now)
+        oldest = config.retention.oldest_month(parted(table)[0], now)
         for month in (month for month in lake.months(table) if month < oldest):
             stands = lake.published(table, month)  # what is damaged goes as well when its time has come
             rows = stands.rows if stands else 0
@@ -59,7 +57,7 @@ def _from_lake(db: sa.Connection, lake: Lake, config: Config, now: datetime, dry
 
 def _drop(db: sa.Connection, lake: Lake, table: str, month: str, rows: int, now: datetime) -> None:
     with db.begin():
-        lock(db, "lake", PROFILES if table == CONTACTS else table, month)
+        hold_month(db, table, month)
         lake.drop(table, month)
         _record(db, f"lake.{table}", month, rows, now)
 
@@ -106,7 +104,7 @@ def _run(told: argparse.Namespace) -> None:
         lake, config = Lake(told.lake), load_config(told.config)
         gone = retain(db=db, lake=lake, config=config, now=instant(told), dry_run=told.dry_run)["gone"]
     for what, count in sorted(gone.items()):
-        print(f"{what:<32}{count:>15,}")
+        print(f"{what:<52}{count:>12,}")
     print(json.dumps({"gone": gone, "dry_run": told.dry_run}))
 
 

@@ -147,9 +147,16 @@ set ids = :ids, ids_known = :known
 where is_current and feed = :feed and period = :period;
 
 -- name: audit_carried_over
--- A lake of earlier days was brought to canonical ids.
+-- A lake of earlier days was brought up to date.
 insert into audit_log (happened_at, actor, action, subject, details)
-values (:now, 'upgrade', 'ids_made_canonical', 'lake', cast(:details as jsonb));
+values (:now, 'upgrade', :action, 'lake', cast(:details as jsonb));
+
+-- name: campaign_of_before
+-- The campaign the database began with: the only one while a lake kept the scores of one alone.
+select campaign
+from cycles
+order by opened_at, campaign
+limit 1
 
 -- name: gaps_in_force
 -- The files, by what they held, that a person decided to go on without.

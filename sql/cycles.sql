@@ -11,8 +11,12 @@ from configurations
 where config_hash = :config_hash
 
 -- name: find_cycle
--- What a cycle may know and whether it is fixed.
-select as_of, config_hash, fixed_at
+-- What a cycle may know, the month of its factors, and whether it is fixed.
+select
+    month,
+    as_of,
+    config_hash,
+    fixed_at
 from cycles
 where campaign = :campaign and cycle = :cycle
 

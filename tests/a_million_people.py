@@ -22,6 +22,7 @@ from typing import Any
 
 import polars as pl
 
+from include import settings
 from include.config import Config, load_config
 from include.domain.months import default_as_of, shift
 from include.lake import Lake
@@ -117,8 +118,9 @@ def measure(source: Lake, folder: Path, month: str, copies: int, config: Config)
     with measured("prediction") as step:
         for shard in range(lake.shards):
             part = prediction.predict_shard(
-                lake=lake, config=config, month=month, shard=shard, champions=chosen, run_id="m"
-            )
+                lake=lake, config=config, campaign=settings.CAMPAIGN, cycle=month, month=month, shard=shard,
+                champions=chosen, run_id="m",
+            )  # fmt: skip
             step.rows += part["rows"]
         step.told["kinds"] = {cluster: champion["kind"] for cluster, champion in chosen.items()}
     wanted = lake.scan("factors", month).select("subscriber_id").head(_EXPLAINED).collect()

@@ -21,7 +21,9 @@ from typing import Any
 import numpy as np
 import polars as pl
 
+from include import settings
 from include.domain.months import default_as_of, shift
+from include.lake.campaigns import scores_of
 from include.local.postgres import Server
 from include.stages import quality
 
@@ -68,7 +70,8 @@ def scores(folder: Path, month: str) -> pl.DataFrame:
         for path in (folder / "out" / "landing" / "churned" / f"month={shift(month, 1)}").glob("*.csv")
     )["subscriber_id"]
     found = pl.concat(
-        pl.read_parquet(path) for path in (folder / "lake" / "scores" / f"month={month}").glob("*.parquet")
+        pl.read_parquet(path)
+        for path in (folder / "lake" / scores_of(settings.CAMPAIGN) / f"month={month}").glob("*.parquet")
     )
     return found.with_columns(has_churned=pl.col("subscriber_id").is_in(left.implode()).cast(pl.Float64))
 

@@ -1,10 +1,11 @@
 """What an earlier version stored under other writings of its ids, carried over by this one, in counts.
 
-python -m tests.carried_over --before DIR [--subscribers N] [--months M] [--seed S] [--without-landing]
+python -m tests.carried_over --before DIR [--subscribers N] [--months M] [--seed S] [--without-landing] [--graded]
 
 The checkout `--before` fills a database and a lake from a simulated province in which every id is written as a float
 (`….0`), up to the month before the last. Then the province is delivered plainly, and this checkout goes on with the
-last month, also `--without-landing`: only the lake has the months before. Prints one JSON object.
+last month, also `--without-landing`: only the lake has the months before, or from dispatch on when the checkout
+before has `--graded` it. Then it runs the month that was dispatched before once more. Prints one JSON object.
 """
 
 import argparse
@@ -24,7 +25,7 @@ from tests.two_checkouts import ROOT, run, site
 
 IDS = ("subscriber_id", "customer_id")
 ASKED = {
-    "told": "select subject, details from audit_log where action = 'ids_made_canonical' order by subject",
+    "told": "select action, subject, details from audit_log where actor = 'upgrade' order by 1, 2",
     "tickets": "select cycle, count(*) from tickets group by cycle order by cycle",
     "standing_limits": "select count(*) from standing_limits",
     "decisions": "select coalesce(reason, decision), count(*) from dispatch_decisions where cycle = %(month)s"
@@ -56,24 +57,28 @@ def carry(folder: Path, server: Server, told: argparse.Namespace) -> dict[str, A
     months = sorted(path.name[6:] for path in landing.glob("subscribers/month=*"))
     place = ["--landing", str(landing), "--lake", str(folder / "lake"), "--db", url]
 
-    def loop(checkout: Path, month: str) -> None:
-        now = default_as_of(month).isoformat()
-        run(checkout, "-m", "include.loop", *place, "--month", month, "--now", now, "--train")
+    def loop(checkout: Path, month: str, *words: str, now: str = "") -> str:
+        now = now or default_as_of(month).isoformat()
+        return run(checkout, "-m", "include.loop", *place, "--month", month, "--now", now, *words)
 
     rewrite(landing, lambda text: f"{text}.0")
-    loop(told.before, months[-2])
+    loop(told.before, months[-2], "--train")
     rewrite(landing, lambda text: text.removesuffix(".0"))
     if told.without_landing:
         for path in landing.glob("*/*"):
             if path.name.partition("=")[2][:7] < months[-1]:
                 shutil.rmtree(path)
-    loop(ROOT, months[-1])
+    if told.graded:
+        loop(told.before, months[-1], "--train", "--until", "grading")
+    loop(ROOT, months[-1], *(["--from", "dispatch"] if told.graded else ["--train"]))
+    again = loop(ROOT, months[-2], now=default_as_of(months[-1]).isoformat()).splitlines()
+    dispatched = next(each for each in map(json.loads, again) if each["stage"] == "dispatch")
     with psycopg2.connect(url) as connection, connection.cursor() as cursor:
         found = {}
         for name, statement in ASKED.items():
             cursor.execute(statement, {"month": months[-1]})
             found[name] = cursor.fetchall()
-    return {"month": months[-1], **found}
+    return {"month": months[-1], "dispatched_before": dispatched["message"], **found}
 
 
 def main() -> None:
@@ -88,6 +93,7 @@ def main() -> None:
     parser.add_argument("--months", type=int, default=6)
     parser.add_argument("--seed", type=int, default=5)
     parser.add_argument("--without-landing", action="store_true")
+    parser.add_argument("--graded", action="store_true")
     told = parser.parse_args()
     told.before = told.before.resolve()
     with site() as (folder, server):

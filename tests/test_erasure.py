@@ -26,10 +26,12 @@ from include.domain.months import ZONE
 from include.erase import main
 from include.erasure import Sought, erase
 from include.lake import Lake
+from include.lake.campaigns import grades_of, scores_of
 from include.local.postgres import Server
 from include.loop import Loop
 from include.queries import load
 from include.stages import collection
+from tests.fixtures.lakes import put
 from tests.fixtures.ten_subscribers import MONTH, write_landing
 from tests.fixtures.writings import WRITINGS
 
@@ -612,6 +614,19 @@ def test_history_is_still_refused_to_everybody_else(db: sa.Connection, statement
     with pytest.raises(sa.exc.DBAPIError):
         db.execute(sa.text(statement))
     db.rollback()
+
+
+def test_the_erased_go_from_tables_of_every_campaign_by_month_and_day(
+    db: sa.Connection, lake_root: str
+) -> None:
+    lake = Lake.create(lake_root, 600_000)
+    tables = [(scores_of("renewal"), MONTH), (grades_of("signals"), "2026-10-17")]
+    for table, period in tables:
+        put(lake, table, period, pl.DataFrame({"subscriber_id": ["S1", "S2", "S3"]}))
+    told = erase(db=db, lake=lake, subscriber="S2", **ASKED)
+    assert [told[f"lake.{table}"] for table, _ in tables] == [1, 1]
+    for table, period in tables:
+        assert lake.scan(table, period).collect()["subscriber_id"].sort().to_list() == ["S1", "S3"]
 
 
 def test_an_erasure_needs_a_reason(db: sa.Connection, lake: Lake) -> None:

@@ -24,18 +24,21 @@ from include.domain.errors import Damaged, NotReady
 from include.domain.months import ZONE
 from include.lake import Lake
 from include.lake.__main__ import main as lake_command
+from include.lake.campaigns import LABELS, grades_of, of_campaign, scores_of
 from include.lake.upkeep import faults, months
 from include.local.postgres import Server
 from include.loop import Loop
 from include.loop import main as loop_command
 from tests.fixtures.acted_on import acted_on
 from tests.fixtures.ten_subscribers import MONTH, MONTHS, write_landing
+from tests.stages.worked_cycle import CAMPAIGN
 from tests.test_lake_upkeep import flipped, forget_sizes
 
 ROOT = Path(__file__).resolve().parent.parent
 OPENED = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
 OBSERVED = datetime(2026, 12, 7, 6, tzinfo=ZONE)
 DAYS = ("2026-10-03", "2026-10-04")
+SCORES, GRADES = scores_of(CAMPAIGN), grades_of(CAMPAIGN)
 
 Harm = Callable[[Lake, str], object]
 
@@ -263,7 +266,7 @@ def test_every_damage_of_a_feed_is_collected_again_although_the_database_says_it
         *[("factors", damage) for damage in DAMAGES],
         *[
             (table, damage)
-            for table in ("subscriber_changes", "contacts", "peers", "scores", "grades")
+            for table in ("subscriber_changes", "contacts", "peers", SCORES, GRADES)
             for damage in SOME
         ],
     ],
@@ -274,7 +277,7 @@ def test_the_next_run_makes_what_is_damaged_again(
     told = world.harm(table, damage)
     assert world.run("--until", "grading") == 0
     assert world.is_as_it_was()
-    if table not in ("scores", "grades"):  # every run makes these anew anyway
+    if table not in (SCORES, GRADES):  # every run makes these anew anyway
         assert re.search(told, caplog.text)
 
 
@@ -328,7 +331,7 @@ def test_repair_collects_every_damage_of_a_feed_again(
         ("contacts", "subscribers/month=2026-10 was collected again: 10 rows."),
         *[
             (table, f"{table} of 2026-10 were made again, the same as they were.")
-            for table in ("factors", "peers", "scores", "grades")
+            for table in ("factors", "peers", SCORES, GRADES)
         ],
     ],
 )
@@ -356,7 +359,7 @@ def repair_cures(world: World, told: list[str], done: list[str], capsys: pytest.
 
 @from_observed
 @pytest.mark.parametrize("damage", SOME)
-@pytest.mark.parametrize("table", ["scores", "grades"])
+@pytest.mark.parametrize("table", [SCORES, GRADES])
 def test_what_a_cycle_was_dispatched_from_is_made_again_where_it_is_the_very_same(
     world: World, table: str, damage: str
 ) -> None:
@@ -369,7 +372,7 @@ def test_what_a_cycle_was_dispatched_from_is_made_again_where_it_is_the_very_sam
 def test_what_cannot_be_made_the_same_stays_until_it_is_restored_or_given_up(
     world: World, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    world.harm("grades", "lost")
+    world.harm(GRADES, "lost")
     usage = world.loop.landing / "usage_months" / f"month={MONTH}" / "part-1.csv"
     usage.write_text(usage.read_text().replace("S05,90", "S05,9"))
     assert world.run("--until", "features") == 0  # other usage: other factors
@@ -386,7 +389,11 @@ def test_what_cannot_be_made_the_same_stays_until_it_is_restored_or_given_up(
 @from_observed
 @pytest.mark.parametrize(
     ("table", "stage"),
-    [("labels", "follow_up"), ("scores_revised", "prediction"), ("grades_revised", "grading")],
+    [
+        (of_campaign(LABELS, CAMPAIGN), "follow_up"),
+        (scores_of(CAMPAIGN, 1), "prediction"),
+        (grades_of(CAMPAIGN, 1), "grading"),
+    ],
 )
 def test_what_a_later_stage_makes_is_dropped_and_the_command_that_makes_it_is_told(
     world: World, table: str, stage: str, capsys: pytest.CaptureFixture[str]
@@ -450,14 +457,14 @@ def test_without_a_database_it_drops_and_the_next_run_makes_it_again(
 def test_a_repair_that_was_killed_goes_on(world: World, step: int, monkeypatch: pytest.MonkeyPatch) -> None:
     from include import repair
 
-    for table in ("usage_months", "contacts", "factors", "grades"):
+    for table in ("usage_months", "contacts", "factors", GRADES):
         world.harm(table, "two bytes flipped")
 
     def killed(*_: object) -> None:
         raise KeyboardInterrupt
 
     if step == 3:
-        world.harm("scores", "cut")
+        world.harm(SCORES, "cut")
     with monkeypatch.context() as patched:
         patched.setattr(repair, ("_drop", "_collected_again", "_remake", "_score")[step], killed)
         with pytest.raises(KeyboardInterrupt):

@@ -11,6 +11,8 @@ import pytest
 from include.domain.errors import BadInput, Damaged
 from include.lake import Lake
 from include.lake.__main__ import main
+from include.lake.campaigns import scores_of
+from include.lake.description import MANIFEST
 from include.lake.upkeep import described, faults, resharded
 
 MONTH = "2026-10"
@@ -130,7 +132,7 @@ def test_a_sound_lake_is_described_and_has_no_faults(lake: Lake, capsys: pytest.
         ("usage_months", 3, 200),
     ]
     assert main(["describe", "--lake", str(lake.root)]) == 0
-    assert "usage_months            2026-10        3            200" in capsys.readouterr().out
+    assert f"{'usage_months':<44} 2026-10          3            200" in capsys.readouterr().out
     assert main(["verify", "--lake", str(lake.root)]) == 0
     assert "3 months of tables looked at, 0 files at fault." in capsys.readouterr().out
 
@@ -264,6 +266,56 @@ def test_a_lake_whose_description_was_lost_is_no_new_one_and_gets_it_back(
     assert main(["repair", "--lake", str(lake.root)]) == 0
     assert "lake.json was written anew: the files are of 3 shards." in capsys.readouterr().out
     assert rows_of(Lake(lake.root), "usage_months") == rows_of(lake, "usage_months")
+
+
+def of_campaigns(root: str) -> Lake:
+    """Three shards of scores of a monthly campaign and of a day of a daily one, and nothing else."""
+    made = Lake.create(root, subscribers=1_500_000)
+    rows = pl.DataFrame({"subscriber_id": [f"S{number}" for number in range(50)]})
+    shards = made.shard_of(rows["subscriber_id"])
+    for table, period in ((scores_of("renewal"), MONTH), (scores_of("signals"), "2026-10-17")):
+        parts = [made.write_part(table, period, n, rows.filter(shards == n), "run") for n in range(3)]
+        made.publish(table, period, parts, fingerprint="known", facts={"cycle": period})
+    return made
+
+
+def test_tables_of_campaigns_are_described_and_verified_by_month_and_day(
+    lake_root: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lake = of_campaigns(lake_root)
+    assert described(lake).select("table", "month", "rows").rows() == [
+        ("scores/campaign=renewal", MONTH, 50),
+        ("scores/campaign=signals", "2026-10-17", 50),
+    ]
+    part = lake.manifest(scores_of("signals"), "2026-10-17").parts[1]
+    lake.store.delete(f"{lake.folder(scores_of('signals'), '2026-10-17')}/{part.name}")
+    assert main(["verify", "--lake", str(lake.root)]) == 1
+    assert re.search(
+        r"scores/campaign=signals of 2026-10-17: .*day=2026-10-17/.* is gone", capsys.readouterr().out
+    )
+
+
+def test_tables_of_campaigns_are_resharded_and_nothing_is_copied_beside_them(lake_root: str) -> None:
+    lake = of_campaigns(lake_root)
+    lake.write_file("models/v1/model.json", b"{}")
+    made = resharded(lake, new(lake), 2)
+    assert (made.tables(), faults(made)) == (lake.tables(), [])
+    for table, period in ((scores_of("renewal"), MONTH), (scores_of("signals"), "2026-10-17")):
+        before, after = lake.manifest(table, period), made.manifest(table, period)
+        assert (after.fingerprint, after.facts, after.rows) == (before.fingerprint, before.facts, before.rows)
+        assert {part.name for part in after.parts} | {MANIFEST} == set(
+            made.store.files(made.folder(table, period))
+        )
+    assert made.read_file("models/v1/model.json") == b"{}"
+
+
+def test_the_shards_of_a_lake_are_told_by_tables_of_campaigns_too(lake_root: str) -> None:
+    lake = of_campaigns(lake_root)
+    lake.store.delete("lake.json")
+    with pytest.raises(Damaged, match="is gone"):
+        Lake.open_or_create(lake_root)
+    assert main(["repair", "--lake", lake_root]) == 0
+    assert Lake(lake_root).shards == 3
 
 
 def test_the_command_tells_where_the_new_lake_is(lake: Lake, capsys: pytest.CaptureFixture[str]) -> None:

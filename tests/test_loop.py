@@ -21,13 +21,16 @@ from include.desk import contacts, plans, work
 from include.desk.acting import Actor
 from include.domain.months import ZONE, default_as_of
 from include.lake import Lake
+from include.lake.campaigns import grades_of, scores_of
 from include.loop import STAGES, Loop, main
 from tests.fixtures.acted_on import acted_on
 from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH, SUBSCRIBERS, write_landing
 from tests.fixtures.writings import WRITINGS
+from tests.stages.worked_cycle import CAMPAIGN
 
 OPENED = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
 OBSERVED = datetime(2026, 12, 7, 6, tzinfo=ZONE)
+SCORES, GRADES = scores_of(CAMPAIGN), grades_of(CAMPAIGN)
 
 
 @pytest.fixture
@@ -160,11 +163,11 @@ def test_the_leaver_known_before_as_of_is_not_called(loop, db, landing):
 
 def test_a_cleared_prediction_of_a_fixed_cycle_leaves_what_was_acted_on(loop, db, lake):
     run(loop)
-    before, scores = acted_on(db), lake.manifest("scores", MONTH)
+    before, scores = acted_on(db), lake.manifest(SCORES, MONTH)
     run(loop, first="prediction", last="grading")
     assert acted_on(db) == before
-    assert lake.manifest("scores", MONTH) == scores
-    assert lake.has("scores_revised", MONTH)
+    assert lake.manifest(SCORES, MONTH) == scores
+    assert lake.has(scores_of(CAMPAIGN, 1), MONTH)
 
 
 def test_a_run_overtaken_by_another_dispatch_changes_nothing(loop, db, lake, config):
@@ -175,11 +178,11 @@ def test_a_run_overtaken_by_another_dispatch_changes_nothing(loop, db, lake, con
         db=db, config=config, campaign="churn_warning", cycle=MONTH, as_of=None, now=OPENED
     )
     run(loop)
-    before, scores, grades = acted_on(db), lake.manifest("scores", MONTH), lake.manifest("grades", MONTH)
+    before, scores, grades = acted_on(db), lake.manifest(SCORES, MONTH), lake.manifest(GRADES, MONTH)
     _prediction(loop, cycle)
     _grading(loop, cycle)
     assert acted_on(db) == before
-    assert (lake.manifest("scores", MONTH), lake.manifest("grades", MONTH)) == (scores, grades)
+    assert (lake.manifest(SCORES, MONTH), lake.manifest(GRADES, MONTH)) == (scores, grades)
 
 
 def test_the_command_prints_one_json_object_per_stage(landing, tmp_path, empty_database, monkeypatch, capsys):
@@ -368,6 +371,6 @@ def test_a_province_that_writes_its_ids_in_many_ways_gives_the_same_tickets_and_
     standing = "select subscriber_id, customer_key, kind, valid_from from standing_limits order by 1"
     assert rows(again.db, standing) == rows(db, standing)
     assert {row[0] for row in rows(db, standing)} == {"S01", "S05"}
-    for table in ("subscribers", "usage_months", "service_events", "contacts", "factors", "grades"):
+    for table in ("subscribers", "usage_months", "service_events", "contacts", "factors", GRADES):
         assert again.lake.scan(table, MONTH).collect().equals(loop.lake.scan(table, MONTH).collect()), table
     again.db.close()

@@ -9,6 +9,7 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include import monthly_run
 from include.domain.months import default_as_of
+from include.lake.campaigns import scores_of
 from include.stages import prediction, training, trees
 from tests.stages.province import FACTORS, Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN
@@ -51,7 +52,7 @@ def dispatched_before(db, champions):
 
 
 def versions(lake):
-    return set(lake.scan("scores", MONTH).collect()["model_version"])
+    return set(lake.scan(scores_of(CAMPAIGN), MONTH).collect()["model_version"])
 
 
 def test_the_rules_and_then_the_last_champion_score_the_month_again(db, lake, cycle, champion):

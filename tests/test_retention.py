@@ -14,6 +14,7 @@ from include.config.retention import parse
 from include.domain.errors import ConfigError
 from include.domain.months import ZONE
 from include.lake import Lake
+from include.lake.campaigns import LABELS, SCORES, of_campaign
 from include.retention import main, retain
 from include.stages import collection
 from tests.fixtures.work import fill_cycle, hire
@@ -146,16 +147,20 @@ def test_whole_months_of_the_lake_go_by_the_period_of_their_table(
     db: sa.Connection, lake_root: str, config: Config
 ) -> None:
     lake = Lake.create(lake_root)
+    labels, scores = of_campaign(LABELS, "renewal"), of_campaign(SCORES, "signals")
     for month in ("2026-07", "2026-08"):
         publish(lake, "contacts", month)
     for month in ("2023-10", "2023-11"):
         publish(lake, "usage_months", month)
-    publish(lake, "labels", "2023-10")
+    publish(lake, labels, "2023-10")
+    publish(lake, scores, "2024-10-31")  # a daily campaign goes day by day, by the months of scores
+    publish(lake, scores, "2024-11-01")
     told = retain(db=db, lake=lake, config=config, now=NOW)
-    assert told["gone"] == {"lake.contacts": 2, "lake.usage_months": 2}
+    assert told["gone"] == {"lake.contacts": 2, f"lake.{scores}": 2, "lake.usage_months": 2}
     assert {table: lake.months(table) for table in lake.tables()} == {
         "contacts": ["2026-08"],
-        "labels": ["2023-10"],
+        labels: ["2023-10"],
+        scores: ["2024-11-01"],
         "usage_months": ["2023-11"],
     }
     assert not any("2023-10" in name for name in lake.store.below("usage_months"))
@@ -220,7 +225,7 @@ def test_the_desk_may_neither_retire_nor_erase(role_url) -> None:  # type: ignor
 def test_the_command_prints_what_goes(db: sa.Connection, lake: Lake, role_url, capsys, worked: int) -> None:  # type: ignore[no-untyped-def]
     words = ["--lake", str(lake.root), "--db", role_url("churn_loop"), "--now", LONG_AFTER.isoformat()]
     assert main([*words, "--dry-run"]) == 0
-    assert "phones                                        1" in capsys.readouterr().out
+    assert f"{'phones':<52}{1:>12}" in capsys.readouterr().out
     assert kept(db, "ticket_phones") == 2
 
 

@@ -31,8 +31,10 @@ ROOT = Path(__file__).resolve().parent.parent
 EXPORT = """
 import json, sys
 from include.lake import Lake
-lake, table, month = Lake(sys.argv[1]), sys.argv[2], sys.argv[3]
-if lake.has(table, month):
+lake, wanted, month = Lake(sys.argv[1]), sys.argv[2], sys.argv[3]
+# a table of one campaign lies below its name, and in earlier versions under the bare name
+names = (f"{wanted}/campaign=churn_warning", wanted)
+for table in [name for name in names if lake.has(name, month)][:1]:
     for row in lake.scan(table, month).sort("subscriber_id").collect().iter_rows(named=True):
         print(json.dumps(row, default=str, sort_keys=True))
 """

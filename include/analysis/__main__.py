@@ -74,7 +74,10 @@ def _drift(
     horizon = config.campaign(settings.CAMPAIGN).horizon_months
     known = drift.labelled_month(lake, month, horizon, as_of)
     people = labelled_month(db, lake, settings.CAMPAIGN, known, horizon, as_of) if known else None
-    shifts, strengths = drift.shifts_of(lake, config, month), drift.strengths_of(lake, config, people)
+    shifts, strengths = (
+        drift.shifts_of(lake, config, settings.CAMPAIGN, month),
+        drift.strengths_of(lake, config, people),
+    )
     if asked.json:
         yield from (json.dumps(asdict(each)) for each in shifts)
         yield from (json.dumps(asdict(each)) for each in strengths)

@@ -14,6 +14,7 @@ from include.domain.errors import BadInput
 from include.domain.grading import GRADES, HIGH, MID, Limits
 from include.expressions.arithmetic import sum_down
 from include.lake import Lake, Manifest
+from include.lake.campaigns import scores_of
 from include.stages import grading, labels
 from include.stages.examples import LabelledMonth, labelled_month
 from include.stages.grading import ActiveRules
@@ -145,9 +146,12 @@ def _consequences(
     standing = grading.active_rules(config, month, factors)
     others = tuple(each for each in standing.hits if each[0].name != rule.name)
     fires = (rule, grading.hit_of(rule, rules, factors))
-    limits, members = _limits(lake, config, month), grading.members_of(config.campaign(campaign), factors)
-    before = _graded(lake, month, ActiveRules(others, {}), limits, members)
-    after = _graded(lake, month, ActiveRules((*others, fires), {}), limits, members)
+    limits, members = (
+        _limits(lake, config, campaign, month),
+        grading.members_of(config.campaign(campaign), factors),
+    )
+    before = _graded(lake, campaign, month, ActiveRules(others, {}), limits, members)
+    after = _graded(lake, campaign, month, ActiveRules((*others, fires), {}), limits, members)
     hit = after.filter(pl.col("rule_hits").list.contains(rule.name))
     called = after.filter(pl.col("tier") == "priority")
     is_called = before.filter(pl.col("tier") == "priority")
@@ -167,21 +171,21 @@ def _consequences(
 
 
 def _graded(
-    lake: Lake, month: str, rules: ActiveRules, limits: Limits, members: pl.Expr | None
+    lake: Lake, campaign: str, month: str, rules: ActiveRules, limits: Limits, members: pl.Expr | None
 ) -> pl.DataFrame:
     """Everybody graded; past refusals are not looked at, nor who may be contacted."""
     people = grading.hits_of(lake.scan("factors", month), rules, members)
-    if lake.has("scores", month):
-        scores = lake.scan("scores", month).select("subscriber_id", "probability")
+    if lake.has(scores_of(campaign), month):
+        scores = lake.scan(scores_of(campaign), month).select("subscriber_id", "probability")
         rows = people.join(scores, on="subscriber_id", how="left")
     else:
         rows = people.with_columns(pl.lit(None, pl.Float64).alias("probability"))
     return grading.graded_frame(rows.collect(engine="streaming"), limits, [])
 
 
-def _limits(lake: Lake, config: Config, month: str) -> Limits:
-    if lake.has("scores", month):
-        return grading.limits_of(config, lake.manifest("scores", month))
+def _limits(lake: Lake, config: Config, campaign: str, month: str) -> Limits:
+    if lake.has(scores_of(campaign), month):
+        return grading.limits_of(config, lake.manifest(scores_of(campaign), month))
     return grading.limits_of(config, replace(lake.manifest("factors", month), facts={}))
 
 

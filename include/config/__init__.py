@@ -60,7 +60,7 @@ class Config:
     def campaign(self, name: str) -> Campaign:
         """The campaign of that name; ConfigError with what is wrong in its file, or listing the known ones."""
         if name in self.broken:
-            raise ConfigError(self.broken[name])
+            raise ConfigError("{why}", code="campaign_broken", why=self.broken[name])
         if name not in self.campaigns:
             raise ConfigError(
                 "No campaign '{typed}' in campaigns/. Known: {campaigns}.",

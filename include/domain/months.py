@@ -19,6 +19,16 @@ def parse_month(text: str) -> str:
     return text
 
 
+def parse_day(text: str) -> str:
+    """Return `text` when it is a day "YYYY-MM-DD"; raise BadInput otherwise."""
+    try:
+        if date.fromisoformat(text).isoformat() == text:
+            return text
+    except ValueError:
+        pass  # told below, as is a day in another writing
+    raise BadInput(f"'{text}' is not a day. Write it as YYYY-MM-DD, for example 2026-10-17.")
+
+
 def month_of(day: date) -> str:
     """The month a day lies in."""
     return f"{day.year:04d}-{day.month:02d}"

@@ -1,5 +1,9 @@
 """The lake: Parquet tables by month and shard. A month is published by one small atomic write of its
-manifest; readers go by the manifest, so they never see half a month."""
+manifest; readers go by the manifest, so they never see half a month.
+
+What is made for one campaign has a table of its own (include/lake/campaigns.py). Those of a daily campaign are
+published by the day of their cycle, which stands wherever a `month` is asked for here.
+"""
 
 import logging
 import re
@@ -13,9 +17,10 @@ from typing import Any
 import polars as pl
 
 from include.domain.errors import BadInput, Damaged, NotReady
-from include.domain.months import parse_month
+from include.lake.campaigns import named_in
 from include.lake.description import DESCRIPTION, LAYOUT, MANIFEST, content, cure, described, require_new
 from include.lake.manifest import Manifest, Part, decoded, encoded, successor
+from include.lake.periods import folder_of, period_of
 from include.lake.store import Store, open_store
 
 __all__ = [
@@ -46,13 +51,17 @@ class Lake:
         self._told: set[str] = set()
         told = described(self.store)
         self.shards: int = told["shards"]
-        layout: int = told.get("layout", 1)
-        if layout > LAYOUT:
+        self.layout: int = told.get("layout", 1)
+        if self.layout > LAYOUT:
             raise NotReady(
-                f"The lake {self.root} has layout {layout}, and this version knows {LAYOUT} at most. Run the newer one."
+                f"The lake {self.root} has layout {self.layout}, and this version knows {LAYOUT} at most. "
+                "Run the newer one."
             )
-        #: Whether it is laid out as this version wants it, or is still to be brought up to date.
-        self.is_current: bool = layout == LAYOUT
+
+    @property
+    def is_current(self) -> bool:
+        """Whether it is laid out as this version wants it, or is still to be brought up to date."""
+        return self.layout == LAYOUT
 
     @property
     def root(self) -> Any:
@@ -86,10 +95,10 @@ class Lake:
         """Whether a lake has been laid down at `root`."""
         return open_store(root).has(DESCRIPTION)
 
-    def mark_current(self) -> None:
-        """From now on the lake is laid out as this version wants it; its caller has seen to that."""
-        self.store.write(DESCRIPTION, content(self.shards))
-        self.is_current = True
+    def mark(self, layout: int) -> None:
+        """From now on the lake has that layout; its caller has seen to that."""
+        self.store.write(DESCRIPTION, content(self.shards, layout))
+        self.layout = layout
 
     def shard_of(self, ids: pl.Series) -> pl.Series:
         """The shard (UInt32) of each subscriber_id: crc32 of its UTF-8 text modulo the shard count."""
@@ -100,13 +109,13 @@ class Lake:
         return pl.Series("shard", hashes, dtype=pl.UInt32)
 
     def tables(self) -> list[str]:
-        """The tables that have a published month."""
-        return [table for table in self.store.folders() if self.months(table)]
+        """The tables that have a published month; those of each campaign by their own names."""
+        return [table for table in named_in(self.store) if self.months(table)]
 
     def months(self, table: str) -> list[str]:
-        """The published months of a table, oldest first."""
-        months = [name[6:] for name in self.store.folders(table) if name.startswith("month=")]
-        return [month for month in months if self.has(table, month)]
+        """The published months of a table (days of a daily campaign's), oldest first."""
+        found = sorted(filter(None, map(period_of, self.store.folders(table))))
+        return [month for month in found if self.has(table, month)]
 
     def has(self, table: str, month: str) -> bool:
         """Whether the month of the table is published."""
@@ -231,8 +240,8 @@ class Lake:
         return len(names)
 
     def folder(self, table: str, month: str) -> str:
-        """The name of a month's folder, relative to the root; BadInput for no month."""
-        return f"{table}/month={parse_month(month)}"
+        """The name of a month's (or day's) folder, relative to the root; BadInput for what is neither."""
+        return f"{table}/{folder_of(month)}"
 
     def part_address(self, manifest: Manifest, part: Part) -> str:
         """What Polars opens a live part by; Damaged when it is not what was written."""

@@ -32,9 +32,9 @@ def describe(told: argparse.Namespace) -> int:
     """Print each table's months with files, rows and size."""
     lake = Lake(told.lake)
     print(f"{lake.root}: {lake.shards} shards")
-    print(f"{'table':<24}{'month':<9}{'files':>7}{'rows':>15}{'MB':>10}")
+    print(f"{'table':<44}{'period':<12}{'files':>7}{'rows':>15}{'MB':>10}")
     for table, month, files, rows, size, _ in described(lake).iter_rows():
-        print(f"{table:<24}{month:<9}{files:>7,}{rows:>15,}{size / 1e6:>10,.1f}")
+        print(f"{table:<44} {month:<11}{files:>7,}{rows:>15,}{size / 1e6:>10,.1f}")
     return 0
 
 

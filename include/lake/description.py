@@ -5,12 +5,15 @@ import re
 from typing import Any
 
 from include.domain.errors import Damaged, NotReady
+from include.lake.campaigns import named_in
+from include.lake.periods import period_of
 from include.lake.store import Store
 
 DESCRIPTION = "lake.json"
 MANIFEST = "_manifest.json"
-#: How a lake is laid out: 1 held ids as they were delivered, 2 holds each in its one writing.
-LAYOUT = 2
+#: How a lake is laid out: 1 held ids as they were delivered, 2 holds each in its one writing, 3 keeps scores,
+#: grades and labels per campaign.
+LAYOUT = 3
 
 _SHARD = re.compile(r"shard=(\d+)\.")
 
@@ -28,9 +31,9 @@ def described(store: Store) -> dict[str, int]:
     raise Damaged(f"{store.address(DESCRIPTION)} cannot be read", cure(store.root))
 
 
-def content(shards: int) -> bytes:
-    """lake.json of a lake that is laid out as this version wants it."""
-    return json.dumps({"shards": shards, "layout": LAYOUT}).encode()
+def content(shards: int, layout: int = LAYOUT) -> bytes:
+    """lake.json of a lake of that layout, by default the one this version wants."""
+    return json.dumps({"shards": shards, "layout": layout}).encode()
 
 
 def require_new(store: Store) -> None:
@@ -42,7 +45,7 @@ def require_new(store: Store) -> None:
 def mended(store: Store) -> str | None:
     """Write lake.json anew where it is gone or cannot be read; what was done, in a sentence, or None.
 
-    Without a layout: the next run looks whether all is in its one writing.
+    Without a layout: the next run looks whether all is as this version wants it.
     """
     try:
         described(store)
@@ -61,9 +64,9 @@ def cure(root: Any) -> str:
 def _shards_in_use(store: Store) -> int:
     """How many shards the files of the published months are of; 0 where none is published."""
     found = [0]
-    for table in store.folders():
-        for month in store.folders(table):
-            if month.startswith("month=") and store.has(f"{table}/{month}/{MANIFEST}"):
-                numbers = (_SHARD.match(name) for name in store.files(f"{table}/{month}"))
+    for table in named_in(store):
+        for folder in store.folders(table):
+            if period_of(folder) and store.has(f"{table}/{folder}/{MANIFEST}"):
+                numbers = (_SHARD.match(name) for name in store.files(f"{table}/{folder}"))
                 found += [int(number[1]) + 1 for number in numbers if number]
     return max(found)

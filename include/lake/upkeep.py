@@ -8,7 +8,8 @@ import polars as pl
 
 from include.domain.errors import BadInput, Damaged, NotReady
 from include.lake import SUBSCRIBERS_PER_SHARD, Lake, Manifest, Part, scan_files
-from include.lake.description import cure
+from include.lake.campaigns import parted
+from include.lake.description import DESCRIPTION, cure
 from include.lake.store import open_store
 
 QUARANTINE = "quarantine"
@@ -134,7 +135,7 @@ def resharded(lake: Lake, to: str | Path, shards: int) -> Lake:
     """
     if not lake.is_current:
         raise NotReady(
-            f"The ids in {lake.root} are of an earlier version. Let a run of the loop bring them up to date."
+            f"The lake {lake.root} is laid out as by an earlier version. Let a run of the loop bring it up to date."
         )
     if shards < 1:
         raise BadInput(f"A lake cannot have {shards} shards. Give 1 or more.")
@@ -173,7 +174,7 @@ def _shard(lake: Lake) -> pl.Expr:
 
 def _copy_the_rest(lake: Lake, made: Lake) -> None:
     """Models, quarantine and whatever else lies beside the tables."""
-    own = {"lake.json", *lake.tables()}
+    own = {DESCRIPTION, *(parted(table)[0] for table in lake.tables())}
     for name in lake.store.below(""):
         if name.partition("/")[0] not in own:
             made.store.write(name, lake.store.read(name))

@@ -22,6 +22,7 @@ from include import database, settings
 from include.config import load_config
 from include.domain.months import default_as_of
 from include.lake import Lake
+from include.lake.campaigns import scores_of
 from include.local.postgres import Server
 from include.local.progress import tell
 from include.loop import STAGES
@@ -85,7 +86,9 @@ def _reasons(lake: str, url: str) -> str:
         )
     made.dispose()
     best = (
-        store.scan("scores", _LAST).select("subscriber_id", "probability").top_k(_EXPLAINED, by="probability")
+        store.scan(scores_of(settings.CAMPAIGN), _LAST)
+        .select("subscriber_id", "probability")
+        .top_k(_EXPLAINED, by="probability")
     )
     wanted = best.collect()["subscriber_id"].to_list()
     started = time.monotonic()

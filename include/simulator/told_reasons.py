@@ -18,6 +18,7 @@ from include.config import Config, load_config
 from include.domain.errors import LoopError
 from include.domain.months import parse_month
 from include.lake import Lake
+from include.lake.campaigns import grades_of, scores_of
 from include.simulator.truth import read_truth
 from include.stages import prediction
 from include.stages.reasons import evidence_for, grouped
@@ -27,13 +28,15 @@ _Z = 1.96
 _NONE = "none"
 
 
-def agreement(out: Path, lake: Lake, config: Config, month: str, grades: Sequence[str]) -> dict[str, Any]:
+def agreement(
+    out: Path, lake: Lake, config: Config, campaign: str, month: str, grades: Sequence[str]
+) -> dict[str, Any]:
     """Share of people of `grades` with a single cause whose first reason is the true one, with its interval.
 
     `confusion` counts true reason → first cause told. NotReady when the month was not simulated or graded.
     """
-    people = _people(out, lake, month, grades)
-    champions = lake.manifest("scores", month).facts["champions"]
+    people = _people(out, lake, campaign, month, grades)
+    champions = lake.manifest(scores_of(campaign), month).facts["champions"]
     ids = people["subscriber_id"].to_list()
     found = prediction.reasons(
         lake=lake, config=config, month=month, champions=champions, subscriber_ids=ids, top=None
@@ -55,9 +58,9 @@ def agreement(out: Path, lake: Lake, config: Config, month: str, grades: Sequenc
     }  # fmt: skip
 
 
-def _people(out: Path, lake: Lake, month: str, grades: Sequence[str]) -> pl.DataFrame:
+def _people(out: Path, lake: Lake, campaign: str, month: str, grades: Sequence[str]) -> pl.DataFrame:
     truth = read_truth(out, month).filter(pl.col("has_single_cause") & ~pl.col("left"))
-    graded = lake.scan("grades", month).filter(pl.col("grade").is_in(list(grades)))
+    graded = lake.scan(grades_of(campaign), month).filter(pl.col("grade").is_in(list(grades)))
     wanted = graded.select("subscriber_id", "rule_hits").collect()
     return wanted.join(truth.select("subscriber_id", "main_reason"), on="subscriber_id").sort("subscriber_id")
 
@@ -97,7 +100,8 @@ def main(words: list[str] | None = None) -> int:
     try:
         config = load_config(settings.config_folder())
         month, grades = parse_month(asked.month), asked.grade or WARNED
-        print(_printed(agreement(asked.out, Lake(asked.lake), config, month, grades)))
+        lake = Lake(asked.lake)
+        print(_printed(agreement(asked.out, lake, config, settings.CAMPAIGN, month, grades)))
     except LoopError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1

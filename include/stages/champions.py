@@ -11,6 +11,7 @@ from sqlalchemy import Connection
 
 from include.database import lock
 from include.lake import Lake
+from include.lake.campaigns import OUT_OF_FOLD, of_campaign
 from include.queries import load
 from include.stages import bootstrap, models, quality
 from include.stages.calibration import Floats, calibrate, log_odds
@@ -18,7 +19,6 @@ from include.stages.examples import LabelledMonth
 
 POOLED = "pooled"
 RULES = "rules"
-OUT_OF_FOLD = "scores_out_of_fold"
 
 #: Two models as good as each other differ by so much in their calibration error.
 CALIBRATION_NOISE = 0.002
@@ -75,7 +75,7 @@ def settle(
         standing = chosen.get(cluster, chosen.get(POOLED))
         if standing is not None and standing["version"] == registration["model_version"]:
             standing = None
-        comparison = None if standing is None else _compared(lake, standing, newest, judged)
+        comparison = None if standing is None else _compared(lake, campaign, standing, newest, judged)
         metrics = json.dumps({**registration["metrics"], "comparison": comparison})
         db.execute(queries["register_model"], {**registration, "metrics": metrics})
         if comparison is not None and not _has_earned(comparison, is_first=cluster not in chosen):
@@ -95,14 +95,16 @@ def _has_earned(comparison: dict[str, Any], *, is_first: bool) -> bool:
     return bool(is_better or (is_stale and gain["high"] >= 0))
 
 
-def _compared(lake: Lake, champion: Champion, newest: LabelledMonth, judged: pl.DataFrame) -> dict[str, Any]:
+def _compared(
+    lake: Lake, campaign: str, champion: Champion, newest: LabelledMonth, judged: pl.DataFrame
+) -> dict[str, Any]:
     """Challenger and champion on the same people of the newest month, neither having learned from them.
 
     Both are calibrated on other people of that month, else whoever knows its rate would win; as the champion is
     served is told apart: what it loses so shows how stale its promises are.
     """
     ours = judged.filter((pl.col("month") == newest.month) & (pl.col("weight") > 0))
-    theirs = pl.concat(_judged(lake, champion, newest, shard) for shard in range(lake.shards))
+    theirs = pl.concat(_judged(lake, campaign, champion, newest, shard) for shard in range(lake.shards))
     theirs = theirs.select("subscriber_id", pl.col("probability").alias("champion"))
     both = ours.join(theirs, on="subscriber_id").sort("subscriber_id")
     margins, served, happened, weights, fold = (
@@ -129,12 +131,15 @@ def _mean(differences: Floats, weights: Floats) -> dict[str, float]:
     return {"value": float(weights @ differences / weights.sum()), "low": low, "high": high}
 
 
-def out_of_fold(lake: Lake, month: str, version: str, shard: int | None = None) -> pl.LazyFrame | None:
+def out_of_fold(
+    lake: Lake, campaign: str, month: str, version: str, shard: int | None = None
+) -> pl.LazyFrame | None:
     """Scores (subscriber_id, probability) that `version` made of people of `month` it did not learn from."""
-    stands = lake.standing(OUT_OF_FOLD, month, shard=shard)
+    table = of_campaign(OUT_OF_FOLD, campaign)
+    stands = lake.standing(table, month, shard=shard)
     if stands is None or version not in stands.facts["model_versions"]:
         return None
-    scores = lake.scan(OUT_OF_FOLD, month, shard)
+    scores = lake.scan(table, month, shard)
     return scores.filter(pl.col("model_version") == version).select("subscriber_id", "probability")
 
 
@@ -155,10 +160,10 @@ def _champion(row: dict[str, Any], month: str) -> Champion:
     }
 
 
-def _judged(lake: Lake, champion: Champion, newest: LabelledMonth, shard: int) -> pl.DataFrame:
+def _judged(lake: Lake, campaign: str, champion: Champion, newest: LabelledMonth, shard: int) -> pl.DataFrame:
     people = newest.people(lake, shard)
     if champion["is_out_of_fold"]:
-        scored = out_of_fold(lake, newest.month, champion["version"], shard)
+        scored = out_of_fold(lake, campaign, newest.month, champion["version"], shard)
         if scored is not None:
             return (
                 people.select("subscriber_id", "has_churned", "weight")

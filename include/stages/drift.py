@@ -17,6 +17,7 @@ from include.config import Config
 from include.domain.months import shift
 from include.expressions.grammar import EVENT, REGIONAL_FEEDS
 from include.lake import Lake
+from include.lake.campaigns import scores_of
 from include.queries import load
 from include.stages import bins, examples, labels
 from include.stages.examples import LabelledMonth
@@ -28,6 +29,7 @@ PEOPLE = 200_000
 #: A cluster with fewer churners is not ranked: chance would lead.
 LEAST_CHURNERS = 30
 _TOLD = 5
+_FACTORS = "factors"
 
 
 @dataclass(frozen=True)
@@ -64,7 +66,7 @@ def measure(
     horizon = config.campaign(campaign).horizon_months
     known = labelled_month(lake, month, horizon, as_of)
     people = examples.labelled_month(db, lake, campaign, known, horizon, as_of) if known else None
-    shifts, strengths = shifts_of(lake, config, month), strengths_of(lake, config, people)
+    shifts, strengths = shifts_of(lake, config, campaign, month), strengths_of(lake, config, people)
     key = {"campaign": campaign, "cycle": cycle}
     if revision == 0:
         _keep(db, key, shifts, strengths, shift(month, -1), known, now)
@@ -79,9 +81,10 @@ def labelled_month(lake: Lake, month: str, horizon: int, as_of: datetime) -> str
     return found[-1] if found else None
 
 
-def shifts_of(lake: Lake, config: Config, month: str) -> list[Shift]:
-    """Every factor and the score of `month` against the month before, the farthest first."""
-    found = [*_shifts(lake, config, "factors", month), *_shifts(lake, config, "scores", month)]
+def shifts_of(lake: Lake, config: Config, campaign: str, month: str) -> list[Shift]:
+    """Every factor and the campaign's score of `month` against the month before, the farthest first."""
+    tables = (_FACTORS, scores_of(campaign))
+    found = [shifted for table in tables for shifted in _shifts(lake, config, table, month)]
     return sorted(found, key=lambda each: (-each.psi, each.subject))
 
 
@@ -147,7 +150,7 @@ def _shifts(lake: Lake, config: Config, table: str, month: str) -> Iterator[Shif
     if not (lake.has(table, month) and lake.has(table, before)):
         return
     # a factor the month lost has shifted, to unknown; a new one has nothing to shift from
-    names = [SCORE] if table == "scores" else _factors(lake, config, before)
+    names = _factors(lake, config, before) if table == _FACTORS else [SCORE]
     then, now = (_values(lake, table, each, names) for each in (before, month))
     for name in names:
         if then[name].null_count() < then.height or now[name].null_count() < now.height:

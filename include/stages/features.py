@@ -20,7 +20,7 @@ from include.domain.errors import NotReady
 from include.domain.months import month_start, shift
 from include.expressions.grammar import EVENT, MONTHLY, ROW, Expression
 from include.expressions.windows import MONTHS_BACK
-from include.lake import Lake, Manifest, Part
+from include.lake import Lake, Manifest, Part, drafts
 from include.stages import losses, peers
 from include.stages.factor_rows import peer_means, shard_frame
 from include.stages.profiles import without_profile
@@ -49,21 +49,16 @@ class Plan:
 
 
 def compute_shard(
-    *, lake: Lake, config: Config, month: str, shard: int, as_of: datetime, run_id: str
+    *, db: Connection, lake: Lake, config: Config, month: str, shard: int, as_of: datetime, run_id: str
 ) -> dict[str, Any]:
     """Compute and write one shard; the Part as a dict with the fingerprint of what it was made from.
 
-    A shard already published from the same inputs is not computed again. NotReady when M has not ended at
-    `as_of` or its required feeds are absent.
+    Factors are common to all campaigns: a shard that another run has made from the same inputs, published or
+    about to be, is taken as it is. NotReady when M has not ended at `as_of` or its required feeds are absent.
     """
     plan = make_plan(lake, config, month, as_of)
-    standing = _standing(lake, plan, shard=shard)
-    if standing is None:
-        frame = shard_frame(lake, config.factors, month, plan.factors, shard, _means(lake, config, plan))
-        part = lake.write_part(TABLE, month, shard, frame, run_id)
-    else:
-        part = next(part for part in standing.parts if part.shard == shard)
-    return {**asdict(part), "fingerprint": plan.fingerprint}
+    with db.begin():
+        return _shard(db, lake, config, plan, shard, run_id)
 
 
 def compute_peers(
@@ -75,20 +70,73 @@ def compute_peers(
     """
     with db.begin():
         losses.refuse_lost(db, lake, partial(_is_read, month))
-    plan = make_plan(lake, config, month, as_of)
-    made = peer_means(lake, config.factors, month, plan.factors) if _lacks_peers(lake, plan) else None
-    if made is not None and made.width:
-        part = lake.write_part(peers.TABLE, month, 0, made, run_id)
-        with db.begin():
-            lock(db, peers.TABLE, month)
-            lake.publish(peers.TABLE, month, [part], fingerprint=plan.fingerprint)
-    return {"month": month, "rows": made.height if made is not None else 0}
+        return {
+            "month": month,
+            "rows": _peers(db, lake, config, make_plan(lake, config, month, as_of), run_id),
+        }
 
 
 def publish(
     *, db: Connection, lake: Lake, config: Config, month: str, parts: list[dict[str, Any]]
 ) -> dict[str, Any]:
     """Make the computed shards the month's factors; NotReady when the inputs changed in between."""
+    with db.begin():
+        losses.refuse_lost(db, lake, partial(_is_read, month))
+        return _published(db, lake, config, month, parts)
+
+
+def build(
+    *, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime, run_id: str
+) -> dict[str, Any]:
+    """All shards in turn, then publish; returns at once when nothing changed since the last time.
+
+    One run makes a month's factors; whoever else asks for them waits and finds them made.
+    """
+    with db.begin():
+        lock(db, TABLE, month)
+        plan = make_plan(lake, config, month, as_of)
+        standing = _standing(lake, plan)
+        if standing is not None and not _lacks_peers(lake, plan):
+            return _result(plan, standing, unchanged=True)
+        losses.refuse_lost(db, lake, partial(_is_read, month))
+        _peers(db, lake, config, plan, run_id)
+        parts = [_shard(db, lake, config, plan, shard, run_id) for shard in range(lake.shards)]
+        return _published(db, lake, config, month, parts)
+
+
+def _shard(db: Connection, lake: Lake, config: Config, plan: Plan, shard: int, run_id: str) -> dict[str, Any]:
+    """One shard as it was made from the plan's inputs, by whichever run; by this one where none has."""
+    lock(db, TABLE, plan.month, shard)
+    part = _made(lake, plan, shard)
+    if part is None:
+        frame = shard_frame(lake, config.factors, plan.month, plan.factors, shard, _means(lake, config, plan))
+        part = lake.write_part(TABLE, plan.month, shard, frame, run_id)
+        drafts.leave(lake, TABLE, plan.month, part, plan.fingerprint)
+    return {**asdict(part), "fingerprint": plan.fingerprint}
+
+
+def _made(lake: Lake, plan: Plan, shard: int) -> Part | None:
+    if standing := _standing(lake, plan, shard=shard):
+        return next(part for part in standing.parts if part.shard == shard)
+    return drafts.left(lake, TABLE, plan.month, shard, plan.fingerprint)
+
+
+def _peers(db: Connection, lake: Lake, config: Config, plan: Plan, run_id: str) -> int:
+    """Publish the peers of the month unless they stand; how many rows were made."""
+    lock(db, peers.TABLE, plan.month)
+    if not _lacks_peers(lake, plan):
+        return 0
+    made = peer_means(lake, config.factors, plan.month, plan.factors)
+    if made.width:
+        part = lake.write_part(peers.TABLE, plan.month, 0, made, run_id)
+        lake.publish(peers.TABLE, plan.month, [part], fingerprint=plan.fingerprint)
+    return made.height
+
+
+def _published(
+    db: Connection, lake: Lake, config: Config, month: str, parts: list[dict[str, Any]]
+) -> dict[str, Any]:
+    """The month as these parts make it, or as another run has from the same inputs."""
     plan = make_plan(lake, config, month, month_start(shift(month, 1)))
     if {part["fingerprint"] for part in parts} != {plan.fingerprint}:
         raise NotReady(
@@ -97,28 +145,13 @@ def publish(
     written = [Part.of(part) for part in parts]
     if sorted(part.shard for part in written) != list(range(lake.shards)):
         raise NotReady(f"The factors of {month} lack a shard of {lake.shards}. Compute every shard first.")
-    with db.begin():
-        losses.refuse_lost(db, lake, partial(_is_read, month))
-        lock(db, TABLE, month)
-        standing = _standing(lake, plan)
-        made = standing or lake.publish(
-            TABLE, month, written, fingerprint=plan.fingerprint, facts=_facts(lake, plan)
-        )
-    return _result(plan, made, unchanged=standing is not None)
-
-
-def build(
-    *, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime, run_id: str
-) -> dict[str, Any]:
-    """All shards in turn, then publish; returns at once when nothing changed since the last time."""
-    plan = make_plan(lake, config, month, as_of)
+    lock(db, TABLE, month)
     standing = _standing(lake, plan)
-    if standing is not None and not _lacks_peers(lake, plan):
-        return _result(plan, standing, unchanged=True)
-    compute_peers(db=db, lake=lake, config=config, month=month, as_of=as_of, run_id=run_id)
-    compute = partial(compute_shard, lake=lake, config=config, month=month, as_of=as_of, run_id=run_id)
-    parts = [compute(shard=shard) for shard in range(lake.shards)]
-    return publish(db=db, lake=lake, config=config, month=month, parts=parts)
+    made = standing or lake.publish(
+        TABLE, month, written, fingerprint=plan.fingerprint, facts=_facts(lake, plan)
+    )
+    drafts.forget(lake, TABLE, month)
+    return _result(plan, made, unchanged=standing is not None)
 
 
 def make_plan(lake: Lake, config: Config, month: str, as_of: datetime) -> Plan:

@@ -1,6 +1,6 @@
 """Follow-up: once a month's churn is complete, label it, note outcomes, judge the warnings and the arms."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -13,12 +13,11 @@ from include.database import lock
 from include.domain.assignment import HELD_OUT, TREATED
 from include.domain.months import month_start, shift
 from include.lake import Lake
+from include.lake.campaigns import LABELS, grades_of, of_campaign
 from include.queries import load
 from include.stages import examples, labels, quality, training
 from include.stages.effect import Arm, Effect, effect_of
 from include.stages.examples import LabelledMonth
-
-LABELS = "labels"
 
 
 @dataclass(frozen=True)
@@ -43,7 +42,7 @@ def follow_up(
     """
     horizon = config.campaign(campaign).horizon_months
     known = [month for month in lake.months("factors") if labels.is_labelled(lake, month, horizon, as_of)]
-    labelled = [month for month in known if _write_labels(db, lake, month, horizon)]
+    labelled = [month for month in known if _write_labels(db, lake, campaign, month, horizon)]
     judged = []
     for cycle, revisions in _cycles(db, campaign, set(known)):
         month = examples.labelled_month(db, lake, campaign, cycle["month"], horizon, as_of)
@@ -78,20 +77,20 @@ def _untaught(
     return [month for month in wanted if seen.get(month) != labels.fingerprint(lake, month, horizon)]
 
 
-def _write_labels(db: Connection, lake: Lake, month: str, horizon: int) -> bool:
+def _write_labels(db: Connection, lake: Lake, campaign: str, month: str, horizon: int) -> bool:
     """Publish the labels of a month unless they stand already; whether anything was written."""
-    made_of = labels.fingerprint(lake, month, horizon)
+    made_of, table = labels.fingerprint(lake, month, horizon), of_campaign(LABELS, campaign)
     with db.begin():
-        lock(db, LABELS, month)
-        if (stands := lake.standing(LABELS, month)) and stands.fingerprint == made_of:
+        lock(db, table, month)
+        if (stands := lake.standing(table, month)) and stands.fingerprint == made_of:
             return False
         left = labels.leavers(lake, month, horizon)
         parts = []
         for shard in range(lake.shards):
             people = lake.scan("factors", month, shard).select("subscriber_id")
             frame = labels.with_labels(people, left)
-            parts.append(lake.write_part(LABELS, month, shard, frame, f"labels-{made_of[:8]}"))
-        lake.publish(LABELS, month, parts, fingerprint=made_of, facts={"horizon_months": horizon})
+            parts.append(lake.write_part(table, month, shard, frame, f"labels-{made_of[:8]}"))
+        lake.publish(table, month, parts, fingerprint=made_of, facts={"horizon_months": horizon})
     return True
 
 
@@ -136,10 +135,10 @@ def _evaluate(
     now: datetime,
 ) -> dict[str, Any] | None:
     """Judge one revision and replace its figures; None when the lake holds no grades of it any more."""
-    people = _graded(lake, month, revision)
+    queries, key = load("follow_up"), {"campaign": campaign, "cycle": cycle, "revision": revision}
+    people = _graded(lake, month, key)
     if people is None:
         return None
-    queries, key = load("follow_up"), {"campaign": campaign, "cycle": cycle, "revision": revision}
     with db.begin():
         lock(db, "follow_up", campaign, cycle)
         ends_at = month_start(shift(month.month, horizon + 1))
@@ -150,15 +149,16 @@ def _evaluate(
     return {"cycle": cycle, "month": month.month, "revision": revision, **_told(figures)}
 
 
-def _graded(lake: Lake, month: LabelledMonth, revision: int) -> pl.DataFrame | None:
-    """A revision's grades with has_churned (Float64) and weight; the lake keeps only the newest re-run."""
-    table = "grades" if revision == 0 else "grades_revised"
-    if not lake.has(table, month.month):
+def _graded(lake: Lake, month: LabelledMonth, key: Mapping[str, Any]) -> pl.DataFrame | None:
+    """The grades of a cycle's revision with has_churned (Float64) and weight; only the newest re-run is kept."""
+    table, cycle = grades_of(key["campaign"], key["revision"]), key["cycle"]
+    if not lake.has(table, cycle):
         return None
-    if lake.manifest(table, month.month).facts.get("revision", revision) != revision:
+    facts = lake.manifest(table, cycle).facts
+    if any(facts.get(name, value) != value for name, value in key.items()):
         return None
     wanted = ("subscriber_id", "grade", "tier", "cluster", "probability")
-    people = month.labelled(lake.scan(table, month.month).select(wanted))
+    people = month.labelled(lake.scan(table, cycle).select(wanted))
     # sorted: weights are summed, and floats in another order give another sum
     judged = people.with_columns(pl.col("has_churned").cast(pl.Float64))
     return judged.collect(engine="streaming").sort("subscriber_id")

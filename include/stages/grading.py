@@ -20,11 +20,11 @@ from include.config.rules import Rule, Rules
 from include.database import copy_rows, lock
 from include.domain.errors import NotReady
 from include.domain.grading import GRADES, HIGH, INDEPENDENT_HITS, LOW, MID, TIERS, Limits, high_places
-from include.domain.months import ZONE
 from include.expressions import compile_row
 from include.expressions.arithmetic import sum_across
 from include.expressions.grammar import ROW
 from include.lake import Lake, Manifest
+from include.lake.campaigns import grades_of, scores_of
 from include.queries import load
 from include.stages.holders import new_holders
 
@@ -59,14 +59,14 @@ def grade(
     """Grade every scored subscriber of the month into the lake, and high and mid into `warnings`.
 
     Replaces what the same revision held before; a cycle that is already dispatched stays as it is. NotReady
-    when the scores that stand were made for another as_of or revision.
+    when the scores that stand were made for another cycle, as_of or revision.
     """
-    scores = _own_scores(lake, month, as_of, revision)
+    key = {"campaign": campaign, "cycle": cycle}
+    scores = _own_scores(lake, key, as_of, revision)
     factors = lake.manifest("factors", month)
     rules = active_rules(config, month, factors)
     members = members_of(config.campaign(campaign), factors)
     limits = limits_of(config, scores)
-    key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
         refusals = db.execute(Q["past_refusals"], key | {"as_of": as_of}).all()
     people = _with_hits(lake, scores, month, rules, members)
@@ -78,21 +78,19 @@ def grade(
         lock(db, "dispatch", campaign, cycle)
         fixed = cycles.dispatched_from(db, campaign, cycle) if revision == 0 else None
         inputs = {"factors": factors.fingerprint, "scores": scores.fingerprint}
-        if fixed is not None and not (
-            fixed.get("inputs") == inputs and _restores(db, lake, month, graded, key)
-        ):
+        if fixed is not None and not (fixed.get("inputs") == inputs and _restores(db, lake, graded, key)):
             return summary | {"rows_out": 0, "fixed": True}
-        if _own_scores(lake, month, as_of, revision).fingerprint != scores.fingerprint:
-            raise NotReady(f"The scores of {month} were replaced while they were graded. Run grading again.")
+        if _own_scores(lake, key, as_of, revision).fingerprint != scores.fingerprint:
+            raise NotReady(f"The scores of {cycle} were replaced while they were graded. Run grading again.")
         described = [
             scores.fingerprint,
             factors.fingerprint,
             config.texts["rules.yaml"],
             config.texts["grading.yaml"],
         ]
-        facts = {**summary, **cycles.provenance(config, as_of, revision)}
+        facts = {**summary, **cycles.provenance(config, key, as_of, revision)}
         described += [config.campaign(campaign).population or ""] if members is not None else []
-        _publish(db, lake, month, graded, [*described, refused], facts)
+        _publish(db, lake, graded, [*described, refused], facts)
         if fixed is None:
             _replace_warnings(db, graded, key | {"revision": revision})
     with db.begin():  # apart: nothing waits for its lock, and without it the rest is slower and as right
@@ -100,16 +98,11 @@ def grade(
     return summary
 
 
-def _own_scores(lake: Lake, month: str, as_of: datetime, revision: int) -> Manifest:
-    """The scores that stand, made for this very as_of and revision; NotReady when they are another run's."""
-    scores = lake.manifest("scores_revised" if revision else "scores", month)
-    instant = as_of.astimezone(ZONE).isoformat()
-    made = (scores.facts.get("as_of", "an instant not kept"), scores.facts.get("revision"))
-    if made != (instant, revision):
-        raise NotReady(
-            f"The scores of {month} were made as of {made[0]} (revision {made[1]}), not as of {instant} "
-            f"(revision {revision}); run prediction for this as_of first."
-        )
+def _own_scores(lake: Lake, key: Mapping[str, str], as_of: datetime, revision: int) -> Manifest:
+    """The scores that stand, made for this very cycle, as_of and revision; NotReady when they are another run's."""
+    scores = lake.manifest(scores_of(key["campaign"], revision), key["cycle"])
+    if foreign := cycles.foreign(scores.facts, key, as_of, revision):
+        raise NotReady(f"The scores {foreign}; run prediction for this as_of first.")
     return scores
 
 
@@ -250,7 +243,11 @@ def _shard_with_hits(
     hits = hits_of(lake.scan("factors", month, shard), rules, members).with_columns(
         pl.lit(shard, pl.UInt32).alias("shard")
     )
-    return lake.scan(scores.table, month, shard).join(hits, on="subscriber_id").collect(engine="streaming")
+    return (
+        lake.scan(scores.table, scores.month, shard)
+        .join(hits, on="subscriber_id")
+        .collect(engine="streaming")
+    )
 
 
 def hits_of(people: pl.LazyFrame, rules: ActiveRules, members: pl.Expr | None = None) -> pl.LazyFrame:
@@ -290,30 +287,27 @@ def _counts(column: pl.Series, words: Sequence[str]) -> dict[str, int]:
 
 
 def _publish(
-    db: sa.Connection, lake: Lake, month: str, graded: pl.DataFrame, inputs: Sequence[Any],
-    facts: Mapping[str, Any],
-) -> None:  # fmt: skip
-    table = "grades_revised" if facts["revision"] else "grades"
+    db: sa.Connection, lake: Lake, graded: pl.DataFrame, inputs: Sequence[Any], facts: Mapping[str, Any]
+) -> None:
+    table, cycle = grades_of(facts["campaign"], facts["revision"]), facts["cycle"]
     fingerprint = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
-    lock(db, table, month)
+    lock(db, table, cycle)
     parts = [
         lake.write_part(
             table,
-            month,
+            cycle,
             shard,
             graded.filter(pl.col("shard") == shard).select(_COLUMNS),
             f"grading-{fingerprint[:12]}",
         )
         for shard in range(lake.shards)
     ]
-    lake.publish(table, month, parts, fingerprint=fingerprint, facts=facts)
+    lake.publish(table, cycle, parts, fingerprint=fingerprint, facts=facts)
 
 
-def _restores(
-    db: sa.Connection, lake: Lake, month: str, graded: pl.DataFrame, key: Mapping[str, str]
-) -> bool:
+def _restores(db: sa.Connection, lake: Lake, graded: pl.DataFrame, key: Mapping[str, str]) -> bool:
     """Whether the grades a cycle was dispatched from are damaged, and `graded` gives its very warnings again."""
-    if lake.standing("grades", month):
+    if lake.standing(grades_of(key["campaign"]), key["cycle"]):
         return False
     warned = graded.filter(pl.col("grade") != LOW).select("subscriber_id", "grade", "tier", "rank")
     return sorted(warned.rows()) == sorted(tuple(row) for row in db.execute(Q["warned"], key))

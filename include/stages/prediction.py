@@ -17,6 +17,7 @@ from include.config import Config
 from include.database import lock
 from include.domain.errors import NotReady
 from include.lake import Lake, Manifest, Part
+from include.lake.campaigns import scores_of
 from include.stages import champions as registry
 from include.stages import models
 from include.stages.champions import POOLED, RULES, Champion
@@ -44,6 +45,8 @@ def predict_shard(
     *,
     lake: Lake,
     config: Config,
+    campaign: str,
+    cycle: str,
     month: str,
     shard: int,
     champions: Mapping[str, Champion],
@@ -51,15 +54,15 @@ def predict_shard(
     revision: int = 0,
     nthread: int | None = None,
 ) -> dict[str, Any]:
-    """Score one shard of the month's factors into an unpublished part; returns the part as a dict."""
+    """Score one shard of the month's factors into an unpublished part of the cycle's scores; the part as a dict."""
     factors = lake.scan("factors", month, shard)
     total = int(factors.select(pl.len()).collect().item())
     pieces = [
         _scored(factors.slice(start, CHUNK).collect(), lake, champions, nthread)
         for start in range(0, max(total, 1), CHUNK)
     ]
-    scores = _without_own_answers(pl.concat(pieces), lake, month, shard, champions)
-    return asdict(lake.write_part(table_of(revision), month, shard, scores, run_id))
+    scores = _without_own_answers(pl.concat(pieces), lake, campaign, month, shard, champions)
+    return asdict(lake.write_part(scores_of(campaign, revision), cycle, shard, scores, run_id))
 
 
 def publish(
@@ -75,7 +78,7 @@ def publish(
     revision: int,
     champions: Mapping[str, Champion],
 ) -> dict[str, Any]:
-    """Make the parts of all shards the scores of the month, marked with the run they came from; returns counts.
+    """Make the parts of all shards the scores of the cycle, marked with the run they came from; returns counts.
 
     The scores a dispatched cycle was made from stay: a late run of revision 0 leaves them as they are, unless they
     are damaged and these are the very same.
@@ -86,22 +89,24 @@ def publish(
         raise NotReady(
             f"Shard {missing[0]} of {month} was not scored. Run predict_shard for it, then publish."
         )
-    fingerprint = _fingerprint(lake, month, champions)
+    fingerprint, table = _fingerprint(lake, month, champions), scores_of(campaign, revision)
+    key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
         # the same lock as dispatch: a cycle is not fixed while its scores are replaced
         lock(db, "dispatch", campaign, cycle)
+        lock(db, table, cycle)
         fixed = cycles.dispatched_from(db, campaign, cycle) if revision == 0 else None
         if fixed is not None:
             same = fixed.get("inputs", {}).get("scores") == fingerprint
-            if not same or lake.standing("scores", month):
-                stands = lake.manifest("scores", month)
+            if not same or lake.standing(table, cycle):
+                stands = lake.manifest(table, cycle)
                 return _counts(lake, month, stands, champions) | {"rows_out": 0, "fixed": True}
         manifest = lake.publish(
-            table_of(revision),
-            month,
+            table,
+            cycle,
             made,
             fingerprint=fingerprint,
-            facts={"champions": dict(champions), **cycles.provenance(config, as_of, revision)},
+            facts={"champions": dict(champions), **cycles.provenance(config, key, as_of, revision)},
         )
     return _counts(lake, month, manifest, champions)
 
@@ -124,6 +129,8 @@ def predict(
     scoring: dict[str, Any] = {
         "lake": lake,
         "config": config,
+        "campaign": campaign,
+        "cycle": cycle,
         "month": month,
         "champions": chosen,
         "run_id": run_id,
@@ -172,11 +179,6 @@ def reasons(
     return found
 
 
-def table_of(revision: int) -> str:
-    """The lake table a revision of the scores lives in."""
-    return "scores" if revision == 0 else "scores_revised"
-
-
 def _by_champion(
     people: pl.DataFrame, champions: Mapping[str, Champion]
 ) -> list[tuple[Champion, pl.DataFrame]]:
@@ -208,14 +210,14 @@ def _scored_by(champion: Champion, people: pl.DataFrame, lake: Lake, nthread: in
 
 
 def _without_own_answers(
-    scores: pl.DataFrame, lake: Lake, month: str, shard: int, champions: Mapping[str, Champion]
+    scores: pl.DataFrame, lake: Lake, campaign: str, month: str, shard: int, champions: Mapping[str, Champion]
 ) -> pl.DataFrame:
     """Where a champion learned from this very month, the scores it made without the person take over."""
     for champion in champions.values():
         if not champion.get("is_out_of_fold"):
             continue
         version = champion["version"]
-        unseen = registry.out_of_fold(lake, month, version, shard)
+        unseen = registry.out_of_fold(lake, campaign, month, version, shard)
         if unseen is None:
             raise NotReady(
                 f"The out-of-fold scores of {version} for {month} are gone. Train {month} again first."

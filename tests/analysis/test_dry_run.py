@@ -15,8 +15,9 @@ from include.config import rules as rules_config
 from include.domain.errors import BadInput, NotReady
 from include.domain.months import default_as_of, month_start
 from include.lake import Lake
+from include.lake.campaigns import scores_of
 from tests.fixtures.lakes import put
-from tests.stages.worked_cycle import WorkedCycle
+from tests.stages.worked_cycle import CAMPAIGN, WorkedCycle
 
 MONTH, NEXT = "2026-09", "2026-10"
 AS_OF = default_as_of(MONTH)
@@ -86,8 +87,8 @@ def test_precision_is_not_known_before_the_churn_is_and_then_the_share_that_left
 def test_the_overlap_with_the_model_is_told(month, config) -> None:
     ids = [f"S{number:02d}" for number in range(100)]
     scores = {"subscriber_id": ids, "probability": [0.5] * 4 + [0.08] * 2 + [0.01] * 94}
-    part = month.write_part("scores", MONTH, 0, pl.DataFrame(scores), "test")
-    month.publish("scores", MONTH, [part], facts={"base_rate": 0.02})
+    part = month.write_part(scores_of(CAMPAIGN), MONTH, 0, pl.DataFrame(scores), "test")
+    month.publish(scores_of(CAMPAIGN), MONTH, [part], facts={"base_rate": 0.02})
     told = tried(month, config, library(RULE))
     assert told["model_grades"] == {"high": 4, "mid": 2, "low": 4}
     assert (told["priority"], told["tickets"], told["tickets_added"]) == (5, 4, 2)

@@ -71,7 +71,9 @@ def test_an_application_at_ten_blocks_dialling_by_a_quarter_past_in_every_campai
     release(db=db, config=config, now=at("8:30"))
     with db.begin():  # one customer's tickets in two campaigns
         elsewhere = (
-            "update tickets set campaign = 'renewal', subscriber_id = 'S0001' where subscriber_id = 'S0003'"
+            "update tickets set beside = true, subscriber_id = 'S0001',"
+            " campaign = case subscriber_id when 'S0003' then 'renewal' else campaign end"
+            " where subscriber_id in ('S0001', 'S0003')"
         )
         db.execute(sa.text(elsewhere))
         db.execute(sa.text("insert into ticket_phones select ticket_id, '13800000001' from tickets"))

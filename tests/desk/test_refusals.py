@@ -25,6 +25,7 @@ NEVER_SHOWN = {
     "squad.py": {"hand_over", "_leaver", "_conserved"},  # the command of the staff
     "sla.py": {"moved_deadline", "_check_aware"},  # a change of the calendar; instants of programmers
     "deadline.py": {"check_language"},
+    "__init__.py": {"read", "_read", "_checked", "_contact"},  # reading a configuration folder
 }
 
 

@@ -47,3 +47,15 @@ def test_an_instant_keeps_its_offset():
 def test_an_instant_without_a_time_zone_is_refused_with_its_name(text):
     with pytest.raises(BadInput, match=f"--now '{text}'"):
         months.parse_instant(text, "--now")
+
+
+@pytest.mark.parametrize(
+    "text", ["2026-10", "2026-02-30", "20261017", "2026-1-7", "2026-10-17 ", "", "2026-W42-6"]
+)
+def test_what_is_not_a_day_is_refused_with_an_example(text):
+    with pytest.raises(BadInput, match="Write it as YYYY-MM-DD"):
+        months.parse_day(text)
+
+
+def test_a_day_is_read_as_it_is_written():
+    assert months.parse_day("2028-02-29") == "2028-02-29"

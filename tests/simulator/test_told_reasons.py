@@ -8,12 +8,13 @@ import polars as pl
 import pytest
 
 from include.lake import Lake
+from include.lake.campaigns import grades_of, scores_of
 from include.simulator import told_reasons
 from include.simulator.reasons import REASONS, main_reason, single_cause
 from include.simulator.told_reasons import agreement, interval, main
 from include.simulator.truth import read_truth
 
-MONTH = "2026-09"
+CAMPAIGN, MONTH = "churn_warning", "2026-09"
 
 
 def test_a_single_cause_is_the_only_reason_strong_enough_to_matter() -> None:
@@ -53,7 +54,7 @@ def warned(province: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> pl.Da
         schema_overrides={"rule_hits": pl.List(pl.String)},
     )
     factors = pl.DataFrame({"subscriber_id": ids, "price_words_3m": [1.0] * 12})
-    for table, frame in (("grades", grades), ("factors", factors), ("scores", factors)):
+    for table, frame in ((grades_of(CAMPAIGN), grades), ("factors", factors), (scores_of(CAMPAIGN), factors)):
         lake.publish(table, MONTH, [lake.write_part(table, MONTH, 0, frame, "test")], facts={"champions": {}})
     said = [{"factor": "price_words_3m", "contribution": 0.4, "value": 1.0}]
 
@@ -65,7 +66,7 @@ def warned(province: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> pl.Da
 
 
 def test_the_share_and_the_confusion_count_the_first_reason_told(warned, province, lake, config) -> None:
-    found = agreement(province, lake, config, MONTH, ("high",))
+    found = agreement(province, lake, config, CAMPAIGN, MONTH, ("high",))
     right = warned.filter(pl.col("main_reason") == "price").height
     assert (found["people"], found["right"], found["share"]) == (12, right, round(right / 12, 4))
     assert found["low"] <= found["share"] <= found["high"]
@@ -82,4 +83,4 @@ def test_the_command_prints_share_interval_and_table(warned, province, lake, cap
 
 def test_a_month_that_was_not_graded_is_told_in_a_sentence(province, lake, capsys) -> None:
     assert main(["--out", str(province), "--lake", str(lake.root), "--month", MONTH]) == 1
-    assert "The lake holds no grades for 2026-09" in capsys.readouterr().err
+    assert "The lake holds no grades/campaign=churn_warning for 2026-09" in capsys.readouterr().err

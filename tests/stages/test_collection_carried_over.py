@@ -19,11 +19,13 @@ from include.domain.canonical import canonical_id
 from include.domain.errors import BadInput, NotReady
 from include.erasure import erase
 from include.lake import Lake
+from include.lake.campaigns import scores_of
 from include.lake.upkeep import faults, resharded
 from include.stages.collection import carried_over, erased
 from tests.fixtures import deliveries, lakes
 from tests.fixtures.work import fill_cycle, hire
 from tests.fixtures.writings import WRITINGS
+from tests.stages.worked_cycle import CAMPAIGN
 
 NOW = datetime(2026, 11, 5, 6, tzinfo=UTC)
 MONTH = deliveries.MONTH
@@ -304,13 +306,17 @@ def test_a_lake_of_before_is_brought_to_one_writing(
     limits = lake.scan("contact_limits", MONTH).sort("subscriber_id").collect()
     assert limits["subscriber_id"].to_list() == ["S5", "S6"]
     assert set(lake.manifest("contact_limits", MONTH).periods) == {"2026-10-01", "2026-10-02"}
-    assert lake.scan("scores", MONTH).sort("subscriber_id").collect().rows() == [("S1", 0.5), ("S4", 0.25)]
+    assert lake.scan(scores_of(CAMPAIGN), MONTH).sort("subscriber_id").collect().rows() == [
+        ("S1", 0.5),
+        ("S4", 0.25),
+    ]
     assert lake.manifest("subscribers", MONTH).fingerprint != before
     assert faults(lake) == []
     assert Lake(tmp_path / "lake").is_current
     assert carried_over.bring_up_to_date(db=db, lake=lake, config=config, now=NOW) is None
-    told = rows(db, "select details from audit_log where subject = 'lake'")
-    assert told == [(counts,)]
+    told = rows(db, "select action, details from audit_log where subject = 'lake' order by action")
+    assert counts.pop("moved") == 1
+    assert told == [("ids_made_canonical", counts), ("tables_moved_to_campaign", {"moved": 1})]
 
 
 @pytest.mark.parametrize("exchanged", [0, 1, 3])
@@ -336,7 +342,7 @@ def test_carrying_over_goes_on_where_it_was_killed(
     counts = carried_over.bring_up_to_date(db=db, lake=Lake(lake.root), config=config, now=NOW)
     assert counts is not None
     assert counts["tables"] == len(tables) - exchanged
-    for table in tables:
+    for table in ("churned", scores_of(CAMPAIGN), "subscribers", "usage_months"):
         assert lake.scan(table, MONTH).sort("subscriber_id").collect()["subscriber_id"].to_list() == [
             "S1",
             "S2",
@@ -346,7 +352,7 @@ def test_carrying_over_goes_on_where_it_was_killed(
 
 def test_a_lake_of_before_is_not_resharded_before_its_ids_are_one(tmp_path: Path) -> None:
     lake = lake_of_before(tmp_path / "lake")
-    with pytest.raises(NotReady, match="Let a run of the loop bring them up to date"):
+    with pytest.raises(NotReady, match="Let a run of the loop bring it up to date"):
         resharded(lake, tmp_path / "other", 2)
 
 

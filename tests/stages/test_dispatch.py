@@ -16,6 +16,7 @@ from include.database import engine
 from include.domain.errors import NotReady, Refused
 from include.domain.months import ZONE
 from include.lake import Lake
+from include.lake.campaigns import grades_of, scores_of
 from include.queries import load
 from include.stages.dispatch import champions_before, dispatch, plan_size
 from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle, put
@@ -371,18 +372,21 @@ def test_a_top_up_adds_new_high_risk_within_the_capacity_left(db, lake, config):
                 " from warnings cross join generate_series(1, 5) as n where rank = 1"
             )
         )
-    for table in ("scores", "grades", "factors"):
-        put_copy(lake, table, [f"N{n}" for n in range(1, 6)])
+    for table, target in (
+        (scores_of(CAMPAIGN), scores_of(CAMPAIGN, 1)),
+        (grades_of(CAMPAIGN), grades_of(CAMPAIGN, 1)),
+        ("factors", "factors"),
+    ):
+        put_copy(lake, table, target, [f"N{n}" for n in range(1, 6)])
     result = dispatch(**given, now=NOW, revision=1, top_up=True)
     assert (result["treated"], result["not_reached"], result["top_up"]) == (3, 2, True)
     assert rows(db, "select count(*) from tickets") == [(6,)]
 
 
-def put_copy(lake: Lake, table: str, extra: list[str]) -> None:
+def put_copy(lake: Lake, table: str, target: str, extra: list[str]) -> None:
     manifest = lake.manifest(table, MONTH)
     frame = lake.scan(table, MONTH).collect()
     added = pl.concat([frame.head(1).with_columns(subscriber_id=pl.lit(name)) for name in extra])
-    target = table if table == "factors" else f"{table}_revised"
     part = lake.write_part(target, MONTH, 0, pl.concat([frame, added]), "again")
     lake.publish(target, MONTH, [part], fingerprint="again", facts=manifest.facts | {"revision": 1})
 

@@ -14,6 +14,7 @@ from include.config.factors import Drift
 from include.domain.errors import ConfigError
 from include.domain.months import default_as_of, month_start, shift
 from include.lake import Lake
+from include.lake.campaigns import scores_of
 from include.stages import bins, drift
 from tests.stages.worked_cycle import CAMPAIGN
 
@@ -142,7 +143,8 @@ def test_the_score_is_watched_like_a_factor(db, lake, config) -> None:
                 "probability": [level * (1 + number % 7) for number in range(2000)],
             }
         )
-        lake.publish("scores", month, [lake.write_part("scores", month, 0, scores, "test")])
+        table = scores_of(CAMPAIGN)
+        lake.publish(table, month, [lake.write_part(table, month, 0, scores, "test")])
     told = measure(db, lake, config)
     assert told["score_psi"] > 0.25
     assert told["shifted"] == ["probability"]
@@ -152,7 +154,7 @@ def test_the_limits_are_those_of_the_configuration(lake, config) -> None:
     publish(lake, "2026-09")
     publish(lake, MONTH, moved=3)
     deaf = replace(config, factors=config.factors.model_copy(update={"drift": Drift(watch=50, warn=90)}))
-    assert {each.level for each in drift.shifts_of(lake, deaf, MONTH)} == {"stable"}
+    assert {each.level for each in drift.shifts_of(lake, deaf, CAMPAIGN, MONTH)} == {"stable"}
 
 
 def test_limits_the_wrong_way_round_are_refused() -> None:

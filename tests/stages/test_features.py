@@ -138,14 +138,14 @@ def test_a_changed_delivery_is_computed_again(filled, db, config):
 def test_a_published_shard_is_not_computed_twice(filled, db, config):
     build(filled, db, config)
     again = features.compute_shard(
-        lake=filled, config=config, month=ten.MONTH, shard=0, as_of=AS_OF, run_id="again"
+        db=db, lake=filled, config=config, month=ten.MONTH, shard=0, as_of=AS_OF, run_id="again"
     )
     assert again["name"] == filled.manifest("factors", ten.MONTH).parts[0].name
 
 
 def test_shards_made_from_other_inputs_are_not_published(filled, db, config):
     part = features.compute_shard(
-        lake=filled, config=config, month=ten.MONTH, shard=0, as_of=AS_OF, run_id="a"
+        db=db, lake=filled, config=config, month=ten.MONTH, shard=0, as_of=AS_OF, run_id="a"
     )
     put(filled, "usage_months", "2026-09", usage(["S01"], [500.0]))
     with pytest.raises(NotReady, match="changed while"):
@@ -155,7 +155,9 @@ def test_shards_made_from_other_inputs_are_not_published(filled, db, config):
 def test_a_month_lacking_a_shard_is_not_published(tmp_path, landing, db, config):
     lake = Lake.create(tmp_path / "two", subscribers=900_000)
     fill(lake, landing)
-    part = features.compute_shard(lake=lake, config=config, month=ten.MONTH, shard=1, as_of=AS_OF, run_id="a")
+    part = features.compute_shard(
+        db=db, lake=lake, config=config, month=ten.MONTH, shard=1, as_of=AS_OF, run_id="a"
+    )
     with pytest.raises(NotReady, match="lack a shard"):
         features.publish(db=db, lake=lake, config=config, month=ten.MONTH, parts=[part])
 

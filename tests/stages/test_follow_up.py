@@ -11,6 +11,7 @@ from include import cycles
 from include.config import Config
 from include.domain.months import default_as_of, month_start
 from include.lake import Lake
+from include.lake.campaigns import LABELS, grades_of, of_campaign
 from include.stages import features, follow_up, training
 from tests.stages.province import Province
 from tests.stages.worked_cycle import CAMPAIGN, WorkedCycle
@@ -32,7 +33,7 @@ def province(lake: Lake) -> Province:
     made = Province(lake, 10)
     people = made.factors()
     made.publish("factors", "2026-08", people, facts={"factors": []})
-    made.publish("grades", "2026-08", grades(people), facts={"revision": 0})
+    made.publish(grades_of(CAMPAIGN), "2026-08", grades(people), facts={"revision": 0})
     for feed in ("subscribers", "usage_months"):
         made.publish(feed, "2026-08", people.select("subscriber_id"))
     made.leave("2026-09", LEAVERS)
@@ -89,7 +90,7 @@ def test_before_the_churn_of_the_next_month_is_complete_nothing_is_judged(
     worked(db)
     result = run(db, lake, config, month_start("2026-10") - timedelta(seconds=1))
     assert result["months"] == result["labelled"] == []
-    assert not lake.has("labels", "2026-08")
+    assert not lake.has(of_campaign(LABELS, CAMPAIGN), "2026-08")
     assert figures(db) == {}
     assert outcomes(db) == []
 
@@ -98,7 +99,7 @@ def test_a_labelled_month_says_of_everybody_whether_they_left(
     db: sa.Connection, lake: Lake, config: Config, province: Province
 ) -> None:
     assert run(db, lake, config)["labelled"] == ["2026-08"]
-    labels = lake.scan("labels", "2026-08").collect()
+    labels = lake.scan(of_campaign(LABELS, CAMPAIGN), "2026-08").collect()
     assert labels["subscriber_id"].to_list() == IDS
     assert labels.filter("has_churned")["subscriber_id"].to_list() == LEAVERS
     assert labels["churned_on"].to_list()[:3] == [date(2026, 9, 1), date(2026, 9, 2), None]
@@ -111,7 +112,7 @@ def test_only_a_new_or_changed_label_is_announced(
     assert run(db, lake, config)["labelled"] == []
     province.leave("2026-09", [*LEAVERS, IDS[8]])
     assert run(db, lake, config)["labelled"] == ["2026-08"]
-    assert lake.scan("labels", "2026-08").collect()["has_churned"].sum() == 5
+    assert lake.scan(of_campaign(LABELS, CAMPAIGN), "2026-08").collect()["has_churned"].sum() == 5
 
 
 def test_a_label_waits_for_training_until_one_has_seen_it(
@@ -242,7 +243,7 @@ def test_a_revision_is_judged_beside_the_cycle_people_acted_on(
     scored = grades(province.factors().vstack(lake.scan("factors", "2026-08").collect())[-10:], None)
     probability = [0.9 if each in LEAVERS else 0.1 for each in IDS]
     scored = scored.with_columns(probability=pl.Series(probability))
-    province.publish("grades_revised", "2026-08", scored, facts={"revision": 1})
+    province.publish(grades_of(CAMPAIGN, 1), "2026-08", scored, facts={"revision": 1})
     result = run(db, lake, config)
     assert [(each["cycle"], each["revision"]) for each in result["months"]] == [
         ("2026-08", 0),
@@ -260,9 +261,9 @@ def test_figures_of_a_revision_the_lake_no_longer_holds_stay_as_they_were_judged
 ) -> None:
     worked(db, revisions=2)
     people = lake.scan("factors", "2026-08").collect()
-    province.publish("grades_revised", "2026-08", grades(people), facts={"revision": 1})
+    province.publish(grades_of(CAMPAIGN, 1), "2026-08", grades(people), facts={"revision": 1})
     run(db, lake, config)
-    province.publish("grades_revised", "2026-08", grades(people, [0.5] * 10), facts={"revision": 2})
+    province.publish(grades_of(CAMPAIGN, 1), "2026-08", grades(people, [0.5] * 10), facts={"revision": 2})
     run(db, lake, config)
     assert figures(db, revision=1)["all", "all", "churn_rate"] == (0.4, 10)
     assert ("all", "all", "brier") not in figures(db, revision=1)

@@ -17,11 +17,13 @@ from include.domain.errors import ConfigError, NotReady
 from include.domain.grading import Limits, Scored, grade_all
 from include.domain.months import ZONE, default_as_of
 from include.lake import Lake
+from include.lake.campaigns import grades_of, scores_of
 from include.stages import features, grading
 from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.lakes import fill, put
 
 CAMPAIGN = "churn_warning"
+SCORES = scores_of(CAMPAIGN)
 AS_OF = default_as_of(ten.MONTH)
 NOW = datetime(2026, 11, 5, 6, 0, tzinfo=ZONE)
 LIMITS = Limits(0.02, 6.0, 3.0, 2.0, 0.03, 30.0, 100.0)
@@ -38,7 +40,7 @@ def factored(lake, tmp_path, db, config):
 
 
 def score(
-    lake: Lake, probabilities: dict[str, float] | None = None, table: str = "scores", **facts: Any
+    lake: Lake, probabilities: dict[str, float] | None = None, table: str = SCORES, **facts: Any
 ) -> None:
     found = probabilities or {}
     rows = [
@@ -51,13 +53,13 @@ def score(
         for name in ten.SUBSCRIBERS
     ]
     put(lake, table, ten.MONTH, rows, probability=pl.Float64)
-    own(lake, table, **{"revision": int(table != "scores"), **facts})
+    own(lake, table, **{"revision": int(table != SCORES), **facts})
 
 
-def own(lake: Lake, table: str = "scores", **facts: Any) -> None:
+def own(lake: Lake, table: str = SCORES, **facts: Any) -> None:
     """Mark the scores that stand as made for the run that grades them, save for `facts`."""
     scores = lake.manifest(table, ten.MONTH)
-    told = {"as_of": AS_OF.isoformat(), "revision": 0, **facts}
+    told = {"campaign": CAMPAIGN, "cycle": ten.MONTH, "as_of": AS_OF.isoformat(), "revision": 0, **facts}
     lake.publish(table, ten.MONTH, scores.parts, fingerprint=scores.fingerprint, facts=told)
 
 
@@ -69,8 +71,9 @@ def run(lake, db, config, revision=0):
     )  # fmt: skip
 
 
-def graded(lake, table="grades"):
-    return {row["subscriber_id"]: row for row in lake.scan(table, ten.MONTH).collect().to_dicts()}
+def graded(lake, revision=0):
+    rows = lake.scan(grades_of(CAMPAIGN, revision), ten.MONTH)
+    return {row["subscriber_id"]: row for row in rows.collect().to_dicts()}
 
 
 def warnings(db, revision=0):
@@ -146,7 +149,7 @@ def test_a_wrong_population_is_refused_with_file_entry_and_cause(config, text, c
 def test_the_grades_table_has_the_contracts_columns(factored, db, config):
     score(factored)
     run(factored, db, config)
-    schema = factored.scan("grades", ten.MONTH).collect_schema()
+    schema = factored.scan(grades_of(CAMPAIGN), ten.MONTH).collect_schema()
     assert tuple(schema) == grading._COLUMNS
     assert schema["rank"] == pl.UInt32
     assert schema["rule_hits"] == pl.List(pl.String)
@@ -173,7 +176,7 @@ def test_the_base_rate_is_the_pooled_champions_when_there_is_one(factored, db, c
 def test_grades_say_which_run_they_came_from(factored, db, config):
     score(factored)
     run(factored, db, config)
-    facts = factored.manifest("grades", ten.MONTH).facts
+    facts = factored.manifest(grades_of(CAMPAIGN), ten.MONTH).facts
     told = {name: facts[name] for name in ("as_of", "config_hash", "revision")}
     assert told == {"as_of": "2026-11-05T06:00:00+08:00", "config_hash": config.hash, "revision": 0}
 
@@ -232,7 +235,7 @@ def test_a_revision_leaves_the_cycle_it_compares_with_untouched(factored, db, co
     score(factored)
     run(factored, db, config)
     before = warnings(db)
-    score(factored, dict.fromkeys(ten.SUBSCRIBERS, 0.5), table="scores_revised")
+    score(factored, dict.fromkeys(ten.SUBSCRIBERS, 0.5), table=scores_of(CAMPAIGN, 1))
     with db.begin():
         db.exec_driver_sql(
             "insert into cycle_revisions select campaign, cycle, 1, as_of, config_hash, opened_at"
@@ -242,7 +245,7 @@ def test_a_revision_leaves_the_cycle_it_compares_with_untouched(factored, db, co
     assert warnings(db) == before
     assert len(warnings(db, revision=1)) == 10
     assert graded(factored)["S08"]["grade"] == "low"
-    assert graded(factored, "grades_revised")["S08"]["grade"] == "high"
+    assert graded(factored, revision=1)["S08"]["grade"] == "high"
 
 
 def test_a_fixed_cycle_is_not_graded_again(factored, db, config):
@@ -452,7 +455,7 @@ def test_the_rules_for_all_agree_with_the_rules_for_one(seed):
 
 def test_scores_of_people_without_factors_stop_the_stage(factored, db, config):
     rows = [{"subscriber_id": "X1", "probability": 0.5, "model_version": "m1", "cluster": "over_12"}]
-    put(factored, "scores", ten.MONTH, rows)
+    put(factored, SCORES, ten.MONTH, rows)
     own(factored)
     with pytest.raises(NotReady, match="do not fit"):
         run(factored, db, config)

@@ -15,6 +15,7 @@ from include.config import Config
 from include.domain.errors import NotReady
 from include.domain.months import default_as_of
 from include.lake import Lake
+from include.lake.campaigns import OUT_OF_FOLD, of_campaign, scores_of
 from include.stages import features, models, prediction, training, trees
 from tests.stages.province import FACTORS, Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN
@@ -55,14 +56,14 @@ def predict(
         db=db,
         lake=lake,
         config=config,
-        campaign="churn_warning",
+        campaign=CAMPAIGN,
         cycle=month,
         month=month,
         as_of=AS_OF,
         run_id="run",
         revision=revision,
     )
-    return lake.scan(prediction.table_of(revision), month).collect()
+    return lake.scan(scores_of(CAMPAIGN, revision), month).collect()
 
 
 def publish(db: sa.Connection, lake: Lake, config: Config, **given: Any) -> None:
@@ -83,12 +84,19 @@ def predict_with(
 ) -> pl.DataFrame:
     parts = [
         prediction.predict_shard(
-            lake=lake, config=config, month=month, shard=shard, champions=chosen, run_id="run", revision=0
+            lake=lake,
+            config=config,
+            campaign=CAMPAIGN,
+            cycle=month,
+            month=month,
+            shard=shard,
+            champions=chosen,
+            run_id="run",
         )
         for shard in range(lake.shards)
     ]
     publish(db, lake, config, month=month, parts=parts, champions=chosen)
-    return lake.scan("scores", month).sort("subscriber_id").collect()
+    return lake.scan(scores_of(CAMPAIGN), month).sort("subscriber_id").collect()
 
 
 def test_without_a_model_the_rules_serve_with_their_own_version(
@@ -123,9 +131,9 @@ def test_predicting_again_gives_the_same_scores(
 ) -> None:
     train(db, lake, config)
     first = predict(db, lake, config)
-    fingerprint = lake.manifest("scores", "2026-09").fingerprint
+    fingerprint = lake.manifest(scores_of(CAMPAIGN), "2026-09").fingerprint
     assert_frame_equal(first, predict(db, lake, config))
-    assert lake.manifest("scores", "2026-09").fingerprint == fingerprint
+    assert lake.manifest(scores_of(CAMPAIGN), "2026-09").fingerprint == fingerprint
 
 
 def test_chunks_and_shards_do_not_change_a_score(
@@ -154,7 +162,7 @@ def test_a_labelled_month_is_scored_by_models_that_did_not_know_the_answer(
     chosen = champions(db, lake, config, "2026-08")
     assert chosen["pooled"]["is_out_of_fold"]
     scores = predict(db, lake, config, "2026-08")
-    unseen = lake.scan("scores_out_of_fold", "2026-08").collect()
+    unseen = lake.scan(of_campaign(OUT_OF_FOLD, CAMPAIGN), "2026-08").collect()
     assert_frame_equal(
         scores.select("subscriber_id", "probability"), unseen.select("subscriber_id", "probability")
     )
@@ -168,7 +176,7 @@ def test_lost_out_of_fold_scores_stop_the_run_instead_of_leaking(
     db: sa.Connection, lake: Lake, config: Config, province: Province
 ) -> None:
     train(db, lake, config)
-    (lake.root / "scores_out_of_fold" / "month=2026-08" / "_manifest.json").unlink()
+    (lake.root / of_campaign(OUT_OF_FOLD, CAMPAIGN) / "month=2026-08" / "_manifest.json").unlink()
     with pytest.raises(NotReady, match="Train 2026-08 again"):
         predict(db, lake, config, "2026-08")
     train(db, lake, config)
@@ -222,7 +230,7 @@ def test_what_a_whole_feed_told_is_not_taken_for_the_worst_when_it_fails_to_come
         db=db, lake=lake, config=config, campaign=CAMPAIGN, cycle="2026-09", month="2026-09",
         as_of=AS_OF, run_id="run", revision=0,
     )  # fmt: skip
-    silent = lake.scan("scores", "2026-09").collect()["probability"]
+    silent = lake.scan(scores_of(CAMPAIGN), "2026-09").collect()["probability"]
     assert told["factors_missing"] == ["complaints"]
     assert silent.to_list() == nobody.to_list()  # the median of complaints is none
     assert silent.mean() < whole.mean()
@@ -285,7 +293,7 @@ def test_a_revision_stands_beside_the_scores_acted_on(
     train(db, lake, config)
     revised = predict(db, lake, config, revision=1)
     assert revised["probability"].null_count() == 0
-    assert_frame_equal(lake.scan("scores", "2026-09").collect(), acted_on)
+    assert_frame_equal(lake.scan(scores_of(CAMPAIGN), "2026-09").collect(), acted_on)
 
 
 @pytest.mark.parametrize("revision", [0, 3])
@@ -293,9 +301,12 @@ def test_scores_say_which_run_they_came_from(
     db: sa.Connection, lake: Lake, config: Config, province: Province, revision: int
 ) -> None:
     predict(db, lake, config, revision=revision)
-    facts = lake.manifest(prediction.table_of(revision), "2026-09").facts
-    told = {name: facts[name] for name in ("as_of", "config_hash", "revision")}
-    assert told == {"as_of": AS_OF.isoformat(), "config_hash": config.hash, "revision": revision}
+    facts = lake.manifest(scores_of(CAMPAIGN, revision), "2026-09").facts
+    del facts["champions"]
+    assert facts == {
+        "campaign": CAMPAIGN, "cycle": "2026-09", "as_of": AS_OF.isoformat(), "config_hash": config.hash,
+        "revision": revision,
+    }  # fmt: skip
 
 
 def test_scores_are_not_published_while_a_shard_is_missing(

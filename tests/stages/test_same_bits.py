@@ -12,12 +12,15 @@ from include.expressions import parse
 from include.expressions.arithmetic import mean_across, mean_down, sum_across, sum_down
 from include.expressions.windows import FACTOR_FUNCTIONS, FactorCompiler
 from include.lake import Lake
+from include.lake.campaigns import grades_of
 from include.stages import drift, features, follow_up
 from include.stages.examples import LabelledMonth
 from include.stages.factor_rows import shard_frame
 from tests.fixtures.lakes import AMOUNT, put
+from tests.stages.worked_cycle import CAMPAIGN
 
 MONTH, PEOPLE, SHUFFLES = "2026-10", 120, 6
+KEY = {"campaign": CAMPAIGN, "cycle": MONTH, "revision": 0}
 ENGINES = ("in-memory", "streaming")
 
 
@@ -130,7 +133,7 @@ def worked(tmp_path: Path) -> list[tuple[Lake, LabelledMonth]]:
     weights = pl.DataFrame({"subscriber_id": ids, "weight": 1 / random.uniform(0.1, 0.9, len(ids))})
     lakes = [Lake.create(tmp_path / str(shards), subscribers=shards * 500_000) for shards in (1, 8)]
     for lake in lakes:
-        for table in ("factors", "grades"):
+        for table in ("factors", grades_of(CAMPAIGN)):
             put(lake, table, MONTH, people)
             parts = list(lake.manifest(table, MONTH).parts)
             lake.publish(table, MONTH, parts, facts={"factors": ["bill"], "revision": 0})
@@ -144,7 +147,7 @@ def test_the_ranking_of_factors_is_the_same_for_one_and_for_eight_shards(worked,
 
 
 def test_the_figures_of_follow_up_are_the_same_for_one_and_for_eight_shards(worked) -> None:
-    graded = (follow_up._graded(lake, month, 0) for lake, month in worked)
+    graded = (follow_up._graded(lake, month, KEY) for lake, month in worked)
     one, eight = (list(follow_up._of_people(people)) for people in graded)
     assert one
     assert one == eight

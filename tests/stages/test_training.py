@@ -14,6 +14,7 @@ from include.config import Config
 from include.domain.errors import BadInput
 from include.domain.months import default_as_of, month_start
 from include.lake import Lake
+from include.lake.campaigns import OUT_OF_FOLD, of_campaign
 from include.stages import champions, examples, features, fitting, labels, models, training, trees
 from tests.stages.province import Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN, WorkedCycle
@@ -323,10 +324,10 @@ def test_files_that_stand_are_not_written_again_for_scores_name_their_hash(
 ) -> None:
     Province(lake).live_through("2026-08")
     first = train(db, lake, config, "2026-08")
-    harm(Path(lake.root) / "scores_out_of_fold" / "month=2026-08")
+    harm(Path(lake.root) / of_campaign(OUT_OF_FOLD, CAMPAIGN) / "month=2026-08")
     monkeypatch.setattr(models, "save", lambda *_: pytest.fail("written again"))
     assert train(db, lake, config, "2026-08")["model_version"] == first["model_version"]
-    assert champions.out_of_fold(lake, "2026-08", first["model_version"]) is not None
+    assert champions.out_of_fold(lake, CAMPAIGN, "2026-08", first["model_version"]) is not None
 
 
 def test_how_the_lake_is_cut_changes_no_example(db: sa.Connection, lake: Lake, tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import sqlalchemy as sa
 from include.config import Config
 from include.domain.months import default_as_of
 from include.lake import Lake
+from include.lake.campaigns import scores_of
 from include.stages import champions, examples, features, fitting, models, prediction, training, trees
 from tests.stages.province import FACTORS, Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN
@@ -68,7 +69,7 @@ def test_a_cluster_with_churners_enough_has_its_own_model_and_the_others_the_poo
         db=db, lake=lake, config=config, campaign=CAMPAIGN, cycle="2026-09", month="2026-09", as_of=AS_OF,
         run_id="test", revision=0, nthread=1,
     )  # fmt: skip
-    scores = lake.scan("scores", "2026-09").collect()
+    scores = lake.scan(scores_of(CAMPAIGN), "2026-09").collect()
     by = dict(scores.group_by("cluster").agg(pl.col("model_version").unique().sort()).iter_rows())
     assert by == {"over_12": [own], "under_6": [told["model_version"]], "6_to_12": [told["model_version"]]}
     assert scores["probability"].null_count() == 0

@@ -1,4 +1,7 @@
-"""A lake of before ids had one writing is brought to it, table by table; killed, the next run goes on."""
+"""A lake of an earlier layout is brought up to date, table by table; killed, the next run goes on.
+
+First, from before ids had one writing, to that; then what is made per campaign to its campaign.
+"""
 
 import hashlib
 import json
@@ -12,41 +15,59 @@ import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
-from include.database import lock
-from include.lake import Lake, Manifest, Part, scan_files
+from include.lake import LAYOUT, Lake, Manifest, Part, scan_files
 from include.queries import load
+from include.stages.collection import per_campaign
 from include.stages.collection.intake import SPILL
-from include.stages.collection.publishing import CONTACTS
+from include.stages.collection.publishing import hold_month
 from include.stages.collection.values import canonical_ids, canonical_phones
 
-#: What is counted: months of tables exchanged, ids in them, rows that became one, numbers to call.
+#: The layout in which ids have one writing.
+_CANONICAL = 2
+#: What is counted of ids: months of tables exchanged, ids in them, rows that became one, numbers to call.
 COUNTS = ("tables", "ids", "rows_merged", "numbers_mended", "numbers_gone")
 _ID, _NUMBER = "subscriber_id", "msisdn"
-_PROFILES = "subscribers"
 _WRITER = "canonical"
 
 
 def bring_up_to_date(*, db: Connection, lake: Lake, config: Config, now: datetime) -> dict[str, Any] | None:
-    """Bring every id and number in the lake to its canonical form; the counts, or None where nothing was to do.
+    """Bring the lake to the layout of this version; the counts, or None where nothing was to do.
+
+    `moved` counts months of tables that have gone to their campaign.
+    """
+    if lake.is_current:
+        return None
+    counts = {}
+    if lake.layout < _CANONICAL:
+        counts = _canonical_lake(db, lake, config)
+        lake.mark(_CANONICAL)
+        _record(db, "ids_made_canonical", counts, now)
+    moved = {"moved": per_campaign.move(db, lake)}
+    lake.mark(LAYOUT)
+    _record(db, "tables_moved_to_campaign", moved, now)
+    return {**counts, **moved}
+
+
+def _canonical_lake(db: Connection, lake: Lake, config: Config) -> dict[str, int]:
+    """Bring every id and number in the lake to its canonical form; the counts.
 
     Each month of a table is exchanged as a whole. Rows that become equal are kept once; of rows that then
     contradict each other under one key the first stays and the others are counted. Files that still lie in the
     landing folder are read anew by collection anyway, since their declaration has changed.
     """
-    if lake.is_current:
-        return None
     counts = dict.fromkeys(COUNTS, 0)
     for table, month in _months(lake):
         with db.begin():
-            for words in (("lake", _PROFILES if table == CONTACTS else table, month), (table, month)):
-                lock(db, *words)
+            hold_month(db, table, month)
             for name, number in _month(lake, config, table, month).items():
                 counts[name] += number
-    lake.mark_current()
-    with db.begin():
-        told = {"now": now, "details": json.dumps(counts)}
-        db.execute(load("collection")["audit_carried_over"], told)
     return counts
+
+
+def _record(db: Connection, action: str, counts: dict[str, int], now: datetime) -> None:
+    with db.begin():
+        told = {"now": now, "action": action, "details": json.dumps(counts)}
+        db.execute(load("collection")["audit_carried_over"], told)
 
 
 def _months(lake: Lake) -> Iterator[tuple[str, str]]:

@@ -8,6 +8,7 @@ import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
+from include.database import lock
 from include.domain.errors import NotReady
 from include.lake import Lake, Part
 from include.lake.folder import writing
@@ -20,6 +21,16 @@ Result = dict[str, Any]
 Standing = dict[tuple[str, str], str]
 
 CONTACTS = "contacts"
+_PROFILES = "subscribers"
+
+
+def hold_month(db: Connection, table: str, month: str) -> None:
+    """Keep everybody else from writing a month of any table, a feed's or one that is made, to the transaction's end.
+
+    Collection writes contacts with the profiles they came with, under the lock of those.
+    """
+    lock(db, "lake", _PROFILES if table == CONTACTS else table, month)
+    lock(db, table, month)
 
 
 def fingerprint_of(delivery: Delivery, config: Config) -> str:

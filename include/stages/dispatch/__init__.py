@@ -6,11 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include import cycles
 from include.config import Config
 from include.database import lock
 from include.domain import months
 from include.domain.errors import NotReady, Refused
 from include.lake import Lake
+from include.lake.campaigns import grades_of
 from include.stages.calendar import fill_calendar
 from include.stages.capacity import has_agents, read_capacity
 from include.stages.dispatch.decision import candidates, decide
@@ -60,7 +62,7 @@ def dispatch(
             raise Refused(
                 f"Cycle {cycle} was reopened with as_of {found.as_of.isoformat()}. Run that one instead."
             )
-        _require_own_grades(lake, month, as_of, revision)
+        _require_own_grades(lake, key, as_of, revision)
         require_planned(db, config, key, revision, planned)
         run = Run(db, lake, config, key, month, as_of, now, revision)
         return _dispatched(run, most, is_top_up=found.fixed_at is not None)
@@ -82,14 +84,11 @@ def _dispatched(run: Run, most: int | None, *, is_top_up: bool) -> dict[str, Any
     return summary
 
 
-def _require_own_grades(lake: Lake, month: str, as_of: datetime, revision: int) -> None:
-    """The grades that stand must be those of this as_of and revision, or evidence and cycle would disagree."""
-    facts = lake.manifest("grades_revised" if revision else "grades", month).facts
-    if datetime.fromisoformat(facts["as_of"]) != as_of or facts["revision"] != revision:
-        raise Refused(
-            f"The grades of {month} were made as of {facts['as_of']} (revision {facts['revision']}), not as of "
-            f"{as_of.isoformat()} (revision {revision}). Run prediction and grading for this as_of first."
-        )
+def _require_own_grades(lake: Lake, key: dict[str, str], as_of: datetime, revision: int) -> None:
+    """The grades that stand must be of this cycle, as_of and revision, or evidence and cycle would disagree."""
+    facts = lake.manifest(grades_of(key["campaign"], revision), key["cycle"]).facts
+    if foreign := cycles.foreign(facts, key, as_of, revision):
+        raise Refused(f"The grades {foreign}. Run prediction and grading for this as_of first.")
 
 
 def _compared(

@@ -8,9 +8,10 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.lake import Lake
+from include.lake.campaigns import scores_of
 from include.stages import prediction
 from include.stages.champions import RULES, Champion
-from include.stages.dispatch.run import Q, scores_table
+from include.stages.dispatch.run import Q
 
 #: (word, this cycle, cycle before), most first.
 Split = list[tuple[str, int, int]]
@@ -33,7 +34,7 @@ def splits(
     for row in db.execute(Q["count_splits"], values):
         found[row.slice].append((row.word or "–", row.warned_now, row.warned_before))
     was = {row.factor: row.subscribers for row in db.execute(Q["count_reasons_before"], values)}
-    is_ = _reasons(lake, config, month, revision, subscribers[:_EXPLAINED])
+    is_ = _reasons(lake, config, key, month, revision, subscribers[:_EXPLAINED])
     found["reason"] = _shares(is_, was)
     return {slice_: rows[:_SHOWN] for slice_, rows in found.items()}
 
@@ -51,9 +52,9 @@ def champions_before(db: sa.Connection, key: Mapping[str, str], month: str) -> d
 
 
 def _reasons(
-    lake: Lake, config: Config, month: str, revision: int, subscribers: Sequence[str]
+    lake: Lake, config: Config, key: Mapping[str, str], month: str, revision: int, subscribers: Sequence[str]
 ) -> Mapping[str, int]:
-    champions = lake.manifest(scores_table(revision), month).facts["champions"]
+    champions = lake.manifest(scores_of(key["campaign"], revision), key["cycle"]).facts["champions"]
     found = prediction.reasons(
         lake=lake, config=config, month=month, champions=champions, subscriber_ids=list(subscribers),
         revision=revision,

@@ -11,7 +11,8 @@ from include.config import Config
 from include.config.campaign import Campaign
 from include.config.measures import Measure
 from include.domain import period
-from include.lake import Lake
+from include.lake import Lake, Manifest
+from include.lake.campaigns import scores_of
 from include.queries import load
 
 Q = load("dispatch")
@@ -48,7 +49,7 @@ class Run:
         """The span its arms hold for."""
         return period.epoch_of(self.key["cycle"], self.measure.epoch if self.measure else "half_year")
 
-
-def scores_table(revision: int) -> str:
-    """The lake table with the scores of a revision."""
-    return "scores" if revision == 0 else "scores_revised"
+    @property
+    def scores(self) -> Manifest:
+        """The scores its warnings were graded from."""
+        return self.lake.manifest(scores_of(self.key["campaign"], self.revision), self.key["cycle"])

@@ -11,12 +11,13 @@ from include.config.campaign import Approval
 from include.domain import months
 from include.domain.assignment import TREATED, Candidate, walk
 from include.lake import Lake
+from include.lake.campaigns import scores_of
 from include.stages.calendar import fill_calendar
 from include.stages.capacity import read_capacity
 from include.stages.dispatch.figures import champions_before, splits
 from include.stages.dispatch.fingerprint import fingerprint_within
 from include.stages.dispatch.routing import team_for
-from include.stages.dispatch.run import Q, scores_table
+from include.stages.dispatch.run import Q
 
 
 def is_late(month: str, now: datetime) -> bool:
@@ -44,7 +45,7 @@ def plan_size(
         tickets = _at_most(config, rows, capacity.left(taken(db, key)))
         plan = fingerprint_within(db, config, key, revision)
     high = counts.get("high", 0)
-    scored = lake.manifest(scores_table(revision), month).rows
+    scored = lake.manifest(scores_of(campaign, revision), cycle).rows
     times = _times(high, scored, before)
     may_dispatch = (top_up or not is_fixed) and (dispatch_late or not is_late(month, now))
     why = _unusual(tickets, times, rules.approval)

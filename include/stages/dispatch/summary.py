@@ -7,7 +7,7 @@ from typing import Any
 from include.domain import cut
 from include.domain.assignment import HELD_OUT, TREATED, Decision
 from include.stages.capacity import Capacity
-from include.stages.dispatch.run import Row, Run, scores_table
+from include.stages.dispatch.run import Row, Run
 from include.stages.dispatch.size import warned
 
 
@@ -29,7 +29,7 @@ def summary_of(
         "capacity": None if whole is None else sum(whole.values()),
         "teams": _by_team(decisions, whole),
         "high": warned(run.db, run.key, run.revision).get("high", 0),
-        "scored": run.lake.manifest(scores_table(run.revision), run.month).rows,
+        "scored": run.scores.rows,
         "cut": explained,
         "message": " ".join([explained["en"], *_unstaffed(decisions, whole)]),
     }

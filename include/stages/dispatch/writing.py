@@ -7,10 +7,11 @@ from typing import Any
 from include.database import copy_rows
 from include.domain import assignment
 from include.domain.assignment import Candidate, Decision
+from include.lake.campaigns import scores_of
 from include.stages import prediction
 from include.stages.capacity import Capacity
 from include.stages.dispatch.routing import routes
-from include.stages.dispatch.run import Q, Row, Run, scores_table
+from include.stages.dispatch.run import Q, Row, Run
 from include.stages.evidence import evidence_of, sha256_of
 
 _STAGED = (
@@ -38,12 +39,13 @@ def write(
 
 def fix(run: Run, summary: dict[str, Any]) -> None:
     """Mark the cycle as fixed by its first dispatch, with what fixed it; keep the summary."""
-    manifests = {name: run.lake.manifest(name, run.month) for name in ("factors", "scores")}
+    scores = run.lake.manifest(scores_of(run.key["campaign"]), run.key["cycle"])
+    factors = run.lake.manifest("factors", run.month)
     facts = {
         "as_of": run.as_of.isoformat(),
         "config_hash": run.config.hash,
-        "inputs": {name: manifest.fingerprint for name, manifest in manifests.items()},
-        "champions": manifests["scores"].facts.get("champions"),
+        "inputs": {"factors": factors.fingerprint, "scores": scores.fingerprint},
+        "champions": scores.facts.get("champions"),
     }
     values = {"now": run.now, "facts": json.dumps(facts), "summary": json.dumps(summary)}
     run.db.execute(Q["fix_cycle"], run.key | values)
@@ -56,7 +58,7 @@ def _chance(run: Run, candidate: Candidate) -> float:
 
 
 def _evidence(run: Run, rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    champions = run.lake.manifest(scores_table(run.revision), run.month).facts["champions"]
+    champions = run.scores.facts["champions"]
     reasons = prediction.reasons(
         lake=run.lake, config=run.config, month=run.month, champions=champions,
         subscriber_ids=[row["subscriber_id"] for row in rows], revision=run.revision, top=None,

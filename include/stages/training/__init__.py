@@ -208,7 +208,7 @@ def _stored(learning: Learning, version: str, plan: Plan) -> dict[str, Any] | No
     queries, db, lake = load("training"), learning.db, learning.lake
     with db.begin():
         row = db.execute(queries["model"], {"model_version": version}).mappings().one_or_none()
-        if row is None or champions.out_of_fold(lake, row["trained_for"], version) is None:
+        if row is None or champions.out_of_fold(lake, learning.campaign, row["trained_for"], version) is None:
             return None
         if not models.is_intact(lake, version, row["sha256"]):
             return None
@@ -234,7 +234,7 @@ def _trained(learning: Learning, plan: Plan, version: str) -> dict[str, Any]:
         "metrics": figures,
         "base_rate": fitted.base_rate,
     }
-    publish_out_of_fold(db, lake, version, plan.all_months[-1].month, fitted.judged)
+    publish_out_of_fold(db, lake, learning.campaign, version, plan.all_months[-1].month, fitted.judged)
     settled = champions.settle(db, lake, registration, plan.all_months[-1], fitted.judged, learning.now)
     return _result(version, fitted.kind, settled.state, plan, {**figures, "comparison": settled.comparison})
 

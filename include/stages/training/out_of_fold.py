@@ -5,35 +5,40 @@ from sqlalchemy import Connection
 
 from include.database import lock
 from include.lake import Lake
-from include.stages import champions
+from include.lake.campaigns import OUT_OF_FOLD, of_campaign
 
 
-def publish_out_of_fold(db: Connection, lake: Lake, version: str, month: str, judged: pl.DataFrame) -> None:
+def publish_out_of_fold(
+    db: Connection, lake: Lake, campaign: str, version: str, month: str, judged: pl.DataFrame
+) -> None:
     """Keep the scores of the newest month made by models that did not learn from the person, per version."""
+    table = of_campaign(OUT_OF_FOLD, campaign)
     scores = judged.filter(pl.col("month") == month).select(
         "subscriber_id", "probability", pl.lit(version).alias("model_version"), "cluster"
     )
     shard = lake.shard_of(scores["subscriber_id"])
     with db.begin():
-        lock(db, champions.OUT_OF_FOLD, month)
-        others = _other_versions(lake, month, version)
+        lock(db, table, month)
+        others = _other_versions(lake, table, month, version)
         parts = []
         for number in range(lake.shards):
             kept = [scores.filter(shard == number)]
-            kept += [other for each in others if (other := _of_version(lake, month, each, number)).height]
+            kept += [
+                other for each in others if (other := _of_version(lake, table, month, each, number)).height
+            ]
             frame = pl.concat(kept).sort("subscriber_id", "model_version")
-            parts.append(lake.write_part(champions.OUT_OF_FOLD, month, number, frame, version))
-        lake.publish(champions.OUT_OF_FOLD, month, parts, facts={"model_versions": [*others, version]})
+            parts.append(lake.write_part(table, month, number, frame, version))
+        lake.publish(table, month, parts, facts={"model_versions": [*others, version]})
 
 
-def _other_versions(lake: Lake, month: str, version: str) -> list[str]:
-    stands = lake.standing(champions.OUT_OF_FOLD, month)
+def _other_versions(lake: Lake, table: str, month: str, version: str) -> list[str]:
+    stands = lake.standing(table, month)
     if stands is None:
         return []
     stored: list[str] = stands.facts["model_versions"]
     return [each for each in stored if each != version]
 
 
-def _of_version(lake: Lake, month: str, version: str, shard: int) -> pl.DataFrame:
-    scores = lake.scan(champions.OUT_OF_FOLD, month, shard)
+def _of_version(lake: Lake, table: str, month: str, version: str, shard: int) -> pl.DataFrame:
+    scores = lake.scan(table, month, shard)
     return scores.filter(pl.col("model_version") == version).collect()

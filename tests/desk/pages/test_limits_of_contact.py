@@ -28,9 +28,11 @@ def config(config: Config) -> Config:
 def two(ask, tickets, numbers) -> list[int]:
     """The agent's two tickets: the same customer's, in two campaigns, under two numbers."""
     moved = (
-        "update tickets set campaign = :campaign, customer_key = 'S0001' where ticket_id = :id returning 1"
+        "update tickets set beside = true, customer_key = 'S0001',"
+        " campaign = case ticket_id when :id then :campaign else campaign end"
+        " where ticket_id = any(cast(:both as bigint [])) returning 1"
     )
-    ask(moved, campaign=RENEWAL, id=tickets[1])
+    ask(moved, campaign=RENEWAL, id=tickets[1], both=tickets[:2])
     return tickets[:2]
 
 
