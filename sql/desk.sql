@@ -108,6 +108,12 @@ where ticket_id = :ticket_id
 order by attempted_at desc, attempt_id desc
 limit 1
 
+-- name: find_stop
+-- Whether all outbound of the ticket is stopped.
+select is_stopped(campaign, team, region_code)
+from tickets
+where ticket_id = :ticket_id
+
 -- name: find_limit
 -- The limit of contact that stands today for the customer of a ticket the person sees.
 select limit_of_ticket(cast(:ticket_id as bigint), cast(:today as date))

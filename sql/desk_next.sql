@@ -14,6 +14,7 @@ with urgent as (
     ) as last on true
     where
         t.state in ('assigned', 'in_progress') and t.frozen_at is null
+        and not is_stopped(t.campaign, t.team, t.region_code)
         and (t.assignee_id = :staff_id or (t.assignee_id is null and t.team = :team))
         and (h.held_until is null or h.held_until <= :now or h.staff_id = :staff_id)
         -- a promised call comes when it is due, another try only after a rest

@@ -87,10 +87,13 @@ select
                 select 1 from tickets as t
                 where t.subscriber_id = i.subscriber_id and t.state not in ('closed', 'cancelled', 'expired')
             ) then 'unfinished_ticket'
+            when is_stopped(i.campaign, null, w.region_code) then 'stopped'
         end
     ) as barred
 from outreach_items as i
 inner join cycles as c on i.campaign = c.campaign and i.cycle = c.cycle
+left join warnings as w
+    on i.campaign = w.campaign and i.cycle = w.cycle and w.revision = 0 and i.subscriber_id = w.subscriber_id
 where i.campaign = :campaign and i.cycle = :cycle and i.decision = 'listed'
 order by i.rank, i.subscriber_id
 

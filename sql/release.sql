@@ -53,6 +53,7 @@ left join branches as b on t.branch_code = b.branch_code
 where
     t.state = 'waiting' and t.team = any(cast(:teams as text [])) and t.frozen_at is null
     and standing_limit(t.subscriber_id, t.customer_key, :day) is null
+    and not is_stopped(t.campaign, t.team, t.region_code)
 order by t.cycle, t.rank, t.ticket_id
 
 -- name: find_all_waiting
@@ -62,6 +63,7 @@ from tickets
 where
     state = 'waiting' and frozen_at is null
     and standing_limit(subscriber_id, customer_key, :day) is null
+    and not is_stopped(campaign, team, region_code)
 order by cycle, rank, ticket_id
 
 -- name: count_waiting

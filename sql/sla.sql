@@ -6,7 +6,7 @@ with warned as (
     where
         c.met_at is null and c.voided_at is null and c.warned_at is null and c.breached_at is null
         -- what is past its deadline was breached a moment ago
-        and c.warn_at <= :now
+        and c.warn_at <= :now and not rests_clock(c.ticket_id, c.due_at)
     -- looked up for those alone: a join might read every ticket
     returning
         c.ticket_id, c.clock, c.round, c.due_at,
@@ -35,7 +35,9 @@ from warned
 with breached as (
     update ticket_clocks
     set breached_at = due_at, noticed_at = :now, escalate_at = due_at
-    where met_at is null and voided_at is null and breached_at is null and due_at < :now
+    where
+        met_at is null and voided_at is null and breached_at is null and due_at < :now
+        and not rests_clock(ticket_id, due_at)
     returning ticket_id
 )
 

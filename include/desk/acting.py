@@ -7,7 +7,7 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from functools import cached_property
 from typing import Any
 
@@ -17,12 +17,22 @@ from include.config import Config
 from include.domain import sla
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
-from include.domain.ticket import ASKS_LIMITS, UNFINISHED, next_state, refuse_frozen, refuse_limited
+from include.domain.stop import as_rests, rested_days
+from include.domain.ticket import (
+    ASKS_LIMITS,
+    ASKS_STOPS,
+    UNFINISHED,
+    next_state,
+    refuse_frozen,
+    refuse_limited,
+    refuse_stopped,
+)
 from include.queries import load
 from include.stages.clocks import Clocks, Terms, read_clocks
 
 Q = load("desk")
 HOLDS = load("desk_next")
+STOPS = load("stops")
 
 
 @dataclass(frozen=True)
@@ -154,6 +164,8 @@ def _open(actor: Actor, action: str, me: sa.Row[Any]) -> Work:
     refuse_held(actor, ticket, me.role)
     refuse_frozen(action, ticket.frozen_because)
     to_state = next_state(ticket.state, action, me.role)
+    if action in ASKS_STOPS:
+        refuse_stopped(is_stopped(actor))
     if action in ASKS_LIMITS:
         refuse_limited(action, limit_today(actor))
     return Work(actor, ticket, me.role, action, to_state)
@@ -164,6 +176,11 @@ def limit_today(actor: Actor) -> str | None:
     asked = {"ticket_id": actor.ticket_id, "today": actor.now.astimezone(ZONE).date()}
     kind: str | None = actor.db.execute(Q["find_limit"], asked).scalar_one()
     return kind
+
+
+def is_stopped(actor: Actor) -> bool:
+    """Whether all outbound of the ticket's region, team or campaign is stopped at this moment."""
+    return bool(actor.db.execute(Q["find_stop"], {"ticket_id": actor.ticket_id}).scalar_one())
 
 
 def refuse_held(actor: Actor, ticket: sa.Row[Any], role: str) -> None:
@@ -269,8 +286,18 @@ def _cut_short(work: Work, pause: sla.Pause, ended_at: datetime) -> sla.Pause:
     return sla.end_pause(pause, local + timedelta(days=1) if is_over else local)
 
 
+def _stopped_days(work: Work, since: datetime) -> list[date]:
+    """The days on which the clock rested because outbound was stopped: they are nobody's pauses."""
+    rules = work.terms.rules
+    rows = work.run(STOPS["read_rests"], started_at=since)
+    return [
+        day for row in rows for day in rested_days(row.stopped_at, row.lifted_at, rules.opens, rules.closes)
+    ]
+
+
 def move_plan_clock(work: Work, pauses: Sequence[sla.Pause]) -> None:
     """Count the running plan clock anew with these pauses."""
     clock = work.run("find_plan_clock").one()
-    counted = work.clocks.again(clock.explanation, clock.started_at, pauses)
+    rests = as_rests(pauses, _stopped_days(work, clock.started_at))
+    counted = work.clocks.again(clock.explanation, clock.started_at, rests)
     work.run("move_plan_clock", round=clock.round, **counted)

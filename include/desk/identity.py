@@ -1,6 +1,6 @@
 """Who asks: Airflow's user, what Airflow lets that user do here, and the staff row that goes with it."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 
@@ -29,7 +29,14 @@ class Viewer:
     team: str
     branch_code: str | None
     username: str
+    #: What is stopped just now: scope, what, because, stopped_by, since
+    stops: Sequence[Mapping[str, Any]]
     resources: frozenset[tuple[Method, str]]
+
+    @property
+    def may_stop(self) -> bool:
+        """Whether this person may stop outbound: a lead their team's, a manager any."""
+        return self.role in ("lead", "manager")
 
     def may(self, method: Method, resource: str) -> bool:
         """Whether Airflow lets this person read (GET) or change (PUT) a resource of the desk."""

@@ -11,11 +11,11 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config.desk import DeskRules, Use
-from include.desk.acting import Actor, begin, identify, limit_today, looking, refuse_held
+from include.desk.acting import Actor, begin, identify, is_stopped, limit_today, looking, refuse_held
 from include.desk.talks import known_subscriber
 from include.domain.canonical import canonical_id, canonical_phone
 from include.domain.errors import BadInput, Refused, TooMany
-from include.domain.ticket import refuse_frozen, refuse_limited
+from include.domain.ticket import refuse_frozen, refuse_limited, refuse_stopped
 from include.domain.words import Words
 from include.queries import load
 
@@ -46,6 +46,7 @@ def use_number(actor: Actor, rules: DeskRules, kind: Use) -> int:
         refuse_held(actor, work.ticket, work.role)
         frozen = work.run(Q["find_frozen"]).scalar_one()
         refuse_frozen("contact", frozen)
+        refuse_stopped(is_stopped(actor))
         refuse_limited("contact", limit_today(actor))
         at_most = rules.limits_per_day.of(kind)
         found = work.run(Q["use_phone"], kind=kind, at_most=at_most).one_or_none()

@@ -18,7 +18,7 @@ AS_IT_IS = frozenset(
     {
         "ticket", "into", "staff", "task", "version", "seen", "number", "least", "most", "count", "days", "at",
         "until", "today", "cost_yuan", "limit_yuan", "left_yuan", "order", "person", "typed", "cycles", "resource",
-        "why", "refusal",
+        "why", "refusal", "stop", "what", "names",
     }
 )  # fmt: skip
 #: In both languages where they come from: words of the domain or the configuration, or another refusal.
@@ -28,7 +28,7 @@ BY_CATALOGUE: Mapping[str, str] = {
     "state": "states", "states": "states", "role": "roles", "roles": "roles", "action": "actions",
     "actor": "actors", "outcome": "outcomes", "outcomes": "outcomes", "channels": "channels", "result": "results",
     "results": "results", "call_back": "results", "processed": "processed", "field": "fields", "views": "views",
-    "sections": "board.sections",
+    "sections": "board.sections", "scope": "stops.scopes",
 }  # fmt: skip
 
 

@@ -1,12 +1,14 @@
 """Pages from templates, in the language and colours the person chose or the browser asks for."""
 
 import secrets
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 from fastapi import Request, Response
 from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoescape
 
+from include.config import Config
 from include.desk import telling
 from include.desk.refusals import tell
 from include.desk.words import LANGUAGES, named_in, words_in
@@ -62,11 +64,39 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
             "once": secrets.token_urlsafe(12),
             "now": request.app.state.clock(),
             "team": _team(request, values.get("viewer"), language),
+            **_names(request.app.state.config, language),
             "told_of": lambda error: tell(error, language, request.app.state.config),
         }
         | values
     )
     return Response(html, status_code=status, media_type="text/html")
+
+
+def _names(config: Config, language: str) -> dict[str, Any]:
+    """How teams, campaigns and what is stopped are called; by their code where the configuration knows them not."""
+    words = words_in(language)
+
+    def team_named(code: str) -> str:
+        named = config.teams.teams.get(code)
+        return str(getattr(named, language)) if named else code
+
+    def campaign_named(name: str) -> str:
+        named = config.campaigns.get(name)
+        return str(getattr(named, language)) if named else name
+
+    def stop_named(stop: Mapping[str, Any]) -> str:
+        scope, what = stop["scope"], stop["what"]
+        names = {"team": team_named, "campaign": campaign_named}
+        named = names[scope](what) if scope in names else what
+        return f"{words(f'stops.scopes.{scope}')} {named or ''}".strip()
+
+    campaigns = sorted({*config.campaigns, *config.broken})
+    return {
+        "team_named": team_named,
+        "campaign_named": campaign_named,
+        "stop_named": stop_named,
+        "campaigns": campaigns,
+    }
 
 
 def _team(request: Request, viewer: Any, language: str) -> str:

@@ -139,6 +139,20 @@ def refuse_frozen(action: str, because: str | None) -> None:
     )  # fmt: skip
 
 
+#: What is not done while outbound of the ticket is stopped. What already happened is recorded all the same.
+ASKS_STOPS = frozenset({"claim"})
+
+
+def refuse_stopped(is_stopped: bool) -> None:
+    """Refused while somebody has stopped all outbound of the ticket's region, team or campaign, or of everything."""
+    if is_stopped:
+        raise Refused(
+            "Outbound is stopped; the page says by whom and why. Call nobody until it is lifted; what was said "
+            "already may be recorded.",
+            code="outbound_stopped",
+        )
+
+
 def refuse_limited(action: str, kind: str | None) -> None:
     """Refused, with why, when a limit of contact of this kind stands and `action` would go on all the same."""
     if kind is None:

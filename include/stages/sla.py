@@ -11,6 +11,7 @@ from include.database import lock
 from include.domain import sla
 from include.domain.months import ZONE
 from include.queries import load
+from include.stages import stops
 from include.stages.calendar import fill_calendar
 from include.stages.clocks import Clocks, read_clocks
 
@@ -20,17 +21,20 @@ Q = load("sla")
 def watch(*, db: sa.Connection, config: Config, now: datetime) -> dict[str, Any]:
     """One tick: warn, breach and escalate what is due at `now`, each exactly once; leave a heartbeat.
 
-    Reads only stored deadlines, so it costs what changes, and after an outage it catches up in one tick.
+    Reads only stored deadlines, so it costs what changes, and after an outage it catches up in one tick. While
+    outbound is stopped the clocks of what is stopped rest; once that is lifted they go on, later by its days.
     """
     with db.begin():
         moved = fill_calendar(db, config, now)
         lock(db, "watch_sla")
+        rested = stops.rest(db, config, now)
         breached = db.execute(Q["breach_clocks"], {"now": now}).scalar_one()
         warned = db.execute(Q["warn_clocks"], {"now": now}).scalar_one()
         escalated = _escalate(db, config, now)
         overdue = int(db.execute(Q["notice_overdue_tasks"], {"now": now}).scalar_one())
         facts = {
             "warned": warned, "breached": breached, "escalated": escalated, "overdue": overdue, "moved": moved,
+            "rested": rested,
         }  # fmt: skip
         beat(db, "watch_sla", now, facts)
     return {"stage": "sla", "rows_in": warned + breached, "rows_out": warned + breached + escalated, **facts}

@@ -33,9 +33,10 @@ def files() -> list[Path]:
     """The desk, and the rules of the domain its actions go through."""
     domain = [
         ROOT / "include/domain" / f"{name}.py"
-        for name in ("ticket", "outcome", "sla", "ladder", "deadline", "canonical")
+        for name in ("ticket", "outcome", "sla", "ladder", "deadline", "canonical", "stop")
     ]
-    return [*sorted((ROOT / "include/desk").rglob("*.py")), *domain, ROOT / "include/config/__init__.py"]
+    others = [ROOT / "include/config/__init__.py", ROOT / "include/stages/stops.py"]
+    return [*sorted((ROOT / "include/desk").rglob("*.py")), *domain, *others]
 
 
 def raised() -> Iterator[tuple[str, ast.Call]]:

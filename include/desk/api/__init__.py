@@ -5,7 +5,7 @@ from typing import Any
 from fastapi import APIRouter
 from fastapi.openapi.utils import get_openapi
 
-from include.desk.api import actions, calling, taking, tickets
+from include.desk.api import actions, calling, stopping, taking, tickets
 from include.desk.api.answers import Problem
 from include.desk.identity import Reader
 
@@ -26,7 +26,7 @@ _PROBLEMS: dict[int | str, dict[str, Any]] = {
 }
 
 router = APIRouter(prefix="/api/v1", responses=_PROBLEMS)
-for _part in (tickets, actions, taking, calling):
+for _part in (tickets, actions, taking, calling, stopping):
     router.include_router(_part.router)
 
 

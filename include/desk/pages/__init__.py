@@ -1,6 +1,6 @@
 """The desk's pages, one module a screen; each route names the right it needs."""
 
-from include.desk.pages import board, calling, exports, forms, many, queue, searching, taking, ticket
+from include.desk.pages import board, calling, exports, forms, many, queue, searching, stops, taking, ticket
 
 ROUTERS = (
     queue.router,
@@ -12,4 +12,5 @@ ROUTERS = (
     calling.router,
     board.router,
     exports.router,
+    stops.router,
 )
