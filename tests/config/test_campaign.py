@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from include.config import Config, campaign_files, config_from, load_config
+from include.config.__main__ import main
 from include.config.campaign import CLOCKS, Campaign, parse_campaign
 from include.domain.errors import ConfigError
 from include.settings import ROOT
@@ -165,3 +166,16 @@ def test_a_campaign_that_says_little_gets_the_engines_own():
         "marketing", True, False, "not left",
     )  # fmt: skip
     assert campaign.measure_name is None
+
+
+def test_the_command_tells_every_campaign_and_what_is_wrong_with_the_others(folder, capsys):
+    assert main([str(folder)]) == 0
+    told = capsys.readouterr()
+    assert told.out.split("\n")[0].split()[:3] == ["campaign", "cadence", "kind"]
+    assert "audit" in told.out
+    assert "nobody is held out" in told.out
+    (folder / FILE).write_text(TEXT.replace("horizon_days: 7", "horizon_days: seven"), "utf-8")
+    assert main([str(folder)]) == 1
+    told = capsys.readouterr()
+    assert "churn_warning" in told.out
+    assert "entry 'horizon_days'" in told.err
