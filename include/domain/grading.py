@@ -126,7 +126,7 @@ def grade_all(subscribers: Sequence[Scored], limits: Limits) -> list[Graded]:
 
 
 @dataclass(frozen=True)
-class Asked:
+class Wanted:
     """One subscriber of a campaign that admits without grades: whether they are wanted, and what orders them."""
 
     subscriber_id: str
@@ -134,7 +134,7 @@ class Asked:
     order: float | None
 
 
-def admitted(subscribers: Sequence[Asked], top: int | None = None) -> list[tuple[str, bool]]:
+def admitted(subscribers: Sequence[Wanted], top: int | None = None) -> list[tuple[str, bool]]:
     """Everybody in the order of their rank, and whether they are admitted: at most the `top` wanted ones.
 
     The wanted go first, of them the largest `order`, the unknown last, then by subscriber_id.

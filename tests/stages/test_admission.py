@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from include.config import Config
 from include.domain import grading as rules_for_one
-from include.domain.grading import Asked
+from include.domain.grading import Wanted
 from include.domain.months import ZONE, default_as_of
 from include.lake import Lake
 from include.stages import admission, features
@@ -186,7 +186,7 @@ def test_the_admission_of_all_agrees_with_that_of_one(people, top):
     )
     made = admission.by_all(frame, top, has_order=True)
     asked = [
-        Asked(f"S{number:02d}", member and wanted, order)
+        Wanted(f"S{number:02d}", member and wanted, order)
         for number, (member, wanted, order) in enumerate(people)
     ]
     assert made.select("subscriber_id", "is_admitted").rows() == rules_for_one.admitted(asked, top)

@@ -12,6 +12,7 @@ from include.config import Config
 from include.domain.months import ZONE, default_as_of
 from include.lake import Lake
 from include.stages import features
+from include.stages.evidence import evidence_of
 from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.campaigns import close_ticket, graded, opened, warned, with_campaign
 from tests.fixtures.lakes import fill, put
@@ -223,3 +224,17 @@ def test_of_the_living_nobody_who_left_takes_a_place_of_the_first(factored, db, 
     put(factored, "churned", "2026-11", [{"subscriber_id": "S03", "churned_on": date(2026, 11, 3)}])
     run(db, factored, config, "model: none\nadmission: {by: all, top: 2}\nrank: value_yuan\n")
     assert named(db, "signals") == ["S01", "S06"]
+
+
+def test_the_evidence_tells_the_events_a_ticket_is_about_newest_first(factored, db, config):
+    at = NOW.replace(day=9, hour=12)
+    complained(factored, ("S01", at), ("S01", at.replace(hour=9)), ("S02", at), ("S01", NOW))
+    run(db, factored, config, COMPLAINTS)
+    known = with_campaign(config, "signals", COMPLAINTS, "daily")
+    rows = [row for row in warned(db, "signals") if row["subscriber_id"] == "S01"]
+    told = evidence_of(
+        lake=factored, config=known, month=ten.MONTH, as_of=NOW, warnings=rows, reasons={}, campaign="signals"
+    )
+    (evidence,) = pl.Series(list(told.values())).str.json_decode(infer_schema_length=None).to_list()
+    assert evidence["events"] == [{"day": "2026-11-09", "kind": "complaint"}] * 2
+    assert "splits" not in evidence
