@@ -9,15 +9,17 @@ import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
+from include.config.campaign import Campaign
 from include.config.rules import Rule, Rules
 from include.domain.errors import BadInput
 from include.domain.grading import GRADES, HIGH, MID, Limits
 from include.expressions.arithmetic import sum_down
 from include.lake import Lake, Manifest
 from include.lake.campaigns import scores_of
-from include.stages import grading, labels
+from include.stages import admission, grading, labels, rule_hits
 from include.stages.examples import LabelledMonth, labelled_month
-from include.stages.grading import ActiveRules
+from include.stages.facts import fact_rows
+from include.stages.rule_hits import ActiveRules
 
 #: So many of the newest labelled months tell the precision of a rule besides the month itself.
 LABELLED_MONTHS = 3
@@ -96,7 +98,7 @@ def _tried(
 ) -> dict[str, Any]:  # fmt: skip
     factors = lake.manifest("factors", month)
     facts = {"rule": rule.name, "month": month, "owner": rule.owner, "in_force": rule.is_valid_in(month)}
-    inactive = grading.why_inactive(rule, rules, factors)
+    inactive = rule_hits.why_inactive(rule, rules, factors)
     if inactive:
         return {**facts, "inactive": inactive}
     labelled = {each.month: _precision(lake, each, rule, rules) for each in known}
@@ -116,9 +118,9 @@ def _precision(lake: Lake, known: LabelledMonth, rule: Rule, rules: Rules) -> di
     `fired` and `left` are people who count, the shares are weighted.
     """
     factors = lake.manifest("factors", known.month)
-    if grading.why_inactive(rule, rules, factors):
+    if rule_hits.why_inactive(rule, rules, factors):
         return None
-    fires = grading.hit_of(rule, rules, factors)
+    fires = rule_hits.hit_of(rule, rules, factors)
     people = lake.scan("factors", known.month).select("subscriber_id", fires.alias("fires"))
     hit, left, weight = pl.col("fires"), pl.col("has_churned"), pl.col("weight")
     found = (
@@ -143,15 +145,12 @@ def _consequences(
     Tickets are those to be expected of the warnings when the hold-out gets none; who may be contacted and what
     the teams can take is not looked at.
     """
-    standing = grading.active_rules(config, month, factors)
+    standing = rule_hits.active_rules(config, month, factors)
     others = tuple(each for each in standing.hits if each[0].name != rule.name)
-    fires = (rule, grading.hit_of(rule, rules, factors))
-    limits, members = (
-        _limits(lake, config, campaign, month),
-        grading.members_of(config.campaign(campaign), factors),
-    )
-    before = _graded(lake, campaign, month, ActiveRules(others, {}), limits, members)
-    after = _graded(lake, campaign, month, ActiveRules((*others, fires), {}), limits, members)
+    fires = (rule, rule_hits.hit_of(rule, rules, factors))
+    limits, rules_of = _limits(lake, config, campaign, month), config.campaign(campaign)
+    before = _graded(lake, campaign, month, ActiveRules(others, {}), limits, rules_of)
+    after = _graded(lake, campaign, month, ActiveRules((*others, fires), {}), limits, rules_of)
     hit = after.filter(pl.col("rule_hits").list.contains(rule.name))
     called = after.filter(pl.col("tier") == "priority")
     is_called = before.filter(pl.col("tier") == "priority")
@@ -171,16 +170,17 @@ def _consequences(
 
 
 def _graded(
-    lake: Lake, campaign: str, month: str, rules: ActiveRules, limits: Limits, members: pl.Expr | None
+    lake: Lake, campaign: str, month: str, rules: ActiveRules, limits: Limits, rules_of: Campaign
 ) -> pl.DataFrame:
     """Everybody graded; past refusals are not looked at, nor who may be contacted."""
-    people = grading.hits_of(lake.scan("factors", month), rules, members)
+    rows = fact_rows(lake, month, admission.names_read(rules_of))
+    people = rule_hits.hits_of(rows, rules, admission.terms_of(rules_of, lake, month).member)
     if lake.has(scores_of(campaign), month):
         scores = lake.scan(scores_of(campaign), month).select("subscriber_id", "probability")
         rows = people.join(scores, on="subscriber_id", how="left")
     else:
         rows = people.with_columns(pl.lit(None, pl.Float64).alias("probability"))
-    return grading.graded_frame(rows.collect(engine="streaming"), limits, [])
+    return admission.by_grade(rows.collect(engine="streaming"), limits, [])
 
 
 def _limits(lake: Lake, config: Config, campaign: str, month: str) -> Limits:

@@ -8,6 +8,7 @@ from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from include.config import (
+    admission,
     campaign,
     contact,
     factors,
@@ -101,7 +102,7 @@ def load_config(folder: Path) -> Config:
     config = config_from(texts)
     sla.check_campaigns(config.sla, {*config.campaigns, *config.broken})
     scripts.check_scripts(config.strategies)
-    return config
+    return admission.check_outcomes(config)
 
 
 def campaign_files(folder: Path) -> list[Path]:
@@ -196,7 +197,7 @@ class _Reader:
 
     def _checked(self, file: str, read: Campaign) -> Campaign:
         """What the campaign names exists; ConfigError naming file, entry and the known ones otherwise."""
-        named = [
+        named: list[tuple[str, str | None, Mapping[str, object]]] = [
             ("measure", read.measure_name, self.draws),
             ("phase", read.phase, self.strategies.phases),
             ("routing.team", read.routing.team, self.teams.teams),
@@ -206,9 +207,7 @@ class _Reader:
                 raise ConfigError(
                     f"{file}, entry '{entry}': there is no '{value}'; known: {', '.join(sorted(known))}."
                 )
-        factors.check_truth(read.population, self.factors, file, "population")
-        factors.check_truth(read.admission.where, self.factors, file, "admission.where")
-        factors.check_number(read.rank, self.factors, file, "rank")
+        admission.check(read, self.factors, file)
         return read
 
 

@@ -19,15 +19,20 @@ Days = Annotated[int, Field(ge=0)]
 
 
 class Event(Entry):
-    """Whom an event of a feed befell: its kind of row, an expression over its columns, in so many days before as_of."""
+    """Whom an event of a feed befell: an expression over its columns, on so many whole days before the day of as_of."""
 
     feed: Name
     where: Text | None = None
     within_days: Count = 1
 
+    @property
+    def condition(self) -> Expression | None:
+        """The checked expression over the event's columns; None for every event of the feed."""
+        return _parsed(self.where)
+
 
 class OfCampaign(Entry):
-    """Whom another campaign's ticket ended so, in so many days before as_of."""
+    """Whom another campaign's ticket ended so, on so many whole days before the day of as_of."""
 
     campaign: Name
     outcomes: Annotated[tuple[str, ...], Field(min_length=1)]

@@ -1,7 +1,7 @@
 """factors.yaml: the factor library. Adding a factor is one entry; it is read, checked and tried at load."""
 
 from collections import Counter
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Mapping
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
@@ -270,11 +270,20 @@ def _try_reason(reason: Reason, library: Factors) -> None:
             raise ConfigError(f"'{sign.text}' gives a text; evidence must be a number, or true or false.")
 
 
-def _tried(expression: Expression, library: Factors) -> pl.DataFrame:
-    """What an expression over factors gives for nobody."""
-    if unknown := expression.needs(ROW) - set(library.names):
-        raise ConfigError(f"'{expression.text}' names '{min(unknown)}', which is not a factor.")
-    nobody = pl.DataFrame(schema=dict.fromkeys(sorted(expression.needs(ROW)), pl.Float64()))
+#: No facts beside the factors.
+_NO_FACTS: Mapping[str, pl.DataType] = {}
+
+
+def _tried(
+    expression: Expression, library: Factors, facts: Mapping[str, pl.DataType] = _NO_FACTS
+) -> pl.DataFrame:
+    """What an expression over factors, and `facts` of these types, gives for nobody."""
+    if unknown := expression.needs(ROW) - set(library.names) - facts.keys():
+        others = f" and none of {', '.join(facts)}" if facts else ""
+        raise ConfigError(f"'{expression.text}' names '{min(unknown)}', which is not a factor{others}.")
+    nobody = pl.DataFrame(
+        schema={name: facts.get(name, pl.Float64()) for name in sorted(expression.needs(ROW))}
+    )
     try:
         return nobody.select(compile_row(expression).alias("value"))
     except pl.exceptions.PolarsError as error:
@@ -282,29 +291,29 @@ def _tried(expression: Expression, library: Factors) -> pl.DataFrame:
         raise ConfigError(f"'{expression.text}' cannot be computed: {cause}") from error
 
 
-def check_truth(text: str | None, library: Factors, file: str, entry: str) -> None:
-    """Refuse an expression over what is not a factor, or that is neither true nor false; None is none."""
-    _check(text, library, file, entry, lambda found: found == pl.Boolean, "true or false; it must compare")
-
-
-def check_number(text: str | None, library: Factors, file: str, entry: str) -> None:
-    """Refuse an expression over what is not a factor, or that gives no number; None is none."""
-    _check(text, library, file, entry, lambda found: found.is_numeric(), "number")
-
-
-def _check(
-    text: str | None,
-    library: Factors,
-    file: str,
-    entry: str,
-    fits: Callable[[pl.DataType], bool],
-    wanted: str,
+def check_truth(
+    text: str | None, library: Factors, file: str, entry: str, facts: Mapping[str, pl.DataType] = _NO_FACTS
 ) -> None:
-    if text is None:
-        return
+    """Refuse an expression over what is no factor or fact, or that is neither true nor false; None is none."""
+    found = _type(text, library, file, entry, facts)
+    if found not in (None, pl.Boolean):
+        raise ConfigError(f"{file}, entry '{entry}': '{text}' gives no true or false; it must compare.")
+
+
+def check_number(
+    text: str | None, library: Factors, file: str, entry: str, facts: Mapping[str, pl.DataType] = _NO_FACTS
+) -> None:
+    """Refuse an expression over what is no factor or fact, or that gives no number; None is none."""
+    found = _type(text, library, file, entry, facts)
+    if found is not None and not found.is_numeric():
+        raise ConfigError(f"{file}, entry '{entry}': '{text}' gives no number.")
+
+
+def _type(
+    text: str | None, library: Factors, file: str, entry: str, facts: Mapping[str, pl.DataType]
+) -> pl.DataType | None:
     try:
-        if not all(map(fits, _tried(parse_expression(text), library).dtypes)):
-            raise ConfigError(f"'{text}' gives no {wanted}.")
+        return None if text is None else _tried(parse_expression(text), library, facts).dtypes[0]
     except ConfigError as error:
         raise ConfigError(f"{file}, entry '{entry}': {error}") from error
 

@@ -46,6 +46,10 @@ class NotReady(LoopError):
     """Something that must come first has not come yet: a delivery, a stage, a database revision."""
 
 
+class NotDelivered(NotReady):
+    """What a campaign rests on was not delivered; its cycle says so and does nothing."""
+
+
 class Damaged(NotReady):
     """A file of the lake is not what was written: `what` says so, the sentence says what to do as well."""
 

@@ -123,3 +123,25 @@ def grade_all(subscribers: Sequence[Scored], limits: Limits) -> list[Graded]:
         )
         for rank, one in enumerate(ordered, start=1)
     ]
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One subscriber of a campaign that admits without grades: whether they are wanted, and what orders them."""
+
+    subscriber_id: str
+    is_wanted: bool
+    order: float | None
+
+
+def admitted(subscribers: Sequence[Wanted], top: int | None = None) -> list[tuple[str, bool]]:
+    """Everybody in the order of their rank, and whether they are admitted: at most the `top` wanted ones.
+
+    The wanted go first, of them the largest `order`, the unknown last, then by subscriber_id.
+    """
+    ordered = sorted(
+        subscribers,
+        key=lambda one: (not one.is_wanted, one.order is None, -(one.order or 0.0), one.subscriber_id),
+    )
+    places = len(ordered) if top is None else top
+    return [(one.subscriber_id, one.is_wanted and rank < places) for rank, one in enumerate(ordered)]

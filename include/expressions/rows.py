@@ -109,7 +109,18 @@ class Compiler:
         return self.compile(text).str.contains_any(list(words), ascii_case_insensitive=True)
 
 
-def compile_row(expression: Expression, names: Mapping[str, pl.Expr] | None = None) -> pl.Expr:
-    """A row expression (rule, population) over the columns of a frame; `names` may stand for constants."""
+def compile_row(
+    expression: Expression,
+    names: Mapping[str, pl.Expr] | None = None,
+    words: Mapping[str, tuple[str, ...]] | None = None,
+) -> pl.Expr:
+    """A row expression (rule, population) over the columns of a frame; `names` may stand for constants.
+
+    `words` are the word lists it may name.
+    """
     known = names or {}
-    return Compiler(lambda name: known[name] if name in known else pl.col(name)).compile(expression.tree)
+
+    def named(name: str) -> pl.Expr:
+        return known[name] if name in known else pl.col(name)
+
+    return Compiler(named, words=words or {}).compile(expression.tree)

@@ -2,24 +2,69 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from typing import Literal
 
 import polars as pl
 import sqlalchemy as sa
 
+from include.config import Config
 from include.domain.months import ZONE, month_of
 from include.lake import Lake
 from include.queries import load
 from include.stages.contact_limits import FEED, limits_said
+from include.stages.facts import consent_is_delivered
 from include.stages.holders import new_holders
+from include.stages.last_profiles import profiles_of
 from include.stages.returns import joined, still_gone
 
+#: What is asked of a consent: nothing, that it was not refused, that it was given.
+Consent = Literal["any", "not_refused", "given"]
 
-def barred(lake: Lake, month: str, as_of: datetime, subscribers: list[str]) -> dict[str, str]:
+
+def barred_of(
+    config: Config, campaign: str, lake: Lake, month: str, as_of: datetime, subscribers: list[str]
+) -> dict[str, str]:
+    """The reason each barred subscriber of a campaign's is barred for, by its kind and whom it is for.
+
+    Whom a campaign wins back has left and applied to port out: that bars from no campaign of `people: left`.
+    """
+    rules, found = config.campaign(campaign), dict[str, str]()
+    for each, theirs in profiles_of(rules, lake, month, subscribers).items():
+        consent = consent_asked(config, campaign, lake, each)
+        frames = _unwelcome(lake, each, as_of, consent)
+        frames += _leaving(lake, each, as_of) if rules.people == "living" else []
+        found |= _found(frames, theirs)
+    return found
+
+
+def consent_asked(config: Config, campaign: str, lake: Lake, month: str) -> Consent:
+    """Marketing needs a consent that was given, where any are delivered or contact.yaml refuses without."""
+    if config.campaign(campaign).kind == "service":
+        return "any"
+    is_refused = config.contact.consent_not_delivered == "refuse"
+    return "given" if is_refused or consent_is_delivered(lake, month) else "not_refused"
+
+
+def consent_note(config: Config, campaign: str, lake: Lake, month: str) -> str:
+    """That the operator delivers no consents, and what marketing does then; empty where none is missed."""
+    if config.campaign(campaign).kind == "service" or consent_is_delivered(lake, month):
+        return ""
+    does = config.contact.consent_not_delivered
+    told = {"allow": "everybody counts as having consented", "refuse": "nobody is contacted"}[does]
+    return (
+        f"subscribers of {month} has no column consents_to_marketing: by consent_not_delivered ({does}) in "
+        f"contact.yaml {told}."
+    )
+
+
+def barred(
+    lake: Lake, month: str, as_of: datetime, subscribers: list[str], consent: Consent = "not_refused"
+) -> dict[str, str]:
     """The reason each barred subscriber of `subscribers` is barred for, as known before `as_of`.
 
     The gravest reason stands: gone, port_out_applied, then limits of contact, then missing consent.
     """
-    frames = [_without_consent(lake, month), _limited(lake, month, as_of), *_leaving(lake, month, as_of)]
+    frames = [*_unwelcome(lake, month, as_of, consent), *_leaving(lake, month, as_of)]
     return _found(frames, subscribers)
 
 
@@ -45,13 +90,25 @@ def _found(frames: Sequence[pl.LazyFrame | None], subscribers: list[str]) -> dic
 def barred_in_database(
     db: sa.Connection, key: Mapping[str, str], revision: int, as_of: datetime
 ) -> dict[str, str]:
-    """The reason for each high-priority warning of the cycle whose customer must not be called, in any campaign.
+    """The reason for each admitted warning of the cycle whose customer must not be called, in any campaign.
 
     What a person was told counts whenever it was told: a refusal after `as_of` is one all the same.
     """
     values = {**key, "revision": revision, "day": as_of.astimezone(ZONE).date()}
     rows = db.execute(load("dispatch")["find_barred"], values)
     return {row.subscriber_id: row.reason for row in rows}
+
+
+def gone(lake: Lake, month: str, as_of: datetime) -> pl.LazyFrame:
+    """subscriber_id of everybody who left before `as_of` and has not come back."""
+    left = [_changed(lake, month, as_of, "left", "gone"), _churned(lake, month, as_of)]
+    nobody = pl.LazyFrame(schema={"subscriber_id": pl.String})
+    return pl.concat([nobody, *(each.select("subscriber_id") for each in left if each is not None)]).unique()
+
+
+def _unwelcome(lake: Lake, month: str, as_of: datetime, consent: Consent) -> list[pl.LazyFrame | None]:
+    """Who asked to be left alone, the graver reason last."""
+    return [_without_consent(lake, month, consent), _limited(lake, month, as_of)]
 
 
 def _leaving(lake: Lake, month: str, as_of: datetime) -> list[pl.LazyFrame | None]:
@@ -123,6 +180,8 @@ def _limited(lake: Lake, month: str, as_of: datetime) -> pl.LazyFrame | None:
     return _because(barred.sort("kind"), pl.col("kind"))
 
 
-def _without_consent(lake: Lake, month: str) -> pl.LazyFrame | None:
-    rows = lake.scan("factors", month)
-    return _because(rows.filter(pl.col("consents_to_marketing") == False), pl.lit("no_consent"))  # noqa: E712
+def _without_consent(lake: Lake, month: str, consent: Consent) -> pl.LazyFrame | None:
+    if consent == "any":
+        return None
+    is_given = pl.col("consents_to_marketing").fill_null(consent == "not_refused")
+    return _because(lake.scan("factors", month).filter(~is_given), pl.lit("no_consent"))

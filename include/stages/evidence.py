@@ -11,11 +11,14 @@ from typing import Any
 import polars as pl
 
 from include.config import Config
+from include.config.campaign import Campaign
 from include.domain.months import shift
 from include.lake import Lake
-from include.stages.facts import choosing, open_faults, other_numbers
+from include.stages.facts import choosing, open_faults, other_numbers, splits_of, told_events
 from include.stages.histories import Histories
+from include.stages.last_profiles import profiles_of
 from include.stages.reasons import evidence_for, grouped
+from include.stages.sources import events_of
 
 HISTORY = 6
 TOP = 10
@@ -45,10 +48,23 @@ def evidence_of(
     """Canonical JSON evidence by subscriber_id for the rows of `warnings` (as dispatch reads them).
 
     `reasons`: all factors of each subscriber, top first; the first ten are told one by one, all of them
-    summed by human reason, symptoms by the evidence for each cause.
+    summed by human reason, symptoms by the evidence for each cause. Who has left is told of by their last profile.
 
     The same inputs give the same bytes: no clock, no run id, numbers to six significant digits.
     """
+    rows = {row["subscriber_id"]: row for row in warnings}
+    found: dict[str, str] = {}
+    for each, theirs in profiles_of(config.campaign(campaign), lake, month, list(rows)).items():
+        own = [rows[subscriber] for subscriber in theirs]
+        found |= _of_month(lake, config, each, as_of, own, reasons, campaign)
+    return found
+
+
+def _of_month(
+    lake: Lake, config: Config, month: str, as_of: datetime, warnings: Sequence[Mapping[str, Any]],
+    reasons: Mapping[str, list[dict[str, Any]]], campaign: str,
+) -> dict[str, str]:  # fmt: skip
+    """The evidence of those whose profile is of `month`."""
     wanted = [row["subscriber_id"] for row in warnings]
     people = _rows_of(lake.scan("factors", month), wanted)
     profiles = {row["subscriber_id"]: row for row in people.iter_rows(named=True)}
@@ -60,6 +76,7 @@ def evidence_of(
     # facts of the days between the month's end and as_of stand in the month after
     faults = open_faults(histories, [*_months(month), shift(month, 1)], as_of, wanted)
     numbers = other_numbers(lake, month, wanted)
+    asked = _asked_for(lake, config, month, as_of, wanted, config.campaign(campaign))
     found = {}
     for row in warnings:
         subscriber = row["subscriber_id"]
@@ -77,10 +94,24 @@ def evidence_of(
                 "history": {"months": _months(month), **series.get(subscriber, {})},
                 "other_numbers": numbers.get(subscriber, [])[:TOP],
             }
-            | ({} if faults is None else {"open_faults": faults.get(subscriber, [])[:TOP]}),
+            | ({} if faults is None else {"open_faults": faults.get(subscriber, [])[:TOP]})
+            | {name: told.get(subscriber) for name, told in asked.items()},
             partial(chosen, subscriber),
         )
     return found
+
+
+def _asked_for(
+    lake: Lake, config: Config, month: str, as_of: datetime, wanted: list[str], campaign: Campaign
+) -> dict[str, Mapping[str, Any]]:
+    """By entry and subscriber what this campaign asks for: what its list is split by, the events it is about."""
+    told: dict[str, Mapping[str, Any]] = {}
+    if campaign.splits:
+        told["splits"] = splits_of(lake, month, campaign.splits, wanted)
+    if campaign.source.event is not None and wanted:
+        events = told_events(events_of(lake, config, campaign.source.event, month, as_of), wanted)
+        told["events"] = {subscriber: newest[:TOP] for subscriber, newest in events.items()}
+    return told
 
 
 def sha256_of(evidence: str) -> str:

@@ -112,7 +112,7 @@ def _aggregated(histories: Histories, month: str, feed: str, aggregates: Sequenc
     ]
     cut = month_start(shift(month, 1)).astimezone(UTC)
     events = pl.concat(scans, how="diagonal").filter(pl.col("occurred_at") < cut)
-    return _with_known(events, cut).group_by("subscriber_id").agg(aggregates)
+    return as_known(events, cut).group_by("subscriber_id").agg(aggregates)
 
 
 def _by_region(lake: Lake, month: str, shard: int, feed: str, aggregates: Sequence[pl.Expr]) -> pl.LazyFrame:
@@ -139,7 +139,7 @@ def _by_region(lake: Lake, month: str, shard: int, feed: str, aggregates: Sequen
     return there.group_by(place, maintain_order=True).agg(aggregates).lazy()
 
 
-def _with_known(events: pl.LazyFrame, cut: datetime) -> pl.LazyFrame:
+def as_known(events: pl.LazyFrame, cut: datetime) -> pl.LazyFrame:
     """Events as they were known at `cut`: a repair finished later is still open, its rating not given."""
     there = events.collect_schema()
     events = events.with_columns((pl.lit(cut) - pl.col("occurred_at")).dt.total_days().alias(DAYS))

@@ -2,13 +2,14 @@
 
 import functools
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
 import polars as pl
 
 from include.config import Config
+from include.config.factors import PROFILE as PROFILE_COLUMNS
 from include.config.situation import judged_by, reasons_in, truths
 from include.config.strategies import FACTS
 from include.domain.months import ZONE, last_day
@@ -20,6 +21,15 @@ _SNAPSHOT = (
     "is_student", "is_enterprise", "network_type", "device_code", "plan_data_mb", "plan_voice_minutes",
     "balance_yuan", "arrears_yuan",
 )  # fmt: skip
+# Read from the snapshot as well, by campaigns and for what a list is split by.
+_ALSO = ("channel_code", "status")
+#: The column of the snapshot a fact is made of, where it is not called the same.
+_MADE_OF = {
+    "tenure_months": "joined_on",
+    "age_years": "birth_year",
+    "days_to_contract_end": "contract_ends_on",
+    "numbers_on_account": "account_id",
+}
 #: Facts that evidence keeps beside factors and identity, so that offers made later can be judged by them.
 PROFILE = (*_SNAPSHOT, "age_years", "days_to_contract_end", "numbers_on_account", "has_applied_to_port_out")
 
@@ -49,8 +59,65 @@ def facts_of(lake: Lake, config: Config, month: str, subscribers: Sequence[str])
     return wanted.collect().join(known, on="subscriber_id", how="left", maintain_order="left")
 
 
-def _profile(lake: Lake, month: str) -> pl.LazyFrame:
-    scan = lake.scan("subscribers", month)
+def fact_rows(lake: Lake, month: str, names: Collection[str], shard: int | None = None) -> pl.LazyFrame:
+    """The factors rows of a month with those facts of `names` that the profile alone tells."""
+    factors = lake.scan("factors", month, shard)
+    if not lake.has("subscribers", month):
+        return factors
+    there = factors.collect_schema().names()
+    profile = _profile(lake, month, shard)
+    new = [name for name in profile.collect_schema().names() if name in names and name not in there]
+    return (
+        factors.join(profile.select("subscriber_id", *new), on="subscriber_id", how="left")
+        if new
+        else factors
+    )
+
+
+def why_unknown(lake: Lake, month: str, name: str) -> str:
+    """Why a factor or fact is known of nobody in a month; empty when it is known."""
+    manifest = lake.manifest("factors", month)
+    if name in manifest.facts["factors"]:
+        return ""
+    if name in manifest.facts["left_out"]:
+        return f"the factor {name}, which is left out: {manifest.facts['left_out'][name]}"
+    if name not in (*PROFILE_COLUMNS, "consents_to_marketing"):
+        there = lake.scan("factors", month).collect_schema().names()
+        return "" if name in there else f"the factor {name}, which is left out: not in factors.yaml"
+    column = _MADE_OF.get(name, name)
+    if column in _delivered(lake, month):
+        return ""
+    return f"{name}, which is not delivered: subscribers of {month} has no column {column}"
+
+
+def consent_is_delivered(lake: Lake, month: str) -> bool:
+    """Whether the operator tells of a month who consents to marketing."""
+    return "consents_to_marketing" in _delivered(lake, month)
+
+
+def splits_of(
+    lake: Lake, month: str, names: Sequence[str], subscribers: Sequence[str]
+) -> dict[str, dict[str, Any]]:
+    """By subscriber what a list is split by: each of `names` with its value in the profile, null where unknown."""
+    if not names:
+        return {}
+    wanted = pl.LazyFrame({"subscriber_id": subscribers}, schema={"subscriber_id": pl.String})
+    rows = fact_rows(lake, month, names).join(wanted, on="subscriber_id", how="semi")
+    there = [name for name in names if name in rows.collect_schema()]
+    absent = [pl.lit(None).alias(name) for name in names if name not in there]
+    found = rows.select("subscriber_id", *there, *absent).collect(engine="streaming")
+    return {row.pop("subscriber_id"): row for row in found.to_dicts()}
+
+
+def _delivered(lake: Lake, month: str) -> list[str]:
+    """The columns of the snapshot of a month; of the factors where there is none."""
+    table = "subscribers" if lake.has("subscribers", month) else "factors"
+    return lake.scan(table, month).collect_schema().names()
+
+
+def _profile(lake: Lake, month: str, shard: int | None = None) -> pl.LazyFrame:
+    """The facts the snapshot tells; `numbers_on_account` only of all shards together."""
+    scan = lake.scan("subscribers", month, shard)
     there, end = scan.collect_schema().names(), last_day(month)
     derived = {
         "birth_year": (end.year - pl.col("birth_year")).cast(pl.Float64).alias("age_years"),
@@ -63,7 +130,7 @@ def _profile(lake: Lake, month: str) -> pl.LazyFrame:
         .cast(pl.Float64)
         .alias("numbers_on_account"),
     }
-    plain = [pl.col(name).cast(FACTS[name]) for name in _SNAPSHOT if name in there]
+    plain = [pl.col(name).cast(FACTS[name]) for name in (*_SNAPSHOT, *_ALSO) if name in there]
     return scan.select("subscriber_id", *plain, *(fact for name, fact in derived.items() if name in there))
 
 
@@ -92,12 +159,28 @@ def open_faults(
             "subscriber_id", "event_id", "occurred_at", *told
         )
         for row in rows.sort("occurred_at", "event_id", descending=True).collect().iter_rows(named=True):
-            day = row["occurred_at"].astimezone(ZONE).date().isoformat()
-            what = {name: row[name] for name in told}
-            if what.get("category"):
-                what["category"] = _DIGITS.sub("***", what["category"])[:_LONGEST]
-            found.setdefault(row["subscriber_id"], []).append({"day": day} | what)
+            found.setdefault(row["subscriber_id"], []).append(_told(row, told))
     return found if is_known else None
+
+
+def told_events(events: pl.LazyFrame, subscribers: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+    """By subscriber those of `events` that befell them, newest first: day, kind, product, category."""
+    there = events.collect_schema().names()
+    told = [name for name in ("kind", "product", "category") if name in there]
+    order = [name for name in ("occurred_at", "event_id", "kind") if name in there]
+    rows = events.filter(pl.col("subscriber_id").is_in(list(subscribers)))
+    found: dict[str, list[dict[str, Any]]] = {}
+    for row in rows.sort(order, descending=True).collect(engine="streaming").iter_rows(named=True):
+        found.setdefault(row["subscriber_id"], []).append(_told(row, told))
+    return found
+
+
+def _told(event: Mapping[str, Any], told: Sequence[str]) -> dict[str, Any]:
+    """The day of an event and what else of it may be told."""
+    what = {name: event[name] for name in told}
+    if what.get("category"):
+        what["category"] = _DIGITS.sub("***", what["category"])[:_LONGEST]
+    return {"day": event["occurred_at"].astimezone(ZONE).date().isoformat()} | what
 
 
 def _utc(instant: str) -> pl.Expr:

@@ -20,7 +20,7 @@ from include.domain.outreach import LISTED, Listing, Prospect, first_open, send_
 from include.lake import Lake
 from include.queries import load
 from include.stages.dispatch import is_late
-from include.stages.eligibility import barred
+from include.stages.eligibility import Consent, barred
 from include.stages.facts import Chooser, facts_of
 from include.stages.reasons import evidence_for, grouped
 
@@ -74,7 +74,9 @@ def _items(
 ) -> Iterator[Sequence[object]]:  # fmt: skip
     rules = config.strategies.outreach
     messages = _messages(lake, config, month, rows)
-    against = _barred(lake, rules, month, as_of, [row["subscriber_id"] for row in rows])
+    # an unknown consent is none where one is needed, whatever the campaign's tickets need
+    consent: Consent = "given" if rules.needs_consent else "not_refused"
+    against = barred(lake, month, as_of, [row["subscriber_id"] for row in rows], consent)
     prospects = [
         Prospect(
             row["subscriber_id"],
@@ -106,19 +108,6 @@ def _arms(prospects: Sequence[Prospect], rules: Outreach, campaign: str, epoch: 
     name, draw = f"{campaign}/outreach", rules.hold_out
     keys = {prospect.customer_key for prospect in prospects}
     return {key: assignment.arm_of(key, name, epoch, draw.salt, draw.share) for key in keys}
-
-
-def _barred(
-    lake: Lake, rules: Outreach, month: str, as_of: datetime, subscribers: list[str]
-) -> dict[str, str]:
-    """Why nothing may be sent to each, by what the feeds tell; an unknown consent is none where one is needed."""
-    found: dict[str, str] = {}
-    if rules.needs_consent:
-        rows = lake.scan("factors", month).filter(pl.col("consents_to_marketing").is_null())
-        wanted = pl.LazyFrame({"subscriber_id": subscribers}, schema={"subscriber_id": pl.String})
-        unknown = rows.select("subscriber_id").join(wanted, on="subscriber_id", how="semi")
-        found = dict.fromkeys(unknown.collect(engine="streaming")["subscriber_id"], "no_consent")
-    return found | barred(lake, month, as_of, subscribers)
 
 
 def _messages(

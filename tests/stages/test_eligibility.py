@@ -1,12 +1,15 @@
 """Who must not be called: gone, unless they came back, by what was known before as_of."""
 
+from dataclasses import replace
 from datetime import UTC, date, datetime
 
 import polars as pl
 
+from include.config import Config
 from include.domain.months import default_as_of
 from include.lake import Lake
-from include.stages.eligibility import barred
+from include.stages.eligibility import barred, barred_of, consent_note
+from tests.fixtures.campaigns import with_campaign
 from tests.fixtures.lakes import put
 
 MONTH = "2026-10"
@@ -157,3 +160,75 @@ def test_a_former_holder_without_a_customer_takes_the_refusal_along(lake: Lake) 
 def test_who_returned_has_refused_still(lake: Lake) -> None:
     changed(lake, "returned", datetime(2026, 10, 5, 1, tzinfo=UTC))
     assert recycled(lake, date(2026, 5, 10)) == {"A", "D"}
+
+
+# ---------------------------------------------------------------- consent
+
+YES, NO, UNKNOWN = "Y", "N", "U"
+
+
+def asked(
+    lake: Lake, config: Config, kind: str, otherwise: str = "allow", *, is_delivered: bool = True
+) -> dict[str, str]:
+    """Why Y (consents), N (does not) and U (nobody knows) may not be contacted by a campaign of that kind."""
+    told = {YES: True, NO: False, UNKNOWN: None} if is_delivered else dict.fromkeys((YES, NO, UNKNOWN))
+    people = [{"subscriber_id": name, "consents_to_marketing": said} for name, said in told.items()]
+    put(lake, "factors", MONTH, people, consents_to_marketing=pl.Boolean)
+    profiles = [row if is_delivered else {"subscriber_id": row["subscriber_id"]} for row in people]
+    put(lake, "subscribers", MONTH, profiles)
+    put(
+        lake,
+        "contact_limits",
+        MONTH,
+        [{"subscriber_id": YES, "kind": "refused", "valid_from": date(2026, 10, 1)}],
+    )
+    known = with_campaign(config, "renewal", f"kind: {kind}\n")
+    known = replace(known, contact=known.contact.model_copy(update={"consent_not_delivered": otherwise}))
+    return barred_of(known, "renewal", lake, MONTH, AS_OF, list(told))
+
+
+def test_marketing_needs_a_consent_that_was_given(lake: Lake, config: Config) -> None:
+    assert asked(lake, config, "marketing") == {YES: "refused", NO: "no_consent", UNKNOWN: "no_consent"}
+
+
+def test_service_asks_no_consent_and_is_bound_by_refusals_all_the_same(lake: Lake, config: Config) -> None:
+    assert asked(lake, config, "service") == {YES: "refused"}
+
+
+def test_where_no_consents_are_delivered_marketing_does_what_is_configured(
+    lake: Lake, config: Config
+) -> None:
+    assert asked(lake, config, "marketing", is_delivered=False) == {YES: "refused"}
+    refused = asked(lake, config, "marketing", "refuse", is_delivered=False)
+    assert refused == {YES: "refused", NO: "no_consent", UNKNOWN: "no_consent"}
+
+
+def test_that_no_consents_are_delivered_is_told_of_marketing_alone(lake: Lake, config: Config) -> None:
+    asked(lake, config, "marketing", is_delivered=False)
+    service = with_campaign(config, "notice", "kind: service\n")
+    assert consent_note(config, "churn_warning", lake, MONTH) == (
+        "subscribers of 2026-10 has no column consents_to_marketing: by consent_not_delivered (allow) in "
+        "contact.yaml everybody counts as having consented."
+    )
+    assert consent_note(service, "notice", lake, MONTH) == ""
+    asked(lake, config, "marketing")
+    assert consent_note(config, "churn_warning", lake, MONTH) == ""
+
+
+def test_who_is_won_back_is_barred_by_no_leaving_and_by_every_refusal(lake: Lake, config: Config) -> None:
+    people = [{"subscriber_id": name, "consents_to_marketing": True} for name in "AB"]
+    put(lake, "factors", "2026-09", people)
+    left(lake, date(2026, 10, 3))
+    put(
+        lake,
+        "contact_limits",
+        MONTH,
+        [{"subscriber_id": "B", "kind": "red_list", "valid_from": date(2026, 10, 1)}],
+    )
+    known = with_campaign(config, "win_back", "people: left\n")
+    assert barred_of(known, "win_back", lake, MONTH, AS_OF, ["A", "B"]) == {"B": "red_list"}
+    put(lake, "factors", MONTH, people)
+    assert barred_of(config, "churn_warning", lake, MONTH, AS_OF, ["A", "B"]) == {
+        "A": "gone",
+        "B": "red_list",
+    }

@@ -8,7 +8,6 @@ from typing import Any
 
 import polars as pl
 import pytest
-import sqlalchemy as sa
 
 from include.config import config_from
 from include.cycles import open_cycle
@@ -18,8 +17,9 @@ from include.domain.grading import Limits, Scored, grade_all
 from include.domain.months import ZONE, default_as_of
 from include.lake import Lake
 from include.lake.campaigns import grades_of, scores_of
-from include.stages import features, grading
+from include.stages import admission, features, grading, rule_hits
 from tests.fixtures import ten_subscribers as ten
+from tests.fixtures.campaigns import close_ticket
 from tests.fixtures.lakes import fill, put
 
 CAMPAIGN = "churn_warning"
@@ -124,10 +124,15 @@ def test_whoever_is_outside_the_population_is_graded_but_only_watched(factored, 
     assert {name: (row["grade"], row["tier"]) for name, row in rows.items()} == expected
 
 
-def test_a_population_over_a_factor_that_is_left_out_stops_grading(factored, db, config):
+def test_a_population_over_a_factor_that_is_left_out_is_told_and_nobody_is_graded(factored, db, config):
     score(factored)
-    with pytest.raises(NotReady, match="population needs the factor plan_changes_6m, which is left out"):
-        run(factored, db, with_population(config, "plan_changes_6m == 0"))
+    run(factored, db, config)
+    result = run(factored, db, with_population(config, "plan_changes_6m == 0"))
+    assert result["message"].startswith(
+        "The campaign's population needs the factor plan_changes_6m, which is left out: "
+    )
+    assert (result["rows_out"], result["admitted"], warnings(db), graded(factored)) == (0, 0, [], {})
+    assert factored.manifest("grades", ten.MONTH).facts["message"] == result["message"]
 
 
 @pytest.mark.parametrize(
@@ -287,7 +292,7 @@ def test_port_out_mentions_count_where_no_text_is_delivered(factored, config):
     there = [name for name in manifest.facts["factors"] if name != "port_out_texts_1m"]
     facts = {"factors": there, "left_out": {"port_out_texts_1m": "no column text"}}
     factored.publish("factors", ten.MONTH, manifest.parts, facts=facts)
-    rules = grading.active_rules(config, ten.MONTH, factored.manifest("factors", ten.MONTH))
+    rules = rule_hits.active_rules(config, ten.MONTH, factored.manifest("factors", ten.MONTH))
     assert rules.inactive == {}
     hit = {rule.name: expression for rule, expression in rules.hits}["port_out_words"]
     rows = factored.scan("factors", ten.MONTH).filter(hit).collect()
@@ -296,7 +301,7 @@ def test_port_out_mentions_count_where_no_text_is_delivered(factored, config):
 
 def test_a_rule_that_is_no_longer_valid_is_inactive(factored, config):
     manifest = factored.manifest("factors", ten.MONTH)
-    rules = grading.active_rules(config, "2009-12", manifest)
+    rules = rule_hits.active_rules(config, "2009-12", manifest)
     assert set(rules.inactive.values()) == {"not in force in 2009-12"}
     assert rules.hits == ()
 
@@ -341,45 +346,15 @@ def test_the_tier_follows_grade_value_and_past_contacts(grade, value, refused, t
     assert rules_for_one.tier_of(grade, value, LIMITS, refused=refused) == tier
 
 
-def close_ticket(db, subscriber, customer, outcome, cycle, closed_at):
-    """A ticket of an earlier cycle, closed with an outcome, with what it hangs on."""
-    key = {
-        "campaign": CAMPAIGN,
-        "cycle": cycle,
-        "s": subscriber,
-        "c": customer,
-        "outcome": outcome,
-        "at": closed_at,
-    }
-    statements = """
-    insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at)
-    select :campaign, :cycle, :cycle, :at, config_hash, :at from configurations on conflict do nothing;
-    insert into arms values (:campaign, :cycle, :c, 'treated', 0.2, :at) on conflict do nothing;
-    insert into subscriber_arms values (:campaign, :cycle, :s, 'treated') on conflict do nothing;
-    insert into assignments (campaign, cycle, measure, subscriber_id, customer_key, epoch, arm,
-        probability_of_assignment, rank, evidence, evidence_sha256, assigned_at)
-    values (:campaign, :cycle, :campaign, :s, :c, :cycle, 'treated', 0.8, 1, '{}', '', :at);
-    insert into tickets (assignment_id, campaign, cycle, subscriber_id, customer_key, state, team, grade,
-        tier, rank, dispatched_at, expected_on, outcome, closed_at)
-    select assignment_id, campaign, cycle, subscriber_id, customer_key, 'closed', 'vip', 'high',
-        'priority', 1, :at, date '2026-01-01', :outcome, :at
-    from assignments where cycle = :cycle and subscriber_id = :s;
-    insert into ticket_events (ticket_id, version, kind, to_state, actor, occurred_at)
-    select ticket_id, 1, 'close', 'closed', 'test', :at
-    from tickets where cycle = :cycle and subscriber_id = :s
-    """
-    with db.begin():
-        for statement in statements.split(";"):
-            db.execute(sa.text(statement), key)
-
-
 def test_whom_the_last_two_cycles_could_not_reach_is_not_called_again(factored, db, config):
     score(factored)
     before = AS_OF - timedelta(days=1)
-    close_ticket(db, "X1", "C05", "refused_contact", "2026-09", before)  # another number of S05's customer
-    close_ticket(db, "S09", "C09", "unreachable", "2026-07", before)  # three cycles ago
-    close_ticket(db, "X2", "C09", "retained", "2026-08", before)
-    close_ticket(db, "S10", "C10", "unreachable", "2026-09", AS_OF)  # not known yet at as_of
+    close_ticket(
+        db, CAMPAIGN, "X1", "C05", "refused_contact", "2026-09", before
+    )  # another number of S05's customer
+    close_ticket(db, CAMPAIGN, "S09", "C09", "unreachable", "2026-07", before)  # three cycles ago
+    close_ticket(db, CAMPAIGN, "X2", "C09", "retained", "2026-08", before)
+    close_ticket(db, CAMPAIGN, "S10", "C10", "unreachable", "2026-09", AS_OF)  # not known yet at as_of
     run(factored, db, config)
     rows = graded(factored)
     tiers = {name: rows[name]["tier"] for name in ("S05", "S09", "S10")}
@@ -401,9 +376,9 @@ def test_what_the_former_holder_of_a_number_refused_is_not_refused_by_the_new_on
         factored.scan("subscribers", ten.MONTH).with_columns(joined_on).collect(),
     )
     august = datetime(2026, 8, 20, 12, tzinfo=ZONE)
-    close_ticket(db, "S05", "C05", "refused_contact", "2026-08", august)
-    close_ticket(db, "S09", "C09", "refused_contact", "2026-08", august + timedelta(days=20))
-    close_ticket(db, "X1", "C10", "refused_contact", "2026-08", august)
+    close_ticket(db, CAMPAIGN, "S05", "C05", "refused_contact", "2026-08", august)
+    close_ticket(db, CAMPAIGN, "S09", "C09", "refused_contact", "2026-08", august + timedelta(days=20))
+    close_ticket(db, CAMPAIGN, "X1", "C10", "refused_contact", "2026-08", august)
     run(factored, db, config)
     rows = graded(factored)
     assert {name: rows[name]["tier"] for name in names} == {
@@ -448,7 +423,7 @@ def test_the_rules_for_all_agree_with_the_rules_for_one(seed):
         schema_overrides={"rule_hits": pl.List(pl.String)},
     )
     refused = [one.subscriber_id for one in people if one.refused]
-    made = grading.graded_frame(frame, LIMITS, refused).select("subscriber_id", "grade", "tier", "rank")
+    made = admission.by_grade(frame, LIMITS, refused).select("subscriber_id", "grade", "tier", "rank")
     expected = [(one.subscriber_id, one.grade, one.tier, one.rank) for one in grade_all(people, LIMITS)]
     assert made.rows() == expected
 

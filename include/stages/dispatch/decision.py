@@ -7,7 +7,7 @@ from include.domain import assignment
 from include.domain.assignment import Candidate, Decision
 from include.stages.dispatch.routing import team_for
 from include.stages.dispatch.run import Q, Row, Run
-from include.stages.eligibility import barred, barred_in_database
+from include.stages.eligibility import barred_in_database, barred_of
 
 
 def candidates(run: Run) -> list[dict[str, Any]]:
@@ -26,7 +26,8 @@ def decide(
     run: Run, rows: Sequence[Row], rooms: Mapping[str, int] | None, most: int | None
 ) -> list[Decision]:
     """A decision for each of `rows` that has none yet, in order; draws the arms and keeps them in `run`."""
-    outside = barred(run.lake, run.month, run.as_of, [row["subscriber_id"] for row in rows])
+    subscribers = [row["subscriber_id"] for row in rows]
+    outside = barred_of(run.config, run.key["campaign"], run.lake, run.month, run.as_of, subscribers)
     outside = barred_in_database(run.db, run.key, run.revision, run.as_of) | outside
     open_ = [
         Candidate(
