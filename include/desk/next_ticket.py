@@ -66,7 +66,7 @@ def _quotas(config: Config) -> dict[str, Any]:
 def _refuse_beyond(used: sa.Row[Any] | None) -> None:
     if used is not None:
         raise Refused(
-            "You have taken {most} tickets of campaign '{campaign}' in this cycle, as many as one person may. "
+            "Your quota of campaign '{campaign}' for this cycle is used up: {most}. "
             "What is left is for your colleagues.",
             code="quota_reached", most=used.quota, campaign=used.campaign,
         )  # fmt: skip
