@@ -12,7 +12,7 @@ where staff_id = :staff_id and is_active
 -- The ticket as it stands, locked until the action is written; walled by what the person may see.
 select
     ticket_id, campaign, cycle, tier, branch_code, subscriber_id, customer_key, state, version, team, assignee_id,
-    released_at, paused_until, outcome, outcome_detail, satisfaction, closed_at, merged_into, frozen_because
+    released_at, paused_until, outcome, outcome_detail, satisfaction, closed_at, merged_into, frozen_because, is_pool
 from tickets
 where ticket_id = :ticket_id
 for no key update
@@ -21,7 +21,7 @@ for no key update
 -- The ticket as it stands, to look at.
 select
     ticket_id, campaign, cycle, tier, branch_code, subscriber_id, customer_key, state, version, team, assignee_id,
-    released_at, paused_until, outcome, outcome_detail, satisfaction, closed_at, merged_into
+    released_at, paused_until, outcome, outcome_detail, satisfaction, closed_at, merged_into, is_pool
 from tickets
 where ticket_id = :ticket_id
 

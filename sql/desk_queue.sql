@@ -1,6 +1,7 @@
 -- name: read_open
 -- Open tickets of a view, most urgent plan deadline first, after the last one of the page before. One's own, those of
--- nobody in a team and all of a team (or of all teams) are read apart, each in the order of an index of its own.
+-- nobody in a team and all of a team (or of all teams) are read apart, each in the order of an index of its own. Who
+-- takes from a pool does not see beforehand what lies in it.
 with fitting as not materialized (
     select t.*, coalesce(t.due_at, 'infinity') as sort_at
     from tickets as t
@@ -34,7 +35,7 @@ page as (
     union all
     (
         select * from fitting
-        where assignee_id is null and team = cast(:nobodys as text)
+        where assignee_id is null and team = cast(:nobodys as text) and (:pooled or not is_pool)
         order by sort_at, ticket_id limit :limit
     )
     union all

@@ -4,7 +4,7 @@ select
     t.ticket_id, t.version, t.state, t.campaign, t.cycle, t.subscriber_id, t.customer_key, t.team,
     t.branch_code, t.region_code, t.grade, t.tier, t.rank, t.value_yuan, t.assignee_id, t.dispatched_at,
     t.expected_on, t.released_at, t.paused_until, t.outcome, t.outcome_detail, t.satisfaction, t.closed_at,
-    t.merged_into, t.frozen_at, t.frozen_because, a.evidence, s.name as assignee, masked_phone(t.ticket_id) as phone
+    t.merged_into, t.frozen_at, t.frozen_because, t.is_pool, a.evidence, s.name as assignee, masked_phone(t.ticket_id) as phone
 from tickets as t
 inner join assignments as a on t.assignment_id = a.assignment_id
 left join staff as s on t.assignee_id = s.staff_id

@@ -207,6 +207,14 @@ insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor
 select ticket_id, version, 'expire', 'waiting', 'expired', 'loop', :now, jsonb_build_object('by_cycle', :cycle)
 from expired
 
+-- name: find_leaders
+-- Who of these staff codes can be given tickets, and in which team.
+select staff_code, team
+from staff
+where
+    staff_code = any(cast(:codes as text [])) and team = any(cast(:teams as text []))
+    and is_active and role = 'agent'
+
 -- name: stage_decisions
 -- The decisions of this dispatch, on their way into the tables below.
 create temporary table dispatch_stage (

@@ -23,48 +23,67 @@ cross join lateral (
 cross join lateral (
     select
         count(*) filter (where t.state in ('assigned', 'in_progress', 'paused')) as unfinished,
-        count(*) filter (where t.released_at >= :day_starts_at and t.released_at < :day_ends_at) as released_today
+        -- what is taken from a pool takes no room of the day
+        count(*) filter (
+            where t.released_at >= :day_starts_at and t.released_at < :day_ends_at and not t.is_pool
+        ) as released_today
     from tickets as t
     where t.assignee_id = s.staff_id
 ) as held
 where s.is_active and s.role = 'agent'
 order by s.staff_id
 
--- name: count_queued_today
--- Tickets released today to a team's queue that nobody has taken yet: they use up the team's room.
-select team, count(*) as queued
+-- name: count_released_today
+-- Tickets released today by team and campaign, and how many of them still lie in the team's queue, using up its room.
+select
+    team,
+    campaign,
+    count(*) as released,
+    count(*) filter (where assignee_id is null and state = 'assigned') as queued
 from tickets
-where
-    assignee_id is null and state = 'assigned'
-    and released_at >= :day_starts_at and released_at < :day_ends_at
-group by team
+where released_at >= :day_starts_at and released_at < :day_ends_at and not is_pool
+group by team, campaign
 
 -- name: find_waiting
--- Everything that waits in these teams, oldest cycle and best rank first, with the line of its branch.
+-- Everything that waits in these teams, by precedence, the oldest cycle and best rank first, with the line of its branch
+-- and the agent of its team it is for.
 with places as (
     select branch_code, coalesce(branch_line(branch_code), array[branch_code]) as line
     from (select distinct branch_code from tickets where state = 'waiting' and branch_code is not null) as known
 )
 
-select t.ticket_id, t.team, p.line, coalesce(t.region_code, b.region_code) as region_code, t.skill
+select
+    t.ticket_id, t.team, t.campaign, p.line, coalesce(t.region_code, b.region_code) as region_code, t.skill,
+    l.staff_id as led_by
 from tickets as t
 left join places as p on t.branch_code = p.branch_code
 left join branches as b on t.branch_code = b.branch_code
+left join staff as l on t.led_by = l.staff_code and t.team = l.team and l.is_active and l.role = 'agent'
 where
-    t.state = 'waiting' and t.team = any(cast(:teams as text [])) and t.frozen_at is null
+    t.state = 'waiting' and not t.is_pool and t.team = any(cast(:teams as text [])) and t.frozen_at is null
     and standing_limit(t.subscriber_id, t.customer_key, :day) is null
     and not is_stopped(t.campaign, t.team, t.region_code)
-order by t.cycle, t.rank, t.ticket_id
+order by t.precedence, t.cycle, t.rank, t.ticket_id
+
+-- name: find_pooled
+-- Everything that waits in the pools of these teams and may be worked.
+select ticket_id
+from tickets
+where
+    state = 'waiting' and is_pool and team = any(cast(:teams as text [])) and frozen_at is null
+    and standing_limit(subscriber_id, customer_key, :day) is null
+    and not is_stopped(campaign, team, region_code)
+order by precedence, cycle, rank, ticket_id
 
 -- name: find_all_waiting
--- Everything that waits and may be worked, oldest cycle and best rank first.
+-- Everything that waits and may be worked, by precedence, the oldest cycle and best rank first.
 select ticket_id
 from tickets
 where
     state = 'waiting' and frozen_at is null
     and standing_limit(subscriber_id, customer_key, :day) is null
     and not is_stopped(campaign, team, region_code)
-order by cycle, rank, ticket_id
+order by precedence, cycle, rank, ticket_id
 
 -- name: count_waiting
 -- How many tickets wait in each team.
@@ -121,8 +140,8 @@ from unnest(cast(:ticket_ids as bigint []), cast(:days as date [])) as later (ti
 where t.ticket_id = later.ticket_id and t.expected_on <> later.expected_on
 
 -- name: find_waiting_by_team
--- Everything that waits and is not frozen, by team, oldest cycle and best rank first.
-select ticket_id, team
+-- Everything that waits and is not frozen, by team, then by precedence, the oldest cycle and best rank first.
+select ticket_id, team, campaign, is_pool
 from tickets
 where state = 'waiting' and frozen_at is null
-order by team, cycle, rank, ticket_id
+order by team, precedence, cycle, rank, ticket_id

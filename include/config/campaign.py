@@ -87,7 +87,7 @@ class Routing(Entry):
 
     teams: the team rules of teams.yaml. manager, seller: the one of the subscriber, where they are at work, else by
     the team rules; `shared_by` names who shares the figure. pool: the queue of `team`, from which each takes the next
-    by rank, at most `quota` a cycle.
+    by rank, at most `quota` a cycle. Elsewhere `team` stands in place of the team rules.
     """
 
     by: Literal["teams", "manager", "seller", "pool"] = "teams"

@@ -22,6 +22,7 @@ from include.domain.ticket import (
     ASKS_LIMITS,
     ASKS_STOPS,
     UNFINISHED,
+    is_taking,
     next_state,
     refuse_frozen,
     refuse_limited,
@@ -162,6 +163,7 @@ def _open(actor: Actor, action: str, me: sa.Row[Any]) -> Work:
     if ticket.version != actor.version:
         raise _stale(actor, ticket)
     refuse_held(actor, ticket, me.role)
+    refuse_chosen(actor, ticket, action, me.role)
     refuse_frozen(action, ticket.frozen_because)
     to_state = next_state(ticket.state, action, me.role)
     if action in ASKS_STOPS:
@@ -194,6 +196,17 @@ def refuse_held(actor: Actor, ticket: sa.Row[Any], role: str) -> None:
         raise Refused(
             "Ticket {ticket} is held for {person} until {at}. Take another one.",
             code="held", ticket=actor.ticket_id, person=hold.name, at=told(hold.held_until),
+        )  # fmt: skip
+
+
+def refuse_chosen(actor: Actor, ticket: sa.Row[Any], action: str, role: str) -> None:
+    """Refused when the ticket lies in a pool and the action would take it: the next one is given by rank."""
+    lies_in_pool = ticket.is_pool and ticket.assignee_id is None and ticket.state in UNFINISHED
+    if lies_in_pool and is_taking(action, role):
+        raise Refused(
+            "Ticket {ticket} lies in a pool, which gives the next one by rank: nobody chooses. Ask for the next "
+            "ticket; when the customer is on the line, ask your lead to give you this one.",
+            code="pool_gives_the_next", ticket=actor.ticket_id,
         )  # fmt: skip
 
 

@@ -1,22 +1,75 @@
 """The next ticket: the most urgent one a person may work, held for them for some minutes; skipped, they say why.
 
+When there is none left, the next one of the team's pools, by rank: nobody chooses, and nobody passes the quota.
 Every function makes its own transaction on a connection with desk rights.
 """
 
 from datetime import datetime, timedelta
+from typing import Any
 
 import sqlalchemy as sa
 
+from include.config import Config
 from include.config.desk import DeskRules
 from include.database import lock
 from include.desk.acting import begin, identify
 from include.domain.errors import BadInput, LoopError, Refused
 from include.domain.months import ZONE
+from include.domain.ticket import ACTIONS
 from include.queries import load
 
 Q = load("desk_next")
 #: Each time somebody else was faster by an instant: far more often than people can press at once.
 _TRIES = 40
+
+
+def take_next(
+    db: sa.Connection, rules: DeskRules, config: Config, *, staff_id: int, now: datetime
+) -> int | None:
+    """The ticket the person works next: one held for them, else the next of a pool; None when there is none left.
+
+    Refused when tickets are left in a pool, and the person has taken their quota of them.
+    """
+    held = hold_next(db, rules, staff_id=staff_id, now=now)
+    return held or claim_from_pool(db, rules, config, staff_id=staff_id, now=now)
+
+
+def claim_from_pool(
+    db: sa.Connection, rules: DeskRules, config: Config, *, staff_id: int, now: datetime
+) -> int | None:
+    """Give the person the next ticket of their team's pools, by precedence, cycle and rank, for good.
+
+    One they handed back does not come to them again. None when there is none, Refused beyond the quota.
+    """
+    rested_since = now - timedelta(minutes=rules.next_ticket.rest_minutes)
+    with begin(db):
+        me = identify(db, staff_id)
+        if me.role not in ACTIONS["claim"].by:
+            return None
+        lock(
+            db, "pool", staff_id
+        )  # one at a time a person: two browsers cannot both take the last of the quota
+        values = _quotas(config) | {"now": now, "today": now.astimezone(ZONE).date(), "actor": me.staff_code}
+        values |= {"staff_id": staff_id, "team": me.team, "rested_since": rested_since}
+        claimed: int | None = db.execute(Q["claim_from_pool"], values).scalar()
+        if claimed is None:
+            _refuse_beyond(db.execute(Q["find_used_quota"], values).one_or_none())
+        return claimed
+
+
+def _quotas(config: Config) -> dict[str, Any]:
+    """The quota of each campaign; one that is no pool any more sets none for what still lies in it."""
+    names = sorted(config.campaigns)
+    return {"campaigns": names, "quotas": [config.campaigns[name].routing.quota for name in names]}
+
+
+def _refuse_beyond(used: sa.Row[Any] | None) -> None:
+    if used is not None:
+        raise Refused(
+            "Your quota of campaign '{campaign}' for this cycle is used up: {most}. "
+            "What is left is for your colleagues.",
+            code="quota_reached", most=used.quota, campaign=used.campaign,
+        )  # fmt: skip
 
 
 def hold_next(db: sa.Connection, rules: DeskRules, *, staff_id: int, now: datetime) -> int | None:

@@ -11,7 +11,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config.desk import DeskRules, Use
-from include.desk.acting import Actor, begin, identify, is_stopped, limit_today, looking, refuse_held
+from include.desk.acting import (
+    Actor,
+    begin,
+    identify,
+    is_stopped,
+    limit_today,
+    looking,
+    refuse_chosen,
+    refuse_held,
+)
 from include.desk.talks import known_subscriber
 from include.domain.canonical import canonical_id, canonical_phone
 from include.domain.errors import BadInput, Refused, TooMany
@@ -34,8 +43,8 @@ _SHOWN = timedelta(minutes=5)
 def use_number(actor: Actor, rules: DeskRules, kind: Use) -> int:
     """Record that a ticket's number is `reveal`ed or `call`ed; the use, for `number_of`. The version does not matter.
 
-    Refused when the ticket is not theirs, not in work or frozen, a limit of contact stands at this moment, it has no
-    number, or the day's limit is reached.
+    Refused when the ticket is not theirs, lies in a pool, is not in work or frozen, a limit of contact stands at this
+    moment, it has no number, or the day's limit is reached.
     """
     with looking(actor) as work:
         if work.ticket.state not in _RELEASED:
@@ -44,6 +53,7 @@ def use_number(actor: Actor, rules: DeskRules, kind: Use) -> int:
                 code="not_in_work", ticket=actor.ticket_id, state=work.ticket.state,
             )  # fmt: skip
         refuse_held(actor, work.ticket, work.role)
+        refuse_chosen(actor, work.ticket, "contact", work.role)
         frozen = work.run(Q["find_frozen"]).scalar_one()
         refuse_frozen("contact", frozen)
         refuse_stopped(is_stopped(actor))

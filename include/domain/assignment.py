@@ -37,6 +37,19 @@ class Decision:
     worked_by: str | None = None
 
 
+@dataclass(frozen=True)
+class Route:
+    """The team of a warning, the same for both arms; and what its ticket says of who works it.
+
+    `led_by` and `shared_by` are staff codes; `led_by` that of somebody who is given tickets, whose team it then is.
+    """
+
+    team: str
+    is_pool: bool = False
+    led_by: str | None = None
+    shared_by: str | None = None
+
+
 def arm_of(customer_key: str, measure: str, epoch: str, salt: str, share: float) -> str:
     """The arm drawn for a customer in a measure: a hash uniform on [0, 1) below `share` is held out.
 

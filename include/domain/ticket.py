@@ -79,6 +79,8 @@ WHILE_FROZEN = frozenset(
     {"unfreeze", "expire", "reassign", "hand_back", "cancel", "recall", "merge", "absorb", "do_not_call"}
     | {"open_task", "finish_task"}
 )
+#: What an agent may do to a ticket nobody has without taking it.
+_WITHOUT_TAKING = frozenset({"do_not_call"})
 _FROZEN_FOR: Mapping[str, Words] = {
     "port_out_applied": Words(
         "用户已申请携号转网，此后任何人不得挽留施压或提供优惠",
@@ -126,6 +128,11 @@ def next_state(state: str, action: str, by: str) -> str:
             code="wrong_state", state=state, done=rule.told, states=rule.since, advice=_ADVICE[state],
         )  # fmt: skip
     return rule.to or state
+
+
+def is_taking(action: str, by: str) -> bool:
+    """Whether doing this to a ticket nobody has takes it: claiming does, and nearly all an agent does."""
+    return action == "claim" or (by == AGENT and action not in _WITHOUT_TAKING)
 
 
 def refuse_frozen(action: str, because: str | None) -> None:

@@ -84,7 +84,7 @@ def values_of(view, viewer, after=None):
     return {
         **_whose(view, viewer), "after_at": NOW.isoformat() if after else None, "after_id": after, "limit": PAGE + 1,
         "states": list(view.states), "unassigned": view.is_unassigned, "escalated": view.is_escalated,
-        "grade": None, "region": None, "tier": None, "segment": None,
+        "pooled": viewer.role != "agent", "grade": None, "region": None, "tier": None, "segment": None,
     }  # fmt: skip
 
 

@@ -5,7 +5,7 @@ from collections import Counter
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.domain.sharing import Caller, Waiting, fits, share_out
+from include.domain.sharing import NOBODY, Caller, Waiting, fits, in_turn, least_of, share_among, share_out
 
 PLACES = (None, "city", "county", "shop", "elsewhere")
 LINES = {None: (), "city": ("city",), "county": ("county", "city"), "shop": ("shop", "county", "city")}
@@ -75,3 +75,78 @@ def test_a_ticket_that_only_somebody_away_today_fits_waits_for_them():
 def test_a_skill_is_had_by_those_trained_for_it():
     assert not fits(Caller(1, 1), Waiting(1, skill="silver"))
     assert fits(Caller(1, 1, skills=frozenset({"silver"})), Waiting(1, skill="silver"))
+
+
+CAMPAIGNS = ("first", "second", "third")
+SHARES = st.fixed_dictionaries(
+    {}, optional={name: st.sampled_from([0.05, 0.1, 0.3, 0.34]) for name in CAMPAIGNS}
+)
+MIXED = st.lists(st.sampled_from(CAMPAIGNS), max_size=40)
+ROOMS = st.lists(st.integers(0, 6), min_size=1, max_size=5)
+
+
+def of_campaigns(named):
+    """Tickets as they wait, by precedence: those of the first campaign before those of the second."""
+    return [Waiting(number, campaign=name) for number, name in enumerate(sorted(named))]
+
+
+@given(MIXED, SHARES, ROOMS, st.integers(0, 30))
+def test_every_campaign_has_its_share_of_the_day_and_the_rest_goes_by_precedence(named, shares, rooms, room):
+    waiting = of_campaigns(named)
+    room = min(room, sum(rooms))
+    people = [Caller(number, each) for number, each in enumerate(rooms, start=1)]
+    least = least_of(shares, room)
+    given_to = [ticket for ticket, _ in share_among(waiting, least, people, [], room)]
+    assert len(set(given_to)) == len(given_to) == min(room, len(waiting))
+    counts = Counter(waiting[ticket].campaign for ticket in given_to)
+    if sum(least.values()) <= room:
+        for name, count in least.items():
+            assert counts[name] >= min(count, named.count(name))
+    for name in CAMPAIGNS:  # within a campaign nobody is passed over
+        assert [each.ticket_id for each in waiting if each.campaign == name][: counts[name]] == sorted(
+            ticket for ticket in given_to if waiting[ticket].campaign == name
+        )
+    spare = [name for name in CAMPAIGNS if counts[name] > least.get(name, 0)]
+    for name in spare[1:]:  # more than its share only when all better placed ones are through
+        better = CAMPAIGNS[: CAMPAIGNS.index(name)]
+        assert all(counts[each] == named.count(each) for each in better)
+
+
+@given(CALLERS, TICKETS, st.integers(0, 30), st.sampled_from([0.0, 0.2, 0.7, 1.0]))
+def test_one_campaign_alone_is_shared_out_as_if_it_had_no_share(people, drawn, room, share):
+    waiting = tickets(drawn)
+    plain = share_among(waiting, {}, callers(people), [], room)
+    assert share_among(waiting, least_of({"": share}, room), callers(people), [], room) == plain
+    shared = share_out(waiting, callers(people))
+    assert plain == [*shared.pairs, *((ticket, NOBODY) for ticket in shared.unfitting)][:room]
+
+
+@given(MIXED, SHARES, st.lists(st.integers(0, 9), max_size=6))
+def test_the_days_ahead_come_to_the_tickets_as_each_morning_will(named, shares, rooms):
+    left, mornings = of_campaigns(named), []
+    for room in rooms:
+        today = dict(share_among(left, least_of(shares, room), [Caller(1, room)], [], room))
+        mornings += today
+        left = [each for each in left if each.ticket_id not in today]
+    turn = [each.ticket_id for each in in_turn(of_campaigns(named), shares, rooms)]
+    assert turn == [*mornings, *(each.ticket_id for each in left)]
+
+
+def test_a_share_is_counted_as_it_is_written_and_a_part_of_a_ticket_is_one():
+    assert least_of({"first": 0.1, "second": 0.34}, 30) == {"first": 3, "second": 11}
+    assert least_of({"first": 0.1}, 4) == {"first": 1}
+    assert least_of({"first": 0.1}, 0) == {"first": 0}
+
+
+def test_a_ticket_goes_to_whom_it_is_for_whatever_fits():
+    busy, idle = Caller(1, 1, contacts=1, unfinished=9, branch="elsewhere"), Caller(2, 5)
+    ticket = Waiting(1, LINES["shop"], skill="silver", led_by=1)
+    assert share_out([ticket], [busy, idle]).pairs == [(1, 1)]
+
+
+def test_a_ticket_waits_for_the_room_of_whom_it_is_for_and_is_anybodys_while_they_are_away():
+    ticket, idle = Waiting(1, led_by=1), Caller(2, 5)
+    full, away = Caller(1, 0, contacts=4), Caller(1, 0, contacts=0)
+    waits = share_out([ticket], [idle], [full])
+    assert (waits.pairs, waits.unfitting) == ([], [])
+    assert share_out([ticket], [idle], [away]).pairs == [(1, 2)]

@@ -19,12 +19,14 @@ Lead = Annotated[Viewer, needs("PUT", TEAM)]
 
 @router.post("/next")
 def take_next(request: Request, viewer: Worker, key: Key = None) -> Held:
-    """The most urgent ticket the person may work, held for them for some minutes."""
+    """The most urgent ticket the person may work, held for some minutes; else the next of a pool, which is theirs."""
     state, receipt = request.app.state, receipt_of(request, viewer, key, "next")
     with state.database.working() as db:
         held = once(
             db, receipt,
-            lambda: next_ticket.hold_next(db, state.rules, staff_id=viewer.staff_id, now=state.clock()),
+            lambda: next_ticket.take_next(
+                db, state.rules, state.config, staff_id=viewer.staff_id, now=state.clock()
+            ),
         )  # fmt: skip
     return Held(ticket_id=held.value)
 

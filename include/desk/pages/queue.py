@@ -224,6 +224,7 @@ def _rows(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Any]:
         "states": list(asked.view.states),
         "unassigned": asked.view.is_unassigned,
         "escalated": asked.view.is_escalated,
+        "pooled": viewer.role != "agent",
     }
     return list(db.execute(Q["read_open"], values).mappings())
 

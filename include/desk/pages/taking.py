@@ -16,12 +16,14 @@ router = APIRouter()
 
 @router.post("/next")
 def take_next(request: Request, typed: Typed, viewer: Worker) -> Response:
-    """To the most urgent ticket the person may work, held for them; to the queue when there is none."""
+    """To the most urgent ticket the person may work, or the next of a pool; to the queue when there is none."""
     state = request.app.state
     with state.database.working() as db:
         held = once(
             db, receipt_of(request, viewer, typed),
-            lambda: next_ticket.hold_next(db, state.rules, staff_id=viewer.staff_id, now=state.clock()),
+            lambda: next_ticket.take_next(
+                db, state.rules, state.config, staff_id=viewer.staff_id, now=state.clock()
+            ),
         )  # fmt: skip
     return _to_held(request, held)
 
@@ -34,7 +36,10 @@ def skip(request: Request, ticket_id: int, typed: Typed, viewer: Worker) -> Resp
     def to_the_next() -> int | None:
         passed = {"staff_id": viewer.staff_id, "ticket_id": ticket_id, "note": typed.text("note"), "now": now}
         next_ticket.skip(db, state.rules, **passed)
-        return next_ticket.hold_next(db, state.rules, staff_id=viewer.staff_id, now=now)
+        try:
+            return next_ticket.take_next(db, state.rules, state.config, staff_id=viewer.staff_id, now=now)
+        except Refused:  # the pool gives no more: passed by is passed by all the same
+            return None
 
     try:
         with state.database.working() as db:

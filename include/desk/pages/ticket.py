@@ -21,7 +21,7 @@ from include.desk.talks import waiting_refusals
 from include.domain.deadline import Deadline
 from include.domain.errors import LoopError
 from include.domain.outcome import NEEDS
-from include.domain.ticket import ACTIONS, UNFINISHED
+from include.domain.ticket import ACTIONS, UNFINISHED, is_taking
 from include.queries import load
 from include.stages.clocks import read_clocks
 
@@ -103,7 +103,7 @@ def show(
         evidence=ticket["evidence"], refusal=refusal, typed=_typed(refusal),
         changed_since=_changed_since(read["events"], ticket["version"], refusal),
         left=left, explained={_key(clock): _explained(clock, language) for clock in read["clocks"]},
-        step=_step(state, viewer, ticket), may=_possible(ticket["state"], viewer), needs=NEEDS,
+        step=_step(state, viewer, ticket), may=_possible(ticket, viewer), needs=NEEDS,
         outcomes=campaign.catalogue, units=campaign.units, given=given, hold=hold,
         who=told_of_customer(ticket["evidence"], state.config.factors),
         why=reasons_of(ticket["evidence"], state.config.factors),
@@ -154,7 +154,9 @@ def _hold(db: sa.Connection, state: Any, viewer: Viewer, ticket_id: int) -> Hold
 def is_callable(ticket: Mapping[str, Any], viewer: Viewer) -> bool:
     """Whether the number may be used: a ticket in work, not frozen, and Airflow's right to it."""
     is_in_work = ticket["state"] in UNFINISHED and ticket["released_at"] is not None
-    return is_in_work and ticket["frozen_at"] is None and bool(ticket["phone"]) and viewer.may("GET", PHONES)
+    is_theirs = not (_lies_in_pool(ticket) and is_taking("contact", viewer.role))
+    is_free = ticket["frozen_at"] is None and is_theirs
+    return is_in_work and is_free and bool(ticket["phone"]) and viewer.may("GET", PHONES)
 
 
 def _key(clock: Mapping[str, Any]) -> tuple[str, int]:
@@ -193,13 +195,19 @@ def _changed_since(events: list[Any], version: int, refusal: Refusal | None) -> 
     return [event for event in events if event["version"] > refusal.version]
 
 
-def _possible(state: str, viewer: Viewer) -> set[str]:
-    """The actions the life cycle and Airflow's rights offer this person in this state."""
+def _possible(ticket: Mapping[str, Any], viewer: Viewer) -> set[str]:
+    """The actions the life cycle, the pool and Airflow's rights offer this person on the ticket as it stands."""
     if not viewer.may("PUT", DESK):
         return set()
     return {
         name
         for name, action in ACTIONS.items()
-        if state in action.since and viewer.role in action.by
+        if ticket["state"] in action.since and viewer.role in action.by
         if name not in _LEADS or viewer.may("PUT", TEAM)
+        if not (_lies_in_pool(ticket) and is_taking(name, viewer.role))
     }
+
+
+def _lies_in_pool(ticket: Mapping[str, Any]) -> bool:
+    """Whether it is nobody's, and given to whoever asks for the next one."""
+    return ticket["is_pool"] and ticket["assignee_id"] is None and ticket["state"] in UNFINISHED

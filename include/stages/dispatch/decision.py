@@ -5,7 +5,7 @@ from typing import Any
 
 from include.domain import assignment
 from include.domain.assignment import Candidate, Decision
-from include.stages.dispatch.routing import team_for
+from include.stages.dispatch.routing import find_routes
 from include.stages.dispatch.run import Q, Row, Run
 from include.stages.eligibility import barred_in_database, barred_of
 
@@ -25,14 +25,16 @@ def candidates(run: Run) -> list[dict[str, Any]]:
 def decide(
     run: Run, rows: Sequence[Row], rooms: Mapping[str, int] | None, most: int | None
 ) -> list[Decision]:
-    """A decision for each of `rows` that has none yet, in order; draws the arms and keeps them in `run`."""
+    """A decision for each of `rows` that has none yet, in order; keeps routes and arms drawn in `run`."""
     subscribers = [row["subscriber_id"] for row in rows]
+    run.routes = find_routes(run.db, run.lake, run.config, run.key["campaign"], run.month, rows)
     outside = barred_of(run.config, run.key["campaign"], run.lake, run.month, run.as_of, subscribers)
     outside = barred_in_database(run.db, run.key, run.revision, run.as_of) | outside
     open_ = [
         Candidate(
             row["subscriber_id"], row["customer_key"], row["rank"],
-            outside.get(row["subscriber_id"]) or _barred_by_tickets(row), team_for(run.config, row),
+            outside.get(row["subscriber_id"]) or _barred_by_tickets(row),
+            run.routes[row["subscriber_id"]].team,
         )
         for row in rows if not row["is_assigned"]
     ]  # fmt: skip

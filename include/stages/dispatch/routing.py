@@ -1,14 +1,79 @@
-"""Where a ticket goes: its team, the skill it asks for, the day it is expected, the number to call."""
+"""Where a ticket goes: its team, whom it is for, the skill it asks for, the day it is expected, the number to call."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from datetime import date
 from typing import Any
+
+import sqlalchemy as sa
 
 from include.config import Config
 from include.domain import assignment
-from include.domain.assignment import Decision, Routing
+from include.domain.assignment import Decision, Route, Routing
 from include.domain.months import ZONE
+from include.lake import Lake
 from include.stages.capacity import Capacity
-from include.stages.dispatch.run import Row, Run
+from include.stages.dispatch.run import Q, Row, Run
+
+#: Where the profile of the month names who looks after a subscriber, or sold to them.
+_CODES = {"manager": "manager_code", "seller": "seller_code"}
+
+
+def find_routes(
+    db: sa.Connection, lake: Lake, config: Config, campaign: str, month: str, rows: Sequence[Row]
+) -> dict[str, Route]:
+    """The route of every warning of `rows` (subscriber_id, value_yuan, tenure_months), as `routing` says."""
+    routing = config.campaign(campaign).routing
+    subscribers = [row["subscriber_id"] for row in rows]
+    leads = _codes(lake, month, routing.by, subscribers)
+    shares = _codes(lake, month, routing.shared_by, subscribers)
+    teams = _teams_of(db, config, leads.values())
+    found = {}
+    for row in rows:
+        subscriber, own = row["subscriber_id"], str(routing.team or team_for(config, row))
+        code = leads.get(subscriber)
+        led_by = code if code in teams else None
+        team = teams[led_by] if led_by else own
+        found[subscriber] = Route(team, routing.by == "pool", led_by, shares.get(subscriber))
+    return found
+
+
+def _codes(lake: Lake, month: str, whose: str | None, subscribers: Sequence[str]) -> dict[str, str]:
+    """The manager's or seller's code by subscriber, as far as the operator delivers it."""
+    column = _CODES.get(whose or "")
+    if column is None or not lake.has("subscribers", month):
+        return {}
+    import polars as pl
+
+    people = lake.scan("subscribers", month)
+    if column not in people.collect_schema().names():
+        return {}
+    is_wanted = pl.col("subscriber_id").is_in(list(subscribers)) & pl.col(column).is_not_null()
+    rows = people.filter(is_wanted).select("subscriber_id", column).collect(engine="streaming")
+    return dict(rows.iter_rows())
+
+
+def _teams_of(db: sa.Connection, config: Config, codes: Iterable[str]) -> dict[str, str]:
+    """The team of each code an active agent of a configured team has."""
+    values = {"codes": sorted(set(codes)), "teams": sorted(config.teams.teams)}
+    return {row.staff_code: row.team for row in db.execute(Q["find_leaders"], values)}
+
+
+def told_of_routes(run: Run, decisions: Iterable[Decision]) -> dict[str, int]:
+    """For the summary: tickets for the subscriber's manager or seller, and those that lack one at work.
+
+    Nothing where the campaign routes by something else.
+    """
+    if run.campaign.routing.by not in _CODES:
+        return {}
+    treated = [each for each in decisions if each.decision == assignment.TREATED]
+    led = sum(_led_by(run, each) is not None for each in treated)
+    return {"led": led, "without_leader": len(treated) - led}
+
+
+def _led_by(run: Run, decision: Decision) -> str | None:
+    """Whom a ticket is for, unless another team takes their overflow."""
+    route = run.routes[decision.candidate.subscriber_id]
+    return route.led_by if decision.worked_by in (None, route.team) else None
 
 
 def team_for(config: Config, row: Row) -> str:
@@ -21,15 +86,10 @@ def team_for(config: Config, row: Row) -> str:
 
 
 def routes(run: Run, decisions: Sequence[Decision], capacity: Capacity) -> dict[str, dict[str, Any]]:
-    """`team`, `skill`, `expected_on` and `msisdn` of every treated subscriber."""
+    """What the ticket of every treated subscriber says of who works it and when, and the number to call."""
     treated = [each for each in decisions if each.decision == assignment.TREATED]
     teams = [each.worked_by or each.candidate.team for each in treated]
-    today = run.now.astimezone(ZONE).date()
-    days = (
-        assignment.expected_days(teams, capacity.rooms, capacity.days)
-        if capacity.is_limited
-        else [today for _ in treated]
-    )
+    days = _days(run, teams, capacity)
     subscribers = [each.candidate.subscriber_id for each in treated]
     phones = _phones(run, subscribers)
     known = run.config.teams.teams
@@ -39,9 +99,21 @@ def routes(run: Run, decisions: Sequence[Decision], capacity: Capacity) -> dict[
             "skill": known[team].skill,
             "expected_on": day,
             "msisdn": phones.get(subscriber),
+            "is_pool": run.routes[subscriber].is_pool,
+            "led_by": _led_by(run, each),
+            "shared_by": run.routes[subscriber].shared_by,
         }
-        for subscriber, team, day in zip(subscribers, teams, days, strict=True)
+        for each, subscriber, team, day in zip(treated, subscribers, teams, days, strict=True)
     }
+
+
+def _days(run: Run, teams: Sequence[str], capacity: Capacity) -> list[date]:
+    """When each ticket is expected: by the rooms of its team, all of a pool at once."""
+    if not capacity.is_limited:
+        return [run.now.astimezone(ZONE).date()] * len(teams)
+    if run.campaign.routing.by == "pool":
+        return [capacity.days[0]] * len(teams)
+    return assignment.expected_days(teams, capacity.rooms, capacity.days)
 
 
 def _phones(run: Run, subscribers: list[str]) -> dict[str, str]:

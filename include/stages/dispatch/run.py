@@ -11,6 +11,7 @@ from include.config import Config
 from include.config.campaign import Campaign
 from include.config.measures import Measure
 from include.domain import period
+from include.domain.assignment import Route
 from include.lake import Lake, Manifest
 from include.lake.campaigns import scores_of
 from include.queries import load
@@ -22,7 +23,7 @@ Row = Mapping[str, Any]
 
 @dataclass
 class Run:
-    """One dispatch; `arms` are the arms of its customers once they are drawn."""
+    """One dispatch; `routes` lead its subscribers to teams, `arms` are those of its customers, once they are found."""
 
     db: sa.Connection
     lake: Lake
@@ -33,6 +34,7 @@ class Run:
     now: datetime
     revision: int
     arms: dict[str, sa.Row[Any]] = field(default_factory=dict)
+    routes: dict[str, Route] = field(default_factory=dict)
 
     @property
     def campaign(self) -> Campaign:

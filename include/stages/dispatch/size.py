@@ -9,14 +9,14 @@ import sqlalchemy as sa
 from include.config import Config
 from include.config.campaign import Approval
 from include.domain import months
-from include.domain.assignment import TREATED, Candidate, walk
+from include.domain.assignment import TREATED, Candidate, Route, walk
 from include.lake import Lake
 from include.lake.campaigns import scores_of
 from include.stages.calendar import fill_calendar
 from include.stages.capacity import read_capacity
 from include.stages.dispatch.figures import champions_before, splits
 from include.stages.dispatch.fingerprint import fingerprint_within
-from include.stages.dispatch.routing import team_for
+from include.stages.dispatch.routing import find_routes
 from include.stages.dispatch.run import Q
 
 
@@ -42,7 +42,8 @@ def plan_size(
         before = db.execute(Q["count_warned_before"], key).one_or_none()
         capacity = read_capacity(db, config, rules.capacity_days, now)
         rows = db.execute(Q["read_priority"], key | {"revision": revision}).all()
-        tickets = _at_most(config, rows, capacity.left(taken(db, key)))
+        routes = find_routes(db, lake, config, campaign, month, [dict(row._mapping) for row in rows])
+        tickets = _at_most(config, rows, routes, capacity.left(taken(db, key)))
         plan = fingerprint_within(db, config, key, revision)
     high = counts.get("high", 0)
     scored = lake.manifest(scores_of(campaign, revision), cycle).rows
@@ -100,10 +101,12 @@ def _told(
     }
 
 
-def _at_most(config: Config, rows: Sequence[sa.Row[Any]], left: Mapping[str, int] | None) -> int:
+def _at_most(
+    config: Config, rows: Sequence[sa.Row[Any]], routes: Mapping[str, Route], left: Mapping[str, int] | None
+) -> int:
     """Tickets if nobody were held out or barred."""
     candidates = [
-        Candidate(row.subscriber_id, row.customer_key, row.rank, team=team_for(config, dict(row._mapping)))
+        Candidate(row.subscriber_id, row.customer_key, row.rank, team=routes[row.subscriber_id].team)
         for row in rows
     ]
     arms = {each.customer_key: TREATED for each in candidates}

@@ -7,6 +7,7 @@ from typing import Any
 from include.domain import cut
 from include.domain.assignment import HELD_OUT, TREATED, Decision
 from include.stages.capacity import Capacity
+from include.stages.dispatch.routing import told_of_routes
 from include.stages.dispatch.run import Row, Run
 from include.stages.dispatch.size import warned
 
@@ -25,6 +26,7 @@ def summary_of(
         "treated": counts.get(TREATED, 0),
         "held_out": counts.get(HELD_OUT, 0),
         "not_reached": counts.get("not_reached", 0),
+        **told_of_routes(run, decisions),
         "ineligible": _counted(each.reason for each in decisions if each.reason),
         "capacity": None if whole is None else sum(whole.values()),
         "teams": _by_team(decisions, whole),
