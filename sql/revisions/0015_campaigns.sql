@@ -111,16 +111,17 @@ where t.state not in ('closed', 'cancelled', 'expired') and exists (
 drop index tickets_one_unfinished;
 drop index tickets_one_unfinished_number;
 -- Two unfinished tickets of a customer exclude each other unless both may stand beside others: such a ticket claims its
--- own number alone, any other claims them all. A person is told by a hash, for a range is what a GiST index knows.
+-- own number alone, any other claims them all. A person is told by a hash, for a range is what a GiST index knows. Asked at
+-- the end of a statement: one that renames both tickets of a customer may be right as a whole.
 alter table tickets
 add constraint tickets_one_calling_customer exclude using gist (
     int8range(hashtextextended(customer_key, 0) >> 1, hashtextextended(customer_key, 0) >> 1, '[]') with &&,
     int8range(case when beside then ticket_id end, case when beside then ticket_id end, '[]') with &&
-) where (state not in ('closed', 'cancelled', 'expired')),
+) where (state not in ('closed', 'cancelled', 'expired')) deferrable,
 add constraint tickets_one_calling_number exclude using gist (
     int8range(hashtextextended(subscriber_id, 0) >> 1, hashtextextended(subscriber_id, 0) >> 1, '[]') with &&,
     int8range(case when beside then ticket_id end, case when beside then ticket_id end, '[]') with &&
-) where (state not in ('closed', 'cancelled', 'expired'));
+) where (state not in ('closed', 'cancelled', 'expired')) deferrable;
 create index tickets_unfinished_by_customer on tickets (customer_key)
 where state not in ('closed', 'cancelled', 'expired');
 create index tickets_unfinished_by_number on tickets (subscriber_id)
