@@ -143,12 +143,19 @@ def test_reassign_against_close_and_close_against_close_is_one_of_them(db, confi
     assert twice == done["closed"]
 
 
+#: Two campaigns whose tickets may stand side by side.
+_TWO_OF_ONE = """
+update tickets set
+    beside = true, customer_key = 'S0001', campaign = case rank when 2 then 'renewal' else campaign end
+"""
+
+
 def test_do_not_call_on_both_tickets_of_a_customer_at_once_waits_in_no_ring(db, config: Config, pool):
     people = hire(db)
     fill_cycle(db, 2)
     release(db=db, config=config, now=FRIDAY)
     with db.begin():
-        db.execute(sa.text("update tickets set campaign = 'renewal', customer_key = 'S0001' where rank = 2"))
+        db.execute(sa.text(_TWO_OF_ONE))
         rows = db.execute(sa.text("select ticket_id, version from tickets order by rank")).all()
     config = replace(config, campaigns={**config.campaigns, "renewal": config.campaigns["churn_warning"]})
     done: Counter = Counter()

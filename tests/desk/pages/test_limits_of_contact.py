@@ -11,7 +11,7 @@ from include.desk import contacts, next_ticket, phones, plans, work
 from include.desk.acting import Actor
 from include.domain.errors import Refused
 from include.domain.ticket import ASKS_LIMITS, WHILE_FROZEN
-from tests.fixtures.desk import RENEWAL
+from tests.fixtures.renewal import RENEWAL, with_renewal
 from tests.fixtures.work import FRIDAY
 
 KINDS = ("refused", "red_list", "do_not_disturb", "contacted_elsewhere")
@@ -21,16 +21,18 @@ TODAY = NOW.date()
 
 @pytest.fixture(scope="session")
 def config(config: Config) -> Config:
-    return replace(config, campaigns={**config.campaigns, RENEWAL: config.campaigns["churn_warning"]})
+    return with_renewal(config)
 
 
 @pytest.fixture
 def two(ask, tickets, numbers) -> list[int]:
     """The agent's two tickets: the same customer's, in two campaigns, under two numbers."""
     moved = (
-        "update tickets set campaign = :campaign, customer_key = 'S0001' where ticket_id = :id returning 1"
+        "update tickets set beside = true, customer_key = 'S0001',"
+        " campaign = case ticket_id when :id then :campaign else campaign end"
+        " where ticket_id = any(cast(:both as bigint [])) returning 1"
     )
-    ask(moved, campaign=RENEWAL, id=tickets[1])
+    ask(moved, campaign=RENEWAL, id=tickets[1], both=tickets[:2])
     return tickets[:2]
 
 

@@ -262,8 +262,9 @@ def test_a_word_of_the_desk_itself_that_nobody_wrote_still_fails():
 def test_the_customers_other_tickets_and_contacts_are_shown(visit, submit, tickets, ask):
     submit("agent", tickets[1], "contact", channel="sms", result="no_answer", note="wrote twice")
     ask(
-        "update tickets set campaign = 'other', customer_key ="
-        " (select customer_key from tickets where ticket_id = :first) where ticket_id = :second returning 1",
+        "update tickets set beside = true, campaign = case ticket_id when :second then 'other' else campaign end,"
+        " customer_key = (select customer_key from tickets where ticket_id = :first)"
+        " where ticket_id in (:first, :second) returning 1",
         first=tickets[0], second=tickets[1],
     )  # fmt: skip
     shown = visit("agent").get(f"/tickets/{tickets[0]}").text
