@@ -159,7 +159,9 @@ def explain(desk: Desk) -> Iterable[str]:
     if not rows:
         raise BadInput(f"Ticket {desk.given.ticket} has no clock: it is unknown or not released yet.")
     for row in rows:
-        yield from sla.explain(Deadline.from_json(row.explanation), desk.given.language, row.clock)
+        named = desk.config.clocks_named(row.campaign).get(row.clock)
+        what = getattr(named, desk.given.language, row.clock)
+        yield from sla.explain(Deadline.from_json(row.explanation), what, desk.given.language)
         yield ""
 
 

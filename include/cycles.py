@@ -91,6 +91,18 @@ def config_of(db: sa.Connection, config_hash: str) -> Config:
     return config_from(texts)
 
 
+def campaign_of(db: sa.Connection, config: Config, campaign: str, cycle: str) -> Campaign:
+    """The rules tickets of a cycle are worked by; inside a transaction.
+
+    Those of the campaign's file; where that is wrong or gone by now, those its cycle was opened with.
+    """
+    if campaign in config.campaigns:
+        return config.campaigns[campaign]
+    key = {"campaign": campaign, "cycle": cycle}
+    texts = db.execute(Q["find_configuration_of_cycle"], key).scalar()
+    return config.campaign(campaign) if texts is None else config_from(texts).campaign(campaign)
+
+
 def provenance(config: Config, key: Mapping[str, str], as_of: datetime, revision: int) -> dict[str, Any]:
     """The facts that tie scores and grades in the lake to the cycle (`key`) and run they came from."""
     return {**_made_for(key, as_of, revision), "config_hash": config.hash}

@@ -212,7 +212,8 @@ where met_at is null and voided_at is null and escalate_at is not null
 
 -- name: read_clock
 -- The clocks of a ticket with their explanation.
-select clock, round, due_at, explanation
-from ticket_clocks
-where ticket_id = :ticket_id
-order by round, clock
+select t.campaign, c.clock, c.round, c.due_at, c.explanation
+from ticket_clocks as c
+inner join tickets as t on c.ticket_id = t.ticket_id
+where c.ticket_id = :ticket_id
+order by c.round, c.clock

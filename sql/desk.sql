@@ -12,7 +12,8 @@ where staff_id = :staff_id and is_active
 -- The ticket as it stands, locked until the action is written; walled by what the person may see.
 select
     ticket_id, campaign, cycle, tier, branch_code, subscriber_id, customer_key, state, version, team, assignee_id,
-    released_at, paused_until, outcome, outcome_detail, satisfaction, closed_at, merged_into, frozen_because, is_pool
+    released_at, paused_until, outcome, outcome_detail, is_willing, satisfaction, closed_at, merged_into, frozen_because,
+    is_pool
 from tickets
 where ticket_id = :ticket_id
 for no key update
@@ -57,6 +58,7 @@ with changed as (
         paused_until = :paused_until,
         outcome = :outcome,
         outcome_detail = :outcome_detail,
+        is_willing = :is_willing,
         satisfaction = :satisfaction,
         closed_at = :closed_at,
         merged_into = :merged_into
@@ -81,8 +83,30 @@ values (:ticket_id, :now, :channel, :result, :call_back_at, :note, :staff_id)
 insert into needs_surveys (ticket_id, recorded_at, staff_id, needs, note)
 values (:ticket_id, :now, :staff_id, :needs, :note)
 
+-- name: record_checks
+-- Items of the checklist that were not ticked before.
+insert into ticket_checks (ticket_id, item, checked_at, staff_id)
+select :ticket_id, item, :now, :staff_id
+from unnest(cast(:items as text [])) as item
+
+-- name: read_checked
+-- The items of a ticket's checklist that are ticked.
+select item
+from ticket_checks
+where ticket_id = :ticket_id
+
+-- name: find_round
+-- Since when the present round of a ticket lasts: its release, its last reopening, or when clocks last began anew.
+select greatest(
+    t.released_at,
+    (select max(c.started_at) from ticket_clocks as c where c.ticket_id = t.ticket_id),
+    (select max(e.occurred_at) from ticket_events as e where e.ticket_id = t.ticket_id and e.kind = 'reopen')
+) as began_at
+from tickets as t
+where t.ticket_id = :ticket_id
+
 -- name: read_work
--- When survey and plan were first recorded in the running round of a ticket.
+-- When survey and plan were first recorded in the present round of a ticket.
 select
     (
         select min(recorded_at) from needs_surveys
@@ -94,7 +118,7 @@ select
     ) as plan_at
 
 -- name: read_attempts
--- The attempts of the running round of a ticket.
+-- The attempts of the present round of a ticket.
 select attempted_at, channel, result, call_back_at
 from contact_attempts
 where ticket_id = :ticket_id and attempted_at >= :since
@@ -142,7 +166,7 @@ where one.ticket_id = :ticket_id and other.state not in ('closed', 'cancelled', 
 limit 1
 
 -- name: read_pauses
--- Every pause of the running plan clock: the days promised and when it really ended.
+-- Every pause of the present round: the days promised and when it really ended.
 select
     cast(p.details ->> 'from' as date) as paused_from,
     cast(p.details ->> 'until' as date) as paused_until,
@@ -153,19 +177,18 @@ select
 from ticket_events as p
 where
     p.ticket_id = :ticket_id and p.kind = 'pause'
-    and p.occurred_at >= :started_at
+    and p.occurred_at >= :since
 order by p.version
 
--- name: find_plan_clock
--- The plan clock of the newest round.
-select round, started_at, due_at, met_at, voided_at, breached_at, explanation
+-- name: find_running_clocks
+-- The clocks that are neither met nor void, the latest deadline last.
+select clock, round, started_at, due_at, explanation
 from ticket_clocks
-where ticket_id = :ticket_id and clock = 'plan'
-order by round desc
-limit 1
+where ticket_id = :ticket_id and met_at is null and voided_at is null
+order by due_at, clock
 
--- name: move_plan_clock
--- A pause moves the running plan clock; a warning that lies ahead again is due again.
+-- name: move_clock
+-- A pause moves a running clock; a warning that lies ahead again is due again.
 update ticket_clocks
 set
     due_at = :due_at,
@@ -173,16 +196,17 @@ set
     warned_at = case when :warn_at > :now then null else warned_at end,
     is_provisional = :is_provisional,
     explanation = cast(:explanation as jsonb)
-where ticket_id = :ticket_id and clock = 'plan' and round = :round and met_at is null and voided_at is null
+where ticket_id = :ticket_id and clock = :clock and round = :round and met_at is null and voided_at is null
 
--- name: meet_clock
--- Work after the deadline ends the clock, but the breach stands, noticed now if no tick was faster.
+-- name: meet_clocks
+-- What clocks wait for is done. After the deadline it ends the clock, but the breach stands, noticed now if no tick was
+-- faster.
 update ticket_clocks
 set
     met_at = :now,
     breached_at = case when due_at < :now then due_at end,
     noticed_at = case when due_at < :now then coalesce(noticed_at, :now) end
-where ticket_id = :ticket_id and clock = :clock and met_at is null and voided_at is null
+where ticket_id = :ticket_id and stops = any(cast(:stops as text [])) and met_at is null and voided_at is null
 
 -- name: void_clocks
 -- A clock that had run out before is breached all the same.
@@ -193,9 +217,13 @@ set
     noticed_at = case when due_at < :now then coalesce(noticed_at, :now) end
 where ticket_id = :ticket_id and met_at is null and voided_at is null
 
--- name: start_plan_clock
--- A reopened ticket gets a new round of the plan clock.
-insert into ticket_clocks (ticket_id, clock, round, started_at, warn_at, due_at, is_provisional, explanation)
-values (
-    :ticket_id, 'plan', :round, :now, :warn_at, :due_at, :is_provisional, cast(:explanation as jsonb)
+-- name: start_clocks
+-- A reopened ticket gets a new round of these clocks.
+insert into ticket_clocks (ticket_id, clock, stops, round, started_at, warn_at, due_at, is_provisional, explanation)
+select
+    :ticket_id, c.clock, c.stops,
+    1 + coalesce((select max(o.round) from ticket_clocks as o where o.ticket_id = :ticket_id and o.clock = c.clock), 0),
+    :now, c.warn_at, c.due_at, c.is_provisional, c.explanation
+from jsonb_to_recordset(cast(:clocks as jsonb)) as c (
+    clock text, stops text, warn_at timestamptz, due_at timestamptz, is_provisional boolean, explanation jsonb
 )

@@ -11,11 +11,11 @@ left join staff as s on t.assignee_id = s.staff_id
 where t.ticket_id = :ticket_id
 
 -- name: read_clocks
--- The clocks of a ticket, each with its explanation, the newest round of a clock last.
-select clock, round, started_at, warn_at, due_at, is_provisional, explanation, met_at, voided_at, breached_at
+-- The clocks of a ticket, each with its explanation, the newest round last, and in it the latest deadline.
+select clock, stops, round, started_at, warn_at, due_at, is_provisional, explanation, met_at, voided_at, breached_at
 from ticket_clocks
 where ticket_id = :ticket_id
-order by clock, round
+order by round, due_at, clock
 
 -- name: read_events
 -- What happened to a ticket, newest first.
@@ -39,6 +39,14 @@ select recorded_at, needs, note
 from needs_surveys
 where ticket_id = :ticket_id
 order by recorded_at desc
+
+-- name: read_checks
+-- The ticked items of a ticket's checklist, newest first.
+select c.item, c.checked_at, s.name as person
+from ticket_checks as c
+inner join staff as s on c.staff_id = s.staff_id
+where c.ticket_id = :ticket_id
+order by c.checked_at desc, c.item
 
 -- name: read_plans
 -- The retention plans of a ticket with what became of each, newest first.
@@ -73,7 +81,8 @@ where team = :team and is_active and role = 'agent'
 order by name
 
 -- name: read_others
--- The customer's other tickets the person may see, newest first: other numbers, earlier cycles, other campaigns.
+-- The customer's other tickets the person may see, the unfinished and the newest first: other numbers, earlier cycles,
+-- other campaigns.
 select
     other.ticket_id, other.version, other.subscriber_id, other.campaign, other.cycle, other.state, other.outcome,
     other.closed_at, other.merged_into
@@ -86,7 +95,7 @@ inner join tickets as other
             or one.ticket_id = other.merged_into
         )
 where one.ticket_id = :ticket_id
-order by other.ticket_id desc
+order by other.state in ('closed', 'cancelled', 'expired'), other.ticket_id desc
 limit 20
 
 -- name: read_past_contacts

@@ -275,7 +275,7 @@ from frozen
 
 -- name: find_staying
 -- Frozen tickets of those who stay after all, locked, with what their rules and calendar go by.
-select t.ticket_id, t.campaign, t.tier, t.team, t.branch_code
+select t.ticket_id, t.campaign, t.cycle, t.tier, t.team, t.branch_code
 from tickets as t
 where
     t.state not in ('closed', 'cancelled', 'expired') and t.frozen_at is not null
@@ -316,12 +316,15 @@ noticed as (
 ),
 
 started as (
-    insert into ticket_clocks (ticket_id, clock, round, started_at, warn_at, due_at, is_provisional, explanation)
+    insert into ticket_clocks (
+        ticket_id, clock, stops, round, started_at, warn_at, due_at, is_provisional, explanation
+    )
     select
-        u.ticket_id, c.clock, last.round + 1, :now, c.warn_at, c.due_at, c.is_provisional, c.explanation
+        u.ticket_id, c.clock, c.stops, last.round + 1, :now, c.warn_at, c.due_at, c.is_provisional, c.explanation
     from unfrozen as u
     inner join jsonb_to_recordset(cast(:clocks as jsonb)) as c (
-        terms integer, clock text, warn_at timestamptz, due_at timestamptz, is_provisional boolean, explanation jsonb
+        terms integer, clock text, stops text, warn_at timestamptz, due_at timestamptz, is_provisional boolean,
+        explanation jsonb
     ) on u.terms = c.terms
     inner join lateral (
         select o.round, o.voided_at

@@ -64,7 +64,8 @@ order by notice_id
 -- What people at work now are to be told: the person meant, else the lead, else a manager of the branch.
 with pending as materialized (
     select
-        n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details, known.team, known.branch_code,
+        n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details, t.campaign, known.team,
+        known.branch_code,
         -- notices to the same person or place are judged as one
         dense_rank() over (order by n.audience, n.staff_id, known.team, known.branch_code) as circle
     from notices as n
@@ -120,7 +121,7 @@ told as materialized (
         and not exists (select from messages as m where m.staff_id = h.staff_id and m.created_at > :told_before)
 )
 
-select told.staff_id as recipient, told.name, told.email, p.notice_id, p.kind, p.ticket_id, p.details
+select told.staff_id as recipient, told.name, told.email, p.notice_id, p.kind, p.ticket_id, p.details, p.campaign
 from told
 inner join pending as p on told.circle = p.circle
 order by told.staff_id, p.notice_id

@@ -1,7 +1,7 @@
 -- name: read_facts
 -- What is known of the subscriber of a ticket, frozen at dispatch, and what people have recorded since.
 select
-    t.ticket_id, t.campaign, t.state, t.outcome, t.closed_at, a.evidence,
+    t.ticket_id, t.campaign, t.cycle, t.state, t.outcome, t.closed_at, a.evidence,
     (
         select s.needs from needs_surveys as s
         where s.ticket_id = t.ticket_id

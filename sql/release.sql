@@ -95,13 +95,13 @@ order by team
 
 -- name: find_terms
 -- What the clocks of tickets go by.
-select ticket_id, campaign, tier, team, branch_code
+select ticket_id, campaign, cycle, tier, team, branch_code
 from tickets
 where ticket_id = any(cast(:ticket_ids as bigint []))
 order by ticket_id
 
 -- name: release_tickets
--- Hand tickets out: state, assignee, event and both clocks by the ticket's terms, in one statement.
+-- Hand tickets out: state, assignee, event and clocks by the ticket's terms, in one statement.
 with given as (
     select ticket_id, nullif(staff_id, 0) as staff_id, terms
     from unnest(cast(:ticket_ids as bigint []), cast(:staff_ids as bigint []), cast(:terms as integer []))
@@ -123,12 +123,12 @@ told as (
     from released
 )
 
-insert into ticket_clocks (ticket_id, clock, started_at, warn_at, due_at, is_provisional, explanation)
+insert into ticket_clocks (ticket_id, clock, stops, started_at, warn_at, due_at, is_provisional, explanation)
 select
-    r.ticket_id, c.clock, :now, c.warn_at, c.due_at, c.is_provisional, c.explanation
+    r.ticket_id, c.clock, c.stops, :now, c.warn_at, c.due_at, c.is_provisional, c.explanation
 from released as r
 inner join jsonb_to_recordset(cast(:clocks as jsonb)) as c (
-    terms integer, clock text, warn_at timestamptz, due_at timestamptz, is_provisional boolean, explanation jsonb
+    terms integer, clock text, stops text, warn_at timestamptz, due_at timestamptz, is_provisional boolean, explanation jsonb
 )
     on r.terms = c.terms
 

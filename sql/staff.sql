@@ -36,12 +36,12 @@ where
 order by released_at, rank
 
 -- name: list_orders
--- Closed tickets whose subscriber accepted a plan that nobody processed yet.
+-- Closed tickets whose subscriber was won, with a plan that nobody processed yet: the billing system carries it out.
 select t.ticket_id, t.version, t.campaign, t.assignee_id
 from tickets as t
 inner join staff as s on t.assignee_id = s.staff_id
 where
-    t.state = 'closed' and t.outcome = any(:accepted) and s.is_simulated
+    t.state = 'closed' and t.is_willing and s.is_simulated
     and exists (select 1 from retention_plans as o where o.ticket_id = t.ticket_id)
     and not exists (select 1 from plan_processings as p where p.ticket_id = t.ticket_id)
 order by t.ticket_id

@@ -237,7 +237,7 @@ OURS = {
     "offer", "offer_reason", "offer_name", "month", "clock", "escalated_to", "explanation", "branch_code",
     "region_code", "grade", "tier", "outcome", "outcome_detail", "frozen_because", "skill", "cluster",
     "model_version", "rule_hits", "needs", "evidence_sha256", "dispatch_decisions.reason", "outreach_items.reason",
-    "outcomes.reason", "outcomes.month_observed", "measure", "led_by", "shared_by", "yields_to",
+    "outcomes.reason", "outcomes.month_observed", "measure", "led_by", "shared_by", "yields_to", "stops", "item",
     "contact_attempts.result", "plan_processings.result", "idempotency_keys.key", "idempotency_keys.request_sha256",
 }  # fmt: skip
 #: By these somebody outside knows who it is.

@@ -22,10 +22,11 @@ from include.config import (
     strategies,
     teams,
 )
-from include.config.campaign import Campaign
+from include.config.campaign import CLOCKS, Campaign
 from include.config.measures import Measure
 from include.config.plain import read_yaml
 from include.config.reading import read_text
+from include.config.work import Worded
 from include.domain.errors import ConfigError
 from include.domain.period import CADENCES, MONTHLY
 
@@ -82,6 +83,11 @@ class Config:
     def phase(self, name: str) -> str:
         """The phase a campaign works in, whose strategies serve it."""
         return self.campaign(name).phase or self.strategies.phase_of(name)
+
+    def clocks_named(self, campaign: str | None) -> Mapping[str, Worded]:
+        """What the clocks of a campaign's tickets are called; without a sound file those every campaign may have."""
+        own = self.campaigns.get(campaign or "")
+        return CLOCKS if own is None else {**CLOCKS, **own.clocks}
 
     def of(self, name: str) -> "Config":
         """What a cycle of the campaign goes by and is known by: the common files and its own, no other campaign's."""

@@ -8,12 +8,12 @@ from pydantic import Field, model_validator
 
 from include.config.operations import Count
 from include.config.reading import Entry, Flag, validated
-from include.config.work import RetentionWork, Worded
+from include.config.work import Name, RetentionWork, Worded
 from include.domain import period
+from include.domain.sla import Stop
 from include.expressions import Expression
 from include.expressions import parse as parse_expression
 
-Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,62}$")]
 Text = Annotated[str, Field(min_length=1)]
 Days = Annotated[int, Field(ge=0)]
 
@@ -108,20 +108,20 @@ class Clock(Worded):
     """One service clock of a ticket.
 
     days: how many; None for first_contact and plan, whose days sla.yaml says. counts: working days of the ticket's
-    calendar, or all days of the calendar. stops: what meets it (contact: the first attempt; reached: the first talk;
-    survey, checklist; plan: survey and plan recorded; closed). Closing the ticket meets every clock that still runs
-    where the ending needs nothing the clock waits for.
+    calendar, or all days of the calendar. stops: what meets it (contact: the first attempt; reached: the first
+    talk; survey; checklist: every item ticked; plan: survey and plan recorded; closed). Closing the ticket meets
+    every clock that still runs: what its ending needs is recorded by then.
     """
 
     days: Count | None = None
     counts: Literal["working", "calendar"] = "working"
-    stops: Literal["contact", "reached", "survey", "checklist", "plan", "closed"]
+    stops: Stop
 
 
 #: The clocks of a campaign that names none.
 CLOCKS: Mapping[str, Clock] = {
     "first_contact": Clock(zh="首次联系", en="First contact", stops="contact"),
-    "plan": Clock(zh="维系方案", en="Retention plan", stops="plan"),
+    "plan": Clock(zh="需求调查和挽留方案", en="Needs survey and retention plan", stops="plan"),
 }
 
 
@@ -190,12 +190,14 @@ class Campaign(RetentionWork):
         return self
 
     @model_validator(mode="after")
-    def _every_clock_has_days(self) -> "Campaign":
+    def _every_clock_can_be_met(self) -> "Campaign":
         for name, clock in self.clocks.items():
             if clock.days is None and name not in CLOCKS:
                 raise ValueError(
                     f"clock '{name}' needs its days; sla.yaml knows those of {', '.join(CLOCKS)} alone"
                 )
+            if clock.stops == "checklist" and not self.checklist:
+                raise ValueError(f"clock '{name}' waits for a checklist, and the campaign has none")
         return self
 
     @property

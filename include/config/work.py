@@ -1,15 +1,16 @@
-"""What a campaign configures about retention work: contact ladder, endings with their details, other units."""
+"""What a campaign configures about the work: contact ladder, survey, checklist, endings, other units."""
 
 from collections.abc import Mapping
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, Field
+from pydantic import AfterValidator, Field, model_validator
 
 from include.config.reading import Entry, Flag
 from include.domain import ladder, outcome
 from include.domain.words import Words
 
 _Count = Annotated[int, Field(ge=1)]
+Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,62}$")]
 
 
 class Ladder(Entry):
@@ -58,11 +59,30 @@ def _checked(endings: dict[str, Ending]) -> dict[str, Ending]:
             raise ValueError(f"outcome '{name}' always needs {', '.join(sorted(lacking))}")
         if ending.is_reached != outcome.OUTCOMES[name].is_reached:
             raise ValueError(f"is_reached of '{name}' must stay {outcome.OUTCOMES[name].is_reached}")
+    if endings and all(ending.is_reached for ending in endings.values()):
+        raise ValueError(
+            "no outcome is for somebody who was not reached; give one is_reached: false, such as unreachable"
+        )
     return endings
 
 
 #: The catalogue of a campaign by name; empty where the engine's own serves.
 Endings = Annotated[dict[str, Ending], AfterValidator(_checked)]
+
+
+class Survey(Entry):
+    """What a needs survey may find: by name, worded where the engine has no words of its own or others are wanted."""
+
+    needs: Annotated[dict[Name, Worded | None], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _has_words(self) -> "Survey":
+        for name, words in self.needs.items():
+            if words is None and name not in outcome.NEEDS:
+                raise ValueError(
+                    f"need '{name}' has no words; give it zh and en, or name one of {', '.join(outcome.NEEDS)}"
+                )
+        return self
 
 
 class Unit(Worded):
@@ -94,8 +114,28 @@ class RetentionWork(Entry):
     """The part of a campaign that is about working its tickets."""
 
     ladder: Ladder = Ladder()
+    survey: Survey | None = None
+    checklist: dict[Name, Worded] = Field(default_factory=dict)
     outcomes: Endings = Field(default_factory=dict)
     units: Units = Field(default_factory=lambda: dict(UNITS))
+
+    @model_validator(mode="after")
+    def _needs_no_checklist_it_lacks(self) -> "RetentionWork":
+        for name, ending in self.outcomes.items():
+            if outcome.CHECKLIST in ending.needs and not self.checklist:
+                raise ValueError(f"outcome '{name}' needs a checklist, and the campaign has none")
+        return self
+
+    @property
+    def needs(self) -> Mapping[str, Words]:
+        """What a needs survey may find, with its words."""
+        if self.survey is None:
+            return outcome.NEEDS
+        own = self.survey.needs.items()
+        return {
+            name: Words(words.zh, words.en) if words is not None else outcome.NEEDS[name]
+            for name, words in own
+        }
 
     @property
     def catalogue(self) -> Mapping[str, outcome.Outcome]:

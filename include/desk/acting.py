@@ -7,17 +7,18 @@ import json
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from datetime import date, datetime, timedelta
+from datetime import datetime
 from functools import cached_property
 from typing import Any
 
 import sqlalchemy as sa
 
 from include.config import Config
-from include.domain import sla
+from include.config.campaign import Campaign
+from include.cycles import campaign_of
+from include.desk import rounds
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
-from include.domain.stop import as_rests, rested_days
 from include.domain.ticket import (
     ASKS_LIMITS,
     ASKS_STOPS,
@@ -33,7 +34,6 @@ from include.stages.clocks import Clocks, Terms, read_clocks
 
 Q = load("desk")
 HOLDS = load("desk_next")
-STOPS = load("stops")
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,11 @@ class Work:
     def clocks(self) -> Clocks:
         """The rules and working days of every ticket."""
         return read_clocks(self.actor.db, self.actor.config, self.actor.now)
+
+    @cached_property
+    def campaign(self) -> Campaign:
+        """The rules the ticket is worked by."""
+        return campaign_of(self.actor.db, self.actor.config, self.ticket.campaign, self.ticket.cycle)
 
     @property
     def terms(self) -> Terms:
@@ -211,13 +216,13 @@ def refuse_chosen(actor: Actor, ticket: sa.Row[Any], action: str, role: str) -> 
 
 
 #: What a ticket keeps through every action that does not say otherwise.
-_KEPT = ("assignee_id", "outcome", "outcome_detail", "satisfaction", "closed_at", "merged_into")
+_KEPT = ("assignee_id", "outcome", "outcome_detail", "is_willing", "satisfaction", "closed_at", "merged_into")
 
 
 def _write(work: Work, me: sa.Row[Any]) -> None:
     ticket = work.ticket
     if ticket.state == "paused" and work.to_state != "paused":
-        _end_pause(work)
+        rounds.end_pause(work)
     values: dict[str, Any] = {name: getattr(ticket, name) for name in _KEPT}
     if ticket.assignee_id is None and work.role == "agent" and ticket.state in UNFINISHED:
         values["assignee_id"] = me.staff_id  # acting is taking
@@ -231,12 +236,6 @@ def _write(work: Work, me: sa.Row[Any]) -> None:
         "details": json.dumps(work.details, ensure_ascii=False),
     }
     work.version = int(work.run("change_ticket", **(values | work.changes)).scalar_one())
-
-
-def _end_pause(work: Work) -> None:
-    """Give the days a pause cut short did not use back to the clock; its own event is not written yet."""
-    *earlier, last = pauses(work)
-    move_plan_clock(work, [*earlier, _cut_short(work, last, work.actor.now)])
 
 
 def hidden(ticket_id: int) -> Refused:
@@ -267,50 +266,3 @@ def in_words(said: str, field: str) -> str:
     if not said.strip():
         raise BadInput("'{field}' is to be said in words. Write one sentence.", code="say_it", field=field)
     return said.strip()
-
-
-def done_in_round(work: Work) -> sa.Row[Any]:
-    """When survey and plan were first recorded since the running plan clock began: reopened starts over."""
-    return work.run("read_work", since=work.run("find_plan_clock").one().started_at).one()
-
-
-def meet_plan_when_complete(work: Work) -> None:
-    """Survey and plan together meet the plan clock."""
-    done = done_in_round(work)
-    if done.survey_at and done.plan_at:
-        work.run("meet_clock", clock="plan")
-
-
-def pauses(work: Work) -> list[sla.Pause]:
-    """The pauses of the running plan clock, as told by the ticket's events."""
-    clock = work.run("find_plan_clock").one()
-    return [
-        (row.paused_from, row.paused_until)
-        if row.ended_at is None
-        else _cut_short(work, (row.paused_from, row.paused_until), row.ended_at)
-        for row in work.run("read_pauses", started_at=clock.started_at)
-    ]
-
-
-def _cut_short(work: Work, pause: sla.Pause, ended_at: datetime) -> sla.Pause:
-    """A pause ended early; after closing time its day is over and still rests."""
-    local = ended_at.astimezone(ZONE)
-    is_over = local.time() >= work.terms.rules.closes
-    return sla.end_pause(pause, local + timedelta(days=1) if is_over else local)
-
-
-def _stopped_days(work: Work, since: datetime) -> list[date]:
-    """The days on which the clock rested because outbound was stopped: they are nobody's pauses."""
-    rules = work.terms.rules
-    rows = work.run(STOPS["read_rests"], started_at=since)
-    return [
-        day for row in rows for day in rested_days(row.stopped_at, row.lifted_at, rules.opens, rules.closes)
-    ]
-
-
-def move_plan_clock(work: Work, pauses: Sequence[sla.Pause]) -> None:
-    """Count the running plan clock anew with these pauses."""
-    clock = work.run("find_plan_clock").one()
-    rests = as_rests(pauses, _stopped_days(work, clock.started_at))
-    counted = work.clocks.again(clock.explanation, clock.started_at, rests)
-    work.run("move_plan_clock", round=clock.round, **counted)

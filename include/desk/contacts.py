@@ -7,11 +7,11 @@ from include.config.work import COMPLAINT
 from include.desk.acting import (
     Actor,
     in_words,
-    meet_plan_when_complete,
     told,
     working,
     working_on_customer,
 )
+from include.desk.rounds import meet, meet_plan_when_complete
 from include.desk.tasks import Q as TASKS
 from include.desk.tasks import task_due
 from include.domain import outcome as outcomes
@@ -25,14 +25,16 @@ _LONGEST_PROMISE = timedelta(days=366)
 def record_contact(
     actor: Actor, *, channel: str, result: str, call_back_at: datetime | None = None, note: str | None = None
 ) -> int:
-    """Record an attempt, reached or not; the first one meets the first-contact clock. The ticket's new version.
+    """Record an attempt, reached or not; the first one, and the first answered, meets clocks. The new version.
 
     `call_back_at` (aware, after now) belongs to the result 'call_back' and to no other.
     """
     _check_attempt(actor.now, channel, result, call_back_at)
     with working(actor, "contact") as work:
         work.run("record_attempt", channel=channel, result=result, call_back_at=call_back_at, note=note)
-        work.run("meet_clock", clock="first_contact")
+        meet(work, "contact")
+        if result != "no_answer":
+            meet(work, "reached")
         work.details = {"channel": channel, "result": result}
         if call_back_at is not None:
             work.details["call_back_at"] = call_back_at.isoformat()
@@ -86,10 +88,11 @@ def _promised(at: datetime) -> str:
 
 
 def record_survey(actor: Actor, *, needs: Sequence[str], note: str | None = None) -> int:
-    """Record what the subscriber needs ('other' with words); with a plan it meets the plan clock."""
-    outcomes.check_needs(list(needs), note)
+    """Record what the subscriber needs ('other' with words); it meets clocks, and with a plan those of the plan."""
     with working(actor, "survey") as work:
+        outcomes.check_needs(list(needs), note, work.campaign.needs)
         work.run("record_survey", needs=list(needs), note=note)
+        meet(work, "survey")
         meet_plan_when_complete(work)
         work.details = {"needs": list(needs)}
     return work.version
@@ -104,7 +107,7 @@ def do_not_call(actor: Actor, *, words: str) -> int:
     with working_on_customer(actor, "do_not_call") as work:
         stopped = work.run("stop_customer", words=said).scalar_one()
         work.run("void_clocks")
-        due = task_due(actor.db, actor.config, work.ticket.campaign, COMPLAINT, actor.now, work.ticket.team)
+        due = task_due(actor.db, actor.config, work.campaign.units, COMPLAINT, actor.now, work.ticket.team)
         task_id = work.run(
             TASKS["open_task"], task_ticket_id=actor.ticket_id, inbound_id=None, unit=COMPLAINT, words=said, **due
         ).scalar_one()  # fmt: skip

@@ -15,6 +15,7 @@ from include.config import Config
 from include.config.factors import Label
 from include.config.situation import facts_in, judged_by, reasons_in, truths_of
 from include.config.strategies import Hint, Strategies
+from include.cycles import campaign_of
 from include.desk.acting import hidden
 from include.domain.months import ZONE
 from include.domain.offer import (
@@ -122,10 +123,11 @@ def situation(db: sa.Connection, config: Config, ticket_id: int, now: datetime) 
     facts = judged_by(
         known,
         truths_of(known, facts_in(evidence)),
-        [config.phase(row.campaign)],
+        [campaign_of(db, config, row.campaign, row.cycle).phase or known.phase_of(row.campaign)],
         _running(db, known, ticket_id, now),
     )
-    surveyed = tuple(row.needs or ())
+    # a need of the campaign's own is no reason that strategies answer to
+    surveyed = tuple(need for need in row.needs or () if need in known.reasons)
     inferred = reasons_in(evidence, known)
     return Situation(
         facts, tuple(dict.fromkeys((*surveyed, *inferred))), surveyed, evidence.get("strategy") or {}

@@ -8,8 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config.strategies import Strategies
-from include.desk.acting import Actor, Work, meet_plan_when_complete, working
+from include.desk.acting import Actor, Work, working
 from include.desk.offers import Pot, left_in, read_pots, situation, told_against
+from include.desk.rounds import meet_plan_when_complete
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
 from include.domain.offer import Book, Judged, fitting_offers
@@ -24,7 +25,7 @@ _ORDER_NUMBER = re.compile(r"\S(.{0,62}\S)?")
 
 
 def record_plan(actor: Actor, *, strategy: str, offer: str | None = None, note: str | None = None) -> int:
-    """Record the offer of a strategy, by default its first that fits; with a survey it meets the plan clock.
+    """Record the offer of a strategy, by default its first that fits; with a survey it meets clocks.
 
     Its cost is reserved in the budget, and an earlier plan of the ticket that was not processed gives its
     money back. Refused when the offer does not fit, is beyond the person's authority or the budget left.

@@ -1,14 +1,15 @@
-"""Where a ticket stands on its campaign's contact ladder, in the round since its running plan clock began."""
+"""Where a ticket stands on its campaign's contact ladder, in its present round of work."""
 
 from include.desk.acting import Actor, Work, looking
+from include.desk.rounds import round_began_at
 from include.domain import ladder
 from include.domain.workdays import WorkCalendar
 
 
 def step_of(work: Work) -> ladder.Step:
     """The next step of the contact ladder on a ticket in hand."""
-    clock = work.run("find_plan_clock").one_or_none()
-    rows = work.run("read_attempts", since=clock.started_at).all() if clock else []
+    began_at = round_began_at(work)
+    rows = work.run("read_attempts", since=began_at).all() if began_at else []
     attempts = [ladder.Attempt(row.attempted_at, row.channel, row.result, row.call_back_at) for row in rows]
     # reading the calendar costs more than all the rest, and before the first call no day has to be judged
     calendar = work.terms.calendar if attempts else WorkCalendar(())
@@ -16,9 +17,9 @@ def step_of(work: Work) -> ladder.Step:
 
 
 def _rules(work: Work) -> ladder.Rules:
-    config, ticket = work.actor.config, work.ticket
-    floor = config.sla.rules(ticket.campaign, ticket.tier, ticket.team)
-    return config.campaign(ticket.campaign).ladder.rules(floor.unreachable_attempts, floor.unreachable_days)
+    ticket = work.ticket
+    floor = work.actor.config.sla.rules(ticket.campaign, ticket.tier, ticket.team)
+    return work.campaign.ladder.rules(floor.unreachable_attempts, floor.unreachable_days)
 
 
 def next_contact(actor: Actor) -> ladder.Step:

@@ -11,7 +11,7 @@ from typing import Any
 from include.config import Config
 from include.desk.words import named_in, refusals
 from include.domain.errors import LoopError
-from include.domain.outcome import NEEDS
+from include.domain.outcome import NEEDS, OUTCOMES
 
 #: The same in both languages: numbers, days, instants in Shanghai time, amounts, and what somebody typed or is called.
 AS_IT_IS = frozenset(
@@ -26,15 +26,29 @@ IN_BOTH = frozenset({"done", "because", "advice", "record", "ending", "next_step
 #: By the words of the screens.
 BY_CATALOGUE: Mapping[str, str] = {
     "state": "states", "states": "states", "role": "roles", "roles": "roles", "action": "actions",
-    "actor": "actors", "outcome": "outcomes", "outcomes": "outcomes", "channels": "channels", "result": "results",
-    "results": "results", "call_back": "results", "processed": "processed", "field": "fields", "views": "views",
-    "sections": "board.sections", "scope": "stops.scopes",
+    "actor": "actors", "channels": "channels", "result": "results", "results": "results", "call_back": "results",
+    "processed": "processed", "field": "fields", "views": "views", "sections": "board.sections",
+    "scope": "stops.scopes",
 }  # fmt: skip
+
+
+def _endings(config: Config) -> Mapping[str, Any]:
+    own = (each.catalogue for each in config.campaigns.values())
+    return {name: ending for catalogue in (OUTCOMES, *own) for name, ending in catalogue.items()}
 
 
 def _details(config: Config) -> Mapping[str, Any]:
     endings = (outcome for each in config.campaigns.values() for outcome in each.catalogue.values())
     return {name: words for ending in endings for name, words in ending.details.items()}
+
+
+def _needs(config: Config) -> Mapping[str, Any]:
+    own = (each.needs for each in config.campaigns.values())
+    return {name: words for needs in (NEEDS, *own) for name, words in needs.items()}
+
+
+def _items(config: Config) -> Mapping[str, Any]:
+    return {name: words for each in config.campaigns.values() for name, words in each.checklist.items()}
 
 
 def _units(config: Config) -> Mapping[str, Any]:
@@ -52,7 +66,10 @@ BY_CONFIGURATION: Mapping[str, Callable[[Config], Mapping[str, Any]]] = {
     "offers": lambda config: config.strategies.offers,
     "phases": lambda config: config.strategies.phases,
     "own_phases": lambda config: config.strategies.phases,
-    "needs": lambda config: NEEDS,
+    "outcome": _endings,
+    "outcomes": _endings,
+    "needs": _needs,
+    "items": _items,
     "details": _details,
     "unit": _units,
     "units": _units,

@@ -83,7 +83,7 @@ def keep_talk(
     belongs on one; but a refusal is kept then, and what was kept says so.
     """
     if talk.needs:
-        outcomes.check_needs(list(talk.needs), talk.said)
+        outcomes.check_needs(list(talk.needs), talk.said, config.campaign(talk.campaign).needs)
     values: dict[str, Any] = {
         "campaign": talk.campaign, "channel": talk.channel, "needs": list(talk.needs), "now": now,
         "said": in_words(talk.said, "said"), "done": in_words(talk.done, "done"), "is_refusal": talk.is_refusal,
@@ -99,7 +99,7 @@ def keep_talk(
         values |= {"inbound_id": kept.inbound_id, "ticket_id": kept.ticket_id}
         db.execute(Q["hear_refusal"], values)
         if kept.inbound_id is not None:
-            due = task_due(db, config, talk.campaign, COMPLAINT, now)
+            due = task_due(db, config, config.campaign(talk.campaign).units, COMPLAINT, now)
             opened = {
                 "task_ticket_id": None,
                 "unit": COMPLAINT,

@@ -1,12 +1,13 @@
 """Problems charged to another unit: opened from a ticket or a talk, with a deadline, followed until cured."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
 from include.config import Config
+from include.config.work import Unit
 from include.desk.acting import Actor, begin, identify, in_words, working
 from include.domain.errors import BadInput, Refused
 from include.queries import load
@@ -20,7 +21,7 @@ def open_task(actor: Actor, *, unit: str, words: str) -> int:
     told = in_words(words, "words")
     with working(actor, "open_task") as work:
         team, branch = work.ticket.team, work.ticket.branch_code
-        due = task_due(actor.db, actor.config, work.ticket.campaign, unit, actor.now, team, branch)
+        due = task_due(actor.db, actor.config, work.campaign.units, unit, actor.now, team, branch)
         task_id = work.run(
             Q["open_task"], task_ticket_id=actor.ticket_id, inbound_id=None, unit=unit, words=told, **due
         ).scalar_one()
@@ -55,18 +56,17 @@ def finish_inbound_task(
 def task_due(
     db: sa.Connection,
     config: Config,
-    campaign: str,
+    units: Mapping[str, Unit],
     unit: str,
     now: datetime,
     team: str | None = None,
     branch: str | None = None,
 ) -> dict[str, Any]:
-    """The deadline of a task given to a unit at `now`: due_at (aware) and is_provisional."""
-    units = config.campaign(campaign).units
+    """The deadline of a task given to one of a campaign's units at `now`: due_at (aware) and is_provisional."""
     if unit not in units:
         raise BadInput(
-            "'{typed}' is not a unit of campaign '{campaign}'. Choose one of {units}.",
-            code="unknown_unit", typed=unit, campaign=campaign, units=list(units),
+            "'{typed}' is not a unit of this campaign. Choose one of {units}.",
+            code="unknown_unit", typed=unit, units=list(units),
         )  # fmt: skip
     deadline = read_clocks(db, config, now).calendar(team, branch).due_on(now, units[unit].days)
     return {"due_at": deadline.at, "is_provisional": deadline.is_provisional}

@@ -1,20 +1,21 @@
 """What people do to a ticket itself: take, pass on, pause, close. Each returns the ticket's new version."""
 
+import json
 from datetime import date
+from typing import get_args
 
 from include.desk.acting import (
     Actor,
     Work,
-    done_in_round,
     in_words,
     limit_today,
-    move_plan_clock,
-    pauses,
     told,
     working,
     working_on_two,
 )
+from include.desk.checks import is_complete
 from include.desk.procedure import step_of
+from include.desk.rounds import done_in_round, meet, move_clocks, pauses
 from include.domain import outcome as outcomes
 from include.domain import sla
 from include.domain.errors import BadInput, Refused
@@ -63,27 +64,27 @@ def hand_back(actor: Actor, *, reason: str) -> int:
 
 
 def pause(actor: Actor, *, call_back_on: date) -> int:
-    """Rest the plan clock from today to the promised call-back, exclusive."""
+    """Rest the clocks from today to the promised call-back, exclusive; Refused when every deadline has passed."""
     with working(actor, "pause") as work:
-        clock = work.run("find_plan_clock").one()
-        if clock.met_at is None and clock.due_at < actor.now:
+        running = work.run("find_running_clocks").all()
+        if running and running[-1].due_at < actor.now:
             raise Refused(
-                "The plan was due at {at}; a pause cannot undo that. Work the ticket.",
-                code="past_due", at=told(clock.due_at),
+                "The ticket was due at {at}; a pause cannot undo that. Work the ticket.",
+                code="past_due", at=told(running[-1].due_at),
             )  # fmt: skip
         earlier = pauses(work)
         start, until = sla.plan_pause(
             actor.now, call_back_on, work.terms.calendar, earlier,
             with_lead=work.role == "lead", limit=work.terms.rules.max_pause_days,
         )  # fmt: skip
-        move_plan_clock(work, [*earlier, (start, until)])
+        move_clocks(work, [*earlier, (start, until)])
         work.changes["paused_until"] = until
         work.details = {"from": start.isoformat(), "until": until.isoformat()}
     return work.version
 
 
 def resume(actor: Actor) -> int:
-    """End a pause; a pause cut short gives its remaining days back to the clock."""
+    """End a pause; a pause cut short gives its remaining days back to the clocks."""
     with working(actor, "resume") as work:
         pass
     return work.version
@@ -92,17 +93,17 @@ def resume(actor: Actor) -> int:
 def close(actor: Actor, *, outcome: str, detail: str | None = None, satisfaction: int | None = None) -> int:
     """Close with a main outcome, its detail and how satisfied (0–10) the subscriber was.
 
-    BadInput for a word not in the campaign's catalogue; Refused while survey, plan or attempts are missing.
+    BadInput for a word not in the campaign's catalogue; Refused while what the ending needs is missing.
     """
     with working(actor, "close") as work:
-        catalogue = actor.config.campaign(work.ticket.campaign).catalogue
+        catalogue = work.campaign.catalogue
         needs = outcomes.outcome_named(outcome, catalogue).needs
         done, next_step = _recorded(work, needs)
         chosen = outcomes.check_close(outcome, detail, catalogue=catalogue, done=done, next_step=next_step)
         outcomes.check_satisfaction(satisfaction, chosen)
-        work.run("meet_clock", clock="plan")
+        meet(work, *get_args(sla.Stop))
         ending = {"outcome": outcome, "outcome_detail": detail, "satisfaction": satisfaction}
-        work.changes |= {**ending, "closed_at": actor.now}
+        work.changes |= {**ending, "is_willing": chosen.is_willing, "closed_at": actor.now}
         work.details = {"outcome": outcome, "detail": detail, "satisfaction": satisfaction}
     return work.version
 
@@ -116,7 +117,7 @@ def cancel(actor: Actor, *, reason: str) -> int:
 
 
 def reopen(actor: Actor, *, reason: str) -> int:
-    """Open a closed ticket again with a new plan clock; the verdict of the old one stays."""
+    """Open a closed ticket again with new clocks for what is to be done anew; the verdicts of the old ones stay."""
     with working(actor, "reopen") as work:
         other = work.run("find_unfinished_ticket").scalar()
         if other is not None:
@@ -125,11 +126,24 @@ def reopen(actor: Actor, *, reason: str) -> int:
                 code="other_in_work", ticket=other,
             )  # fmt: skip
         _refuse_limited(work)
-        old = work.run("find_plan_clock").one()
-        work.run("start_plan_clock", round=old.round + 1, **work.terms.plan(actor.now))
-        work.changes |= {"outcome": None, "outcome_detail": None, "satisfaction": None, "closed_at": None}
+        _start_again(work)
+        work.changes |= dict.fromkeys(
+            ("outcome", "outcome_detail", "is_willing", "satisfaction", "closed_at")
+        )
         work.details = {"reason": reason}
     return work.version
+
+
+#: What is recorded anew, or done once more, on a ticket that was reopened.
+_ANEW = frozenset({"survey", "plan", "closed"})
+
+
+def _start_again(work: Work) -> None:
+    """A new round of the clocks whose work starts over; whom somebody tried or reached was tried and reached."""
+    waits = _ANEW if is_complete(work) else _ANEW | {"checklist"}
+    clocks = {name: clock for name, clock in work.campaign.clocks.items() if clock.stops in waits}
+    started = work.terms.started(clocks, work.actor.now)
+    work.run("start_clocks", clocks=json.dumps(started, ensure_ascii=False))
 
 
 def _refuse_limited(work: Work) -> None:
@@ -181,6 +195,7 @@ def _recorded(work: Work, needs: frozenset[str]) -> tuple[set[str], Step | None]
     recorded = {
         outcomes.SURVEY: done.survey_at is not None,
         outcomes.PLAN: done.plan_at is not None,
+        outcomes.CHECKLIST: is_complete(work),
         outcomes.PROCEDURE: step is not None and step.is_unreachable_allowed,
     }
     return {name for name, is_there in recorded.items() if is_there}, step

@@ -9,7 +9,7 @@ from include.domain.errors import BadInput
 from include.domain.months import ZONE
 
 Language = Literal["zh", "en"]
-Reason = Literal["opened", "working", "make_up", "weekend", "holiday", "paused", "grace"]
+Reason = Literal["opened", "working", "make_up", "calendar", "weekend", "holiday", "paused", "grace"]
 
 _WEEKDAYS = {
     "zh": ("周一", "周二", "周三", "周四", "周五", "周六", "周日"),
@@ -107,6 +107,7 @@ def _reason_zh(note: DayNote, number: int) -> str:
         "opened": "起算日（第 0 天），不计",
         "working": f"第 {number} 个工作日",
         "make_up": f"第 {number} 个工作日（{name}调休上班）",
+        "calendar": f"第 {number} 天",
         "weekend": "周末，不计",
         "holiday": f"{name + '放假' if name else '休息日'}，不计",
         "paused": "已暂停，不计",
@@ -120,6 +121,7 @@ def _reason_en(note: DayNote, number: int) -> str:
         "opened": "the day it starts (day 0), not counted",
         "working": f"working day {number}",
         "make_up": f"working day {number} (make-up day{' for ' + name if name else ''})",
+        "calendar": f"day {number}",
         "weekend": "weekend, not counted",
         "holiday": f"{name or 'rest day'}, not counted",
         "paused": "paused, not counted",

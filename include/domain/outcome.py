@@ -123,6 +123,17 @@ def _check_detail(name: str, outcome: Outcome, detail: str | None) -> None:
         )  # fmt: skip
 
 
+def check_items(items: list[str], known: Iterable[str]) -> None:
+    """BadInput when no item of a checklist is named, or one that is not `known`."""
+    listed = list(known)
+    unknown = [item for item in items if item not in listed]
+    if not items or unknown:
+        raise BadInput(
+            "A checklist is ticked by one or more of {items}; got {typed}.",
+            code="unknown_items", items=listed, typed=unknown,
+        )  # fmt: skip
+
+
 def check_satisfaction(satisfaction: int | None, outcome: Outcome) -> None:
     """BadInput unless satisfaction is absent, or 0 to 10 from somebody who was spoken to."""
     if satisfaction is None:
@@ -139,13 +150,13 @@ def check_satisfaction(satisfaction: int | None, outcome: Outcome) -> None:
         )  # fmt: skip
 
 
-def check_needs(needs: list[str], words: str | None = None) -> None:
-    """BadInput when a survey names no need or an unknown one, or 'other' without words."""
-    unknown = [need for need in needs if need not in NEEDS]
+def check_needs(needs: list[str], words: str | None = None, known: Mapping[str, Words] = NEEDS) -> None:
+    """BadInput when a survey names no need or one that is not `known`, or 'other' without words."""
+    unknown = [need for need in needs if need not in known]
     if not needs or unknown:
         raise BadInput(
             "A needs survey names one or more of {needs}; got {typed}.",
-            code="unknown_needs", needs=list(NEEDS), typed=unknown,
+            code="unknown_needs", needs=list(known), typed=unknown,
         )  # fmt: skip
     if "other" in needs and not (words or "").strip():
         raise BadInput(

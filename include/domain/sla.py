@@ -9,7 +9,8 @@ from include.domain.deadline import DayNote, Deadline, Language, Reason, check_l
 from include.domain.errors import BadInput, Refused
 from include.domain.workdays import WorkCalendar, shanghai_day
 
-Clock = Literal["first_contact", "plan"]
+#: What may meet a clock: the first attempt, the first talk, what is recorded, the closing of the ticket.
+Stop = Literal["contact", "reached", "survey", "checklist", "plan", "closed"]
 State = Literal["running", "met", "void", "breached"]
 Level = Literal["assignee", "lead", "branch_manager"]
 Pause = tuple[date, date]
@@ -41,7 +42,7 @@ class Escalation:
 def plan_deadline(
     released_at: datetime, calendar: WorkCalendar, days: int = PLAN_DAYS, paused: Sequence[Pause] = ()
 ) -> Deadline:
-    """Closing time of the `days`-th working day after the Shanghai day of release, pauses left out."""
+    """Closing time of the `days`-th day the calendar counts after the Shanghai day of release, pauses left out."""
     return calendar.due_on(_day_of(released_at), days, paused)
 
 
@@ -91,7 +92,7 @@ def warn_at(
     paused: Sequence[Pause] = (),
     single: time = SINGLE_DAY_WARNING,
 ) -> datetime:
-    """When a clock of `days` working days warns: closing time of day ⌈2n/3⌉, or `single` on the only day.
+    """When a clock of `days` counted days warns: closing time of day ⌈2n/3⌉, or `single` on the only day.
 
     A clock of two days warns at its deadline: ⌈4/3⌉ = 2.
     """
@@ -108,9 +109,9 @@ def plan_pause(
     with_lead: bool = False,
     limit: int = PAUSE_LIMIT,
 ) -> Pause:
-    """The days [today, call_back_on) on which the plan clock rests.
+    """The days [today, call_back_on) on which the clocks of a ticket rest.
 
-    Without the lead the working days of this and the `earlier` pauses of the clock come to at most `limit`:
+    Without the lead the working days of this and the `earlier` pauses of the ticket come to at most `limit`:
     counted one by one, pauses in a row could stop it for good. Raises BadInput when the call-back does not
     lie ahead, Refused when the clock rests already or the limit is passed.
     """
@@ -187,17 +188,18 @@ def next_escalation_at(breached_at: datetime, calendar: WorkCalendar, sent: Leve
     return next((each.due_at for each in escalations(breached_at, calendar)[reached + 1 :]), None)
 
 
-def explain(deadline: Deadline, language: Language = "zh", clock: Clock = "plan") -> list[str]:
+def explain(deadline: Deadline, what: str, language: Language = "zh") -> list[str]:
     """Why this deadline: one sentence that says what is due when, then one per calendar day."""
     check_language(language)
     counted = sum(note.counted for note in deadline.days)
+    is_every_day = any(note.reason == "calendar" for note in deadline.days)
     when = f"{day_text(deadline.day, language)} {deadline.at:%H:%M}"
     if language == "zh":
-        what = {"plan": "需求调查和挽留方案", "first_contact": "首次联系"}[clock]
-        head = f"{what}须在 {when} 前完成：起算日后第 {counted} 个工作日。"
+        nth = f"第 {counted} 天" if is_every_day else f"第 {counted} 个工作日"
+        head = f"{what}须在 {when} 前完成：起算日后{nth}。"
     else:
-        what = {"plan": "Needs survey and retention plan", "first_contact": "First contact"}[clock]
-        head = f"{what} due by {when}: working day {counted} after the day it starts."
+        nth = f"day {counted}" if is_every_day else f"working day {counted}"
+        head = f"{what} due by {when}: {nth} after the day it starts."
     return [head, *deadline.explain(language)]
 
 

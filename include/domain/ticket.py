@@ -40,6 +40,7 @@ ACTIONS: Mapping[str, Action] = {
     "hand_back": _action(None, _RELEASED, _PEOPLE, "退回团队", "handed back to the team's queue"),
     "contact": _action("in_progress", _RELEASED, _PEOPLE, "登记联系", "contacted"),
     "survey": _action(None, _WORKED, _PEOPLE, "登记需求调查", "surveyed"),
+    "check": _action(None, _WORKED, _PEOPLE, "勾选核对清单", "ticked on its checklist"),
     "plan": _action(None, _WORKED, _PEOPLE | {MANAGER}, "登记维系方案", "given a retention plan"),
     # an order comes back from the billing system days after the talk, often on a closed ticket
     "processing": _action(

@@ -151,7 +151,7 @@ class WorkCalendar:
         return datetime.combine(shanghai_day(day), self.closing, ZONE)
 
     def due_on(self, opened: date, days: int, paused: Sequence[tuple[date, date]] = ()) -> Deadline:
-        """Closing time of the `days`-th working day after the day `opened` (day 0, worked or not).
+        """Closing time of the `days`-th day that counts after the day `opened` (day 0, worked or not).
 
         `paused` holds half-open whole days [from, to) that do not count. An aware datetime stands for its
         day in Shanghai. Raises BadInput for fewer than 1 or more than 1000 days, naive datetimes, reversed
@@ -171,6 +171,14 @@ class WorkCalendar:
             is_provisional |= note.is_provisional
             notes.append(note)
         return Deadline(datetime.combine(day, self.closing, ZONE), is_provisional, tuple(notes))
+
+
+class EveryDay(WorkCalendar):
+    """Rest days count like any other, so no notice moves a deadline counted by it."""
+
+    def note_on(self, day: date) -> DayNote:
+        """A day that counts."""
+        return DayNote(day, counted=True, reason="calendar")
 
 
 def shanghai_day(moment: date) -> date:
@@ -222,7 +230,7 @@ def _read(row: Any, layer: str) -> WorkDay:
 
 def _check_days(days: int) -> None:
     if type(days) is not int or not 1 <= days <= _LONGEST:
-        raise BadInput(f"A deadline of {days!r} working days cannot be counted. Give 1 to {_LONGEST}.")
+        raise BadInput(f"A deadline of {days!r} days cannot be counted. Give 1 to {_LONGEST}.")
 
 
 def _in_order(paused: Sequence[tuple[date, date]]) -> list[tuple[date, date]]:

@@ -70,7 +70,8 @@ def _for_staff(db: sa.Connection, config: Config, notices: Notices, now: datetim
         "told_before": now - timedelta(minutes=notices.digest_minutes),
         **_kinds(notices, config.sla.opens, now),
     }
-    rows = db.execute(Q["find_for_staff"], values).mappings().all()
+    found = db.execute(Q["find_for_staff"], values).mappings()
+    rows = [{**row, "clocks": config.clocks_named(row["campaign"])} for row in found]
     return [_message(notices, "staff", list(own)) for _, own in groupby(rows, lambda row: row["recipient"])]
 
 

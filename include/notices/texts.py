@@ -7,14 +7,12 @@ from datetime import datetime
 from typing import Any
 
 from include.config.notices import Language, Notices, Text
+from include.config.work import Worded
 from include.domain.months import ZONE
 
 # a mobile number standing alone, with or without country code; ids of other lengths stay readable
 _MOBILE = re.compile(r"(?<!\d)((?:(?:00)?86)?[- ]?1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)", re.ASCII)
-_CLOCKS = {
-    "zh": {"plan": "需求调查和挽留方案", "first_contact": "首次联系"},
-    "en": {"plan": "the needs survey and plan", "first_contact": "the first contact"},
-}
+_LANGUAGES = ("zh", "en")
 _BECAUSE = {
     "gone": ("客户已离网", "the subscriber has left"),
     "port_out_applied": ("客户已申请携号转网", "the subscriber has applied to port out"),
@@ -28,9 +26,12 @@ _MORE = {"zh": "……另有 {more} 条，请查看工单队列。", "en": "… 
 def digest(
     notices: Notices, channel: str, rows: Sequence[Mapping[str, Any]], languages: Sequence[Language]
 ) -> tuple[str, str]:
-    """Subject and body of one digest of rows with `kind`, `ticket_id` and `details`, in these languages."""
+    """Subject and body of one digest of rows with `kind`, `ticket_id` and `details`, in these languages.
+
+    `clocks` of a row are the words of its ticket's clocks by name; one without words shows as it came.
+    """
     subject: Text = notices.subjects["staff" if channel == "staff" else "operations"]
-    told = [{**row, "facts": facts(row["ticket_id"], row["details"])} for row in rows]
+    told = [{**row, "facts": facts(row["ticket_id"], row["details"], row.get("clocks", {}))} for row in rows]
     named = {"count": len(rows), "name": rows[0].get("name", "")}
     subjects = [getattr(subject, language).format(**named) for language in languages]
     bodies = [_lines(notices, told, language) for language in languages]
@@ -48,25 +49,32 @@ def _line(text: str, known: Mapping[str, str]) -> str:
     return text.format_map(defaultdict(str, known)).strip()
 
 
-def facts(ticket_id: int | None, details: Mapping[str, Any]) -> dict[str, str]:
+def facts(ticket_id: int | None, details: Mapping[str, Any], clocks: Mapping[str, Worded]) -> dict[str, str]:
     """What a text may use: every detail as people read it, clocks and causes by name."""
     known = {name: _told(value) for name, value in details.items() if not isinstance(value, list | dict)}
     if "clock" in details:
-        known |= {f"clock_{language}": _CLOCKS[language][details["clock"]] for language in _CLOCKS}
+        clock = details["clock"]
+        known |= {f"clock_{language}": _named(clocks, clock, language) for language in _LANGUAGES}
     if "clocks" in details:
-        known |= {f"moves_{language}": _moves(details["clocks"], language) for language in _CLOCKS}
+        moves = details["clocks"]
+        known |= {f"moves_{language}": _moves(moves, clocks, language) for language in _LANGUAGES}
     if "reason" in details:
         zh, en = _BECAUSE.get(details["reason"], (details["reason"], details["reason"]))
         known |= {"because_zh": zh, "because_en": en}
     return known | {"ticket_id": "–" if ticket_id is None else str(ticket_id)}
 
 
-def _moves(clocks: Sequence[Mapping[str, Any]], language: str) -> str:
-    names = _CLOCKS[language]
-    moved = [each for each in clocks if each["old_due_at"] != each["new_due_at"]]
-    return ("；" if language == "zh" else "; ").join(
-        f"{names[each['clock']]} {_told(each['old_due_at'])} → {_told(each['new_due_at'])}" for each in moved
+def _named(clocks: Mapping[str, Worded], clock: str, language: str) -> str:
+    return str(getattr(clocks.get(clock), language, clock))
+
+
+def _moves(moves: Sequence[Mapping[str, Any]], clocks: Mapping[str, Worded], language: str) -> str:
+    moved = (
+        f"{_named(clocks, each['clock'], language)} {_told(each['old_due_at'])} → {_told(each['new_due_at'])}"
+        for each in moves
+        if each["old_due_at"] != each["new_due_at"]
     )
+    return ("；" if language == "zh" else "; ").join(moved)
 
 
 def _told(value: object) -> str:

@@ -6,9 +6,9 @@ What a subscriber says is drawn from the province's truth, as it would be in a r
 from collections.abc import Container
 from dataclasses import dataclass
 
-from include.desk import contacts, tasks
+from include.desk import checks, contacts, tasks
 from include.desk.acting import Actor
-from include.domain.outcome import PLAN, SURVEY
+from include.domain.outcome import CHECKLIST, PLAN, SURVEY
 from include.simulator.reasons import REASONS
 from include.simulator.talks import REFUSED_CONTACT, Talks, seen
 
@@ -88,6 +88,8 @@ class CampaignTalks(Talks):
         needs = self.catalogue[wanted].needs
         if SURVEY in needs:
             actor = seen(actor, contacts.record_survey(actor, needs=[self._need(subscriber_id)]))
+        if CHECKLIST in needs:
+            actor = seen(actor, checks.record_checks(actor, items=list(self.rules.checklist)))
         planned = self.plan(actor) if PLAN in needs else actor
         if planned is None:
             self._end_without_plan(actor, needs - {PLAN})
@@ -111,8 +113,9 @@ class CampaignTalks(Talks):
     def _need(self, subscriber_id: str) -> str:
         if self.agreed is not None:
             return self.agreed.need
-        own = self.reasons.get(subscriber_id)
-        return own if own in REASONS else str(self.dice.choice(REASONS))
+        own, known = self.reasons.get(subscriber_id), self.rules.needs
+        told = [reason for reason in REASONS if reason in known] or list(known)
+        return own if own in told else str(self.dice.choice(told))
 
     def _end_without_plan(self, actor: Actor, recorded: frozenset[str]) -> None:
         endings = [name for name in self._spoken() if self.catalogue[name].needs <= recorded]

@@ -56,8 +56,6 @@ _TALK = timedelta(minutes=20)
 _LUNCH_ENDS, _LAST_TALK = time(13, 30), time(17, 50)
 _TASK_DONE = 0.3
 _CALLS_IN = 0.4
-#: Endings of those who took what they were offered: the billing system carries it out.
-_ACCEPTED = ["retained", "renewed"]
 
 
 @dataclass(frozen=True)
@@ -132,7 +130,7 @@ class Shift:
             at = _next(at)
 
     def _orders(self, at: datetime) -> None:
-        for order in self._ask("list_orders", accepted=_ACCEPTED):
+        for order in self._ask("list_orders"):
             self.talks(order.campaign).process(self._actor(order.assignee_id, order, at), at.date())
 
     def _cure(self, at: datetime) -> None:

@@ -12,6 +12,7 @@ import numpy as np
 import sqlalchemy as sa
 
 from include.config import Config
+from include.config.campaign import Campaign
 from include.desk import contacts, plans, work
 from include.desk.acting import Actor
 from include.desk.offers import offers_for
@@ -46,9 +47,14 @@ class Talks:
         raise NotImplementedError
 
     @property
+    def rules(self) -> Campaign:
+        """What the campaign's tickets are worked by."""
+        return self.config.campaign(self.campaign)
+
+    @property
     def catalogue(self) -> Mapping[str, Outcome]:
         """The endings the campaign knows."""
-        return self.config.campaign(self.campaign).catalogue
+        return self.rules.catalogue
 
     def step(self, actor: Actor) -> Step:
         """What the contact ladder asks for next."""
@@ -90,10 +96,8 @@ class Talks:
                 self.work(actor, subscriber_id, step)
 
     def _give_up(self, actor: Actor) -> None:
-        """The ending of those nobody could speak to; a campaign that has none keeps the ticket open."""
-        endings = [name for name, ending in self.catalogue.items() if not ending.is_reached]
-        if endings:
-            self.close(actor, endings[0])
+        """The ending of those nobody could speak to, of which every campaign has one."""
+        self.close(actor, next(name for name, ending in self.catalogue.items() if not ending.is_reached))
 
     def _refused(self, actor: Actor) -> None:
         actor = seen(actor, contacts.record_contact(actor, channel="call", result="refused"))

@@ -100,7 +100,8 @@ def preview(db: sa.Connection, config: Config, now: datetime) -> Change:
     values = {"layers": list(config.sla.every_layer), "since": date(now.year - 1, 1, 1)}
     days = (WorkDay(**row) for row in db.execute(Q["read_drafted_days"], values).mappings())
     standing = read_clocks(db, config, now)
-    return _change(db, Clocks(config.sla, tuple(days), standing.ancestors), now)
+    drafted = Clocks(config.sla, tuple(days), standing.campaign_of, standing.ancestors)
+    return _change(db, drafted, now)
 
 
 def apply(db: sa.Connection, config: Config, now: datetime, *, confirm: int, actor: str) -> int:
@@ -171,7 +172,7 @@ def _moves(db: sa.Connection, clocks: Clocks, now: datetime) -> list[dict[str, A
 def _move(row: sa.Row[Any], clocks: Clocks, now: datetime) -> dict[str, Any] | None:
     old = Deadline.from_json(row.explanation)
     frozen, paused = clocks.frozen(row.explanation), sla.rests_of(old)
-    calendar = clocks.layered(frozen.layers, frozen.closes)
+    calendar = frozen.counted_by(clocks.layered(frozen.layers, frozen.closes))
     opened = calendar.closes_at(old.days[0].day)
     counted = sla.plan_deadline(opened, calendar, frozen.days, paused)
     deadline = sla.moved_deadline(counted, row.due_at, now, calendar, paused)

@@ -1,20 +1,23 @@
 """Which rules and which calendar a ticket's clocks go by, and the values to store for them."""
 
 import json
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
+from functools import partial
 from typing import Any, NamedTuple, Protocol
 
 import sqlalchemy as sa
 
 from include.config import Config
+from include.config.campaign import Campaign, Clock
 from include.config.sla import Rules, Sla
+from include.cycles import campaign_of
 from include.domain import sla
 from include.domain.countdown import working_time_between
 from include.domain.deadline import Deadline
 from include.domain.months import ZONE
-from include.domain.workdays import WorkCalendar, WorkDay
+from include.domain.workdays import EveryDay, WorkCalendar, WorkDay
 from include.queries import load
 
 Q = load("calendar")
@@ -26,11 +29,18 @@ class Ticket(Protocol):
     @property
     def campaign(self) -> str: ...
     @property
+    def cycle(self) -> str: ...
+    @property
     def tier(self) -> str: ...
     @property
     def team(self) -> str: ...
     @property
     def branch_code(self) -> str | None: ...
+
+
+WORKING = "working"
+#: Whose days the service levels say, where the clock itself says none.
+_FROM_SLA = {"first_contact": "contact_days", "plan": "plan_days"}
 
 
 class Frozen(NamedTuple):
@@ -40,15 +50,21 @@ class Frozen(NamedTuple):
     layers: tuple[str, ...]
     closes: time
     early_warning: time
+    counts: str = WORKING
 
     def stored(self) -> dict[str, Any]:
-        """As JSON."""
-        return {
+        """As JSON; what counts is told where it is not working days, so that clocks of before read alike."""
+        told = {
             "days": self.days,
             "layers": list(self.layers),
             "closes": f"{self.closes:%H:%M}",
             "early_warning": f"{self.early_warning:%H:%M}",
         }
+        return told if self.counts == WORKING else told | {"counts": self.counts}
+
+    def counted_by(self, calendar: WorkCalendar) -> WorkCalendar:
+        """The days that count: those worked by the calendar of its layers, or all there are."""
+        return calendar if self.counts == WORKING else EveryDay((), closing=self.closes)
 
 
 @dataclass(frozen=True)
@@ -58,40 +74,37 @@ class Terms:
     rules: Rules
     calendar: WorkCalendar
 
-    def at_release(self, started_at: datetime) -> list[dict[str, Any]]:
-        """Both clocks of a ticket released at `started_at`, as JSON rows to store."""
-        first = self._clock(self.rules.contact_days, started_at, ())
-        clocks = {"first_contact": first, "plan": self.plan(started_at)}
-        return [
-            {**stored, "clock": name, "explanation": json.loads(stored["explanation"])}
-            for name, stored in clocks.items()
-        ]
-
-    def plan(self, started_at: datetime, paused: Sequence[sla.Pause] = ()) -> dict[str, Any]:
-        """The plan clock's stored values: warn_at, due_at, is_provisional and the explanation."""
-        return self._clock(self.rules.plan_days, started_at, paused)
+    def started(self, clocks: Mapping[str, Clock], started_at: datetime) -> list[dict[str, Any]]:
+        """These clocks of a ticket, begun at `started_at`, as JSON rows to store."""
+        rows = []
+        for name, clock in clocks.items():
+            stored = stored_clock(self._frozen(name, clock), self.calendar, started_at, ())
+            explanation = json.loads(stored["explanation"])
+            rows.append({**stored, "clock": name, "stops": clock.stops, "explanation": explanation})
+        return rows
 
     def is_within_hours(self, now: datetime) -> bool:
         """Whether `now` lies between opening and closing time, on whatever day."""
         return self.rules.opens <= now.astimezone(ZONE).time() <= self.rules.closes
 
-    def left(self, now: datetime, due_at: datetime) -> timedelta:
-        """Working time from `now` to `due_at`; negative when that has passed."""
-        return working_time_between(
-            now, due_at, self.calendar.is_working, self.rules.opens, self.rules.closes
-        )
+    def left(self, now: datetime, due_at: datetime, counted: WorkCalendar | None = None) -> timedelta:
+        """Working time from `now` to `due_at`, negative when that has passed; of the `counted` days where given."""
+        days = counted or self.calendar
+        return working_time_between(now, due_at, days.is_working, self.rules.opens, self.rules.closes)
 
-    def _clock(self, days: int, started_at: datetime, paused: Sequence[sla.Pause]) -> dict[str, Any]:
-        frozen = Frozen(days, self.calendar.layers, self.rules.closes, self.rules.early_warning)
-        return stored_clock(frozen, self.calendar, started_at, paused)
+    def _frozen(self, name: str, clock: Clock) -> Frozen:
+        rules = self.rules
+        days = clock.days or getattr(rules, _FROM_SLA[name])
+        return Frozen(days, self.calendar.layers, rules.closes, rules.early_warning, clock.counts)
 
 
 def stored_clock(
     frozen: Frozen, calendar: WorkCalendar, started_at: datetime, paused: Sequence[sla.Pause]
 ) -> dict[str, Any]:
     """A clock's stored values: warn_at, due_at, is_provisional and the explanation."""
-    deadline = sla.plan_deadline(started_at, calendar, frozen.days, paused)
-    warn_at = sla.warn_at(started_at, calendar, frozen.days, paused, frozen.early_warning)
+    counted = frozen.counted_by(calendar)
+    deadline = sla.plan_deadline(started_at, counted, frozen.days, paused)
+    warn_at = sla.warn_at(started_at, counted, frozen.days, paused, frozen.early_warning)
     return as_stored(frozen, deadline, warn_at)
 
 
@@ -107,10 +120,14 @@ def as_stored(frozen: Frozen, deadline: Deadline, warn_at: datetime) -> dict[str
 
 @dataclass(frozen=True)
 class Clocks:
-    """Rules and calendars of every campaign, tier, team and branch, as configured and stored."""
+    """Rules and calendars of every campaign, tier, team and branch, as configured and stored.
+
+    `campaign_of(campaign, cycle)` is what a ticket is worked by, and names its clocks.
+    """
 
     config: Sla
     days: tuple[WorkDay, ...]
+    campaign_of: Callable[[str, str], Campaign]
     ancestors: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
     _calendars: dict[Any, WorkCalendar] = field(default_factory=dict)
 
@@ -147,16 +164,18 @@ class Clocks:
     def at_release(
         self, tickets: Iterable[Ticket], started_at: datetime
     ) -> tuple[list[int], list[dict[str, Any]]]:
-        """Which terms each ticket goes by, and both clocks of each: rows that bear the number of their terms."""
+        """Which terms each ticket goes by, and the clocks of each: rows that bear the number of their terms."""
         numbers: dict[tuple[Any, ...], int] = {}
         chosen = []
         for ticket in tickets:
-            key = (ticket.campaign, ticket.tier, ticket.team, ticket.branch_code)
+            key = (ticket.cycle, ticket.campaign, ticket.tier, ticket.team, ticket.branch_code)
             chosen.append(numbers.setdefault(key, len(numbers)))
         clocks = [
             {**clock, "terms": number}
-            for key, number in numbers.items()
-            for clock in self.terms(*key).at_release(started_at)
+            for (cycle, campaign, *place), number in numbers.items()
+            for clock in self.terms(campaign, *place).started(
+                self.campaign_of(campaign, cycle).clocks, started_at
+            )
         ]
         return chosen, clocks
 
@@ -176,6 +195,7 @@ class Clocks:
             tuple(terms.get("layers", self.config.layers)),
             time.fromisoformat(terms["closes"]) if terms else self.config.closes,
             time.fromisoformat(terms["early_warning"]) if terms else self.config.early_warning,
+            terms.get("counts", WORKING),
         )
 
     def _branches(self, branch: str | None) -> tuple[str, ...]:
@@ -192,16 +212,24 @@ def read_clocks(db: sa.Connection, config: Config, now: datetime) -> Clocks:
     kept = _KEPT.get(key)
     if kept is None or kept.config is not config.sla:
         days = (WorkDay(**row) for row in db.execute(Q["read_work_days"], values).mappings())
-        kept = Clocks(config.sla, tuple(days))
+        kept = _Days(config.sla, tuple(days), {})
         # changed between the two looks: used once, not kept
         if tuple(db.execute(Q["read_print_of_days"], values).one()) == key[1]:
             _KEPT.clear()
             _KEPT[key] = kept
-    return replace(kept, ancestors=_ancestors(db, config))
+    return Clocks(
+        kept.config, kept.days, partial(campaign_of, db, config), _ancestors(db, config), kept.calendars
+    )
+
+
+class _Days(NamedTuple):
+    config: Sla
+    days: tuple[WorkDay, ...]
+    calendars: dict[Any, WorkCalendar]
 
 
 #: The one set of days read last, with the calendars made of it.
-_KEPT: dict[tuple[Any, ...], Clocks] = {}
+_KEPT: dict[tuple[Any, ...], _Days] = {}
 
 
 def _ancestors(db: sa.Connection, config: Config) -> dict[str, tuple[str, ...]]:

@@ -9,6 +9,7 @@ from include.config import Config, campaign_files, config_from, load_config
 from include.config.__main__ import main
 from include.config.campaign import CLOCKS, Campaign, parse_campaign
 from include.domain.errors import ConfigError
+from include.domain.outcome import NEEDS
 from include.settings import ROOT
 
 FOLDER = ROOT / "include" / "config"
@@ -126,6 +127,21 @@ def test_what_has_moved_is_told_where_it_belongs_now(config: Config):
             "clock 'audited' needs its days",
         ),
         ({"clocks": {"plan": {"zh": "甲", "en": "x", "stops": "sleep"}}}, "clocks.plan.stops"),
+        (
+            {"clocks": {"checked": {"zh": "甲", "en": "x", "days": 2, "stops": "checklist"}}},
+            "clock 'checked' waits for a checklist, and the campaign has none",
+        ),
+        (
+            {"outcomes": {"won": {"zh": "甲", "en": "x", "is_reached": True}}},
+            r"audit\.yaml, entry 'outcomes': .*no outcome is for somebody who was not reached",
+        ),
+        (
+            {"outcomes": {"lost": {"zh": "甲", "en": "x", "is_reached": False, "needs": ["checklist"]}}},
+            "outcome 'lost' needs a checklist, and the campaign has none",
+        ),
+        ({"survey": {"needs": {"roaming": None}}}, "need 'roaming' has no words; give it zh and en"),
+        ({"survey": {"needs": {}}}, "survey.needs"),
+        ({"checklist": {"seen": {"zh": "甲"}}}, "checklist.seen.en"),
         ({"kind": "other"}, "kind"),
         ({"precedence": 0}, "precedence"),
     ],
@@ -179,3 +195,28 @@ def test_the_command_tells_every_campaign_and_what_is_wrong_with_the_others(fold
     told = capsys.readouterr()
     assert "churn_warning" in told.out
     assert "entry 'horizon_days'" in told.err
+
+
+def test_a_survey_offers_the_needs_it_names_in_its_own_words_or_the_engines():
+    own = {
+        "price": None,
+        "device": {"zh": "换机", "en": "new phone"},
+        "roaming": {"zh": "漫游", "en": "roaming"},
+    }
+    needs = parse_campaign({**PLAIN, "survey": {"needs": own}}, FILE).needs
+    assert [(name, words.en) for name, words in needs.items()] == [
+        ("price", "price"), ("device", "new phone"), ("roaming", "roaming"),
+    ]  # fmt: skip
+    assert parse_campaign(PLAIN, FILE).needs == NEEDS
+
+
+def test_clocks_have_the_words_of_their_campaign_or_those_every_campaign_may_have(folder):
+    text = (
+        TEXT + "clocks: {talk: {zh: 首次通话, en: First talk, days: 2, counts: calendar, stops: reached}}\n"
+    )
+    (folder / FILE).write_text(text, "utf-8")
+    config = load_config(folder)
+    assert config.clocks_named("audit")["talk"].en == "First talk"
+    assert config.clocks_named("audit")["plan"] == CLOCKS["plan"]
+    for unknown in ("gone", None):
+        assert config.clocks_named(unknown) == CLOCKS

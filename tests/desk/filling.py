@@ -8,6 +8,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config import Config
+from include.config.campaign import CLOCKS
 from include.database import engine
 from include.stages.calendar import fill_calendar
 from include.stages.clocks import read_clocks
@@ -40,10 +41,10 @@ def fill(url: str, config: Config, *, tickets: int, agents: int, now: datetime) 
     with made.connect() as db:
         with db.begin():
             fill_calendar(db, config, now)
-            explanation = read_clocks(db, config, now).terms().plan(now)["explanation"]
+            plan = read_clocks(db, config, now).terms().started({"plan": CLOCKS["plan"]}, now)[0]
             values = {
                 "tickets": tickets, "agents": agents, "now": now, "evidence": json.dumps(EVIDENCE),
-                "explanation": explanation,
+                "explanation": json.dumps(plan["explanation"]),
             }  # fmt: skip
             db.execute(sa.text("set local session_replication_role = replica"))
             for statement in filter(str.strip, _STATEMENTS):

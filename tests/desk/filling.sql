@@ -126,19 +126,19 @@ inner join (
 order by f.n, e.version;
 
 insert into ticket_clocks (
-    ticket_id, clock, started_at, warn_at, due_at, is_provisional, explanation, met_at, voided_at, breached_at, noticed_at
+    ticket_id, clock, stops, started_at, warn_at, due_at, is_provisional, explanation, met_at, voided_at, breached_at, noticed_at
 )
 select
-    n, clock, begun_at, due_at - interval '1 day', due_at, false, cast(:explanation as jsonb),
+    n, clock, stops, begun_at, due_at - interval '1 day', due_at, false, cast(:explanation as jsonb),
     case when state <> 'cancelled' and is_over then begun_at + interval '3 hours' end,
     case when state = 'cancelled' then begun_at + interval '3 hours' end,
     case when not is_over and due_at < :now then due_at end, case when not is_over and due_at < :now then due_at end
 from facts
 cross join lateral (
     values
-    ('first_contact', begun_at + interval '1 day', state in ('in_progress', 'paused', 'closed', 'cancelled')),
-    ('plan', begun_at + interval '90 hours', state in ('closed', 'cancelled') or (state = 'in_progress' and of_end < 0.3))
-) as k (clock, due_at, is_over)
+    ('first_contact', 'contact', begun_at + interval '1 day', state in ('in_progress', 'paused', 'closed', 'cancelled')),
+    ('plan', 'plan', begun_at + interval '90 hours', state in ('closed', 'cancelled') or (state = 'in_progress' and of_end < 0.3))
+) as k (clock, stops, due_at, is_over)
 where state <> 'waiting'
 order by n, clock;
 

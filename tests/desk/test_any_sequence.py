@@ -18,7 +18,7 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from include.desk import contacts, plans, tasks, work
+from include.desk import checks, contacts, plans, tasks, work
 from include.desk.acting import Actor
 from include.domain.errors import LoopError
 from include.domain.ticket import ACTIONS, FINISHED, next_state
@@ -30,6 +30,7 @@ OUTCOMES = {
     "declined": "lost_trust",
     "no_intention": "satisfied",
     "unreachable": "switched_off",
+    "renewed": None,
 }
 
 _EVENTS = """
@@ -75,10 +76,14 @@ class Desk(RuleBasedStateMachine):
             "contact", at, who, contacts.record_contact, channel="call", result=result, call_back_at=back
         )
 
-    @rule(at=st.integers(0, 2), who=st.sampled_from(PEOPLE), action=st.sampled_from(["survey", "plan"]))
+    @rule(
+        at=st.integers(0, 2), who=st.sampled_from(PEOPLE), action=st.sampled_from(["survey", "check", "plan"])
+    )
     def record(self, at: int, who: str, action: str) -> None:
         if action == "survey":
             self._do("survey", at, who, contacts.record_survey, needs=["price"])
+        elif action == "check":
+            self._do("check", at, who, checks.record_checks, items=["terms_read", "identity_seen"])
         else:
             self._do("plan", at, who, plans.record_plan, strategy="plan_discount")
 

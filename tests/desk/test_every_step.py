@@ -9,7 +9,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from include.desk import contacts, plans, tasks, work
+from include.desk import checks, contacts, plans, tasks, work
 from include.desk.acting import Actor, working
 from include.domain.errors import Refused
 from include.domain.ticket import ACTIONS, FINISHED, LOOP, STATES, WHILE_FROZEN
@@ -50,6 +50,7 @@ DO: dict[str, Callable[[World, Actor], object]] = {
     "hand_back": lambda _w, a: work.hand_back(a, reason="ill"),
     "contact": lambda _w, a: contacts.record_contact(a, channel="call", result="no_answer"),
     "survey": lambda _w, a: contacts.record_survey(a, needs=["price"]),
+    "check": lambda _w, a: checks.record_checks(a, items=["terms_read"]),
     "plan": lambda _w, a: plans.record_plan(a, strategy="plan_discount"),
     "processing": lambda _w, a: plans.record_processing(a, result="done", order_number="N-1"),
     "pause": lambda _w, a: work.pause(a, call_back_on=TOMORROW),
@@ -112,8 +113,8 @@ def test_a_step_is_made_or_refused_and_no_other_ticket_is_touched(world, state, 
 
 #: What reaches the subscriber, or goes on with what would.
 HELD_BACK = {
-    "release", "claim", "contact", "survey", "plan", "processing", "pause", "resume", "recompute", "close", "reopen",
-    "freeze",
+    "release", "claim", "contact", "survey", "check", "plan", "processing", "pause", "resume", "recompute", "close",
+    "reopen", "freeze",
 }  # fmt: skip
 _FREEZE = "update tickets set frozen_at = :at, frozen_because = :because where ticket_id = :id"
 

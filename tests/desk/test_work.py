@@ -221,7 +221,7 @@ def test_cancelling_after_the_deadline_does_not_undo_the_breach(db, agent, peopl
 def test_an_overdue_plan_cannot_be_paused_away(db, agent):
     late = replace(agent, now=LATE)
     late = replace(late, version=contacts.record_contact(late, channel="call", result="reached"))
-    with pytest.raises(Refused, match="The plan was due at 2026-11-11 18:00; a pause cannot undo that"):
+    with pytest.raises(Refused, match="The ticket was due at 2026-11-11 18:00; a pause cannot undo that"):
         work.pause(late, call_back_on=date(2026, 11, 16))
 
 

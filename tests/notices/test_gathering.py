@@ -8,6 +8,7 @@ import sqlalchemy as sa
 from include.domain.months import ZONE
 from include.notices.gathering import gather, gather_alarms
 from include.notices.texts import masked
+from tests.fixtures.renewal import RENEWAL, with_renewal
 from tests.notices.conftest import MONDAY, quickly, warned
 
 HOUR = timedelta(hours=1)
@@ -45,7 +46,7 @@ def test_a_person_gets_one_digest_of_all_notices(db, config, notices, people, ti
     mine = told()[0]
     assert (mine.staff_id, mine.notices, mine.severity) == (people.agent, 3, "page")
     assert f"工单 {tickets[0]}：需求调查和挽留方案将于 2026-11-11 18:00 到期" in mine.body
-    assert f"Ticket {tickets[2]}: the needs survey and plan is due at 2026-11-11 18:00." in mine.body
+    assert f"Ticket {tickets[2]}: Needs survey and retention plan is due at 2026-11-11 18:00." in mine.body
     assert gather(db, config, notices, MONDAY) == 0
 
 
@@ -239,3 +240,30 @@ def test_a_task_that_is_overdue_is_told_once(db, config, notices, people, ticket
     gather(db, config, notices, MONDAY)
     assert "Ticket" in told()[0].body
     assert "the task of network was due at 2026-11-09 09:30" in told()[0].body
+
+
+def test_a_clock_has_the_words_of_its_campaign_and_one_nobody_names_shows_as_it_came(
+    db, config, notices, people, tickets, write, told
+):
+    change(db, "update tickets set campaign = :renewal where ticket_id = :t", renewal=RENEWAL, t=tickets[0])
+    for ticket, clock in ((tickets[0], "talk"), (tickets[0], "gone_clock"), (tickets[1], "talk")):
+        write("clock_breached", "assignee", people.agent, ticket, **warned(ticket) | {"clock": clock})
+    moved = {
+        "clock": "talk",
+        "old_due_at": "2026-11-11T10:00:00+00:00",
+        "new_due_at": "2026-11-12T10:00:00+00:00",
+    }
+    write("deadline_moved", "assignee", people.agent, tickets[0], clocks=[moved])
+    assert gather(db, with_renewal(config), quickly(notices, kinds=paged(notices)), MONDAY) == 1
+    body = told()[0].body
+    for sentence in (
+        f"Ticket {tickets[0]}: First talk was due", f"工单 {tickets[0]}：首次通话已于",
+        f"Ticket {tickets[0]}: gone_clock was due", f"Ticket {tickets[1]}: talk was due",
+        "First talk 2026-11-11 18:00 → 2026-11-12 18:00",
+    ):  # fmt: skip
+        assert sentence in body, sentence
+
+
+def paged(notices):
+    """Every kind told at once."""
+    return {name: kind.model_copy(update={"tell": "page"}) for name, kind in notices.kinds.items()}

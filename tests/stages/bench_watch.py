@@ -20,7 +20,8 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
-from include.config import Config, load_config
+from include.config import Config
+from include.config.campaign import CLOCKS, load_config
 from include.config.notices import load_notices
 from include.database import engine, upgrade
 from include.domain.months import ZONE
@@ -35,6 +36,7 @@ from include.stages.clocks import read_clocks
 NOW = datetime(2026, 11, 11, 18, 15, tzinfo=ZONE)
 FRIDAY, MONDAY, TODAY = (datetime(2026, 11, day, 8, 30, tzinfo=ZONE) for day in (6, 9, 11))
 QUARTER = timedelta(minutes=15)
+_PLAN = {"plan": CLOCKS["plan"]}
 AGENTS, TEAMS = 500, ("vip", "mid_high", "new_subscriber")
 
 _FILL = (
@@ -48,15 +50,16 @@ _FILL = (
     "insert into ticket_events (ticket_id, version, kind, to_state, actor, occurred_at)"
     " select ticket_id, 1, 'contact', 'in_progress', 'bench', :today from tickets",
     # one in fifty warns, one in fifty breaches, the others' plans lie ahead
-    "insert into ticket_clocks (ticket_id, clock, started_at, warn_at, due_at, is_provisional, explanation)"
-    " select t.ticket_id, 'plan', c.started_at, c.warn_at, c.due_at, c.is_provisional, c.explanation from tickets as t"
-    " inner join jsonb_to_recordset(cast(:clocks as jsonb)) as c (kind integer, started_at timestamptz,"
+    "insert into ticket_clocks (ticket_id, clock, stops, started_at, warn_at, due_at, is_provisional, explanation)"
+    " select t.ticket_id, 'plan', 'plan', c.started_at, c.warn_at, c.due_at, c.is_provisional, c.explanation"
+    " from tickets as t inner join jsonb_to_recordset(cast(:clocks as jsonb)) as c (kind integer,"
+    " started_at timestamptz,"
     " warn_at timestamptz, due_at timestamptz, is_provisional boolean, explanation jsonb)"
     " on c.kind = case t.rank % 50 when 0 then 0 when 1 then 1 else 2 end",
     # first contacts are met, but for one in a hundred, breached on Tuesday and the lead's from now on
-    "insert into ticket_clocks (ticket_id, clock, started_at, warn_at, due_at, is_provisional, explanation, met_at,"
-    " breached_at, noticed_at, escalated_to, escalate_at) select ticket_id, 'first_contact', started_at, warn_at,"
-    " cast(:tuesday as timestamptz), false, explanation,"
+    "insert into ticket_clocks (ticket_id, clock, stops, started_at, warn_at, due_at, is_provisional, explanation,"
+    " met_at, breached_at, noticed_at, escalated_to, escalate_at) select ticket_id, 'first_contact', 'contact',"
+    " started_at, warn_at, cast(:tuesday as timestamptz), false, explanation,"
     " case when ticket_id % 100 <> 2 then cast(:today as timestamptz) end,"
     " case when ticket_id % 100 = 2 then cast(:tuesday as timestamptz) end,"
     " case when ticket_id % 100 = 2 then cast(:tuesday as timestamptz) end,"
@@ -71,11 +74,9 @@ def fill(url: str, db: sa.Connection, config: Config, tickets: int) -> None:
         fill_calendar(db, config, NOW)
         terms = read_clocks(db, config, NOW).terms()
     clocks = [
-        {**terms.plan(started), "kind": kind, "started_at": started.isoformat()}
+        {**terms.started(_PLAN, started)[0], "kind": kind, "started_at": started.isoformat()}
         for kind, started in enumerate((FRIDAY, MONDAY, TODAY))
     ]
-    for clock in clocks:
-        clock["explanation"] = json.loads(clock["explanation"])
     evening = NOW.replace(minute=0)
     values = {
         "tickets": tickets,

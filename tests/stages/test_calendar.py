@@ -191,12 +191,12 @@ def test_no_change_breaches_a_ticket_at_once(db, config, tickets):
     )
     assert (told["moved"], plans[0].n) == (0, 0)
     stored = asked(db, "select explanation from ticket_clocks where clock = 'plan' limit 1")[0].explanation
-    lines = explain(Deadline.from_json(stored), "en")
+    lines = explain(Deadline.from_json(stored), "Plan", "en")
     assert lines[-2:] == [
         "Tue 10 Nov 2026: left after a change of the calendar, not counted",
         "Wed 11 Nov 2026: left after a change of the calendar, not counted",
     ]
-    assert "日历调整后留出的时间" in explain(Deadline.from_json(stored), "zh")[-1]
+    assert "日历调整后留出的时间" in explain(Deadline.from_json(stored), "方案")[-1]
 
 
 def test_a_paused_clock_keeps_its_rest_when_the_calendar_changes(db, config, tickets):
@@ -373,10 +373,11 @@ def _release_without_filling(db, config, now):
         )
         db.execute(
             sa.text(
-                "insert into ticket_clocks (ticket_id, clock, started_at, warn_at, due_at, is_provisional, explanation)"
-                " select ticket_id, c.clock, :now, c.warn_at, c.due_at, c.is_provisional, c.explanation from tickets"
-                " cross join jsonb_to_recordset(cast(:clocks as jsonb)) as c (clock text, warn_at timestamptz,"
-                " due_at timestamptz, is_provisional boolean, explanation jsonb)"
+                "insert into ticket_clocks (ticket_id, clock, stops, started_at, warn_at, due_at, is_provisional,"
+                " explanation) select ticket_id, c.clock, c.stops, :now, c.warn_at, c.due_at, c.is_provisional,"
+                " c.explanation from tickets"
+                " cross join jsonb_to_recordset(cast(:clocks as jsonb)) as c (clock text, stops text,"
+                " warn_at timestamptz, due_at timestamptz, is_provisional boolean, explanation jsonb)"
             ),
             {"now": now, "clocks": json.dumps(clocks)},
         )

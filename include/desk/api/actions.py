@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
-from include.desk import contacts, plans, tasks, work
+from include.desk import checks, contacts, plans, tasks, work
 from include.desk.acting import Actor
 from include.desk.api import bodies
 from include.desk.api.answers import Done
@@ -41,9 +41,10 @@ ACTIONS = (
     Action("claim", Body, work.claim, "Take an unassigned ticket of the own team."),
     Action("contact", bodies.Contact, contacts.record_contact, "Record an attempt to reach the subscriber."),
     Action("survey", bodies.Survey, contacts.record_survey, "Record what the subscriber needs."),
+    Action("check", bodies.Check, checks.record_checks, "Tick items of the campaign's checklist."),
     Action("plan", bodies.Plan, plans.record_plan, "Record an offer; its cost is reserved."),
     Action("processing", bodies.Processing, plans.record_processing, "Record what became of the newest plan."),
-    Action("pause", bodies.Pause, work.pause, "Rest the plan clock until a promised call-back."),
+    Action("pause", bodies.Pause, work.pause, "Rest the clocks until a promised call-back."),
     Action("resume", Body, work.resume, "End a pause."),
     Action("close", bodies.Close, work.close, "Close with an outcome."),
     Action("hand_back", bodies.Reason, work.hand_back, "Return the ticket to the team's queue; its clocks go on."),
@@ -53,7 +54,7 @@ ACTIONS = (
     Action("reassign", bodies.Reassign, work.reassign, "Give the ticket to somebody else of its team.", _LEAD),
     Action("merge", bodies.Merge, _merge, "Fold the ticket into the customer's other one.", _LEAD),
     Action("cancel", bodies.Reason, work.cancel, "Withdraw the ticket; its clocks are void.", _LEAD),
-    Action("reopen", bodies.Reason, work.reopen, "Open a closed ticket again with a new plan clock.", _LEAD),
+    Action("reopen", bodies.Reason, work.reopen, "Open a closed ticket again with new clocks.", _LEAD),
 )  # fmt: skip
 
 

@@ -118,7 +118,7 @@ class Listed(Row):
     version: int
     state: str
     subscriber_id: str
-    grade: str
+    grade: str | None
     tier: str
     region_code: str | None
     value_yuan: Decimal | None
@@ -153,7 +153,7 @@ class Matched(Row):
     ticket_id: int
     subscriber_id: str
     state: str
-    grade: str
+    grade: str | None
     team: str
     cycle: str
     assignee: str | None
@@ -177,6 +177,7 @@ class Clock(Row):
     """A deadline of a ticket, in the round since it was released or reopened."""
 
     clock: str
+    stops: str
     round: int
     started_at: datetime
     warn_at: datetime
@@ -203,6 +204,13 @@ class Surveyed(Row):
     recorded_at: datetime
     needs: list[str]
     note: str | None
+
+
+class Checked(Row):
+    """An item of the checklist that is ticked."""
+
+    item: str
+    checked_at: datetime
 
 
 class Planned(Row):
@@ -242,7 +250,7 @@ class Ticket(Row):
     team: str
     branch_code: str | None
     region_code: str | None
-    grade: str
+    grade: str | None
     tier: str
     rank: int
     value_yuan: Decimal | None
@@ -257,5 +265,6 @@ class Ticket(Row):
     clocks: list[Clock]
     attempts: list[Attempt]
     surveys: list[Surveyed]
+    checks: list[Checked]
     plans: list[Planned]
     events: list[Happened]

@@ -8,7 +8,6 @@ from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field
 from include.desk import contacts, plans
 from include.desk.pages.fields import LONGEST
 from include.desk.squad import MOST
-from include.domain.outcome import NEEDS
 
 #: The largest bigint and integer of PostgreSQL.
 _BIGINT, _INTEGER = 2**63 - 1, 2**31 - 1
@@ -56,10 +55,16 @@ class Contact(Body):
 
 
 class Survey(Body):
-    """What the subscriber needs; 'other' with a note."""
+    """What the subscriber needs, by the campaign's survey; 'other' with a note."""
 
-    needs: Annotated[list[Annotated[Text, _one_of(NEEDS)]], Field(min_length=1, max_length=20)]
+    needs: Annotated[list[Text], Field(min_length=1, max_length=20)]
     note: Text | None = None
+
+
+class Check(Body):
+    """What of the campaign's checklist is done."""
+
+    items: Annotated[list[Text], Field(min_length=1, max_length=100)]
 
 
 class Plan(Body):
@@ -176,7 +181,7 @@ class Talk(Entry):
     channel: Annotated[Text, _one_of(("call", "app", "visit"))]
     said: Text
     done: Text
-    needs: Annotated[list[Annotated[Text, _one_of(NEEDS)]], Field(max_length=20)] = []
+    needs: Annotated[list[Text], Field(max_length=20)] = []
     is_refusal: bool = False
     is_unknown_confirmed: bool = False
 

@@ -15,7 +15,7 @@ from include.queries import load
 Q = load("desk_ticket")
 router = APIRouter()
 
-_WORK = ("clocks", "attempts", "surveys", "plans", "events")
+_WORK = ("clocks", "attempts", "surveys", "checks", "plans", "events")
 
 
 @router.get("/tickets")

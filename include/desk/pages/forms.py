@@ -6,7 +6,7 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from include.desk import contacts, plans, tasks, work
+from include.desk import checks, contacts, plans, tasks, work
 from include.desk.acting import Actor, looking
 from include.desk.identity import DESK, TEAM, Method, Viewer, needs
 from include.desk.pages.fields import Fields, Typed
@@ -97,6 +97,7 @@ FORMS = (
     Form("claim", lambda actor, _: work.claim(actor)),
     Form("contact", _contact),
     Form("survey", _survey),
+    Form("check", lambda actor, typed: checks.record_checks(actor, items=typed.many("items"))),
     Form("plan", _plan),
     Form("processing", _processing),
     Form("pause", _pause),

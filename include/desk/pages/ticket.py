@@ -8,6 +8,9 @@ from typing import Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 
+from include.config import Config
+from include.config.campaign import CLOCKS
+from include.cycles import campaign_of
 from include.desk.acting import Actor
 from include.desk.errors import headers_of, status_of
 from include.desk.identity import DESK, PHONES, TEAM, Reader, Viewer
@@ -20,7 +23,7 @@ from include.desk.rendering import language_of, page
 from include.desk.talks import waiting_refusals
 from include.domain.deadline import Deadline
 from include.domain.errors import LoopError
-from include.domain.outcome import NEEDS
+from include.domain.outcome import NEEDS, OUTCOMES
 from include.domain.ticket import ACTIONS, UNFINISHED, is_taking
 from include.queries import load
 from include.stages.clocks import read_clocks
@@ -29,7 +32,7 @@ Q = load("desk_ticket")
 router = APIRouter()
 
 NEXT = load("desk_next")
-_READ = ("clocks", "events", "attempts", "surveys", "plans", "tasks", "others", "past_contacts")
+_READ = ("clocks", "events", "attempts", "surveys", "checks", "plans", "tasks", "others", "past_contacts")
 _LEADS = frozenset({"reassign", "cancel", "reopen", "recall", "merge", "absorb"})
 
 
@@ -97,14 +100,17 @@ def show(
         left = _left(db, state, ticket, read["clocks"])
         read["waiting"] = _waiting(db, viewer, ticket_id)
         read["team_mates"] = list(db.execute(Q["read_team_mates"], {"team": ticket["team"]}).mappings())
-    campaign, status = state.config.campaign(ticket["campaign"]), refusal.status if refusal else 200
+        campaign = campaign_of(db, state.config, ticket["campaign"], ticket["cycle"])
+    read["others"] = [_called(other, state.config) for other in read["others"]]
+    status = refusal.status if refusal else 200
     answer = page(
         request, "ticket.html", status=status, viewer=viewer, ticket=ticket,
         evidence=ticket["evidence"], refusal=refusal, typed=_typed(refusal),
         changed_since=_changed_since(read["events"], ticket["version"], refusal),
         left=left, explained={_key(clock): _explained(clock, language) for clock in read["clocks"]},
-        step=_step(state, viewer, ticket), may=_possible(ticket, viewer), needs=NEEDS,
-        outcomes=campaign.catalogue, units=campaign.units, given=given, hold=hold,
+        step=_step(state, viewer, ticket), may=_possible(ticket, viewer),
+        campaign=campaign, needs={**NEEDS, **campaign.needs}, outcomes=campaign.catalogue,
+        clock_words={**CLOCKS, **campaign.clocks}, given=given, hold=hold,
         who=told_of_customer(ticket["evidence"], state.config.factors),
         why=reasons_of(ticket["evidence"], state.config.factors),
         chosen=strategies_of(ticket["evidence"]), known=state.config.strategies,
@@ -112,6 +118,13 @@ def show(
     )  # fmt: skip
     answer.headers.update(headers_of(request, status))
     return answer
+
+
+def _called(other: Mapping[str, Any], config: Config) -> dict[str, Any]:
+    """Another ticket with the words of its campaign and its outcome; without any it shows as it came."""
+    campaign = config.campaigns.get(other["campaign"])
+    catalogue = OUTCOMES if campaign is None else campaign.catalogue
+    return {**other, "campaign_told": campaign, "outcome_told": catalogue.get(other["outcome"] or "")}
 
 
 def _offers(db: sa.Connection, state: Any, viewer: Viewer, ticket: Mapping[str, Any]) -> Any:
@@ -171,10 +184,12 @@ def _left(
     if not running or ticket["state"] not in UNFINISHED or ticket["state"] == "paused":
         return {}
     now = state.clock()
-    terms = read_clocks(db, state.config, now).terms(
-        ticket["campaign"], ticket["tier"], ticket["team"], ticket["branch_code"]
-    )
-    return {_key(clock): terms.left(now, clock["due_at"]) for clock in running}
+    known = read_clocks(db, state.config, now)
+    terms = known.terms(ticket["campaign"], ticket["tier"], ticket["team"], ticket["branch_code"])
+    counted = {
+        _key(clock): known.frozen(clock["explanation"]).counted_by(terms.calendar) for clock in running
+    }
+    return {_key(clock): terms.left(now, clock["due_at"], counted[_key(clock)]) for clock in running}
 
 
 def _explained(clock: Mapping[str, Any], language: Any) -> list[str]:

@@ -11,7 +11,7 @@ from include.desk import contacts, next_ticket, phones, plans, work
 from include.desk.acting import Actor
 from include.domain.errors import Refused
 from include.domain.ticket import ASKS_LIMITS, WHILE_FROZEN
-from tests.fixtures.desk import RENEWAL
+from tests.fixtures.renewal import RENEWAL, with_renewal
 from tests.fixtures.work import FRIDAY
 
 KINDS = ("refused", "red_list", "do_not_disturb", "contacted_elsewhere")
@@ -21,7 +21,7 @@ TODAY = NOW.date()
 
 @pytest.fixture(scope="session")
 def config(config: Config) -> Config:
-    return replace(config, campaigns={**config.campaigns, RENEWAL: config.campaigns["churn_warning"]})
+    return with_renewal(config)
 
 
 @pytest.fixture
