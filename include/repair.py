@@ -11,7 +11,8 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include import cycles, settings
+from include import cycles
+from include.command import DEFAULT_CAMPAIGN
 from include.config import Config, load_config
 from include.database import lock
 from include.domain.errors import LoopError
@@ -186,7 +187,7 @@ def _remake(site: Site, db: sa.Connection, table: str, month: str) -> bool:
             db=db, lake=site.lake, config=config, month=month, as_of=default_as_of(month), run_id="repair"
         )
     elif table in ("scores", "grades") and cycle:
-        run = {"campaign": settings.CAMPAIGN, "cycle": month, "month": month, "as_of": cycle["as_of"]}
+        run = {"campaign": DEFAULT_CAMPAIGN, "cycle": month, "month": month, "as_of": cycle["as_of"]}
         given = {"db": db, "lake": site.lake, "config": config, **run, "revision": 0}
         if table == "scores":
             _score(given)
@@ -216,7 +217,7 @@ def _score(given: dict[str, Any]) -> None:
 
 def _cycle(db: sa.Connection, month: str) -> dict[str, Any] | None:
     with db.begin():
-        key = {"campaign": settings.CAMPAIGN, "cycle": month}
+        key = {"campaign": DEFAULT_CAMPAIGN, "cycle": month}
         found = db.execute(load("cycles")["find_cycle"], key).mappings().one_or_none()
     return dict(found) if found else None
 
