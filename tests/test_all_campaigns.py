@@ -6,7 +6,7 @@ import pytest
 
 from include import all_campaigns
 from include.domain.errors import NotReady
-from tests.fixtures.campaigns import CARE, copied_config, put_campaign
+from tests.fixtures.campaign_folder import CARE, copied_config, put_campaign
 
 
 @pytest.fixture

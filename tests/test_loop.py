@@ -24,7 +24,7 @@ from include.domain.months import ZONE, default_as_of
 from include.lake import Lake
 from include.loop import STAGES, Loop, main
 from tests.fixtures.acted_on import acted_on
-from tests.fixtures.campaigns import CARE, copied_config, put_campaign
+from tests.fixtures.campaign_folder import CARE, copied_config, put_campaign
 from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH, SUBSCRIBERS, write_landing
 from tests.fixtures.writings import WRITINGS
 

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, text
 
 from include.domain.months import ZONE
 from tests.conftest import ROOT
-from tests.fixtures.campaigns import CARE, copied_config, put_campaign
+from tests.fixtures.campaign_folder import CARE, copied_config, put_campaign
 from tests.fixtures.ten_subscribers import MONTH
 
 #: October's factors are due on 5 November; the next day reads them.

@@ -7,7 +7,7 @@ import pytest
 from include.domain.errors import NotReady
 from include.local import airflow
 from include.local.progress import RunFailed
-from tests.fixtures.campaigns import CARE, copied_config, put_campaign
+from tests.fixtures.campaign_folder import CARE, copied_config, put_campaign
 
 
 @pytest.fixture
