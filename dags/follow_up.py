@@ -1,28 +1,39 @@
 """### What became of the warned, every morning
 
-At 07:00 (Asia/Shanghai): joins outcomes and observed churn, labels every month that is now complete and
-evaluates it per grade, cluster and arm. A labelled month no training has seen is told to the asset `labels`,
-which starts `train_models`; told every morning until one has, nothing is lost to a kill or a pause. Afterwards
-what has been kept as long as `retention.yaml` says is removed.
+At 07:00 (Asia/Shanghai), for every campaign that is enabled: joins outcomes and observed churn, labels every month
+that is now complete and evaluates it per grade, cluster and arm. A campaign whose file is wrong fails here every day
+with what is wrong in it, until it is mended; the others go on. A labelled month no training has seen is told to the
+asset `labels`, which starts `train_models`; told every morning until one has, nothing is lost to a kill or a pause.
+Afterwards what has been kept as long as `retention.yaml` says is removed.
 """
 
-from airflow.sdk import CronTriggerTimetable, dag, task
+from airflow.sdk import CronTriggerTimetable, dag, task, task_group
 
+from include import all_campaigns
 from include.orchestration import DEFAULTS, LABELS, announce_labels, right_now, run_stage
 
 
 @task
-def evaluate():
-    """Labels, outcomes and figures per grade, cluster and arm, as known now."""
-    from include.stages import follow_up
-
-    return run_stage(follow_up.follow_up, as_of=right_now())
+def campaigns():
+    """The campaigns to follow up, each on its own."""
+    return all_campaigns.to_follow_up()
 
 
-@task(outlets=[LABELS])
-def announce(result: dict, outlet_events):
-    """Tell the asset labels which months await training."""
-    announce_labels(result, outlet_events)
+@task_group
+def followed(campaign: str):
+    """One campaign; what stops it stops no other."""
+
+    @task(map_index_template="{{ task.op_kwargs['campaign'] }}")
+    def evaluate(campaign: str):
+        """Labels, outcomes and figures per grade, cluster and arm, as known now."""
+        return all_campaigns.follow_up(campaign)
+
+    @task(outlets=[LABELS])
+    def announce(result: dict, outlet_events):
+        """Tell the asset labels which months await training."""
+        announce_labels(result, outlet_events)
+
+    announce(evaluate(campaign=campaign))
 
 
 @task(retries=1)
@@ -33,7 +44,7 @@ def heartbeats():
     return run_stage(telling.check)
 
 
-@task
+@task(trigger_rule="all_done")
 def retain():
     """Remove what has been kept long enough: months of the lake, quarantine, rows of the database."""
     from include import retention
@@ -52,9 +63,9 @@ def retain():
 )
 def follow_up():
     """Evaluate, announce what became labelled, end what was kept long enough; beside it, is the watcher alive?"""
-    evaluated = evaluate()
-    announce(evaluated)
-    evaluated >> retain()
+    each = followed.expand(campaign=campaigns())
+    # not after announce: with nothing behind it, a campaign that failed makes the run red
+    each.children["followed.evaluate"] >> retain()
     heartbeats()
 
 

@@ -1,14 +1,18 @@
 """### Take a wrong batch of tickets back, by hand
 
-Trigger it with the cycle, the part of it that was wrong, and the reason. In one transaction the unfinished
-tickets of that part are cancelled as recalled and their clocks are void; tickets on which a customer was
+Trigger it with the campaign, its cycle, the part of it that was wrong, and the reason. In one transaction the
+unfinished tickets of that part are cancelled as recalled and their clocks are void; tickets on which a customer was
 contacted stay, unless `contacted_too`. The hold-out of that part is recalled with them. Arms stay as drawn: a
-top-up of `churn_warning` may dispatch the same customers again. Running it twice takes back nothing more.
+top-up of the campaign may dispatch the same customers again. Running it twice takes back nothing more.
 """
 
 from airflow.sdk import Param, dag, task
 
+from include.campaign_files import cadences
 from include.orchestration import DEFAULTS, run_stage
+from include.settings import config_folder
+
+CAMPAIGNS = sorted(cadences(config_folder()))
 
 
 def _optional(title: str, description: str) -> Param:
@@ -16,7 +20,20 @@ def _optional(title: str, description: str) -> Param:
 
 
 PARAMS = {
-    "cycle": Param("", type="string", minLength=1, title="Cycle 周期", description="YYYY-MM"),
+    "campaign": Param(
+        next(iter(CAMPAIGNS), ""),
+        type="string",
+        enum=CAMPAIGNS or [""],
+        title="Campaign 活动",
+        description="Whose tickets.",
+    ),
+    "cycle": Param(
+        "",
+        type="string",
+        minLength=1,
+        title="Cycle 周期",
+        description="YYYY-MM, or YYYY-MM-DD of a daily one.",
+    ),
     "because": Param(
         "", type="string", minLength=1, title="Because 原因", description="Kept with every ticket."
     ),

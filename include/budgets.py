@@ -17,7 +17,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, an_id, instant, on_database
+from include.command import add_campaign, add_place_and_time, an_id, instant, on_database
 from include.config import load_config
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE
@@ -139,7 +139,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     for name, command in _COMMANDS.items():
         one = commands.add_parser(name, help=command.__doc__)
         add_place_and_time(one)
-        one.add_argument("--campaign", default=settings.CAMPAIGN)
+        add_campaign(one)
     sets = commands.choices["set"]
     sets.add_argument("--period", required=True, help="2026, 2026-Q4 or 2026-11")
     sets.add_argument("--limit", required=True, help="yuan")

@@ -19,6 +19,16 @@ from include.domain.months import ZONE, parse_instant
 from include.domain.typed import parse_day
 from include.failures import told_plainly
 
+#: The campaign a command is about where none is named; nothing but commands and the demo asks for it.
+DEFAULT_CAMPAIGN = "churn_warning"
+
+
+def add_campaign(parser: argparse.ArgumentParser) -> None:
+    """The option --campaign."""
+    parser.add_argument(
+        "--campaign", default=DEFAULT_CAMPAIGN, metavar="NAME", help=f"default: {DEFAULT_CAMPAIGN}"
+    )
+
 
 def add_place(parser: argparse.ArgumentParser) -> None:
     """The option --db: the operations database."""

@@ -1,7 +1,7 @@
 """The closed loop without Airflow: the same stages in the same order, one JSON object per stage on stdout.
 
-python -m include.loop --landing DIR --lake DIR --db URL --month YYYY-MM [--as-of ISO] [--now ISO]
-    [--source FEED=URL] [--train] [--dispatch-late] [--top-up] [--from STAGE] [--until STAGE]
+python -m include.loop --landing DIR --lake DIR --db URL [--campaign NAME] --month YYYY-MM | --day YYYY-MM-DD
+    [--as-of ISO] [--now ISO] [--source FEED=URL] [--train] [--dispatch-late] [--top-up] [--from STAGE] [--until STAGE]
 """
 
 import argparse
@@ -20,10 +20,11 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from include import cycles, database, settings
-from include.command import ended
+from include.command import DEFAULT_CAMPAIGN, add_campaign, ended
 from include.config import Config, load_config
-from include.domain.errors import BadInput
-from include.domain.months import ZONE, parse_instant, parse_month
+from include.domain.errors import BadInput, Refused
+from include.domain.months import ZONE, parse_instant
+from include.domain.period import DAILY, parse_key
 from include.lake import Lake
 from include.stages import (
     collection,
@@ -44,39 +45,58 @@ Result = dict[str, Any]
 
 @dataclass(frozen=True)
 class Loop:
-    """What every stage is given; `now` None means the real time at each stage."""
+    """What every stage is given; `key` is the month or day of the campaign's cycle, `now` None the real time."""
 
     db: sa.Connection
     lake: Lake
     config: Config
     landing: Path
-    month: str
+    key: str
     as_of: datetime | None = None
     now: datetime | None = None
     train: bool = False
     dispatch_late: bool = False
     top_up: bool = False
-    campaign: str = settings.CAMPAIGN
+    campaign: str = DEFAULT_CAMPAIGN
     connections: Mapping[str, Any] | None = None
 
     def run(self, first: str | None = None, last: str | None = None) -> Iterator[Result]:
         """Run the stages from `first` to `last` in order; yield each one's counts, seconds and peak memory."""
+        if idle := self.config.why_idle(self.campaign):
+            raise Refused(idle)
         cycle = self._open()
         for name in stages_between(first, last):
-            if name == "training" and not self.train:
+            if name in self._left_out():
                 continue
             started = time.monotonic()
-            told = STAGES[name](self, cycle)
-            told |= {"month": self.month, "as_of": cycle.as_of.isoformat(), "revision": cycle.revision}
+            told = STAGES[name](self, cycle) | {"campaign": cycle.campaign, "month": cycle.month}
+            told |= {"as_of": cycle.as_of.isoformat(), "revision": cycle.revision}
             yield self._recorded(cycle, told, time.monotonic() - started)
+
+    @property
+    def own(self) -> Config:
+        """What the campaign's cycle goes by: the common files and its own."""
+        return self.config.of(self.campaign)
 
     def instant(self) -> datetime:
         """The instant people and clocks are stamped with."""
         return self.now or datetime.now(ZONE)
 
+    @property
+    def is_daily(self) -> bool:
+        """Whether its cycle is a day's, which reads factors of a month that may have been made before."""
+        return self.config.cadence(self.campaign) == DAILY
+
+    def _left_out(self) -> set[str]:
+        """The stages this run goes without: as in Airflow, scores without a model, lists of a day."""
+        left_out = set() if self.train else {"training"}
+        if self.config.campaign(self.campaign).model is None:
+            left_out |= {"training", "prediction", "drift"}
+        return left_out | ({"drift", "outreach"} if self.is_daily else set())
+
     def _open(self) -> cycles.Cycle:
         return cycles.open_cycle(
-            db=self.db, config=self.config, campaign=self.campaign, cycle=self.month, as_of=self.as_of,
+            db=self.db, config=self.config, campaign=self.campaign, cycle=self.key, as_of=self.as_of,
             now=self.instant(),
         )  # fmt: skip
 
@@ -90,10 +110,12 @@ class Loop:
 
 
 def _collection(loop: Loop, cycle: cycles.Cycle) -> Result:
-    shared: dict[str, Any] = {"db": loop.db, "lake": loop.lake, "config": loop.config}
+    shared: dict[str, Any] = {"db": loop.db, "lake": loop.lake, "config": loop.own}
     sources = loop.connections or {}
+    # a day whose factors stand asks no database for that month once more
+    asked = None if _has_factors(loop, cycle) else cycle.month
     planned = collection.plan(
-        landing=loop.landing, as_of=cycle.as_of, month=loop.month, queried=sources.keys(), **shared
+        landing=loop.landing, as_of=cycle.as_of, month=asked, queried=sources.keys(), **shared
     )
     done = [
         collection.collect(
@@ -101,49 +123,49 @@ def _collection(loop: Loop, cycle: cycles.Cycle) -> Result:
         )
         for delivery in planned
     ]
-    reported = collection.report(month=loop.month, as_of=cycle.as_of, **shared)
+    reported = collection.report(month=cycle.month, as_of=cycle.as_of, **shared)
     counts = {name: sum(each[name] for each in done) for name in ("rows_in", "rows_out", "quarantined")}
     return {**reported, "stage": "collection", **counts, "deliveries": len(done)}
 
 
+def _has_factors(loop: Loop, cycle: cycles.Cycle) -> bool:
+    return loop.is_daily and loop.lake.has("factors", cycle.month)
+
+
 def _features(loop: Loop, cycle: cycles.Cycle) -> Result:
+    if _has_factors(loop, cycle):
+        told = f"The factors of {cycle.month} stand."
+        return {"stage": "features", "rows_in": 0, "rows_out": 0, "quarantined": 0, "message": told}
     return features.build(
-        db=loop.db, lake=loop.lake, config=loop.config, month=loop.month, as_of=cycle.as_of, run_id=_run_id()
+        db=loop.db, lake=loop.lake, config=loop.own, month=cycle.month, as_of=cycle.as_of, run_id=_run_id()
     )
 
 
 def _training(loop: Loop, cycle: cycles.Cycle) -> Result:
     return training.train(
-        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, month=loop.month,
+        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, month=cycle.month,
         as_of=cycle.as_of, now=loop.instant(),
     )  # fmt: skip
 
 
 def _prediction(loop: Loop, cycle: cycles.Cycle) -> Result:
     return prediction.predict(
-        db=loop.db,
-        lake=loop.lake,
-        config=loop.config,
-        campaign=loop.campaign,
-        cycle=cycle.cycle,
-        month=loop.month,
-        as_of=cycle.as_of,
-        run_id=_run_id(),
-        revision=cycle.revision,
-    )
+        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, cycle=cycle.cycle,
+        month=cycle.month, as_of=cycle.as_of, run_id=_run_id(), revision=cycle.revision,
+    )  # fmt: skip
 
 
 def _drift(loop: Loop, cycle: cycles.Cycle) -> Result:
     return drift.measure(
-        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
-        month=loop.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
+        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, cycle=cycle.cycle,
+        month=cycle.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
     )  # fmt: skip
 
 
 def _grading(loop: Loop, cycle: cycles.Cycle) -> Result:
     return grading.grade(
-        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
-        month=loop.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
+        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, cycle=cycle.cycle,
+        month=cycle.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
     )  # fmt: skip
 
 
@@ -153,22 +175,22 @@ def _limits(loop: Loop, cycle: cycles.Cycle) -> Result:
 
 def _dispatch(loop: Loop, cycle: cycles.Cycle) -> Result:
     return dispatch.dispatch(
-        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
-        month=loop.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
+        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, cycle=cycle.cycle,
+        month=cycle.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
         dispatch_late=loop.dispatch_late, top_up=loop.top_up,
     )  # fmt: skip
 
 
 def _outreach(loop: Loop, cycle: cycles.Cycle) -> Result:
     return outreach.outreach(
-        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, cycle=cycle.cycle,
-        month=loop.month, now=loop.instant(), dispatch_late=loop.dispatch_late,
+        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, cycle=cycle.cycle,
+        month=cycle.month, now=loop.instant(), dispatch_late=loop.dispatch_late,
     )  # fmt: skip
 
 
 def _follow_up(loop: Loop, cycle: cycles.Cycle) -> Result:
     return follow_up.follow_up(
-        db=loop.db, lake=loop.lake, config=loop.config, campaign=loop.campaign, as_of=cycle.as_of,
+        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, as_of=cycle.as_of,
         now=loop.instant(),
     )  # fmt: skip
 
@@ -210,7 +232,10 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser.add_argument("--landing", type=Path, required=True, help="folder of deliveries")
     parser.add_argument("--lake", required=True, help="folder or URL of the lake; made when absent")
     parser.add_argument("--db", required=True, help="postgresql:// URL of the operations database")
-    parser.add_argument("--month", required=True, help="YYYY-MM")
+    add_campaign(parser)
+    keys = parser.add_mutually_exclusive_group(required=True)
+    keys.add_argument("--month", dest="key", metavar="YYYY-MM", help="of a monthly campaign")
+    keys.add_argument("--day", dest="key", metavar="YYYY-MM-DD", help="of a daily campaign")
     parser.add_argument("--as-of", help="instant from which on nothing is known, with its offset")
     parser.add_argument("--now", help="instant people and clocks are stamped with; default: the real time")
     parser.add_argument(
@@ -237,7 +262,6 @@ def main(words: list[str] | None = None) -> int:
 
 
 def _run(told: argparse.Namespace) -> None:
-    month = parse_month(told.month)
     first, last = stages_between(told.first, told.last)[0], told.last
     as_of = parse_instant(told.as_of, "--as-of") if told.as_of else None
     now = parse_instant(told.now, "--now") if told.now else None
@@ -246,6 +270,7 @@ def _run(told: argparse.Namespace) -> None:
             f"The landing folder {told.landing} does not exist. Give the folder deliveries land in."
         )
     config = load_config(settings.config_folder())
+    key = parse_key(told.key, config.cadence(told.campaign))
     database.upgrade(told.db)
     lake = collection.open_lake(told.lake, told.landing, config)
     made = database.engine(told.db)
@@ -257,8 +282,8 @@ def _run(told: argparse.Namespace) -> None:
         if counts is not None:
             print(f"The lake was brought up to date: {json.dumps(counts)}", file=sys.stderr)
         loop = Loop(
-            db, lake, config, told.landing, month, as_of, now, told.train,
-            told.dispatch_late, told.top_up, connections=sources,
+            db, lake, config, told.landing, key, as_of, now, told.train,
+            told.dispatch_late, told.top_up, told.campaign, sources,
         )  # fmt: skip
         for result in loop.run(first, last):
             print(json.dumps(result, ensure_ascii=False, default=str), flush=True)

@@ -15,7 +15,7 @@ if TYPE_CHECKING:  # heavy: a look at the landing folder must cost nothing
 
     from sqlalchemy import TextClause
 
-_NO_LAKE = "There is no lake yet; the first run of churn_warning makes one."
+_NO_LAKE = "There is no lake yet; the first run of a campaign makes one."
 
 
 def look() -> str | None:

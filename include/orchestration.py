@@ -16,7 +16,7 @@ from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from include import failures, settings
-from include.domain.errors import BadInput, ConfigError, Damaged, LoopError, NotReady, Refused
+from include.domain.errors import BadInput, ConfigError, Damaged, LoopError, Refused
 from include.domain.months import ZONE
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
@@ -255,18 +255,15 @@ def called(
     arguments: Mapping[str, Any],
 ) -> Any:
     """Call `function` with what it asks for, at a `place` opened already."""
-    facts = (
-        {**cycle, "as_of": datetime.fromisoformat(cycle["as_of"])}
-        if cycle
-        else {"campaign": settings.CAMPAIGN}
-    )
+    facts = {**cycle, "as_of": datetime.fromisoformat(cycle["as_of"])} if cycle else {}
     asked = [name for name in inspect.signature(function).parameters if name not in arguments]
     given = {name: facts[name] for name in asked if name in facts}
     opened = {name: getattr(place, name) for name in asked if name not in facts and hasattr(Workplace, name)}
     started = time.monotonic()
     result = function(**given, **opened, **arguments)
     if isinstance(result, dict) and "stage" in result:
-        result = measured({**result, **({"month": cycle["month"]} if cycle else {})}, started)
+        told = {name: cycle[name] for name in ("campaign", "month")} if cycle else {}
+        result = measured({**result, **told}, started)
         _log.info(described(result))
     return result
 
@@ -306,22 +303,22 @@ def described(result: Mapping[str, Any]) -> str:
 
 
 def announce_labels(result: Mapping[str, Any], outlet_events: Any) -> None:
-    """Tell the asset `labels` which months no training has seen; skipped when there are none.
+    """Tell the asset `labels` which months of a campaign no training has seen; skipped when there are none.
 
     Told again every time until a training has run: an event lost to a kill or a paused DAG comes back.
     """
     if not result["untaught"]:
         raise AirflowSkipException("Every labelled month has been trained on.")
-    outlet_events[LABELS].extra = {"months": result["untaught"]}
+    outlet_events[LABELS].extra = {"campaign": result["campaign"], "months": result["untaught"]}
 
 
 def announce_drift(result: Mapping[str, Any], outlet_events: Any) -> None:
     """Show the drift figures as metadata of the asset `factors`; when something has shifted, tell operations."""
-    shown = ("month", "baseline_month", "score_psi", "largest", "shifted", "watch", "ranked_on", "strongest")
-    outlet_events[FACTORS].extra = {name: result[name] for name in shown}
+    shown = ("campaign", "month", "baseline_month", "score_psi", "largest", "shifted", "watch")
+    outlet_events[FACTORS].extra = {name: result[name] for name in (*shown, "ranked_on", "strongest")}
     if result["shifted"]:
         _log.warning("drift: %s", result["message"])
-        alarm("drift", result["month"], _drifted(result))
+        alarm("drift", f"{result['campaign']} {result['month']}", _drifted(result))
 
 
 def _drifted(result: Mapping[str, Any]) -> dict[str, str]:
@@ -329,21 +326,3 @@ def _drifted(result: Mapping[str, Any]) -> dict[str, str]:
     far = ", ".join(f"{name} {psi}" for name, psi in result["largest"].items() if name in result["shifted"])
     why = f"PSI {far} ({result['baseline_month']} → {result['month']})."
     return {"what": ", ".join(result["shifted"]), "why": why, "link": ""}
-
-
-def train_newest() -> dict[str, Any]:
-    """Train for the newest month with factors on every label known now; kept with that month's cycle."""
-    from include.stages import training
-
-    month = newest_month()
-    key = {"campaign": settings.CAMPAIGN, "cycle": month, "month": month}
-    return finish_stage(training.train, {**key, "as_of": right_now().isoformat(), "revision": 0})
-
-
-def newest_month() -> str:
-    """The newest month that has factors: the last one a model can serve."""
-    with workplace() as place:
-        months = place.lake.months("factors")
-        if not months:
-            raise NotReady("The lake holds no factors yet. Run churn_warning for a month first.")
-        return months[-1]

@@ -1,6 +1,6 @@
 """Take a wrong batch of tickets back.
 
-python -m include.recall --campaign NAME --cycle YYYY-MM --because TEXT --by WHO
+python -m include.recall [--campaign NAME] --cycle KEY --because TEXT --by WHO
     [--team TEAM] [--region CODE] [--rule RULE] [--contacted-too] [--now ISO] [--db URL]
 """
 
@@ -15,7 +15,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, an_id, instant, on_database
+from include.command import add_campaign, add_place_and_time, an_id, instant, on_database
 from include.config import Config, load_config
 from include.domain.canonical import canonical_id
 from include.stages.dispatch import Selection, recall, require_known
@@ -34,10 +34,10 @@ def take_back(
 
 
 def chosen(form: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
-    """`take_back` what the form selects; it still asks for the database, configuration, campaign and now."""
+    """`take_back` what the form selects; it still asks for the database, configuration and now."""
     region = canonical_id(form["region"] or "") or None
     selection = Selection(form["team"], region, form["rule"])
-    given = {name: form[name] for name in ("cycle", "because", "by", "contacted_too")}
+    given = {name: form[name] for name in ("campaign", "cycle", "because", "by", "contacted_too")}
     return partial(take_back, selection=selection, **given)
 
 
@@ -47,8 +47,10 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         description=__doc__,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("--campaign", default=settings.CAMPAIGN)
-    parser.add_argument("--cycle", required=True, help="key of the cycle: a month for churn_warning")
+    add_campaign(parser)
+    parser.add_argument(
+        "--cycle", required=True, help="key of the cycle: YYYY-MM, or YYYY-MM-DD of a daily campaign"
+    )
     parser.add_argument("--team", help="only tickets routed to this team")
     parser.add_argument("--region", type=an_id, help="only this region_code")
     parser.add_argument("--rule", help="only where this rule fired")

@@ -5,9 +5,6 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
 
-#: The campaign the monthly loop, its command and its DAGs work for.
-CAMPAIGN = "churn_warning"
-
 #: Every environment variable the project itself reads, with what it names.
 ENVIRONMENT = {
     "AIRFLOW_CONN_CHURN_DB": "the operations database as the stages use it",

@@ -8,7 +8,7 @@ from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, Context
 from airflow.sdk.exceptions import AirflowFailException
 
-from include import monthly_run
+from include import campaign_collection
 from include.domain.months import ZONE
 from include.orchestration import alarm, right_now
 
@@ -34,7 +34,7 @@ class RequiredFeeds(BaseOperator):  # type: ignore[misc]  # Airflow is seen as A
     ) -> Any:
         """Collect what has come since the last look, whose findings were `seen`; then wait or fail."""
         cycle: Mapping[str, Any] = context["ti"].xcom_pull(task_ids=self.cycle_from)
-        found, hour = monthly_run.collect_required(cycle, seen or {})
+        found, hour = campaign_collection.require(cycle, seen or {})
         lacking = found.pop("lacking")
         if not lacking:
             # the stage's result is that of collection.report, which counts these rows too

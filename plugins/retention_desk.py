@@ -23,7 +23,7 @@ class RetentionDesk(AirflowPlugin):
         # beside every run: what became of the people it warned of
         {
             "name": "Retention board 看板",
-            "href": "/desk/board",
+            "href": "/desk/board?dag={DAG_ID}",
             "destination": "dag_run",
             "url_route": "retention-board",
         },

@@ -1,16 +1,17 @@
--- name: count_grades
--- How many of a cycle were graded high and mid, per tier (low stays in the lake).
+-- name: count_warnings
+-- How many of a cycle were warned of, per grade (if the campaign grades) and tier, and how many of them admitted.
 select
     grade,
     tier,
-    count(*) as subscribers
+    count(*) as subscribers,
+    count(*) filter (where is_admitted) as admitted
 from warnings
 where campaign = :campaign and cycle = :cycle and revision = 0
 group by grade, tier
 order by grade, array_position(array['priority', 'secondary', 'monitoring'], tier)
 
 -- name: count_decisions
--- What dispatch decided about the priority warnings of a cycle.
+-- What dispatch decided about those admitted in a cycle.
 select
     decision,
     reason,
@@ -38,16 +39,18 @@ group by tickets.state
 order by tickets.state
 
 -- name: count_outcomes
--- What happened to those contacted and those held out of every cycle that is observed.
+-- What happened to those contacted and those held out of every dispatched cycle; churned is null until it is observed.
 select
     assignments.cycle,
     assignments.arm,
+    cycles.horizon_ends_at,
     count(*) as subscribers,
-    count(*) filter (where outcomes.has_churned) as churned
+    case when bool_and(outcomes.assignment_id is not null) then count(*) filter (where outcomes.has_churned) end as churned
 from assignments
-inner join outcomes on assignments.assignment_id = outcomes.assignment_id
+inner join cycles on assignments.campaign = cycles.campaign and assignments.cycle = cycles.cycle
+left join outcomes on assignments.assignment_id = outcomes.assignment_id
 where assignments.campaign = :campaign and not assignments.is_recalled
-group by assignments.cycle, assignments.arm
+group by assignments.cycle, assignments.arm, cycles.horizon_ends_at
 order by assignments.cycle, assignments.arm desc
 
 -- name: list_people

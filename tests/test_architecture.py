@@ -6,6 +6,7 @@ import statistics
 
 import pytest
 
+from include.campaign_files import cadences
 from tests.architecture import (
     ROOT,
     RULES,
@@ -16,6 +17,8 @@ from tests.architecture import (
     project_files,
     queries_loaded,
 )
+
+MAY_NAME_A_CAMPAIGN = ("include/command.py", "include/simulator/", "include/local/demo.py")
 
 BAD = [
     ("domain", "include/domain/x.py", "import polars"),
@@ -139,6 +142,23 @@ def test_every_loaded_sql_file_exists_and_every_sql_file_is_loaded():
     for path in project_files():
         loaded |= queries_loaded(ast.parse((ROOT / path).read_text("utf-8")))
     assert loaded == {path.stem for path in (ROOT / "sql").glob("*.sql")}
+
+
+def test_nothing_but_the_demo_and_the_default_of_commands_names_a_campaign():
+    campaigns = re.compile("|".join(rf"\b{name}\b" for name in cadences(ROOT / "include" / "config")))
+    desk = ROOT / "include" / "desk"
+    others = [
+        *(ROOT / "sql").glob("*.sql"),
+        *desk.rglob("*.html"),
+        *desk.rglob("*.js"),
+        *desk.rglob("*.yaml"),
+    ]
+    read = [ROOT / path for path in project_files() if not path.startswith(MAY_NAME_A_CAMPAIGN)]
+    naming = {
+        path.relative_to(ROOT).as_posix() for path in [*read, *others] if campaigns.search(path.read_text())
+    }
+    assert naming == set()
+    assert campaigns.search((ROOT / "include" / "command.py").read_text("utf-8"))
 
 
 def test_modules_and_functions_are_short_as_a_habit():

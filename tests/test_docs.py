@@ -10,6 +10,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
+from include.campaign_files import COMMON_DAGS, cadences
 from include.settings import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -19,7 +20,7 @@ PAGES = sorted(
     for path in [*ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md")]
     if path.is_file()
 )
-DAGS = {path.stem for path in (ROOT / "dags").glob("*.py")}
+DAGS = {*COMMON_DAGS, *cadences(ROOT / "include" / "config")}
 GROUPS = ("collection", "features", "training", "prediction", "grading", "dispatch", "outreach", "follow_up")
 FOLDERS = ("include", "dags", "plugins", "sql", "tests", "docs")
 
@@ -94,8 +95,9 @@ def test_every_module_run_and_option_named_exists(page):
     for module, rest in (match.groups() for match in found if match):
         stem = ROOT / Path(*module.split("."))
         source = next(path for path in (stem.with_suffix(".py"), stem / "__main__.py") if path.is_file())
+        said = source.read_text("utf-8") + read("include/command.py")
         for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest):
-            assert f'"{option}"' in source.read_text("utf-8"), f"{module} has no {option}"
+            assert f'"{option}"' in said, f"{module} has no {option}"
 
 
 @pytest.mark.parametrize("page", PAGES)
@@ -126,7 +128,7 @@ def test_every_dag_and_task_named_in_a_command_exists(page):
 @pytest.mark.parametrize("page", READMES)
 def test_the_picture_of_the_dag_shows_its_tasks(page):
     shown = read(page).split("open_cycle", 1)[1].split("```")[0]
-    source = read("dags/churn_warning.py")
+    source = read("dags/campaigns.py")
     for task in re.findall(
         r"\b(plan|collect|report|compute|publish|champions|predict|assign|announce)\b", shown
     ):

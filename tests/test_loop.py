@@ -16,6 +16,7 @@ import pytest
 import sqlalchemy as sa
 
 from include import cycles
+from include.config import load_config
 from include.database import engine, upgrade
 from include.desk import contacts, plans, work
 from include.desk.acting import Actor
@@ -24,6 +25,7 @@ from include.lake import Lake
 from include.lake.campaigns import grades_of, scores_of
 from include.loop import STAGES, Loop, main
 from tests.fixtures.acted_on import acted_on
+from tests.fixtures.campaign_folder import CARE, copied_config, put_campaign
 from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH, SUBSCRIBERS, write_landing
 from tests.fixtures.writings import WRITINGS
 from tests.stages.worked_cycle import CAMPAIGN
@@ -352,6 +354,93 @@ def _refuse(landing: Path, write: Callable[[str], str]) -> None:
         writer = csv.writer(file)
         writer.writerow(("subscriber_id", "kind", "valid_from"))
         writer.writerows((write(name), "refused", f"{MONTH}-03") for name in ("S01", "S05"))
+
+
+# ---------------------------------------------------------------- campaigns
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    made = copied_config(tmp_path)
+    monkeypatch.setenv("CHURN_CONFIG", str(made))
+    return made
+
+
+def commanded(landing, tmp_path, url, *words):
+    return main(["--landing", str(landing), "--lake", str(tmp_path / "lake"), "--db", url, *words])
+
+
+def test_another_campaign_of_the_month_finds_the_factors_made_and_opens_a_cycle_of_its_own(
+    folder, landing, tmp_path, database_url, db, capsys
+):
+    put_campaign(folder, "care")
+    until = ("--month", MONTH, "--now", OPENED.isoformat(), "--until", "grading")
+    assert commanded(landing, tmp_path, database_url, *until) == 0
+    assert commanded(landing, tmp_path, database_url, "--campaign", "care", *until) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    assert [each["campaign"] for each in told[: len(told) // 2]] == ["churn_warning"] * (len(told) // 2)
+    second = {each["stage"]: each for each in told if each["campaign"] == "care"}
+    assert (second["collection"]["deliveries"], second["features"]["unchanged"]) == (0, True)
+    assert rows(db, "select campaign, cycle from cycles order by 1") == [
+        ("care", MONTH),
+        ("churn_warning", MONTH),
+    ]
+
+
+def test_a_day_of_a_daily_campaign_reads_the_newest_months_factors(
+    folder, landing, tmp_path, database_url, db, capsys
+):
+    put_campaign(folder, "audit", cadence="daily")
+    for day in ("2026-11-06", "2026-11-07"):
+        words = ("--campaign", "audit", "--day", day, "--now", f"{day}T06:30+08:00", "--until", "grading")
+        assert commanded(landing, tmp_path, database_url, *words) == 0
+    told = [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+    made = [each for each in told if each["stage"] == "features"]
+    assert [each["rows_out"] for each in made] == [len(SUBSCRIBERS), 0]
+    assert made[1]["message"] == f"The factors of {MONTH} stand."
+    assert {each["month"] for each in told} == {MONTH}
+    assert "drift" not in {each["stage"] for each in told}
+    assert rows(db, "select cycle, cadence from cycles order by 1") == [
+        ("2026-11-06", "daily"),
+        ("2026-11-07", "daily"),
+    ]
+
+
+def test_a_campaign_without_a_model_goes_without_its_scores(folder, loop):
+    put_campaign(folder, "care", CARE + "model: none\n")
+    told = [*replace(loop, campaign="care", config=load_config(folder), train=True).run(last="features")]
+    assert [each["stage"] for each in told] == ["collection", "features"]
+    assert replace(loop, campaign="care", config=load_config(folder))._left_out() >= {
+        "prediction",
+        "training",
+    }
+
+
+@pytest.mark.parametrize(
+    ("words", "told"),
+    [
+        (("--campaign", "care", "--month", MONTH), "The campaign care is not enabled"),
+        (("--campaign", "broken", "--month", MONTH), "broken.yaml is not valid YAML"),
+        (("--campaign", "nobody", "--month", MONTH), "No campaign 'nobody'"),
+        (("--campaign", "audit", "--month", MONTH), f"'{MONTH}' is not a day"),
+        (("--day", "2026-11-06"), "'2026-11-06' is not a month"),
+    ],
+)
+def test_a_campaign_that_cannot_run_says_why_and_stops_no_other(
+    folder, landing, tmp_path, database_url, db, capsys, words, told
+):
+    put_campaign(folder, "care", CARE + "enabled: false\n")
+    put_campaign(folder, "broken", "zh: [")
+    put_campaign(folder, "audit", cadence="daily")
+    assert commanded(landing, tmp_path, database_url, *words) == 1
+    assert told in capsys.readouterr().err
+    assert rows(db, "select count(*) from cycles") == [(0,)]
+
+
+@pytest.mark.parametrize("words", [(), ("--month", MONTH, "--day", "2026-11-06")])
+def test_month_and_day_are_given_one_of_them(landing, tmp_path, words):
+    with pytest.raises(SystemExit):
+        commanded(landing, tmp_path, "postgresql://x", *words)
 
 
 @pytest.mark.parametrize("limits", ["float", "full width", "pasted"])

@@ -230,18 +230,19 @@ def test_a_channel_finds_its_server_in_an_airflow_connection(monkeypatch):
 
 def test_months_awaiting_training_are_told_to_the_asset_whoever_labelled_them():
     events = {LABELS: SimpleNamespace(extra=None)}
-    announce_labels({"labelled": [], "untaught": ["2026-09"]}, events)
-    assert events[LABELS].extra == {"months": ["2026-09"]}
+    announce_labels({"campaign": "audit", "labelled": [], "untaught": ["2026-09"]}, events)
+    assert events[LABELS].extra == {"campaign": "audit", "months": ["2026-09"]}
 
 
 def test_a_month_training_has_seen_is_not_told_again():
     with pytest.raises(AirflowSkipException):
-        announce_labels({"labelled": ["2026-09"], "untaught": []}, {})
+        announce_labels({"campaign": "audit", "labelled": ["2026-09"], "untaught": []}, {})
 
 
 MEASURED = {
-    "stage": "drift", "month": "2026-10", "baseline_month": "2026-09", "score_psi": 0.01, "rows_in": 9,
-    "largest": {"bill": 0.4}, "shifted": ["bill"], "watch": [], "ranked_on": "2026-09", "strongest": ["bill"],
+    "stage": "drift", "campaign": "audit", "month": "2026-10", "baseline_month": "2026-09", "score_psi": 0.01,
+    "rows_in": 9, "largest": {"bill": 0.4}, "shifted": ["bill"], "watch": [], "ranked_on": "2026-09",
+    "strongest": ["bill"],
     "message": "Against 2026-09 these have shifted: bill.",
 }  # fmt: skip
 
@@ -254,6 +255,7 @@ def test_drift_is_shown_as_metadata_of_the_asset_and_operations_are_told(monkeyp
     assert events[FACTORS].extra == {
         name: MEASURED[name]
         for name in (
+            "campaign",
             "month",
             "baseline_month",
             "score_psi",
@@ -268,7 +270,7 @@ def test_drift_is_shown_as_metadata_of_the_asset_and_operations_are_told(monkeyp
         "drift: Against 2026-09 these have shifted: bill."
     ]
     assert alarms == [
-        ("drift", "2026-10", {"what": "bill", "why": "PSI bill 0.4 (2026-09 → 2026-10).", "link": ""})
+        ("drift", "audit 2026-10", {"what": "bill", "why": "PSI bill 0.4 (2026-09 → 2026-10).", "link": ""})
     ]
 
 

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
-from include import monthly_run
+from include import campaign_run
 from include.domain.months import default_as_of
 from include.lake.campaigns import scores_of
 from include.stages import prediction, training, trees
@@ -36,7 +36,7 @@ def champion(db, lake, config, monkeypatch):
 
 @pytest.fixture
 def cycle(airflow_environment, champion):
-    return monthly_run.open_cycle({"month": MONTH, "as_of": None}, None)
+    return campaign_run.open_cycle(CAMPAIGN, {"month": MONTH, "as_of": None}, None)
 
 
 def dispatched_before(db, champions):
@@ -56,18 +56,18 @@ def versions(lake):
 
 
 def test_the_rules_and_then_the_last_champion_score_the_month_again(db, lake, cycle, champion):
-    assert monthly_run.rescore(cycle, "rules_only")["stage"] == "grading"
+    assert campaign_run.rescore(cycle, "rules_only")["stage"] == "grading"
     assert {version.split("-")[0] for version in versions(lake)} == {"rules"}
     dispatched_before(db, {"pooled": champion})
-    assert monthly_run.rescore(cycle, "last_champion")["stage"] == "grading"
+    assert campaign_run.rescore(cycle, "last_champion")["stage"] == "grading"
     assert versions(lake) == {champion["version"]}
     with db.begin():
         graded = db.execute(sa.text("select distinct model_version from warnings")).scalars().all()
     assert set(graded) <= {champion["version"]}
     with pytest.raises(AirflowSkipException):
-        monthly_run.rescore(cycle, "all")
+        campaign_run.rescore(cycle, "all")
 
 
 def test_without_a_model_before_the_last_champion_is_refused_with_what_to_do(db, cycle):
     with pytest.raises(AirflowFailException, match=r"Clear dispatch\.approve, choose another"):
-        monthly_run.rescore(cycle, "last_champion")
+        campaign_run.rescore(cycle, "last_champion")

@@ -17,7 +17,7 @@ from include.database import engine, upgrade
 from include.domain.months import default_as_of
 from include.lake import Lake
 from include.local import components
-from include.local.airflow import LOOP, start_airflow, start_databases
+from include.local.airflow import start_airflow, start_databases
 from include.local.api import Api
 from include.local.processes import free_port
 from include.local.progress import follow
@@ -29,6 +29,7 @@ from tests.fixtures.ten_subscribers import MONTH, write_landing
 
 pytestmark = pytest.mark.timeout(600)
 
+LOOP = "churn_warning"
 #: The month may be long over when the test runs: dispatch all the same.
 CONF = {"month": MONTH, "dispatch_late": True}
 

@@ -1,7 +1,8 @@
 """Commands of an analyst over a lake; they store nothing.
 
-python -m include.analysis dry-run --lake DIR --month YYYY-MM [--rule NAME] [--file FILE] [--as-of ISO] [--json]
-python -m include.analysis drift --lake DIR --month YYYY-MM [--as-of ISO] [--json]
+python -m include.analysis dry-run --lake DIR --month YYYY-MM [--rule NAME] [--file FILE] [--campaign NAME]
+    [--as-of ISO] [--json]
+python -m include.analysis drift --lake DIR --month YYYY-MM [--campaign NAME] [--as-of ISO] [--json]
 
 With the operations database (--db URL) whom somebody contacted does not count, and the held-out weigh for them.
 """
@@ -19,7 +20,7 @@ from sqlalchemy import Connection
 
 from include import settings
 from include.analysis.dry_run import dry_run, sentence
-from include.command import add_place, ended, opened
+from include.command import add_campaign, add_place, ended, opened
 from include.config import Config, load_config, rules
 from include.config.plain import read_yaml
 from include.config.reading import read_text
@@ -44,6 +45,7 @@ def _parser() -> argparse.ArgumentParser:
     for command in (tried, moved):
         command.add_argument("--lake", required=True, help="folder of the lake")
         command.add_argument("--month", required=True, help="YYYY-MM, with factors in the lake")
+        add_campaign(command)
         add_place(command)
         command.add_argument("--as-of", help="instant from which on nothing is known; default: now")
         command.add_argument("--json", action="store_true", help="one JSON object a line")
@@ -61,7 +63,7 @@ def _dry_run(
         rules.check_factors(tried, config.factors, asked.file.name)
     found = dry_run(
         lake=Lake(asked.lake), config=config, month=month, rules=tried, as_of=as_of, name=asked.rule,
-        campaign=settings.CAMPAIGN, db=db,
+        campaign=asked.campaign, db=db,
     )  # fmt: skip
     for facts in found:
         yield json.dumps(facts) if asked.json else sentence(facts)
@@ -71,11 +73,11 @@ def _drift(
     asked: argparse.Namespace, config: Config, month: str, as_of: datetime, db: Connection | None
 ) -> Iterator[str]:
     lake = Lake(asked.lake)
-    horizon = config.campaign(settings.CAMPAIGN).horizon_months
+    horizon = config.campaign(asked.campaign).horizon_months
     known = drift.labelled_month(lake, month, horizon, as_of)
-    people = labelled_month(db, lake, settings.CAMPAIGN, known, horizon, as_of) if known else None
+    people = labelled_month(db, lake, asked.campaign, known, horizon, as_of) if known else None
     shifts, strengths = (
-        drift.shifts_of(lake, config, settings.CAMPAIGN, month),
+        drift.shifts_of(lake, config, asked.campaign, month),
         drift.strengths_of(lake, config, people),
     )
     if asked.json:

@@ -26,8 +26,8 @@ LABELLED_MONTHS = 3
 
 
 def dry_run(
-    *, lake: Lake, config: Config, month: str, rules: Rules, as_of: datetime, name: str | None = None,
-    campaign: str = "churn_warning", db: Connection | None = None,
+    *, lake: Lake, config: Config, campaign: str, month: str, rules: Rules, as_of: datetime,
+    name: str | None = None, db: Connection | None = None,
 ) -> Iterator[dict[str, Any]]:  # fmt: skip
     """Per rule of `rules` (or the one of that `name`) what it would have done in `month`.
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
+from include.campaign_files import campaign_files, why_no_name
 from include.config import (
     admission,
     campaign,
@@ -70,6 +71,21 @@ class Config:
             )  # fmt: skip
         return self.campaigns[name]
 
+    def enabled(self, cadence: str | None = None) -> list[str]:
+        """The sound campaigns that are to run, of one cadence or of any; those the others yield to come first."""
+        named = [
+            (each.precedence, name)
+            for name, each in self.campaigns.items()
+            if each.enabled and cadence in (None, self.cadence(name))
+        ]
+        return [name for _, name in sorted(named)]
+
+    def why_idle(self, name: str) -> str:
+        """Why no run of the campaign does anything; empty when it runs."""
+        if self.campaign(name).enabled:
+            return ""
+        return f"The campaign {name} is not enabled, so nothing is done. Set `enabled: true` in its file to run it."
+
     def measure(self, name: str) -> Measure | None:
         """The draw of a campaign; None where it holds nobody out."""
         draw = self.campaign(name).measure_name
@@ -109,12 +125,6 @@ def load_config(folder: Path) -> Config:
     sla.check_campaigns(config.sla, {*config.campaigns, *config.broken})
     scripts.check_scripts(config.strategies)
     return admission.check_outcomes(config)
-
-
-def campaign_files(folder: Path) -> list[Path]:
-    """The campaign files of a configuration folder, none of them read: below a cadence, or in the folder of before."""
-    found = [path for cadence in CADENCES for path in (folder / _CAMPAIGNS / cadence).glob("*.yaml")]
-    return sorted([*found, *(folder / _CAMPAIGNS).glob("*.yaml")])
 
 
 def config_from(texts: Mapping[str, str]) -> Config:
@@ -181,6 +191,8 @@ class _Reader:
     def read(self, file: str, text: str) -> None:
         name = str(_name(file))
         try:
+            if why := why_no_name(name):
+                raise ConfigError(f"{file}: {why}")
             if name in (*self.sound, *self.broken):
                 raise ConfigError(
                     f"{file}: there is another file of the campaign '{name}'. Keep one of them."

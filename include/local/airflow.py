@@ -1,16 +1,36 @@
 """The Airflow of a site as steps: make its databases, start it, run a DAG in it to the end."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
+from include.campaign_files import COMMON_DAGS
+from include.config import load_config
+from include.domain.errors import NotReady
+from include.domain.period import MONTHLY
 from include.local import components
 from include.local.api import Api
-from include.local.progress import follow, tell
+from include.local.progress import RunFailed, follow, tell
 from include.local.sites import ROLES, Site
 from include.local.steps import bootstrap_airflow, is_behind, make_databases, once
+from include.settings import config_folder
 
-LOOP = "churn_warning"
-DAGS = (LOOP, "release_tickets", "take_in_changes", "watch_sla", "follow_up", "train_models")
+
+def monthly_campaigns() -> list[str]:
+    """The campaigns a month is run for, those the others yield to first; what is wrong with another is told."""
+    config = load_config(config_folder())
+    for sentence in config.broken.values():
+        tell(f"! a campaign cannot run: {sentence}")
+    if not (named := config.enabled(MONTHLY)):
+        raise NotReady(
+            "No monthly campaign is enabled, so there is nothing to run. Enable one in campaigns/."
+        )
+    return named
+
+
+def dags() -> list[str]:
+    """The DAGs of a site: of every campaign that is enabled, and of all; recalling is done by hand alone."""
+    common = [dag for dag in COMMON_DAGS if dag != "recall_tickets"]
+    return [*load_config(config_folder()).enabled(), *common]
 
 
 def start_databases(site: Site) -> None:
@@ -34,7 +54,7 @@ def start_airflow(site: Site, users: Sequence[tuple[str, str, str]]) -> Api:
         site.finish("users", wanted)
         tell("Airflow's database, roles and users are ready")
     started = components.start(site)
-    components.wait_until_healthy(site, api, DAGS)
+    components.wait_until_healthy(site, api, dags())
     if started:
         tell(f"Airflow is healthy: {site.url}")
     return api
@@ -54,3 +74,22 @@ def run_dag_once(site: Site, api: Api, dag: str, conf: dict[str, Any]) -> list[A
         site, f"{dag} {conf.get('month', '')}".strip(), lambda: run_dag(site, api, dag, conf)
     )
     return results
+
+
+def run_campaigns(
+    conf: dict[str, Any], run: Callable[[str, dict[str, Any]], list[Any]]
+) -> dict[str, list[Any]]:
+    """Run the month of every campaign, one after the other; by campaign what its tasks returned.
+
+    One that ends red holds up no other; RunFailed tells of all of them at the end.
+    """
+    told: dict[str, list[Any]] = {}
+    failed: list[str] = []
+    for name in monthly_campaigns():
+        try:
+            told[name] = run(name, conf)
+        except RunFailed as error:
+            failed.append(str(error))
+    if failed:
+        raise RunFailed("\n".join(failed))
+    return told

@@ -19,6 +19,7 @@ from typing import Any
 import polars as pl
 
 from include import database, settings
+from include.command import DEFAULT_CAMPAIGN
 from include.config import load_config
 from include.domain.months import default_as_of
 from include.lake import Lake
@@ -82,7 +83,7 @@ def _reasons(lake: str, url: str) -> str:
             config=config,
             month=_LAST,
             as_of=default_as_of(_LAST),
-            campaign=settings.CAMPAIGN,
+            campaign=DEFAULT_CAMPAIGN,
         )
     made.dispose()
     best = (

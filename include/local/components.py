@@ -3,6 +3,7 @@
 import hashlib
 import sys
 import time
+from collections.abc import Sequence
 
 from include.domain.errors import LoopError
 from include.local.api import Api
@@ -65,7 +66,7 @@ def require_port(site: Site, port: int) -> None:
         )
 
 
-def wait_until_healthy(site: Site, api: Api, dags: tuple[str, ...]) -> None:
+def wait_until_healthy(site: Site, api: Api, dags: Sequence[str]) -> None:
     """Return once all four are healthy and every one of `dags` has been read; NotStarted otherwise."""
     deadline = time.monotonic() + START_SECONDS
     while not _is_healthy(api):

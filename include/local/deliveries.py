@@ -7,7 +7,7 @@ from typing import Any
 
 from include.domain.errors import BadInput
 from include.domain.months import parse_instant, parse_month
-from include.local.airflow import DAGS, LOOP, run_dag, start_airflow, start_databases
+from include.local.airflow import dags, run_campaigns, run_dag, start_airflow, start_databases
 from include.local.sites import Site
 from include.local.summary import summarise
 
@@ -49,12 +49,12 @@ class Request:
 
 
 def run_deliveries(site: Site, request: Request) -> str:
-    """Run the loop for one month in Airflow; return the closing summary."""
+    """Run every campaign's loop for one month in Airflow; return the closing summary."""
     site.remember(landing=str(request.landing))
     start_databases(site)
     api = start_airflow(site, _USERS)
-    told = run_dag(site, api, LOOP, request.conf())
-    for dag in DAGS:
+    told = run_campaigns(request.conf(), lambda dag, conf: run_dag(site, api, dag, conf))
+    for dag in dags():
         api.unpause(dag)
     return summarise(site, request.month, told, [("admin", "everything"), ("operator", "DAGs and runs")])
 

@@ -1,4 +1,4 @@
-"""The demo: a simulated province lives through two cycles of the loop.
+"""The demo: a simulated province lives through two cycles of every monthly campaign.
 
 M−1 is scored as it would have been then, worked by simulated staff and observed; M is opened in Airflow and
 waits for people. Every step is kept when finished, so that a second `make run` goes on where the first ended.
@@ -7,11 +7,19 @@ waits for people. Every step is kept when finished, so that a second `make run` 
 import csv
 from collections.abc import Sequence
 from datetime import datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from include.domain.months import ZONE, default_as_of, first_day, month_of, shift
-from include.local.airflow import DAGS, LOOP, run_dag_once, start_airflow, start_databases
+from include.local.airflow import (
+    dags,
+    monthly_campaigns,
+    run_campaigns,
+    run_dag_once,
+    start_airflow,
+    start_databases,
+)
 from include.local.progress import tell, tell_result
 from include.local.sites import Site
 from include.local.steps import once, results, run, together
@@ -35,9 +43,10 @@ def run_demo(site: Site, now: datetime) -> str:
     once(site, "staff", lambda: hire_staff(site))
     together(site, lambda: start_airflow(site, users(site)), lambda: prepare_data(site, month))
     api = start_airflow(site, users(site))
-    told = run_dag_once(site, api, LOOP, {"month": month, "train": True})
-    told += run_dag_once(site, api, "release_tickets", {"on_rest_days": True})
-    for dag in DAGS:
+    conf = {"month": month, "train": True}
+    told = run_campaigns(conf, lambda dag, conf: run_dag_once(site, api, dag, conf))
+    run_dag_once(site, api, "release_tickets", {"on_rest_days": True})
+    for dag in dags():
         api.unpause(dag)
     return summarise(site, month, told, who_logs_in(site))
 
@@ -57,10 +66,11 @@ def landing(site: Site) -> Path:
 
 
 def prepare_data(site: Site, month: str) -> None:
-    """The province up to M−1, the cycle of M−1 and its staff, then month M as their work made it."""
+    """The province up to M−1, its cycles and their staff, then month M as their work made it."""
     earlier = shift(month, -1)
     once(site, f"province {earlier}", lambda: simulate(site, HISTORY_MONTHS, earlier))
-    once(site, f"cycle {earlier}", lambda: run_earlier_cycle(site, earlier))
+    for campaign in monthly_campaigns():
+        once(site, f"cycle {campaign} {earlier}", partial(run_earlier_cycle, site, campaign, earlier))
     once(site, f"work {earlier}", lambda: work_tickets(site, earlier))
     once(site, f"province {month}", lambda: simulate(site, HISTORY_MONTHS + 1, month, treated(site, earlier)))
 
@@ -84,16 +94,16 @@ def simulate(site: Site, months: int, last_month: str, treated: Path | None = No
     return True
 
 
-def run_earlier_cycle(site: Site, month: str) -> list[Any]:
-    """The loop for M−1 without Airflow, as it would have run on the 5th of the month after."""
+def run_earlier_cycle(site: Site, campaign: str, month: str) -> list[Any]:
+    """A campaign's loop for M−1 without Airflow, as it would have run on the 5th of the month after."""
     as_of = default_as_of(month)
     words = ["-m", "include.loop", "--landing", str(landing(site)), "--lake", str(site.lake), "--train"]
-    words += ["--db", site.bare_database_url("churn_loop"), "--month", month]
+    words += ["--db", site.bare_database_url("churn_loop"), "--campaign", campaign, "--month", month]
     words += ["--as-of", as_of.isoformat(), "--now", (as_of + timedelta(hours=2)).isoformat()]
     told = []
     for result in results(site, "loop", words):
         told.append(result)
-        tell_result(f"{month} {result.get('stage', '')}", result)
+        tell_result(f"{campaign} {month} {result.get('stage', '')}", result)
     return told
 
 
@@ -122,7 +132,7 @@ def hire_staff(site: Site) -> bool:
 
 
 def work_tickets(site: Site, month: str) -> list[Any]:
-    """Let the simulated staff work the cycle of M−1 day by day, until the month after it ends."""
+    """Let the simulated staff work the cycles of M−1 day by day, until the month after it ends."""
     opened = default_as_of(month)
     ends = datetime.combine(first_day(shift(month, 2)) - timedelta(days=1), time(20, 0), ZONE)
     words = [

@@ -1,13 +1,13 @@
-"""The closing summary of a run: stages, grades, arms, tickets, deadlines, follow-up, and where to log in."""
+"""The closing summary of a run: stages and feeds; of each campaign whom it chose, what became of them; the logins."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime, timedelta
 from typing import Any
 
 from include.database import engine
-from include.domain.months import ZONE
+from include.domain.months import ZONE, default_as_of, month_of
 from include.local.sites import Site
 from include.queries import load
-from include.settings import CAMPAIGN
 
 Q = load("local")
 
@@ -27,20 +27,32 @@ def ask(
         made.dispose()
 
 
-def summarise(site: Site, month: str, results: Iterable[Any], people: Sequence[tuple[str, str]]) -> str:
-    """The summary of the cycle `month`; `results` of its stages, `people` as (username, what for)."""
-    cycle, done = {"campaign": CAMPAIGN, "cycle": month}, list(results)
-    parts = [
-        ("Stages", stage_lines(done)),
-        ("Do the feeds name the same people?", people_lines(done)),
-        (f"Grades of {month}", _grade_lines(ask(site, "count_grades", **cycle))),
-        ("Dispatch", _decision_lines(ask(site, "count_decisions", **cycle)) + _cut_lines(site, cycle)),
-        ("Tickets", _ticket_lines(ask(site, "count_tickets", **cycle))),
-        ("Retention work", _work_lines(site)),
-        ("Follow-up", _outcome_lines(ask(site, "count_outcomes", campaign=CAMPAIGN))),
-        (f"Log in at {site.url}", _login_lines(site, people)),
-    ]
+def summarise(
+    site: Site, month: str, results: Mapping[str, Sequence[Any]], people: Sequence[tuple[str, str]]
+) -> str:
+    """The summary of `month`; `results` of the stages by campaign, `people` as (username, what for)."""
+    parts = [(f"Stages of {name}", stage_lines(done)) for name, done in results.items()]
+    every = [result for done in results.values() for result in done]
+    parts += [("Do the feeds name the same people?", people_lines(every))]
+    for name in results:
+        parts += campaign_parts(site, {"campaign": name, "cycle": month})
+    parts += [(f"Log in at {site.url}", _login_lines(site, people))]
     return "\n".join(f"\n{title}\n" + "\n".join(f"  {line}" for line in lines) for title, lines in parts)
+
+
+def campaign_parts(site: Site, cycle: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+    """Title and lines of all the summary says of a campaign: its cycle, and how the work of all its cycles went."""
+    name = cycle["campaign"]
+    warned, decided, tickets = (
+        ask(site, f"count_{what}", **cycle) for what in ("warnings", "decisions", "tickets")
+    )
+    return [
+        (f"{name}: warned of in {cycle['cycle']}", warning_lines(warned)),
+        (f"{name}: dispatch", decision_lines(decided) + _cut_lines(site, cycle)),
+        (f"{name}: tickets", _ticket_lines(tickets)),
+        (f"{name}: work", _work_lines(site, name)),
+        (f"{name}: success", success_lines(ask(site, "count_outcomes", campaign=name))),
+    ]
 
 
 def stage_lines(results: Iterable[Any]) -> list[str]:
@@ -83,13 +95,18 @@ def _flat(results: Iterable[Any]) -> Iterable[Mapping[str, Any]]:
             yield result
 
 
-def _grade_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def warning_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How many were warned of and admitted, by grade where the campaign grades."""
     if not rows:
-        return ["nobody is at high or medium risk"]
-    return _table(("grade", "tier", "subscribers"), [(r["grade"], r["tier"], r["subscribers"]) for r in rows])
+        return ["nobody"]
+    return _table(
+        ("grade", "tier", "subscribers", "admitted"),
+        [(row["grade"] or "not graded", row["tier"], row["subscribers"], row["admitted"]) for row in rows],
+    )
 
 
-def _decision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def decision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """How many of those admitted get a ticket or are held out, and why the others are left out."""
     if not rows:
         return ["nothing was dispatched"]
     words = {
@@ -97,8 +114,8 @@ def _decision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
         "held_out": "held out, for comparison",
         "not_reached": "beyond capacity",
     }
-    named = [(words.get(row["decision"], row["reason"]), row["subscribers"]) for row in rows]
-    return _table(("priority warnings", "subscribers"), named)
+    named = [(words.get(row["decision"], f"left out: {row['reason']}"), row["subscribers"]) for row in rows]
+    return _table(("admitted", "subscribers"), named)
 
 
 def _cut_lines(site: Site, cycle: Mapping[str, str]) -> list[str]:
@@ -132,9 +149,9 @@ def _span(first: str, last: str) -> str:
     return first if first == last else f"{first} to {last}"
 
 
-def _work_lines(site: Site) -> list[str]:
-    rates = ask(site, "count_rates", load("rates"), campaign=CAMPAIGN)
-    return rate_lines(rates, ask(site, "count_inbound", load("rates"), campaign=CAMPAIGN))
+def _work_lines(site: Site, campaign: str) -> list[str]:
+    rates = ask(site, "count_rates", load("rates"), campaign=campaign)
+    return rate_lines(rates, ask(site, "count_inbound", load("rates"), campaign=campaign))
 
 
 def rate_lines(rates: Sequence[Mapping[str, Any]], inbound: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -162,21 +179,30 @@ def _rate(row: Mapping[str, Any], name: str) -> str:
     return f"{row[name]}" + ("" if share is None else f" ({100 * share:.1f} %)")
 
 
-def _outcome_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def success_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What became of both arms of every dispatched cycle, or from which day on it can be known."""
     if not rows:
-        return ["no cycle is observed yet: its next month is not complete"]
+        return ["no cycle was dispatched yet"]
     words = {"treated": "with a ticket", "held_out": "held out"}
     return _table(
         ("cycle", "arm", "subscribers", "left", "share"),
         [
-            (row["cycle"], words.get(row["arm"], row["arm"]), row["subscribers"], row["churned"], _share(row))
+            (row["cycle"], words.get(row["arm"], row["arm"]), row["subscribers"], *_observed(row))
             for row in rows
         ],
     )
 
 
-def _share(row: Mapping[str, Any]) -> str:
-    return f"{100 * row['churned'] / row['subscribers']:.1f} %"
+def _observed(row: Mapping[str, Any]) -> tuple[Any, str]:
+    if row["churned"] is None:
+        return "", f"not known yet, on {_known_on(row['horizon_ends_at']):%Y-%m-%d}"
+    return row["churned"], f"{100 * row['churned'] / row['subscribers']:.1f} %"
+
+
+def _known_on(horizon_ends_at: datetime) -> datetime:
+    """When the month is complete in which the time a cycle is about ends."""
+    last_day = horizon_ends_at.astimezone(ZONE).date() - timedelta(days=1)
+    return default_as_of(month_of(last_day))
 
 
 def _login_lines(site: Site, people: Sequence[tuple[str, str]]) -> list[str]:

@@ -111,7 +111,7 @@ def _mail(server: Endpoint, message: Message, to: str, now: datetime) -> EmailMe
     mail["To"] = to
     mail["Subject"] = message.subject
     mail["Date"] = now
-    mail["Message-ID"] = f"<{message.dedupe_key.replace('/', '.')}@churn-warning>"
+    mail["Message-ID"] = f"<{message.dedupe_key.replace('/', '.')}@churn>"
     if message.severity == "page":
         mail["X-Priority"] = "1"
     mail.set_content(message.body)

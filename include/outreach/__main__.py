@@ -13,7 +13,7 @@ from pathlib import Path
 import sqlalchemy as sa
 
 from include import settings
-from include.command import add_place_and_time, instant, on_database
+from include.command import add_campaign, add_place_and_time, instant, on_database
 from include.config import Config, load_config
 from include.lake import Lake
 from include.outreach.effect import effect
@@ -61,7 +61,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         one.add_argument(
             "--lake", default=settings.lake_root(), help="folder of the lake; default CHURN_LAKE"
         )
-        one.add_argument("--campaign", default=settings.CAMPAIGN)
+        add_campaign(one)
         one.add_argument("--cycle", required=True)
     exports = commands.choices["export"]
     exports.add_argument("--to", required=True, type=Path, metavar="FILE", help="a new .csv or .parquet file")

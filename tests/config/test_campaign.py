@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from include.config import Config, campaign_files, config_from, load_config
+from include.campaign_files import campaign_files
+from include.config import Config, config_from, load_config
 from include.config.__main__ import main
 from include.config.campaign import CLOCKS, Campaign, parse_campaign
 from include.domain.errors import ConfigError

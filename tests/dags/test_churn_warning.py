@@ -1,4 +1,4 @@
-"""The monthly DAG over ten subscribers, from landing files to tickets, on a real PostgreSQL."""
+"""The DAG of a monthly campaign over ten subscribers, from landing files to tickets, on a real PostgreSQL."""
 
 import re
 import shutil
@@ -26,7 +26,7 @@ def asks(ten_collected: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """A configuration in which a second ticket needs approval."""
     folder = ten_collected / "config"
     shutil.copytree(ROOT / "include" / "config", folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
-    campaign = folder / "campaigns" / "churn_warning.yaml"
+    campaign = folder / "campaigns" / "monthly" / "churn_warning.yaml"
     changed = campaign.read_text("utf-8").replace("tickets: 2000", "tickets: 1")
     assert "tickets: 1" in changed
     campaign.write_text(changed, "utf-8")

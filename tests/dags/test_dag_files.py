@@ -9,10 +9,13 @@ from pathlib import Path
 
 import pytest
 
+from include.campaign_files import COMMON_DAGS, cadences
 from include.orchestration import tell_failure
 from tests.conftest import ROOT
 
-DAGS = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
+FILES = sorted(path.stem for path in (ROOT / "dags").glob("*.py"))
+CAMPAIGNS = sorted(cadences(ROOT / "include" / "config"))
+DAGS = sorted([*COMMON_DAGS, *CAMPAIGNS])
 HEAVY = (
     "polars",
     "pandas",
@@ -22,20 +25,12 @@ HEAVY = (
     "include.lake",
     "include.database",
     "include.stages",
+    "include.config",
 )
 
 
-def test_there_is_one_file_per_cadence_and_one_for_each_command_of_operations():
-    cadences = [
-        "churn_warning",
-        "follow_up",
-        "release_tickets",
-        "take_in_changes",
-        "train_models",
-        "watch_sla",
-    ]
-    by_hand = ["recall_tickets"]
-    assert sorted([*cadences, *by_hand]) == DAGS
+def test_there_is_one_file_for_all_campaigns_and_one_for_each_dag_beside_them():
+    assert sorted(["campaigns", *COMMON_DAGS]) == FILES
 
 
 def test_parsing_loads_nothing_heavy_and_takes_no_time(airflow_home: Path):
@@ -77,10 +72,10 @@ def test_every_task_is_retried_then_told_in_one_line(parse, name):
 @pytest.mark.parametrize("name", DAGS)
 def test_nothing_runs_for_more_than_two_hours_except_a_question(parse, name):
     unlimited = [task.task_id for task in parse(name).tasks if task.execution_timeout is None]
-    assert unlimited == (["dispatch.approve"] if name == "churn_warning" else [])
+    assert unlimited == (["dispatch.approve"] if name in CAMPAIGNS else [])
 
 
-@pytest.mark.parametrize("name", DAGS)
+@pytest.mark.parametrize("name", FILES)
 def test_task_bodies_are_a_few_lines(name):
     tree = ast.parse((ROOT / "dags" / f"{name}.py").read_text("utf-8"))
     for node in ast.walk(tree):

@@ -65,7 +65,7 @@ def test_one_run_at_a_time(parse, name):
 
 def test_training_is_started_by_labels_alone(parse):
     assert parse("train_models").timetable.asset_condition.objects == (LABELS,)
-    for name, task in (("follow_up", "announce"), ("churn_warning", "follow_up.announce")):
+    for name, task in (("follow_up", "followed.announce"), ("churn_warning", "follow_up.announce")):
         assert parse(name).get_task(task).outlets == [LABELS]
 
 
@@ -124,13 +124,14 @@ def test_a_day_feed_nobody_can_read_holds_the_release_but_not_what_else_is_known
 def test_follow_up_without_a_complete_month_announces_nothing(run_dag, lake):
     run = run_dag("follow_up")
     assert run.state == "success"
-    states = {"evaluate": "success", "announce": "skipped", "retain": "success", "heartbeats": "success"}
-    assert run.states == states
+    states = dict.fromkeys(("campaigns", "followed.evaluate", "retain", "heartbeats"), "success")
+    assert run.states == states | {"followed.announce": "skipped"}
+    assert run.labels("followed.evaluate") == ["churn_warning"]
 
 
 def test_training_without_factors_says_what_to_do(run_dag, lake, caplog):
     assert run_dag("train_models").state == "failed"
-    assert any("Run churn_warning for a month first." in message for message in caplog.messages)
+    assert any("Run a campaign for a month first." in message for message in caplog.messages)
 
 
 def test_the_watcher_tells_its_notices_after_each_tick_also_when_it_failed(run_dag, parse):
@@ -151,8 +152,8 @@ def test_a_failed_stage_pages_operations_with_where_why_and_a_link(run_dag, airf
     (file,) = (airflow_environment / "notices").glob("*.jsonl")
     told = json.loads(file.read_text("utf-8").splitlines()[0])
     assert (told["channel"], told["severity"]) == ("operations", "page")
-    assert "Task train_models training" in told["body"]
-    assert "Run churn_warning for a month first." in told["body"]
+    assert "Task train_models training [0]" in told["body"]
+    assert "Run a campaign for a month first." in told["body"]
 
 
 def test_operations_that_cannot_be_told_do_not_hide_the_failure(run_dag, lake, monkeypatch, caplog):

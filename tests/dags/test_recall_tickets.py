@@ -26,7 +26,9 @@ def test_a_batch_is_taken_back_from_the_form(run_dag, db, lake, config):
     from include.stages.dispatch import dispatch
 
     treated = dispatch(**graded_cycle(db, lake, config, people(10)), now=NOW)["treated"]
-    run = run_dag("recall_tickets", cycle="2026-10", because="wrong rule", by="Li Na")
+    run = run_dag(
+        "recall_tickets", campaign="churn_warning", cycle="2026-10", because="wrong rule", by="Li Na"
+    )
     assert (run.state, run.result("recall")["recalled"]) == ("success", treated)
     with db.begin():
         assert db.execute(sa.text("select count(*) from tickets where not is_recalled")).scalar() == 0

@@ -27,10 +27,14 @@ def test_a_step_finished_by_an_earlier_command_is_not_done_again(
     site = Site("demo", tmp_path)
     done: list[str] = []
     monkeypatch.setattr(demo, "simulate", lambda _site, _months, last, *_: done.append(f"simulate {last}"))
-    monkeypatch.setattr(demo, "run_earlier_cycle", lambda _site, month: done.append(f"loop {month}"))
+    monkeypatch.setattr(demo, "monthly_campaigns", lambda: ["first", "second"])
+    monkeypatch.setattr(
+        demo, "run_earlier_cycle", lambda _site, campaign, month: done.append(f"loop {campaign} {month}")
+    )
     monkeypatch.setattr(demo, "work_tickets", lambda _site, month: done.append(f"staff {month}"))
     monkeypatch.setattr(demo, "treated", lambda _site, month: done.append(f"treated {month}"))
     demo.prepare_data(site, "2026-10")
     demo.prepare_data(site, "2026-10")
-    order = ["simulate 2026-09", "loop 2026-09", "staff 2026-09", "treated 2026-09", "simulate 2026-10"]
+    order = ["simulate 2026-09", "loop first 2026-09", "loop second 2026-09"]
+    order += ["staff 2026-09", "treated 2026-09", "simulate 2026-10"]
     assert done == order

@@ -1,4 +1,14 @@
-from include.local.summary import people_lines, rate_lines, stage_lines
+from datetime import datetime
+
+from include.domain.months import ZONE
+from include.local.summary import (
+    decision_lines,
+    people_lines,
+    rate_lines,
+    stage_lines,
+    success_lines,
+    warning_lines,
+)
 
 
 def test_a_stages_rows_are_summed_over_its_mapped_tasks() -> None:
@@ -52,3 +62,43 @@ def test_the_work_of_a_cycle_is_one_line_with_its_three_rates() -> None:
     assert len(lines) == 1
     assert " ".join(lines[0].split()) == "2026-10 40 30 (75.0 %) 12 (40.0 %) 0 (0.0 %) 3"
     assert rate_lines([], []) == ["no ticket was released yet"]
+
+
+def plain(lines: list[str]) -> list[str]:
+    return [" ".join(line.split()) for line in lines]
+
+
+def test_whom_a_campaign_chose_is_told_by_grade_or_without() -> None:
+    graded = {"grade": "high", "tier": "priority", "subscribers": 1200, "admitted": 1200}
+    admitted = {"grade": None, "tier": "priority", "subscribers": 30, "admitted": 30}
+    _, *lines = plain(warning_lines([graded, admitted]))
+    assert lines == ["high priority 1,200 1,200", "not graded priority 30 30"]
+    assert warning_lines([]) == ["nobody"]
+
+
+def test_why_the_admitted_are_left_out_is_counted_by_reason() -> None:
+    decided = [
+        {"decision": "treated", "reason": None, "subscribers": 40},
+        {"decision": "held_out", "reason": None, "subscribers": 9},
+        {"decision": "not_reached", "reason": None, "subscribers": 5},
+        {"decision": "ineligible", "reason": "unfinished_ticket", "subscribers": 3},
+    ]
+    assert plain(decision_lines(decided))[1:] == [
+        "gets a ticket 40",
+        "held out, for comparison 9",
+        "beyond capacity 5",
+        "left out: unfinished_ticket 3",
+    ]
+
+
+def test_success_is_observed_or_told_from_which_day_on_it_can_be() -> None:
+    ends = {month: datetime(2026, month, 1, tzinfo=ZONE) for month in (11, 12)}
+    rows = [
+        {"cycle": "2026-09", "arm": "treated", "subscribers": 40, "churned": 4, "horizon_ends_at": ends[11]},
+        {"cycle": "2026-10", "arm": "held_out", "subscribers": 9, "churned": None, "horizon_ends_at": ends[12]},
+    ]  # fmt: skip
+    assert plain(success_lines(rows))[1:] == [
+        "2026-09 with a ticket 40 4 10.0 %",
+        "2026-10 held out 9 not known yet, on 2026-12-05",
+    ]
+    assert success_lines([]) == ["no cycle was dispatched yet"]

@@ -65,7 +65,7 @@ def test_a_mail_arrives_with_its_key_as_message_id_and_chinese_intact():
         "churn@example.cn",
         "挽留工单提醒",
     )
-    assert mail["Message-ID"] == "<digest.3.1-9-9@churn-warning>"
+    assert mail["Message-ID"] == "<digest.3.1-9-9@churn>"
     assert mail["X-Priority"] == "1"
     assert mail.get_content().splitlines() == MESSAGE.body.splitlines()
 

@@ -180,8 +180,16 @@ def test_a_name_that_is_not_known_is_told_with_the_known_ones(
 
 def test_the_form_checks_its_names_and_a_rule_since_removed_is_known_by_the_cycle(db, lake, config):
     dispatch(**graded_cycle(db, lake, config, people(3)), now=NOW)
-    form = {"cycle": "2026-10", **WHY, "contacted_too": False, "team": None, "region": None, "rule": None}
-    rest = {"db": db, "config": config, "campaign": "churn_warning", "now": NOW}
+    form = {
+        "campaign": "churn_warning",
+        "cycle": "2026-10",
+        **WHY,
+        "contacted_too": False,
+        "team": None,
+        "region": None,
+        "rule": None,
+    }
+    rest = {"db": db, "config": config, "now": NOW}
     with pytest.raises(BadInput, match="no team 'vips'"):
         command.chosen({**form, "team": "vips"})(**rest)
     left = [rule for rule in config.rules.rules if rule.name != "arpu_falling"]

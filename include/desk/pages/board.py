@@ -39,10 +39,12 @@ def _looking(
 
 @router.get("/board")
 def show_board(
-    request: Request, viewer: Looker, campaign: Named = "", cycle: Named = "", user: Any = Depends(get_user)
-) -> Response:
-    """Every section, of the lead's own team or of all teams."""
+    request: Request, viewer: Looker, campaign: Named = "", cycle: Named = "", dag: Named = "",
+    user: Any = Depends(get_user),
+) -> Response:  # fmt: skip
+    """Every section, of the lead's own team or of all teams; beside a run of a campaign's `dag` that campaign's."""
     config = request.app.state.config
+    campaign = campaign or (dag if dag in config.campaigns else "")
     with _looking(request, viewer, campaign, cycle) as (db, wanted):
         tables = read_board(db, wanted, viewer)
     return page(
@@ -118,12 +120,12 @@ def _runs(request: Request, user: Any, wanted: Asked) -> str | None:
     """Where Airflow lists the cycle's runs; None for a viewer Airflow shows no runs."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 
-    if wanted.month is None or not get_auth_manager().is_authorized_dag(
+    if wanted.cycle is None or not get_auth_manager().is_authorized_dag(
         method="GET", access_entity=DagAccessEntity.RUN, details=DagDetails(id=wanted.campaign), user=user
     ):
         return None
     root = request.scope.get("root_path", "").removesuffix("/desk")
-    return f"{root}/dags/{wanted.campaign}/runs?partition_key_pattern={wanted.month}"
+    return f"{root}/dags/{wanted.campaign}/runs?partition_key_pattern={wanted.cycle}"
 
 
 Words = Callable[..., str]

@@ -256,6 +256,16 @@ def test_the_page_of_a_lead_tells_nothing_of_another_team(worked, visit):
     assert f"/tickets/{worked['strange']}" not in shown
 
 
+def test_beside_a_run_stands_the_board_of_its_dags_campaign(worked, visit, desk_app, config):
+    campaigns = {"a_first": config.campaign("churn_warning"), **config.campaigns}
+    desk_app.state.config = replace(config, campaigns=campaigns)
+    empty = "No cycle has been opened yet"
+    assert empty in visit("lead").get("/board?dag=a_first").text
+    assert empty not in visit("lead").get("/board?dag=churn_warning").text
+    # a run of a DAG of all campaigns
+    assert empty in visit("lead").get("/board?dag=release_tickets").text
+
+
 def test_a_board_before_the_first_cycle_says_so(people, visit):
     assert "No cycle has been opened yet" in visit("lead").get("/board").text
     assert visit("lead").get("/board/funnel.csv").status_code == 200
