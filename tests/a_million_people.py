@@ -22,7 +22,7 @@ from typing import Any
 
 import polars as pl
 
-from include import settings
+from include.command import DEFAULT_CAMPAIGN
 from include.config import Config, load_config
 from include.domain.months import default_as_of, shift
 from include.lake import Lake
@@ -118,7 +118,7 @@ def measure(source: Lake, folder: Path, month: str, copies: int, config: Config)
     with measured("prediction") as step:
         for shard in range(lake.shards):
             part = prediction.predict_shard(
-                lake=lake, config=config, campaign=settings.CAMPAIGN, cycle=month, month=month, shard=shard,
+                lake=lake, config=config, campaign=DEFAULT_CAMPAIGN, cycle=month, month=month, shard=shard,
                 champions=chosen, run_id="m",
             )  # fmt: skip
             step.rows += part["rows"]

@@ -21,7 +21,7 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from include import settings
+from include.command import DEFAULT_CAMPAIGN
 from include.domain.months import default_as_of, shift
 from include.lake.campaigns import scores_of
 from include.local.postgres import Server
@@ -71,7 +71,7 @@ def scores(folder: Path, month: str) -> pl.DataFrame:
     )["subscriber_id"]
     found = pl.concat(
         pl.read_parquet(path)
-        for path in (folder / "lake" / scores_of(settings.CAMPAIGN) / f"month={month}").glob("*.parquet")
+        for path in (folder / "lake" / scores_of(DEFAULT_CAMPAIGN) / f"month={month}").glob("*.parquet")
     )
     return found.with_columns(has_churned=pl.col("subscriber_id").is_in(left.implode()).cast(pl.Float64))
 

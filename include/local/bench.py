@@ -87,7 +87,7 @@ def _reasons(lake: str, url: str) -> str:
         )
     made.dispose()
     best = (
-        store.scan(scores_of(settings.CAMPAIGN), _LAST)
+        store.scan(scores_of(DEFAULT_CAMPAIGN), _LAST)
         .select("subscriber_id", "probability")
         .top_k(_EXPLAINED, by="probability")
     )

@@ -14,6 +14,7 @@ from typing import Any
 import polars as pl
 
 from include import settings
+from include.command import DEFAULT_CAMPAIGN
 from include.config import Config, load_config
 from include.domain.errors import LoopError
 from include.domain.months import parse_month
@@ -101,7 +102,7 @@ def main(words: list[str] | None = None) -> int:
         config = load_config(settings.config_folder())
         month, grades = parse_month(asked.month), asked.grade or WARNED
         lake = Lake(asked.lake)
-        print(_printed(agreement(asked.out, lake, config, settings.CAMPAIGN, month, grades)))
+        print(_printed(agreement(asked.out, lake, config, DEFAULT_CAMPAIGN, month, grades)))
     except LoopError as error:
         print(f"{type(error).__name__}: {error}", file=sys.stderr)
         return 1
