@@ -36,6 +36,7 @@ def check(campaign: Campaign, library: Factors, file: str) -> None:
     facts = {**FACTS, **(FOUND if is_found else {})}
     check_truth(campaign.population, library, file, "population", facts)
     check_truth(campaign.admission.where, library, file, "admission.where", facts)
+    check_truth(campaign.admission.write, library, file, "admission.write", facts)
     check_number(campaign.rank, library, file, "rank", facts)
     for name in campaign.splits:
         if name not in SPLITS:

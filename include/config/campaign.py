@@ -56,17 +56,21 @@ class Admission(Entry):
     """Who of the population is admitted.
 
     grade: those graded high whose tier is priority. Else everybody, of whom `where` (an expression over facts) is
-    true, and of these at most the `top` ones by rank.
+    true, and of these at most the `top` ones by rank. Of them `write` (an expression over facts) says who is written
+    to, by app or SMS, instead of called.
     """
 
     by: Literal["grade", "all"] = "grade"
     where: Text | None = None
+    write: Text | None = None
     top: Count | None = None
 
     @model_validator(mode="after")
     def _grades_admit_alone(self) -> "Admission":
-        if self.by == "grade" and self.where is not None:
-            raise ValueError("admission by grade takes no `where`; narrow the population, or admit by: all")
+        if self.by == "grade" and (self.where or self.write):
+            raise ValueError(
+                "admission by grade takes no `where` and no `write`; narrow the population, or admit by: all"
+            )
         return self
 
 
@@ -209,6 +213,11 @@ class Campaign(RetentionWork):
     def admitted(self) -> Expression | None:
         """The checked expression of the admission; None where grade or nothing admits."""
         return _parsed(self.admission.where)
+
+    @property
+    def written(self) -> Expression | None:
+        """The checked expression of whom the admission writes to instead of calling; None where it is nobody."""
+        return _parsed(self.admission.write)
 
     @property
     def order(self) -> Expression | None:

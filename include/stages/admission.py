@@ -33,10 +33,11 @@ _NOT_OF_THE_PROFILE = {"probability", *FOUND}
 
 @dataclass(frozen=True)
 class Terms:
-    """What a campaign asks of its people, over their facts: who is a member, wanted, and what orders them."""
+    """What a campaign asks of its people, over their facts: who is a member, wanted, written to, what orders them."""
 
     member: pl.Expr
     wanted: pl.Expr
+    written: pl.Expr
     order: pl.Expr
 
 
@@ -54,13 +55,26 @@ def terms_of(campaign: Campaign, lake: Lake, month: str) -> Terms:
     return Terms(
         _truth(campaign.members),
         _truth(campaign.admitted),
+        pl.lit(False) if why_nobody_is_written(campaign, lake, month) else _truth(campaign.written),
         pl.lit(None, pl.Float64) if order is None else compile_row(order).cast(pl.Float64).fill_nan(None),
     )
 
 
+def why_nobody_is_written(campaign: Campaign, lake: Lake, month: str) -> str:
+    """Why those who would be written to are called all the same, or that nobody would be; empty where some may be."""
+    if campaign.written is None:
+        return "The campaign writes to nobody."
+    unknown = (
+        why_unknown(lake, month, name) for name in sorted(_needs(campaign.written) - _NOT_OF_THE_PROFILE)
+    )
+    why = next(filter(None, unknown), None)
+    return f"Nobody is written to instead of called: that needs {why}." if why else ""
+
+
 def names_read(campaign: Campaign) -> frozenset[str]:
     """The facts and factors that the terms read."""
-    return _needs(campaign.members) | _needs(campaign.admitted) | _needs(campaign.order)
+    named = (campaign.members, campaign.admitted, campaign.written, campaign.order)
+    return frozenset[str]().union(*map(_needs, named))
 
 
 def by_grade(
@@ -90,11 +104,22 @@ def by_grade(
 def by_all(frame: pl.DataFrame, top: int | None, *, has_order: bool) -> pl.DataFrame:
     """`frame` with rank and tier, best rank first: the members of whom the admission is true are admitted.
 
-    They are ordered by `order`, the largest first and the unknown last, or without one by probability × value.
+    They are ordered by `order`, the largest first and the unknown last, or without one by probability × value. Who
+    `is_written` gets a message instead (tier secondary).
     """
-    tier = pl.when("is_admitted").then(pl.lit(PRIORITY)).otherwise(pl.lit(MONITORING))
+    is_wanted = pl.col("is_member") & pl.col("is_wanted")
+    is_written = is_wanted & pl.col("is_written")
+    tier = (
+        pl.when("is_admitted")
+        .then(pl.lit(PRIORITY))
+        .when("is_written")
+        .then(pl.lit(SECONDARY))
+        .otherwise(pl.lit(MONITORING))
+    )
     return (
-        frame.with_columns((pl.col("is_member") & pl.col("is_wanted")).alias("is_wanted"), _worth(has_order))
+        frame.with_columns(
+            (is_wanted & ~is_written).alias("is_wanted"), is_written.alias("is_written"), _worth(has_order)
+        )
         .sort("is_wanted", "worth", "subscriber_id", descending=[True, True, False], nulls_last=True)
         .with_row_index("rank", offset=1)
         .with_columns(_first(pl.col("is_wanted"), top).alias("is_admitted"))

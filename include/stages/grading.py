@@ -13,7 +13,7 @@ from include import cycles
 from include.config import Config
 from include.database import copy_rows, lock
 from include.domain.errors import NotReady
-from include.domain.grading import GRADES, LOW, TIERS, Limits
+from include.domain.grading import GRADES, LOW, MONITORING, TIERS, Limits
 from include.lake import Lake, Manifest
 from include.lake.campaigns import grades_of, scores_of
 from include.queries import load
@@ -37,8 +37,8 @@ _REFUSAL = {"customer_key": pl.String, "refused_by": pl.String, "refused_on": pl
 _LOADED_AT_ONCE = 100_000
 
 
-# High and mid; where nobody is graded, the admitted.
-_IS_WARNED = (pl.col("grade") != LOW).fill_null(pl.col("is_admitted"))
+# High and mid; where nobody is graded, whom a person is to call or a message to reach.
+_IS_WARNED = (pl.col("grade") != LOW).fill_null(pl.col("tier") != MONITORING)
 
 
 def grade(

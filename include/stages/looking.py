@@ -10,7 +10,7 @@ import polars as pl
 from include.config.campaign import Campaign
 from include.domain.errors import NotDelivered, NotReady
 from include.lake import Manifest
-from include.stages.admission import names_read, terms_of
+from include.stages.admission import names_read, terms_of, why_nobody_is_written
 from include.stages.champions import rules_champion
 from include.stages.eligibility import gone
 from include.stages.facts import fact_rows
@@ -22,7 +22,7 @@ _NOBODY: Mapping[str, pl.DataType] = {
     **dict.fromkeys(("subscriber_id", "customer_id", "region_code", "branch_code"), pl.String()),
     **dict.fromkeys(("cluster", "model_version"), pl.String()),
     **dict.fromkeys(("probability", "value_yuan", "tenure_months", "rule_points", "order"), pl.Float64()),
-    **dict.fromkeys(("has_high_floor", "is_member", "is_wanted"), pl.Boolean()),
+    **dict.fromkeys(("has_high_floor", "is_member", "is_wanted", "is_written"), pl.Boolean()),
     "rule_hits": pl.List(pl.String()),
     "shard": pl.UInt32(),
 }
@@ -53,6 +53,8 @@ def looked_at(asked: Asked, scores: Manifest | None) -> Looked:
             frames.append(_with_hits(asked, group, scores, rules))
         except NotDelivered as error:
             notes.append(str(error))
+    if frames and asked.campaign.written is not None:
+        notes += filter(None, [why_nobody_is_written(asked.campaign, asked.lake, asked.month)])
     people = pl.concat(frames) if frames else pl.DataFrame(schema=_NOBODY)
     found = None if source.people is None else source.people.height
     return Looked(people, rules, tuple(made_of), " ".join(notes), found)
@@ -79,7 +81,9 @@ def _with_hits(asked: Asked, group: Group, scores: Manifest | None, rules: Activ
         people = fact_rows(lake, group.month, names_read(asked.campaign), shard)
         people = people if group.people is None else people.join(group.people.lazy(), on="subscriber_id")
         people = _scored(asked, people, scores, shard, is_everybody=group.people is None)
-        more = [*_OWN, terms.wanted.alias("is_wanted"), terms.order.alias("order")]
+        more = [
+            *_OWN, terms.wanted.alias("is_wanted"), terms.written.alias("is_written"), terms.order.alias("order")
+        ]  # fmt: skip
         hits = hits_of(people, rules, terms.member, [*more, pl.lit(shard, pl.UInt32).alias("shard")])
         frames.append(hits.collect(engine="streaming"))
     frame = pl.concat(frames)

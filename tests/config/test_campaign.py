@@ -120,7 +120,10 @@ def test_what_has_moved_is_told_where_it_belongs_now(config: Config):
             },
             "not both",
         ),
-        ({"admission": {"by": "grade", "where": "value_yuan > 3"}}, "admission by grade takes no `where`"),
+        (
+            {"admission": {"by": "grade", "where": "value_yuan > 3"}},
+            "admission by grade takes no `where` and no `write`",
+        ),
         ({"routing": {"by": "pool", "team": "vip"}}, "a pool has a quota"),
         ({"routing": {"by": "pool", "quota": 50}}, "a pool belongs to a team"),
         (

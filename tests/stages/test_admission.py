@@ -15,6 +15,7 @@ from include.domain import grading as rules_for_one
 from include.domain.grading import Wanted
 from include.domain.months import ZONE, default_as_of
 from include.lake import Lake
+from include.lake.campaigns import grades_of, scores_of
 from include.stages import admission, features
 from include.stages.evidence import evidence_of
 from include.stages.facts import splits_of
@@ -66,9 +67,27 @@ rank: value_yuan
         "rows_in": 10, "rows_out": 10, "admitted": 3, "outside_population": 1,
         "grades": {"high": 0, "mid": 0, "low": 0},
     }  # fmt: skip
-    rows = factored.scan("grades", ten.MONTH).collect()
+    rows = factored.scan(grades_of("renewal"), ten.MONTH).collect()
     assert rows["grade"].null_count() == 10
     assert dict(rows["tier"].value_counts().iter_rows()) == {"priority": 3, "monitoring": 7}
+
+
+def test_who_is_written_to_is_not_called_but_gets_the_second_tier(factored, db, config):
+    text = "admission: {by: all, where: value_yuan > 0, write: region_code == 'R1'}\n"
+    result = run(db, factored, config, NO_MODEL + text)
+    tiers = {row["subscriber_id"]: (row["tier"], row["is_admitted"]) for row in warned(db, "renewal")}
+    assert set(tiers.values()) == {("priority", True), ("secondary", False)}
+    regions = {row["subscriber_id"]: row["region_code"] for row in warned(db, "renewal")}
+    assert {name for name, (tier, _) in tiers.items() if tier == "secondary"} == {
+        name for name, region in regions.items() if region == "R1"
+    }
+    assert "message" not in result
+
+
+def test_where_nobody_can_be_told_from_the_others_all_are_called_and_it_is_said(factored, db, config):
+    result = run(db, factored, config, NO_MODEL + "admission: {by: all, write: app_logins > 0}\n")
+    assert {row["tier"] for row in warned(db, "renewal")} == {"priority"}
+    assert "Nobody is written to instead of called: that needs" in result["message"]
 
 
 def test_without_a_rank_of_its_own_probability_times_value_ranks(factored, db, config):
@@ -81,10 +100,11 @@ def test_without_a_rank_of_its_own_probability_times_value_ranks(factored, db, c
         }
         for name in ten.SUBSCRIBERS
     ]
-    put(factored, "scores", ten.MONTH, rows)
-    stands = factored.manifest("scores", ten.MONTH)
-    facts = {"as_of": NOW.isoformat(), "revision": 0}
-    factored.publish("scores", ten.MONTH, stands.parts, fingerprint=stands.fingerprint, facts=facts)
+    table = scores_of("renewal")
+    put(factored, table, ten.MONTH, rows)
+    stands = factored.manifest(table, ten.MONTH)
+    facts = {"campaign": "renewal", "cycle": ten.MONTH, "as_of": NOW.isoformat(), "revision": 0}
+    factored.publish(table, ten.MONTH, stands.parts, fingerprint=stands.fingerprint, facts=facts)
     run(db, factored, config, "admission: {by: all, where: probability > 0, top: 2}\n")
     assert [(row["subscriber_id"], row["probability"]) for row in warned(db, "renewal")] == [
         ("S02", 0.9),
@@ -166,28 +186,36 @@ ORDERS = st.one_of(st.none(), st.floats(-5, 5), st.sampled_from([0.0, 1.0]))
 
 
 @given(
-    people=st.lists(st.tuples(st.booleans(), st.booleans(), ORDERS), max_size=30),
+    people=st.lists(st.tuples(st.booleans(), st.booleans(), st.booleans(), ORDERS), max_size=30),
     top=st.sampled_from([None, 1, 3]),
 )
 def test_the_admission_of_all_agrees_with_that_of_one(people, top):
     frame = pl.DataFrame(
         {
             "subscriber_id": [f"S{number:02d}" for number in range(len(people))],
-            "is_member": [member for member, _, _ in people],
-            "is_wanted": [wanted for _, wanted, _ in people],
-            "order": [order for _, _, order in people],
+            "is_member": [member for member, _, _, _ in people],
+            "is_wanted": [wanted for _, wanted, _, _ in people],
+            "is_written": [written for _, _, written, _ in people],
+            "order": [order for _, _, _, order in people],
         },
         schema={
             "subscriber_id": pl.String,
             "is_member": pl.Boolean,
             "is_wanted": pl.Boolean,
+            "is_written": pl.Boolean,
             "order": pl.Float64,
         },
     )
     made = admission.by_all(frame, top, has_order=True)
     asked = [
-        Wanted(f"S{number:02d}", member and wanted, order)
-        for number, (member, wanted, order) in enumerate(people)
+        Wanted(f"S{number:02d}", member and wanted and not written, order)
+        for number, (member, wanted, written, order) in enumerate(people)
     ]
     assert made.select("subscriber_id", "is_admitted").rows() == rules_for_one.admitted(asked, top)
     assert made["rank"].to_list() == list(range(1, len(people) + 1))
+    written = {
+        f"S{number:02d}"
+        for number, (member, wanted, writes, _) in enumerate(people)
+        if member and wanted and writes
+    }
+    assert set(made.filter(pl.col("tier") == "secondary")["subscriber_id"]) == written
