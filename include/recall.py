@@ -1,6 +1,6 @@
 """Take a wrong batch of tickets back.
 
-python -m include.recall --campaign NAME --cycle YYYY-MM --because TEXT --by WHO
+python -m include.recall --campaign NAME --cycle KEY --because TEXT --by WHO
     [--team TEAM] [--region CODE] [--rule RULE] [--contacted-too] [--now ISO] [--db URL]
 """
 
@@ -48,7 +48,7 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--campaign", default=settings.CAMPAIGN)
-    parser.add_argument("--cycle", required=True, help="key of the cycle: a month for churn_warning")
+    parser.add_argument("--cycle", required=True, help="key of the cycle: its month, or its day")
     parser.add_argument("--team", help="only tickets routed to this team")
     parser.add_argument("--region", type=an_id, help="only this region_code")
     parser.add_argument("--rule", help="only where this rule fired")

@@ -19,6 +19,14 @@ Q = load("dispatch")
 Row = Mapping[str, Any]
 
 
+@dataclass(frozen=True)
+class Drawn:
+    """The arm of a customer, and the share that was held out when it was drawn."""
+
+    arm: str
+    held_out_share: float
+
+
 @dataclass
 class Run:
     """One dispatch; `arms` are the arms of its customers once they are drawn."""
@@ -31,7 +39,7 @@ class Run:
     as_of: datetime
     now: datetime
     revision: int
-    arms: dict[str, sa.Row[Any]] = field(default_factory=dict)
+    arms: dict[str, Drawn] = field(default_factory=dict)
 
     @property
     def campaign(self) -> Campaign:
@@ -45,7 +53,7 @@ class Run:
 
     @property
     def epoch(self) -> str:
-        """The span its arms hold for."""
+        """The span its arms hold for; of a campaign without a draw the half-year."""
         return period.epoch_of(self.key["cycle"], self.measure.epoch if self.measure else "half_year")
 
 

@@ -7,6 +7,7 @@ from typing import Any
 from include.domain import cut
 from include.domain.assignment import HELD_OUT, TREATED, Decision
 from include.stages.capacity import Capacity
+from include.stages.dispatch.decision import YIELDS
 from include.stages.dispatch.run import Row, Run, scores_table
 from include.stages.dispatch.size import warned
 
@@ -26,9 +27,12 @@ def summary_of(
         "held_out": counts.get(HELD_OUT, 0),
         "not_reached": counts.get("not_reached", 0),
         "ineligible": _counted(each.reason for each in decisions if each.reason),
+        "yields_to": _counted(
+            rows[each.candidate.subscriber_id]["yields_to"] for each in decisions if each.reason == YIELDS
+        ),
         "capacity": None if whole is None else sum(whole.values()),
         "teams": _by_team(decisions, whole),
-        "high": warned(run.db, run.key, run.revision).get("high", 0),
+        "high": warned(run.db, run.key, run.revision),
         "scored": run.lake.manifest(scores_table(run.revision), run.month).rows,
         "cut": explained,
         "message": " ".join([explained["en"], *_unstaffed(decisions, whole)]),
