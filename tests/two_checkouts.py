@@ -38,8 +38,9 @@ if lake.has(table, month):
 """
 LAKE = ("factors", "scores", "grades")
 DATABASE = {
-    "warnings": "select campaign, cycle, subscriber_id, customer_key, cluster, probability, grade, tier, rank, rule_hits,"
-    " rule_points, value_yuan, region_code, branch_code, tenure_months from warnings where cycle = %s and revision = 0",
+    "warnings": "select campaign, cycle, subscriber_id, customer_key, cluster, probability, grade, tier, rank,"
+    " rule_hits, rule_points, value_yuan, region_code, branch_code, tenure_months"
+    " from warnings where cycle = %s and revision = 0",
     # the draw was named after its campaign before it had a name of its own
     "arms": "select coalesce(to_jsonb(arms) ->> 'measure', to_jsonb(arms) ->> 'campaign') as measure, epoch,"
     " customer_key, arm from arms where %s is not null",

@@ -592,7 +592,9 @@ def test_no_more_than_was_approved_goes_out_and_the_arms_stay_comparable(db, lak
     assert rows(db, "select count(*) from assignments where rank > :last", last=last) == [(0,)]
 
 
-@pytest.mark.parametrize(("name", "most"), [("find_candidates", 7_000), ("find_better_placed", 1_000), ("find_barred", 20_000)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("find_candidates", 7_000), ("find_better_placed", 1_000), ("find_barred", 20_000)]
+)
 def test_what_bars_a_customer_is_looked_up_however_long_the_history(db, lake, config, name, most):
     """Compared pair by pair, 200 warnings and 4,500 assignments, or 3,000 limits, would make a million rows."""
     hire(db)

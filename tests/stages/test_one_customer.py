@@ -95,6 +95,36 @@ def test_a_campaign_yields_to_a_better_placed_one_that_is_graded_and_not_dispatc
     assert tickets(db) == [(FIRST, "S1")]
 
 
+def test_nothing_of_one_campaign_is_fixed_read_or_replaced_by_the_other(db, lake, both):
+    """Of the same month and as_of, with other people."""
+    own, others = [Warned(f"A{n}") for n in range(20)], [Warned(f"B{n}") for n in range(20)]
+    given = {
+        name: graded(db, lake, both, name, people, everybody=[*own, *others])
+        for name, people in ((FIRST, own), (SECOND, others))
+    }
+    dispatch(**given[FIRST], now=NOW)
+    assert rows(db, "select campaign from cycles where fixed_at is null") == [(SECOND,)]
+    rows(db, f"delete from warnings where campaign = '{SECOND}' and subscriber_id = 'B0' returning 1")
+    with pytest.raises(sa.exc.IntegrityError, match="fixed since its first dispatch"):
+        rows(db, f"delete from warnings where campaign = '{FIRST}' and subscriber_id = 'A0' returning 1")
+    kept = "select * from {} where {} = 'churn_warning' order by 1, 2, 3"
+    tables = {
+        "arms": "measure",
+        "subscriber_arms": "measure",
+        "assignments": "campaign",
+        "cycles": "campaign",
+    }
+    tables |= {"dispatch_decisions": "campaign", "tickets": "campaign"}
+    before = [rows(db, kept.format(*each)) for each in tables.items()]
+    told = dispatch(**given[SECOND], now=NOW)
+    assert told["rows_in"] == 19
+    assert [rows(db, kept.format(*each)) for each in tables.items()] == before
+    assert rows(db, "select distinct measure from arms order by measure") == [
+        ("churn_warning",),
+        ("contract_renewal",),
+    ]
+
+
 def test_of_equal_precedence_the_name_decides_who_yields(db, lake, config):
     equal = with_campaign(config, "a_campaign", precedence=10, measure={"because": "test"})
     for name in (FIRST, "a_campaign"):
