@@ -73,6 +73,7 @@ def _described(rules: Campaign, cycle: str) -> dict[str, Any]:
     """What other campaigns go by, without reading the files of this one."""
     return {
         "precedence": rules.precedence,
+        "beside_others": rules.beside_others,
         "is_shadow": rules.shadow,
         "measure": rules.measure_name,
         "horizon_ends_at": rules.horizon_ends_at(cycle),

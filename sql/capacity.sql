@@ -15,3 +15,21 @@ order by s.team, d.day
 -- name: has_agents
 -- Whether anybody was hired: without people there is no limit.
 select exists(select 1 from staff where is_active and role = 'agent')
+
+-- name: count_taken
+-- First contacts of each team that are spoken for: the tickets of the cycle itself, and those of every campaign that are
+-- unfinished and were never contacted. Whatever is about to expire takes none.
+select found.team, count(*) as tickets
+from (
+    select ticket_id, team
+    from tickets
+    where campaign = :campaign and cycle = :cycle and not is_recalled
+    union
+    select t.ticket_id, t.team
+    from tickets as t
+    where
+        t.state not in ('closed', 'cancelled', 'expired')
+        and not (t.state = 'waiting' and coalesce(t.expires_at <= :now, false))
+        and not exists (select 1 from contact_attempts as c where c.ticket_id = t.ticket_id)
+) as found
+group by found.team

@@ -31,11 +31,11 @@ where campaign = :campaign and cycle = :cycle
 -- The first attempt at a cycle stores its as_of and configuration.
 insert into cycles (
     campaign, cycle, cadence, month, as_of, config_hash, opened_at,
-    precedence, is_shadow, measure, horizon_ends_at, dispatch_ends_at
+    precedence, beside_others, is_shadow, measure, horizon_ends_at, dispatch_ends_at
 )
 values (
     :campaign, :cycle, :cadence, :month, :as_of, :config_hash, :now,
-    :precedence, :is_shadow, :measure, :horizon_ends_at, :dispatch_ends_at
+    :precedence, :beside_others, :is_shadow, :measure, :horizon_ends_at, :dispatch_ends_at
 )
 
 -- name: reopen_cycle
@@ -46,6 +46,7 @@ set
     as_of = :as_of,
     config_hash = :config_hash,
     precedence = :precedence,
+    beside_others = :beside_others,
     is_shadow = :is_shadow,
     measure = :measure,
     horizon_ends_at = :horizon_ends_at,

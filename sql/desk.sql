@@ -155,15 +155,9 @@ limit 1
 select stop_customer(:ticket_id, :now, :words)
 
 -- name: find_unfinished_ticket
--- Another ticket of the same customer or number that is still being worked.
-select other.ticket_id
-from tickets as one
-inner join tickets as other
-    on
-        one.campaign = other.campaign and one.ticket_id <> other.ticket_id
-        and (one.customer_key = other.customer_key or one.subscriber_id = other.subscriber_id)
-where one.ticket_id = :ticket_id and other.state not in ('closed', 'cancelled', 'expired')
-limit 1
+-- The ticket of the same customer or number that is still being worked, in any campaign and team, if it may not stand beside.
+select ticket_id, campaign
+from ticket_in_the_way(cast(:ticket_id as bigint))
 
 -- name: read_pauses
 -- Every pause of the present round: the days promised and when it really ended.

@@ -6,58 +6,105 @@ where campaign = :campaign and cycle = :cycle
 for update
 
 -- name: find_candidates
--- High-priority warnings of a revision, best rank first, with what bars a customer in the database.
+-- The admitted of a revision, best rank first, with what bars a customer in the database, in any campaign. Each is looked
+-- up by customer and by number apart: asked for either at once the server would read every row for each of them.
 select
-    w.subscriber_id, w.customer_key, w.rank, w.cluster, w.probability, w.model_version, w.grade, w.tier,
-    w.rule_hits, w.rule_points, w.value_yuan, w.region_code, w.branch_code, w.tenure_months,
-    least(
-        (
-            select min(t.ticket_id)
-            from tickets as t
-            where
-                t.campaign = w.campaign and t.customer_key = w.customer_key
-                and t.state not in ('closed', 'cancelled', 'expired')
-        ),
-        (
-            select min(t.ticket_id)
-            from tickets as t
-            where
-                t.campaign = w.campaign and t.subscriber_id = w.subscriber_id
-                and t.state not in ('closed', 'cancelled', 'expired')
-        )
-    ) as unfinished_ticket_id,
-    coalesce(before.is_cooling_off, false) as is_cooling_off,
-    coalesce(before.is_assigned, false) as is_assigned,
+    w.subscriber_id, w.customer_key, w.rank, w.cluster, w.probability, w.model_version, w.grade, w.tier, w.rule_hits,
+    w.rule_points, w.value_yuan, w.region_code, w.branch_code, w.tenure_months, standing.ticket_id as unfinished_ticket_id,
+    coalesce(taken.is_here, false) as is_assigned,
+    coalesce(taken.is_elsewhere, false) as is_elsewhere,
+    coalesce(taken.is_cooling_off, false) as is_cooling_off,
+    taken.in_month as taken_up_in_month,
+    taken.in_quarter as taken_up_in_quarter,
     (
         select s.arm
         from subscriber_arms as s
         where s.measure = :measure and s.epoch = :epoch and s.subscriber_id = w.subscriber_id
     ) as own_arm
 from warnings as w
--- by customer and by number apart: asked for either at once the server would read every assignment for each warning
+left join lateral (
+    select min(found.ticket_id) as ticket_id
+    from (
+        select t.ticket_id
+        from tickets as t
+        where
+            t.customer_key = w.customer_key and t.state not in ('closed', 'cancelled', 'expired')
+            and (t.campaign = w.campaign or not (:beside_others and t.beside))
+        union
+        select t.ticket_id
+        from tickets as t
+        where
+            t.subscriber_id = w.subscriber_id and t.state not in ('closed', 'cancelled', 'expired')
+            and (t.campaign = w.campaign or not (:beside_others and t.beside))
+    ) as found
+) as standing on true
 left join lateral (
     select
-        bool_or(found.cycle = w.cycle) as is_assigned,
+        bool_or(found.means = 'ticket' and found.campaign = w.campaign and found.cycle = w.cycle) as is_here,
+        -- Either arm is as good as a ticket until its horizon ends, or treated and held-out would fare differently.
+        -- Beside others, whom another span of the same draw holds out is left in peace all the same.
         bool_or(
-            found.cycle <> w.cycle
+            found.means = 'ticket' and found.campaign <> w.campaign and c.horizon_ends_at > :as_of
+            and (
+                not (:beside_others and c.beside_others)
+                or (found.arm = 'held_out' and found.measure = :measure and found.epoch <> :epoch)
+            )
+        ) as is_elsewhere,
+        bool_or(
+            found.means = 'ticket' and found.campaign = w.campaign and found.cycle <> w.cycle
             and c.as_of > cast(:as_of as timestamptz) - make_interval(days => :cooling_off_days)
             and c.as_of <= cast(:as_of as timestamptz) + make_interval(days => :cooling_off_days)
-        ) as is_cooling_off
+        ) as is_cooling_off,
+        count(*) filter (where found.taken_up_at > cast(:now as timestamptz) - interval '31 days') as in_month,
+        count(*) filter (where found.taken_up_at > cast(:now as timestamptz) - interval '92 days') as in_quarter
+    -- a union that counts a row once is made before it is joined: few rows of one person, then their cycles by key
     from (
-        select a.cycle
-        from assignments as a
-        where a.campaign = w.campaign and a.customer_key = w.customer_key and not a.is_recalled
-        union all
-        select a.cycle
-        from assignments as a
-        where a.campaign = w.campaign and a.subscriber_id = w.subscriber_id and not a.is_recalled
+        select * from taken_up where customer_key = w.customer_key
+        union
+        select * from taken_up where subscriber_id = w.subscriber_id
     ) as found
-    inner join cycles as c on c.campaign = w.campaign and found.cycle = c.cycle
-) as before on true
+    inner join cycles as c on found.campaign = c.campaign and found.cycle = c.cycle
+) as taken on true
 where
     w.campaign = :campaign and w.cycle = :cycle and w.revision = :revision
     and w.is_admitted
 order by w.rank
+
+-- name: find_better_placed
+-- The campaign each is left to: the best placed that has graded them, has not dispatched yet and may do so still.
+with better as (
+    select campaign, cycle, precedence
+    from cycles
+    where
+        campaign <> :campaign and (precedence, campaign) < (:precedence, :campaign)
+        and fixed_at is null and not is_shadow and dispatch_ends_at > :now
+        and not (:beside_others and beside_others)
+),
+
+mine as (
+    select subscriber_id, customer_key
+    from warnings
+    where campaign = :campaign and cycle = :cycle and revision = :revision and is_admitted
+),
+
+theirs as (
+    select better.precedence, better.campaign, w.subscriber_id, w.customer_key
+    from better
+    inner join warnings as w on better.campaign = w.campaign and better.cycle = w.cycle
+    where w.revision = 0 and w.is_admitted
+)
+
+select distinct on (found.subscriber_id) found.subscriber_id, found.campaign
+from (
+    select mine.subscriber_id, theirs.precedence, theirs.campaign
+    from mine
+    inner join theirs on mine.customer_key = theirs.customer_key
+    union all
+    select mine.subscriber_id, theirs.precedence, theirs.campaign
+    from mine
+    inner join theirs on mine.subscriber_id = theirs.subscriber_id
+) as found
+order by found.subscriber_id, found.precedence, found.campaign
 
 -- name: find_barred
 -- Who may not be called in any campaign by what the database knows, the gravest reason first: add sources here.
@@ -110,11 +157,12 @@ where decision in ('treated', 'held_out')
 on conflict (measure, epoch, subscriber_id) do nothing
 
 -- name: count_warned
--- How many subscribers a revision warned of, by grade and tier.
-select grade, tier, count(*) as subscribers
+-- How many a revision warned of: graded high, or admitted where the campaign does not grade.
+select count(*) as high
 from warnings
-where campaign = :campaign and cycle = :cycle and revision = :revision
-group by grade, tier
+where
+    campaign = :campaign and cycle = :cycle and revision = :revision
+    and (grade = 'high' or (grade is null and is_admitted))
 
 -- name: count_warned_before
 -- The high warnings of the newest earlier cycle that was dispatched, and of how many scored.
@@ -194,19 +242,6 @@ select dispatch_summary -> 'cut' ->> 'en' as en, dispatch_summary -> 'cut' ->> '
 from cycles
 where campaign = :campaign and cycle = :cycle and dispatch_summary -> 'cut' is not null
 
--- name: expire_waiting
--- What an earlier cycle never released is stale once the next one dispatches.
-with expired as (
-    update tickets
-    set state = 'expired', version = version + 1, closed_at = :now
-    where campaign = :campaign and cycle < :cycle and state = 'waiting'
-    returning ticket_id, version
-)
-
-insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor, occurred_at, details)
-select ticket_id, version, 'expire', 'waiting', 'expired', 'loop', :now, jsonb_build_object('by_cycle', :cycle)
-from expired
-
 -- name: find_leaders
 -- Who of these staff codes can be given tickets, and in which team.
 select staff_code, team
@@ -225,6 +260,7 @@ create temporary table dispatch_stage (
     reason text,
     linked_ticket_id bigint,
     linked_subscriber_id text,
+    yields_to text,
     probability_of_assignment double precision,
     evidence jsonb,
     evidence_sha256 text,
@@ -237,11 +273,14 @@ create temporary table dispatch_stage (
     expected_on date,
     msisdn text,
     skill text,
+    is_pool boolean,
+    led_by text,
+    shared_by text,
     routed_to text
 ) on commit drop
 
 -- name: write_assignments
--- Both arms, with the evidence frozen; the foreign key to arms keeps a customer in one arm of the epoch.
+-- Both arms, with the evidence frozen; the foreign key to arms keeps a customer in one arm of the measure and epoch.
 insert into assignments (
     campaign, cycle, measure, subscriber_id, customer_key, epoch, arm, probability_of_assignment, rank,
     evidence, evidence_sha256, assigned_at
@@ -258,11 +297,14 @@ order by rank
 with made as (
     insert into tickets (
         assignment_id, campaign, cycle, subscriber_id, customer_key, state, team, branch_code, region_code,
-        grade, tier, rank, value_yuan, dispatched_at, expected_on, skill
+        grade, tier, rank, value_yuan, dispatched_at, expires_at, expected_on, skill, precedence, beside, is_pool,
+        led_by, shared_by
     )
     select
         a.assignment_id, a.campaign, a.cycle, a.subscriber_id, a.customer_key, 'waiting', s.team, s.branch_code,
-        s.region_code, s.grade, s.tier, s.rank, s.value_yuan, :now, s.expected_on, s.skill
+        s.region_code, s.grade, s.tier, s.rank, s.value_yuan, :now,
+        cast(:now as timestamptz) + make_interval(days => :waiting_days), s.expected_on, s.skill, :precedence,
+        :beside_others, coalesce(s.is_pool, false), s.led_by, s.shared_by
     from dispatch_stage as s
     inner join assignments as a
         on a.campaign = :campaign and a.cycle = :cycle and s.subscriber_id = a.subscriber_id and not a.is_recalled
@@ -283,14 +325,19 @@ from made as m
 inner join dispatch_stage as s on m.subscriber_id = s.subscriber_id
 where s.msisdn is not null
 
+-- name: forget_decisions
+-- What was decided in the shadow, before the cycle is decided for real or in the shadow again.
+delete from dispatch_decisions
+where campaign = :campaign and cycle = :cycle
+
 -- name: write_decisions
--- What was decided for every high-priority warning; a top-up replaces what it decides anew.
+-- What was decided for everybody admitted; a top-up replaces what it decides anew.
 insert into dispatch_decisions (
-    campaign, cycle, subscriber_id, customer_key, rank, decision, reason, linked_ticket_id, decided_at, team
+    campaign, cycle, subscriber_id, customer_key, rank, decision, reason, linked_ticket_id, yields_to, decided_at, team
 )
 select
     :campaign, :cycle, s.subscriber_id, s.customer_key, s.rank, s.decision, s.reason,
-    coalesce(s.linked_ticket_id, t.ticket_id), :now, s.routed_to
+    coalesce(s.linked_ticket_id, t.ticket_id), s.yields_to, :now, s.routed_to
 from dispatch_stage as s
 left join tickets as t
     on
@@ -302,6 +349,7 @@ do update set
     decision = excluded.decision,
     reason = excluded.reason,
     linked_ticket_id = excluded.linked_ticket_id,
+    yields_to = excluded.yields_to,
     decided_at = excluded.decided_at,
     team = excluded.team
 
@@ -314,12 +362,11 @@ set
     dispatch_summary = cast(:summary as jsonb)
 where campaign = :campaign and cycle = :cycle
 
--- name: count_treated
--- Tickets the cycle has already, by the team whose room they took.
-select team, count(*) as treated
-from tickets
-where campaign = :campaign and cycle = :cycle and not is_recalled
-group by team
+-- name: keep_shadow
+-- What a dispatch in the shadow would have done.
+update cycles
+set dispatch_summary = cast(:summary as jsonb)
+where campaign = :campaign and cycle = :cycle and fixed_at is null
 
 -- name: compare_revision
 -- How a re-run's high-priority warnings differ from those the fixed cycle decided on.

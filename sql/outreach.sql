@@ -32,14 +32,7 @@ barred (customer_key, subscriber_id, reason, gravity) as (
     select customer_key, subscriber_id, 'unfinished_ticket', 3 from tickets
     where state not in ('closed', 'cancelled', 'expired')
     union all
-    -- whoever measures a campaign by being left alone is left alone
-    select customer_key, null, 'held_out', 4 from arms
-    where epoch = :epoch and arm = 'held_out'
-    union all
-    select null, subscriber_id, 'held_out', 4 from subscriber_arms
-    where epoch = :epoch and arm = 'held_out'
-    union all
-    select a.customer_key, a.subscriber_id, 'cooling_off', 5
+    select a.customer_key, a.subscriber_id, 'cooling_off', 4
     from assignments as a
     inner join cycles as c on a.campaign = c.campaign and a.cycle = c.cycle
     where
@@ -47,7 +40,7 @@ barred (customer_key, subscriber_id, reason, gravity) as (
         and c.as_of > cast(:as_of as timestamptz) - make_interval(days => :cooling_off_days)
         and c.as_of <= :as_of
     union all
-    select i.customer_key, i.subscriber_id, 'cooling_off', 5
+    select i.customer_key, i.subscriber_id, 'cooling_off', 4
     from outreach_items as i
     inner join cycles as c on i.campaign = c.campaign and i.cycle = c.cycle
     where
@@ -72,6 +65,84 @@ select secondary.*, gravest.reason as barred
 from secondary
 left join gravest using (subscriber_id)
 order by secondary.rank, secondary.subscriber_id
+
+-- name: find_left_alone
+-- Whom a draw holds out, for whoever measures a campaign by being left alone is left alone; and whom another campaign has.
+with spans as (
+    select measure, epoch
+    from unnest(cast(:measures as text []), cast(:epochs as text [])) as given (measure, epoch)
+),
+
+alone (customer_key, subscriber_id, reason) as (
+    select arms.customer_key, null, 'held_out'
+    from arms
+    inner join spans on arms.measure = spans.measure and arms.epoch = spans.epoch
+    where arms.arm = 'held_out'
+    union all
+    select null, arms.subscriber_id, 'held_out'
+    from subscriber_arms as arms
+    inner join spans on arms.measure = spans.measure and arms.epoch = spans.epoch
+    where arms.arm = 'held_out'
+    union all
+    -- either arm until the horizon ends, or the other campaign's treated and held-out would fare differently
+    select a.customer_key, a.subscriber_id, 'assigned_elsewhere'
+    from assignments as a
+    inner join cycles as c on a.campaign = c.campaign and a.cycle = c.cycle
+    where a.campaign <> :campaign and not a.is_recalled and c.horizon_ends_at > :as_of
+),
+
+secondary as (
+    select subscriber_id, customer_key
+    from warnings
+    where campaign = :campaign and cycle = :cycle and revision = 0 and tier = 'secondary'
+)
+
+select found.subscriber_id, max(found.reason) as reason -- held_out before assigned_elsewhere
+from (
+    select s.subscriber_id, a.reason from secondary as s
+    inner join alone as a on s.customer_key = a.customer_key
+    union all
+    select s.subscriber_id, a.reason from secondary as s
+    inner join alone as a on s.subscriber_id = a.subscriber_id
+) as found
+group by found.subscriber_id
+
+-- name: find_capped
+-- Whom all campaigns together have taken up as often as they may, in a month or in a quarter.
+with secondary as (
+    select subscriber_id, customer_key
+    from warnings
+    where campaign = :campaign and cycle = :cycle and revision = 0 and tier = 'secondary'
+),
+
+recent as (
+    select * from taken_up
+    where taken_up_at > cast(:now as timestamptz) - interval '92 days'
+),
+
+-- once, whether found by customer or by number
+theirs as (
+    select s.subscriber_id, r.campaign, r.cycle, r.subscriber_id as number, r.taken_up_at
+    from secondary as s
+    inner join recent as r on s.customer_key = r.customer_key
+    union
+    select s.subscriber_id, r.campaign, r.cycle, r.subscriber_id as number, r.taken_up_at
+    from secondary as s
+    inner join recent as r on s.subscriber_id = r.subscriber_id
+),
+
+counted as (
+    select
+        subscriber_id,
+        count(*) filter (where taken_up_at > cast(:now as timestamptz) - interval '31 days') as in_month,
+        count(*) as in_quarter
+    from theirs
+    group by subscriber_id
+)
+
+select subscriber_id, case when in_month >= :cap_month then 'cap_month' else 'cap_quarter' end as reason
+from counted
+where in_month >= :cap_month or in_quarter >= :cap_quarter
 
 -- name: read_list
 -- The list of a cycle by rank; who may not be written to any more carries the reason.

@@ -1,6 +1,9 @@
 """Kill each process at every named point, run it again, and compare with a run nobody disturbed.
 
-python -m tests.sigkill_matrix [--process dispatch|release|watch|deliver]
+python -m tests.sigkill_matrix [--process dispatch|better|other|release|watch|deliver]
+
+`better` and `other` are two campaigns with half of their customers in common that dispatch at once: the one named is
+killed while the other waits for it.
 
 Exit status 1 when something was lost, doubled, left half done, or a point was not reached.
 """
@@ -15,6 +18,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,7 +27,6 @@ from typing import Any
 import psycopg2
 import sqlalchemy as sa
 
-from include.config import load_config
 from include.database import engine, upgrade
 from include.lake import Lake
 from include.local.postgres import Server
@@ -32,21 +35,38 @@ from include.stages.release import release
 from include.stages.sla import watch
 from tests.fixtures.graded import Warned, graded_cycle
 from tests.fixtures.work import hire
-from tests.sigkill_points import CONFIG, DISPATCHED, POINTS, RELEASED, WATCHED, Point, stop_at, work
+from tests.sigkill_points import (
+    CAMPAIGNS,
+    DISPATCHED,
+    POINTS,
+    RELEASED,
+    RIVALS,
+    WATCHED,
+    Point,
+    both_campaigns,
+    stop_at,
+    work,
+)
 
 _CUSTOMERS = 30
 _PATIENCE = 60.0
+#: Seconds in which the other campaign comes as far as it can while the one to be killed holds the lock.
+_HEAD_START = 0.3
+_RIVAL = "rival"
 
 #: What must be the same as without a kill; no numbers from sequences, which leave gaps.
 _STATE = (
-    "select 'assignment', subscriber_id, arm, rank, probability_of_assignment, evidence_sha256 from assignments",
-    "select 'ticket', t.subscriber_id, t.state, t.version, t.team, s.staff_code, t.expected_on, t.released_at"
-    " from tickets as t left join staff as s on t.assignee_id = s.staff_id",
-    "select 'event', t.subscriber_id, e.version, e.kind, e.from_state, e.to_state, e.occurred_at"
+    "select 'assignment', campaign, subscriber_id, arm, rank, probability_of_assignment, evidence_sha256"
+    " from assignments",
+    "select 'ticket', t.campaign, t.subscriber_id, t.state, t.version, t.team, s.staff_code, t.expected_on,"
+    " t.released_at from tickets as t left join staff as s on t.assignee_id = s.staff_id",
+    "select 'event', t.campaign, t.subscriber_id, e.version, e.kind, e.from_state, e.to_state, e.occurred_at"
     " from ticket_events as e join tickets as t using (ticket_id)",
     "select 'clock', t.subscriber_id, c.clock, c.round, c.due_at, c.warn_at, c.warned_at, c.breached_at, c.noticed_at,"
     " c.escalated_to, c.met_at, c.voided_at from ticket_clocks as c join tickets as t using (ticket_id)",
-    "select 'decision', subscriber_id, decision, reason, team from dispatch_decisions",
+    "select 'decision', campaign, subscriber_id, decision, reason, yields_to, team from dispatch_decisions",
+    "select 'arm', measure, customer_key, arm from arms",
+    "select 'cycle', campaign, cycle, fixed_at from cycles",
     "select 'notice', t.subscriber_id, n.kind, n.audience, s.staff_code, n.created_at from notices as n"
     " left join tickets as t on n.ticket_id = t.ticket_id left join staff as s on n.staff_id = s.staff_id",
     "select 'message', m.channel, s.staff_code, m.subject, m.notices, m.delivered_at is not null, m.dead_at is null"
@@ -104,13 +124,18 @@ class Verdict:
 
 def prepare(databases: Databases, template: str) -> None:
     """Make the database each process begins with: graded, dispatched to people, released, breached."""
-    config = load_config(CONFIG)
+    config = both_campaigns()
     name = databases.copy(template)
     lake = Lake.create(databases.folder / "lake", subscribers=10)
+    people = [Warned(f"S{n:04d}") for n in range(_CUSTOMERS + _CUSTOMERS // 2)]
     with databases.connected(name) as db:
         hire(db, contacts_per_day=3)
-        given = graded_cycle(db, lake, config, [Warned(f"S{n:04d}") for n in range(_CUSTOMERS)])
+        given = graded_cycle(db, lake, config, people[:_CUSTOMERS], everybody=people)
     databases.ready["dispatch"] = name
+    two = databases.copy(name)
+    with databases.connected(two) as db:
+        graded_cycle(db, lake, config, people[-_CUSTOMERS:], campaign=CAMPAIGNS["other"], everybody=people)
+    databases.ready |= dict.fromkeys(RIVALS, two)
     steps = {
         "release": lambda db: dispatch(**given | {"db": db}, now=DISPATCHED),
         "watch": lambda db: release(db=db, config=config, now=RELEASED),
@@ -127,23 +152,26 @@ def judge(databases: Databases, points: Sequence[Point]) -> Iterator[Verdict]:
     """Kill at each point and judge what came of it."""
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(["tests.sigkill_points"])
-    before: dict[str, Counter[str]] = {}
-    after: dict[str, Counter[str]] = {}
+    known: dict[str, list[list[Counter[str]]]] = {}
     for point in points:
         process = point.process
-        if process not in after:
-            before[process], after[process] = _undisturbed(databases, process)
-        yield _judged(databases, context, point, before[process], after[process])
+        if process not in known:
+            rival = RIVALS.get(process)
+            orders = [[process, rival], [rival, process]] if rival else [[process]]
+            known[process] = [_undisturbed(databases, order) for order in orders]
+        yield _judged(databases, context, point, known[process])
 
 
-def _undisturbed(databases: Databases, process: str) -> tuple[Counter[str], Counter[str]]:
-    name = databases.copy(databases.ready[process])
+def _undisturbed(databases: Databases, processes: Sequence[str]) -> list[Counter[str]]:
+    """The state before, and after each of the processes."""
+    name = databases.copy(databases.ready[processes[0]])
     with databases.connected(name) as db:
-        before = _state(db)
-        work(process, db, _sink(databases, name), lambda: None)
-        after = _state(db)
+        states = [_state(db)]
+        for process in processes:
+            work(process, db, _sink(databases, name), lambda: None)
+            states.append(_state(db))
     databases.drop(name)
-    return before, after
+    return states
 
 
 def _sink(databases: Databases, name: str) -> Path:
@@ -156,16 +184,18 @@ def _sink(databases: Databases, name: str) -> Path:
 
 
 def _judged(
-    databases: Databases, context: Any, point: Point, before: Counter[str], after: Counter[str]
+    databases: Databases, context: Any, point: Point, undisturbed: Sequence[Sequence[Counter[str]]]
 ) -> Verdict:
+    """What came of a kill, against the order of the processes that what is there now comes nearest to."""
     name = databases.copy(databases.ready[point.process])
     folder = _sink(databases, name)
     was_reached = _killed(databases, context, point, name, folder)
     with databases.connected(name) as db:
         seen = _state(db)
-        half = _torn(seen, before, after)
+        half = _torn(seen, [state for states in undisturbed for state in states])
         work(point.process, db, folder, lambda: None, again=True)
         now = _state(db)
+        after = min((states[-1] for states in undisturbed), key=lambda each: _differing(now, each))
     sent = _sent(folder)
     databases.drop(name)
     return Verdict(
@@ -174,10 +204,13 @@ def _judged(
     )  # fmt: skip
 
 
-def _torn(seen: Counter[str], before: Counter[str], after: Counter[str]) -> int:
-    """Rows that differ from both: a transaction leaves all of it or nothing. Messages on their way may wait."""
-    seen, before, after = (_without_messages(each) for each in (seen, before, after))
-    return min(sum(((seen - each) + (each - seen)).values()) for each in (before, after))
+def _torn(seen: Counter[str], whole: Sequence[Counter[str]]) -> int:
+    """Rows that differ from every whole state: a transaction leaves all or nothing. Messages on their way may wait."""
+    return min(_differing(_without_messages(seen), _without_messages(each)) for each in whole)
+
+
+def _differing(one: Counter[str], other: Counter[str]) -> int:
+    return sum(((one - other) + (other - one)).values())
 
 
 def _without_messages(state: Counter[str]) -> Counter[str]:
@@ -185,7 +218,10 @@ def _without_messages(state: Counter[str]) -> Counter[str]:
 
 
 def _killed(databases: Databases, context: Any, point: Point, name: str, folder: Path) -> bool:
-    """Start the process, let it come to the point, SIGKILL it there; whether it came there."""
+    """Start the process, let it come to the point, SIGKILL it there; whether it came there.
+
+    Its rival, if it has one, begins meanwhile, and has done all it can when this returns.
+    """
     ours, theirs = context.Pipe()
     victim = context.Process(target=stop_at, args=(point, databases.url(name), folder, theirs))
     victim.start()
@@ -194,10 +230,26 @@ def _killed(databases: Databases, context: Any, point: Point, name: str, folder:
         was_reached = ours.poll(_PATIENCE) and ours.recv() == str(point)
     except EOFError:
         was_reached = False
-    victim.kill()
-    victim.join()
-    _wait_for_its_session(databases, name)
+    with _rival(databases, point, name, folder):
+        victim.kill()
+        victim.join()
+        _wait_for_its_session(databases, name)
     return bool(was_reached)
+
+
+@contextmanager
+def _rival(databases: Databases, point: Point, name: str, folder: Path) -> Iterator[None]:
+    """The other campaign, which dispatches at the same time."""
+    if point.process not in RIVALS:
+        yield
+        return
+    made = engine(f"{databases.url(name)}?application_name={_RIVAL}", poolclass=sa.NullPool)
+    with made.connect() as db, ThreadPoolExecutor(1) as pool:
+        done = pool.submit(work, RIVALS[point.process], db, folder, lambda: None)
+        time.sleep(_HEAD_START)
+        yield
+        done.result(_PATIENCE)
+    made.dispose()
 
 
 def _wait_for_its_session(databases: Databases, name: str) -> None:
@@ -208,14 +260,14 @@ def _wait_for_its_session(databases: Databases, name: str) -> None:
         for _ in range(200):
             cursor.execute(
                 "select count(*) from pg_stat_activity where datname = current_database() and pid <> pg_backend_pid()"
-                " and backend_type = 'client backend'"
+                f" and backend_type = 'client backend' and application_name <> '{_RIVAL}'"
             )
             if cursor.fetchone() == (0,):
                 break
             # a session that waits for nothing does not look whether its client is there
             cursor.execute(
                 "select pg_terminate_backend(pid) from pg_stat_activity where datname = current_database()"
-                " and pid <> pg_backend_pid() and state like 'idle%'"
+                f" and pid <> pg_backend_pid() and state like 'idle%' and application_name <> '{_RIVAL}'"
             )
             time.sleep(0.02)
     connection.close()

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import sqlalchemy as sa
 
-from include.config import load_config
+from include.config import Config, load_config
 from include.config.notices import load_notices
 from include.database import engine
 from include.domain.months import ZONE
@@ -23,6 +23,7 @@ from include.settings import ROOT
 from include.stages.dispatch import dispatch
 from include.stages.release import release
 from include.stages.sla import watch
+from tests.fixtures.beside import with_campaign
 
 CONFIG = ROOT / "include" / "config"
 DISPATCHED = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
@@ -53,13 +54,26 @@ def _around(process: str, file: str, *statements: str) -> list[Point]:
     return [Point(process, moment, file, each) for each in statements for moment in ("before", "after")]
 
 
+def _dispatching(process: str) -> list[Point]:
+    return [
+        Point(process, "after", "dispatch", "find_cycle"),
+        Point(process, "after", "expiry", "expire_waiting"),
+        Point(process, "after", "dispatch", "find_candidates"),
+        *_around(
+            process, "dispatch", "draw_arms", "forget_decisions", "stage_decisions", "keep_subscriber_arms"
+        ),
+        *_around(process, "dispatch", "write_assignments", "write_tickets", "write_decisions", "fix_cycle"),
+        Point(process, "commit"),
+        Point(process, "done"),
+    ]
+
+
+#: Two campaigns that dispatch at once, by the one that is killed: the other one goes on meanwhile.
+RIVALS = {"better": "other", "other": "better"}
+CAMPAIGNS = {"dispatch": "churn_warning", "better": "churn_warning", "other": "renewal"}
+
 POINTS = [
-    Point("dispatch", "after", "dispatch", "find_cycle"),
-    Point("dispatch", "after", "dispatch", "find_candidates"),
-    *_around("dispatch", "dispatch", "draw_arms", "stage_decisions", "keep_subscriber_arms"),
-    *_around("dispatch", "dispatch", "write_assignments", "write_tickets", "write_decisions", "fix_cycle"),
-    Point("dispatch", "commit"),
-    Point("dispatch", "done"),
+    *(point for process in CAMPAIGNS for point in _dispatching(process)),
     Point("release", "after", "release", "read_callers"),
     *_around("release", "release", "release_tickets", "expect_later"),
     Point("release", "commit"),
@@ -75,14 +89,20 @@ POINTS = [
 ]
 
 
+def both_campaigns() -> Config:
+    """The configuration with a campaign beside churn_warning that goes after it."""
+    return with_campaign(load_config(CONFIG), "renewal", precedence=20, measure="contract_renewal")
+
+
 def work(
     process: str, db: sa.Connection, folder: Path, stop: Callable[[], None], again: bool = False
 ) -> None:
     """Do what the process does at its own time; `stop` is called after each message was sent."""
-    config = load_config(CONFIG)
-    if process == "dispatch":
+    config = both_campaigns()
+    if process in CAMPAIGNS:
+        campaign = CAMPAIGNS[process]
         dispatch(
-            db=db, lake=Lake(folder / "lake"), config=config, campaign="churn_warning", cycle="2026-10",
+            db=db, lake=Lake(folder / "lake"), config=config.of(campaign), campaign=campaign, cycle="2026-10",
             month="2026-10", as_of=datetime(2026, 11, 5, 6, tzinfo=ZONE), now=DISPATCHED,
         )  # fmt: skip
     elif process == "release":

@@ -9,6 +9,10 @@ FEW = [
     Point("dispatch", "after", "dispatch", "draw_arms"),
     Point("dispatch", "after", "dispatch", "write_tickets"),
     Point("dispatch", "commit"),
+    Point("better", "after", "dispatch", "find_candidates"),
+    Point("better", "done"),
+    Point("other", "before", "dispatch", "write_tickets"),
+    Point("other", "commit"),
     Point("release", "after", "release", "release_tickets"),
     Point("watch", "after", "sla", "breach_clocks"),
     Point("deliver", "sent"),
@@ -21,7 +25,7 @@ def databases(postgres, execute, migrated_template, tmp_path):
     made = Databases(postgres.url, execute, tmp_path, {})
     prepare(made, migrated_template)
     yield made
-    for name in made.ready.values():
+    for name in set(made.ready.values()):
         made.drop(name)
 
 
@@ -35,5 +39,12 @@ def test_a_process_killed_at_any_point_loses_and_doubles_nothing(databases):
 
 def test_the_matrix_names_points_of_every_process():
     assert len(set(POINTS)) == len(POINTS) >= 20
-    assert {point.process for point in POINTS} == {"dispatch", "release", "watch", "deliver"}
+    assert {point.process for point in POINTS} == {
+        "dispatch",
+        "better",
+        "other",
+        "release",
+        "watch",
+        "deliver",
+    }
     assert set(FEW) <= set(POINTS)

@@ -40,8 +40,12 @@ for table in [name for name in names if lake.has(name, month)][:1]:
 """
 LAKE = ("factors", "scores", "grades")
 DATABASE = {
-    "warnings": "select * from warnings where cycle = %s and revision = 0",
-    "arms": "select campaign, epoch, customer_key, arm from arms where %s is not null",
+    "warnings": "select campaign, cycle, subscriber_id, customer_key, cluster, probability, grade, tier, rank,"
+    " rule_hits, rule_points, value_yuan, region_code, branch_code, tenure_months"
+    " from warnings where cycle = %s and revision = 0",
+    # the draw was named after its campaign before it had a name of its own
+    "arms": "select coalesce(to_jsonb(arms) ->> 'measure', to_jsonb(arms) ->> 'campaign') as measure, epoch,"
+    " customer_key, arm from arms where %s is not null",
     "assignments": "select campaign, subscriber_id, customer_key, arm, rank, probability_of_assignment"
     " from assignments where cycle = %s",
     "evidence": "select subscriber_id, evidence from assignments where cycle = %s",

@@ -4,11 +4,14 @@ import json
 from datetime import date
 from typing import get_args
 
+import sqlalchemy as sa
+
 from include.desk.acting import (
     Actor,
     Work,
     in_words,
     limit_today,
+    looking,
     told,
     working,
     working_on_two,
@@ -21,6 +24,9 @@ from include.domain import sla
 from include.domain.errors import BadInput, Refused
 from include.domain.ladder import Step
 from include.domain.ticket import refuse_limited
+
+#: How the constraints begin that hold whoever calls to one unfinished ticket of a customer.
+_ONE_CALLING = "tickets_one_calling_"
 
 
 def claim(actor: Actor) -> int:
@@ -118,20 +124,32 @@ def cancel(actor: Actor, *, reason: str) -> int:
 
 def reopen(actor: Actor, *, reason: str) -> int:
     """Open a closed ticket again with new clocks for what is to be done anew; the verdicts of the old ones stay."""
-    with working(actor, "reopen") as work:
-        other = work.run("find_unfinished_ticket").scalar()
-        if other is not None:
-            raise Refused(
-                "The customer already has ticket {ticket} in work. Go on with that one.",
-                code="other_in_work", ticket=other,
-            )  # fmt: skip
-        _refuse_limited(work)
-        _start_again(work)
-        work.changes |= dict.fromkeys(
-            ("outcome", "outcome_detail", "is_willing", "satisfaction", "closed_at")
-        )
-        work.details = {"reason": reason}
+    try:
+        with working(actor, "reopen") as work:
+            _refuse_second(work)
+            _refuse_limited(work)
+            _start_again(work)
+            work.changes |= dict.fromkeys(
+                ("outcome", "outcome_detail", "is_willing", "satisfaction", "closed_at")
+            )
+            work.details = {"reason": reason}
+    except sa.exc.IntegrityError as error:
+        if _ONE_CALLING not in str(error.orig):
+            raise
+        with looking(actor) as work:  # another was dispatched or opened between the check and the record
+            _refuse_second(work)
+        raise
     return work.version
+
+
+def _refuse_second(work: Work) -> None:
+    """Refused where the customer has a ticket, in any campaign and team, beside which this one may not be worked."""
+    other = work.run("find_unfinished_ticket").one_or_none()
+    if other is not None:
+        raise Refused(
+            "The customer has ticket {ticket} of campaign {campaign} in work. Go on with that one.",
+            code="other_in_work", ticket=other.ticket_id, campaign=other.campaign,
+        )  # fmt: skip
 
 
 #: What is recorded anew, or done once more, on a ticket that was reopened.

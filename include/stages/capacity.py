@@ -1,4 +1,4 @@
-"""What each team can contact on the next working days, as its roster stands."""
+"""What each team can contact on the next working days, as its roster stands, and what of it is spoken for."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -61,6 +61,15 @@ def read_capacity(db: sa.Connection, config: Config, cycle_days: int, now: datet
         rooms.setdefault(row.team, []).append(int(row.contacts))
         agents[row.team] = row.agents
     return Capacity(days, rooms, agents, cycle_days)
+
+
+def taken(db: sa.Connection, key: Mapping[str, str], now: datetime) -> dict[str, int]:
+    """First contacts of each team that are spoken for: by the cycle itself, and by every campaign's open tickets.
+
+    Sold but once only to who holds the lock of all dispatches.
+    """
+    rows = db.execute(Q["count_taken"], {**key, "now": now})
+    return {row.team: row.tickets for row in rows}
 
 
 def working_days(db: sa.Connection, config: Config, now: datetime) -> list[date]:

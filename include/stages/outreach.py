@@ -31,6 +31,10 @@ _COLUMNS = (
     "offer", "channel", "probability_of_assignment", "send_from", "listed_at",
 )  # fmt: skip
 
+_GRAVITY = (
+    "unfinished_ticket", "held_out", "assigned_elsewhere", "cooling_off", "cap_month", "cap_quarter",
+)  # fmt: skip
+
 #: What a prospect would be sent: strategy, offer, channel.
 Message = tuple[str, str, str]
 
@@ -53,19 +57,52 @@ def outreach(
             )
         if counted := db.execute(Q["count_items"], key).all():
             return _told(counted, f"The list of cycle {cycle} stands already; nothing is added.")
-        if found.fixed_at is None:
+        rules = config.campaign(campaign)
+        if found.fixed_at is None or rules.shadow:
             return _told([], f"Cycle {cycle} was not dispatched, so nobody is written to.")
-        if is_late(month, now) and not dispatch_late:
-            return _told([], f"{month} is over: a message would come late. Set dispatch_late to list anyway.")
-        values = {
-            "epoch": period.epoch_of(month),
-            "as_of": found.as_of,
-            "day": now.astimezone(ZONE).date(),
-            "cooling_off_days": config.strategies.outreach.cooling_off_days,
-        }
-        rows = [dict(row) for row in db.execute(Q["find_prospects"], key | values).mappings()]
+        if is_late(rules, cycle, now) and not dispatch_late:
+            return _told([], f"{cycle} is over: a message would come late. Set dispatch_late to list anyway.")
+        rows = _prospects(db, config, key, found.as_of, now)
         copy_rows(db, "outreach_items", _COLUMNS, _items(lake, config, key, month, found.as_of, rows, now))
         return _told(db.execute(Q["count_items"], key).all())
+
+
+def _prospects(
+    db: sa.Connection, config: Config, key: Mapping[str, str], as_of: datetime, now: datetime
+) -> list[dict[str, Any]]:
+    """The secondary tier, best rank first, each with the gravest reason the database knows against it."""
+    caps = config.contact.caps
+    values = {
+        **key, **_spans(config, key["cycle"], now), "as_of": as_of, "now": now, "day": now.astimezone(ZONE).date(),
+        "cooling_off_days": config.strategies.outreach.cooling_off_days, "cap_month": caps.month,
+        "cap_quarter": caps.quarter,
+    }  # fmt: skip
+    alone, capped = (
+        {row.subscriber_id: row.reason for row in db.execute(Q[name], values)}
+        for name in ("find_left_alone", "find_capped")
+    )
+    return [
+        {
+            **row,
+            "barred": _gravest(row["barred"], *(each.get(row["subscriber_id"]) for each in (alone, capped))),
+        }
+        for row in db.execute(Q["find_prospects"], values).mappings()
+    ]
+
+
+def _spans(config: Config, cycle: str, now: datetime) -> dict[str, list[str]]:
+    """The spans each measure is in, by the cycle and by today: a daily campaign may be in the next one already."""
+    days = (cycle, now.astimezone(ZONE).date().isoformat())
+    spans = {
+        (name, period.epoch_of(day, draw.epoch)) for name, draw in config.measures.items() for day in days
+    }
+    return {"measures": [name for name, _ in spans], "epochs": [epoch for _, epoch in spans]}
+
+
+def _gravest(*reasons: str | None) -> str | None:
+    """The first that stands: a limit of contact before all others, those in the order of _GRAVITY."""
+    known = [reason for reason in reasons if reason is not None]
+    return min(known, key=lambda reason: _GRAVITY.index(reason) if reason in _GRAVITY else -1, default=None)
 
 
 def _items(
@@ -87,7 +124,7 @@ def _items(
     ]
     quiet = config.contact.quiet_hours
     first = send_from(now, quiet.begins, quiet.ends)
-    arms = _arms(prospects, rules, key["campaign"], period.epoch_of(month))
+    arms = _arms(prospects, rules, key["campaign"], period.epoch_of(key["cycle"]))
     for row, each in zip(rows, walk(prospects, arms, rules.at_most), strict=True):
         item = _item(row, each, messages[row["subscriber_id"]], rules.hold_out.share, first)
         yield (*key.values(), *item, now)

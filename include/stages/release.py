@@ -21,6 +21,7 @@ from include.queries import load
 from include.stages.calendar import fill_calendar
 from include.stages.capacity import read_capacity
 from include.stages.clocks import Clocks, read_clocks
+from include.stages.expiry import expire_waiting
 
 Q = load("release")
 
@@ -50,6 +51,7 @@ def release_within(
     """The same inside a transaction that is open already; `is_unlimited` when no capacity is configured."""
     fill_calendar(db, config, now)
     lock(db, "release")
+    expire_waiting(db, now)
     clocks = read_clocks(db, config, now)
     today = _today(now) | {"teams_at_rest": [] if on_rest_days else _at_rest(clocks, config, now)}
     agents = [] if is_unlimited else db.execute(Q["read_callers"], today).all()

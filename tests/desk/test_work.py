@@ -254,14 +254,60 @@ def test_a_reopened_ticket_starts_over_with_survey_and_plan(db, agent, people):
     assert clock(db, agent.ticket_id, round_=2).met_at == again.now
 
 
-def test_a_closed_ticket_stays_closed_while_the_customer_has_another_one(db, agent, people):
+def closed_ticket(agent: Actor, people: People) -> Actor:
+    """The lead, before a ticket the agent has closed."""
     done = worked_through(agent)
-    closed = replace(
-        done, version=work.close(done, outcome="declined", detail="lost_trust"), staff_id=people.lead
-    )
-    fill_cycle(db, 1, cycle="2026-11")
-    with pytest.raises(Refused, match="already has ticket"):
+    version = work.close(done, outcome="declined", detail="lost_trust")
+    return replace(done, version=version, staff_id=people.lead)
+
+
+def other_ticket(as_admin, db: sa.Connection) -> int:
+    """An unfinished ticket of S0001 in another campaign and team, which the lead does not see."""
+    (ticket_id,) = fill_cycle(db, 1, cycle="2026-11")
+    as_admin(f"update tickets set campaign = 'renewal', team = 'vip' where ticket_id = {ticket_id}")
+    return ticket_id
+
+
+def test_a_closed_ticket_stays_closed_while_the_customer_has_another_one(db, agent, people):
+    closed = closed_ticket(agent, people)
+    (other,) = fill_cycle(db, 1, cycle="2026-11")
+    with pytest.raises(
+        Refused, match=f"has ticket {other} of campaign churn_warning in work. Go on with that one"
+    ):
         work.reopen(closed, reason="called back")
+
+
+def test_a_ticket_of_another_campaign_and_team_keeps_a_closed_one_closed(db, agent, people, as_admin):
+    closed = closed_ticket(agent, people)
+    other = other_ticket(as_admin, db)
+    with pytest.raises(Refused, match=f"has ticket {other} of campaign renewal in work") as refused:
+        work.reopen(closed, reason="called back")
+    assert refused.value.code == "other_in_work"
+
+
+def test_a_ticket_dispatched_while_one_is_reopened_is_told_in_a_sentence(
+    db, agent, people, as_admin, monkeypatch
+):
+    closed = closed_ticket(agent, people)
+    made: list[int] = []
+    refuse = work._refuse_limited
+
+    def meanwhile(of: work.Work) -> None:
+        made.append(other_ticket(as_admin, db))
+        refuse(of)
+
+    monkeypatch.setattr(work, "_refuse_limited", meanwhile)
+    with pytest.raises(Refused, match="of campaign renewal in work"):
+        work.reopen(closed, reason="called back")
+    assert len(made) == 1
+
+
+def test_a_ticket_is_reopened_beside_another_where_both_campaigns_allow_it(db, agent, people, as_admin):
+    closed = closed_ticket(agent, people)
+    as_admin("update tickets set beside = true")
+    other_ticket(as_admin, db)
+    as_admin("update tickets set beside = true")
+    assert work.reopen(closed, reason="called back") == closed.version + 1
 
 
 def test_the_neighbouring_ticket_is_untouched(db, agent, tickets):

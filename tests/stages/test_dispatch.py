@@ -596,7 +596,9 @@ def test_no_more_than_was_approved_goes_out_and_the_arms_stay_comparable(db, lak
     assert rows(db, "select count(*) from assignments where rank > :last", last=last) == [(0,)]
 
 
-@pytest.mark.parametrize(("name", "most"), [("find_candidates", 7_000), ("find_barred", 20_000)])
+@pytest.mark.parametrize(
+    ("name", "most"), [("find_candidates", 7_000), ("find_better_placed", 1_000), ("find_barred", 20_000)]
+)
 def test_what_bars_a_customer_is_looked_up_however_long_the_history(db, lake, config, name, most):
     """Compared pair by pair, 200 warnings and 4,500 assignments, or 3,000 limits, would make a million rows."""
     hire(db)
@@ -611,7 +613,8 @@ def test_what_bars_a_customer_is_looked_up_however_long_the_history(db, lake, co
     given = graded_cycle(db, lake, config, people(200))
     values = {
         "campaign": CAMPAIGN, "cycle": MONTH, "revision": 0, "epoch": "2026H2", "as_of": given["as_of"],
-        "cooling_off_days": 90, "day": NOW.date(), "measure": CAMPAIGN,
+        "cooling_off_days": 90, "day": NOW.date(), "measure": CAMPAIGN, "now": NOW, "precedence": 10,
+        "beside_others": False,
     }  # fmt: skip
     ((plan,),) = rows(db, f"explain (analyze, format json) {load('dispatch')[name].text}", **values)
     assert read_by(plan[0]["Plan"]) < most, json.dumps(plan)

@@ -14,11 +14,14 @@ from include.database import engine
 from include.domain.assignment import arm_of
 from include.domain.errors import NotReady
 from include.domain.months import default_as_of
+from include.stages.dispatch import dispatch
 from include.stages.outreach import outreach
-from tests.fixtures.graded import MONTH, Warned, put
+from tests.fixtures.beside import with_campaign, with_draws
+from tests.fixtures.graded import MONTH, Warned, graded_cycle, put
 from tests.fixtures.offers import MONDAY
 from tests.fixtures.secondary import secondary_cycle
 from tests.fixtures.work import hire
+from tests.stages.test_dispatch import cancel_everything
 
 
 @pytest.fixture(scope="module")
@@ -221,6 +224,46 @@ def test_the_hold_out_of_the_tickets_is_left_alone_by_the_list_too(db, lake, eve
     )  # fmt: skip
     outreach(**cycle)
     assert listed_by(db) == {"A": "listed", "SECOND": "held_out"}
+
+
+def test_either_arm_of_another_campaign_is_left_alone_whatever_span_its_draw_has(db, lake, everybody):
+    """contract_renewal draws by quarter here; its tickets are over, its horizon is not."""
+    config = with_draws(everybody, contract_renewal={"epoch": "quarter"})
+    config = with_campaign(config, "renewal", measure="contract_renewal")
+    people = [Warned(f"S{n:02}") for n in range(40)]
+    dispatch(**graded_cycle(db, lake, config.of("renewal"), people, campaign="renewal"), now=MONDAY)
+    cancel_everything(db)
+    arms = dict(arms_of(db))
+    outreach(
+        **secondary_cycle(db, lake, replace(everybody, measures=config.measures), [*people, Warned("A")])
+    )
+    words = {"held_out": "held_out", "treated": "assigned_elsewhere"}
+    assert listed_by(db) == {who: words[arm] for who, arm in arms.items()} | {"A": "listed"}
+    assert set(arms.values()) == {"held_out", "treated"}
+
+
+def arms_of(db: sa.Connection) -> list[tuple[str, str]]:
+    with db.begin():
+        return [tuple(row) for row in db.execute(sa.text("select subscriber_id, arm from assignments"))]
+
+
+def test_nobody_is_written_to_more_often_than_all_campaigns_together_may(db, lake, everybody):
+    config = with_campaign(everybody, "renewal", measure={"because": "test"})
+    graded_cycle(db, lake, config.of("renewal"), [Warned("A")], campaign="renewal")
+    with db.begin():
+        db.execute(
+            sa.text(
+                "insert into outreach_items (campaign, cycle, subscriber_id, customer_key, rank, grade, decision,"
+                " strategy, offer, channel, probability_of_assignment, listed_at)"
+                " values ('renewal', '2026-10', 'A', 'A', 1, 'mid', 'held_out', 'x', 'x', 'sms', 0.1, :month_ago),"
+                " ('renewal', '2026-10', 'B', 'B', 1, 'mid', 'listed', 'x', 'x', 'sms', 0.9, :lately)"
+            ),
+            {"month_ago": MONDAY - timedelta(days=32), "lately": MONDAY - timedelta(days=3)},
+        )
+    caps = everybody.contact.caps.model_copy(update={"month": 1, "quarter": 1})
+    strict = replace(everybody, contact=everybody.contact.model_copy(update={"caps": caps}))
+    outreach(**secondary_cycle(db, lake, strict, [Warned("A"), Warned("B"), Warned("C")]))
+    assert listed_by(db) == {"A": "cap_quarter", "B": "cap_month", "C": "listed"}
 
 
 def test_a_customer_listed_last_month_cools_off(db, lake, everybody):

@@ -1,6 +1,7 @@
-"""Dispatch: from high-priority warnings to arms, assignments and tickets, in one transaction, once a cycle."""
+"""Dispatch: from who is admitted to arms, assignments and tickets, in one transaction, once a cycle."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
@@ -10,19 +11,21 @@ from include import cycles
 from include.config import Config
 from include.database import lock
 from include.domain import months
+from include.domain.assignment import Decision
 from include.domain.errors import NotReady, Refused
 from include.lake import Lake
 from include.lake.campaigns import grades_of
 from include.stages.calendar import fill_calendar
-from include.stages.capacity import has_agents, read_capacity
+from include.stages.capacity import has_agents, read_capacity, taken
 from include.stages.dispatch.decision import candidates, decide
 from include.stages.dispatch.figures import champions_before
 from include.stages.dispatch.fingerprint import fingerprint, require_planned
 from include.stages.dispatch.recall import Selection, recall, require_known
 from include.stages.dispatch.run import Q, Run
-from include.stages.dispatch.size import is_late, plan_size, taken
+from include.stages.dispatch.size import is_late, plan_size
 from include.stages.dispatch.summary import summary_of
-from include.stages.dispatch.writing import fix, write
+from include.stages.dispatch.writing import fix, write, write_shadow
+from include.stages.expiry import expire_waiting
 from include.stages.release import release_within
 
 __all__ = [
@@ -52,11 +55,12 @@ def dispatch(
             raise NotReady(
                 f"Cycle {cycle} of {campaign} was never opened. Run the loop from its first stage."
             )
-        if found.fixed_at is not None and not top_up:
+        rules = config.campaign(campaign)
+        if found.fixed_at is not None and (rules.shadow or not top_up):
             return _compared(db, config, key, revision, now)
-        if is_late(month, now) and not dispatch_late:
+        if is_late(rules, cycle, now) and not dispatch_late:
             return _nothing(
-                f"{month} is over: its subscribers have long decided. Set dispatch_late to send anyway."
+                f"{cycle} is over: its subscribers have long decided. Set dispatch_late to send anyway."
             )
         if found.fixed_at is None and found.as_of != as_of:
             raise Refused(
@@ -69,18 +73,40 @@ def dispatch(
 
 
 def _dispatched(run: Run, most: int | None, *, is_top_up: bool) -> dict[str, Any]:
-    if not is_top_up:
-        run.db.execute(Q["expire_waiting"], run.key | {"now": run.now})
+    """Decide for everybody and write it, or in the shadow only what would have been.
+
+    One after the other, whatever the campaign: who comes later sees which customers and what capacity are taken.
+    """
+    lock(run.db, "dispatch")
+    if not run.campaign.shadow:
+        expire_waiting(run.db, run.now)
     rows = candidates(run)
+    if not rows and (lacks := run.grades.facts.get("message")):
+        return _nothing(lacks)  # not fixed: what lacks may still be delivered
     capacity = read_capacity(run.db, run.config, run.campaign.capacity_days, run.now)
-    decisions = decide(run, rows, capacity.left(taken(run.db, run.key)), most)
+    spoken_for = taken(run.db, run.key, run.now)
+    decisions = decide(run, rows, capacity.left(spoken_for), most)
     by_subscriber = {row["subscriber_id"]: row for row in rows}
+    summary = summary_of(run, decisions, by_subscriber, capacity)
+    summary |= {"top_up": is_top_up, "capacity_taken": sum(spoken_for.values())}
+    if run.campaign.shadow:
+        return _in_the_shadow(run, decisions, by_subscriber, summary)
+    if not is_top_up:
+        run.db.execute(Q["forget_decisions"], run.key)
     write(run, decisions, by_subscriber, capacity)
-    summary = summary_of(run, decisions, by_subscriber, capacity) | {"top_up": is_top_up}
     fix(run, summary)
     if not capacity.is_limited:
         told = release_within(run.db, run.config, run.now, is_unlimited=True)
         summary["released"] = told["released"]
+    return summary
+
+
+def _in_the_shadow(
+    run: Run, decisions: Sequence[Decision], rows: dict[str, dict[str, Any]], summary: dict[str, Any]
+) -> dict[str, Any]:
+    told = f"In the shadow: nothing is dispatched. {summary['message']}"
+    summary |= {"shadow": True, "rows_out": 0, "message": told}
+    write_shadow(run, decisions, rows, summary)
     return summary
 
 

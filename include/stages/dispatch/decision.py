@@ -3,23 +3,35 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from include.config.contact import Caps
 from include.domain import assignment
 from include.domain.assignment import Candidate, Decision
 from include.stages.dispatch.routing import find_routes
-from include.stages.dispatch.run import Q, Row, Run
+from include.stages.dispatch.run import Drawn, Q, Row, Run
 from include.stages.eligibility import barred_in_database, barred_of
+
+#: The reason of who is left to a campaign that goes first.
+YIELDS = "yields"
 
 
 def candidates(run: Run) -> list[dict[str, Any]]:
-    """The high-priority warnings, best rank first."""
-    values = {
+    """Everybody admitted, best rank first, with what the database knows against each."""
+    rules = run.campaign
+    values = run.key | {
         "revision": run.revision,
-        "measure": run.campaign.measure_name,
+        "measure": rules.measure_name,
         "epoch": run.epoch,
         "as_of": run.as_of,
-        "cooling_off_days": run.campaign.cooling_off_days,
+        "now": run.now,
+        "precedence": rules.precedence,
+        "beside_others": rules.beside_others,
+        "cooling_off_days": rules.cooling_off_days,
     }
-    return [dict(row) for row in run.db.execute(Q["find_candidates"], run.key | values).mappings()]
+    better = {row.subscriber_id: row.campaign for row in run.db.execute(Q["find_better_placed"], values)}
+    return [
+        {**row, "yields_to": better.get(row["subscriber_id"])}
+        for row in run.db.execute(Q["find_candidates"], values).mappings()
+    ]
 
 
 def decide(
@@ -30,34 +42,51 @@ def decide(
     run.routes = find_routes(run.db, run.lake, run.config, run.key["campaign"], run.month, rows)
     outside = barred_of(run.config, run.key["campaign"], run.lake, run.month, run.as_of, subscribers)
     outside = barred_in_database(run.db, run.key, run.revision, run.as_of) | outside
+    caps = run.config.contact.caps
     open_ = [
         Candidate(
             row["subscriber_id"], row["customer_key"], row["rank"],
-            outside.get(row["subscriber_id"]) or _barred_by_tickets(row),
+            outside.get(row["subscriber_id"]) or barred_by(row, caps),
             run.routes[row["subscriber_id"]].team,
         )
         for row in rows if not row["is_assigned"]
     ]  # fmt: skip
     own_arms = {row["subscriber_id"]: row["own_arm"] for row in rows if row["own_arm"]}
-    _draw_arms(run, open_, own_arms)
-    arms = {key: row.arm for key, row in run.arms.items()}
+    run.arms = _arms(run, open_, own_arms)
+    arms = {key: drawn.arm for key, drawn in run.arms.items()}
     unmixed = assignment.without_mixed_arms(open_, arms, own_arms)
     return assignment.walk(unmixed, arms, rooms, run.config.teams.overflow, most)
 
 
-def _draw_arms(run: Run, open_: Sequence[Candidate], own_arms: Mapping[str, str]) -> None:
-    """Draw an arm per customer; one that a number of the customer already has this epoch goes first."""
+def barred_by(row: Row, caps: Caps) -> str | None:
+    """The gravest reason the database has against a candidate; all of them are the same for both arms."""
+    reasons = {
+        "unfinished_ticket": row["unfinished_ticket_id"] is not None,
+        "assigned_elsewhere": row["is_elsewhere"],
+        YIELDS: row["yields_to"] is not None,
+        "cooling_off": row["is_cooling_off"],
+        "cap_month": row["taken_up_in_month"] >= caps.month,
+        "cap_quarter": row["taken_up_in_quarter"] >= caps.quarter,
+    }
+    return next((reason for reason, holds in reasons.items() if holds), None)
+
+
+def _arms(run: Run, open_: Sequence[Candidate], own_arms: Mapping[str, str]) -> dict[str, Drawn]:
+    """The arm of every customer who may be called, drawn after that was found out; without a draw all are treated.
+
+    One that a number of the customer already has this epoch goes first. In the shadow nothing is kept.
+    """
     callable_ = [candidate for candidate in open_ if not candidate.barred]
     standing = {each.customer_key: own_arms.get(each.subscriber_id) for each in reversed(callable_)}
+    draw, name = run.measure, run.campaign.measure_name
+    if draw is None or name is None:
+        return dict.fromkeys(standing, Drawn(assignment.TREATED, 0.0))
     keys = sorted(standing)
-    name, draw = run.campaign.measure_name, run.measure
-    drawn = [standing[key] or assignment.arm_of(key, name, run.epoch, draw.salt, draw.share) for key in keys]
+    arms = [standing[key] or assignment.arm_of(key, name, run.epoch, draw.salt, draw.share) for key in keys]
     values = {"measure": name, "epoch": run.epoch, "customer_keys": keys}
-    run.db.execute(Q["draw_arms"], values | {"arms": drawn, "held_out_share": draw.share, "now": run.now})
-    run.arms = {row.customer_key: row for row in run.db.execute(Q["read_arms"], values)}
-
-
-def _barred_by_tickets(row: Row) -> str | None:
-    if row["unfinished_ticket_id"] is not None:
-        return "unfinished_ticket"
-    return "cooling_off" if row["is_cooling_off"] else None
+    if not run.campaign.shadow:
+        kept = {"arms": arms, "held_out_share": draw.share, "now": run.now}
+        run.db.execute(Q["draw_arms"], values | kept)
+    drawn = {key: Drawn(arm, draw.share) for key, arm in zip(keys, arms, strict=True)}
+    stood = run.db.execute(Q["read_arms"], values)
+    return drawn | {row.customer_key: Drawn(row.arm, row.held_out_share) for row in stood}

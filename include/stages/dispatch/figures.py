@@ -8,10 +8,9 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.lake import Lake
-from include.lake.campaigns import scores_of
 from include.stages import prediction
 from include.stages.champions import RULES, Champion
-from include.stages.dispatch.run import Q
+from include.stages.dispatch.run import Q, champions_of
 
 #: (word, this cycle, cycle before), most first.
 Split = list[tuple[str, int, int]]
@@ -54,7 +53,7 @@ def champions_before(db: sa.Connection, key: Mapping[str, str], month: str) -> d
 def _reasons(
     lake: Lake, config: Config, key: Mapping[str, str], month: str, revision: int, subscribers: Sequence[str]
 ) -> Mapping[str, int]:
-    champions = lake.manifest(scores_of(key["campaign"], revision), key["cycle"]).facts["champions"]
+    champions = champions_of(lake, config, key, revision)
     found = prediction.reasons(
         lake=lake, config=config, month=month, champions=champions, subscriber_ids=list(subscribers),
         revision=revision,

@@ -12,7 +12,7 @@ from include.config import Config
 from include.database import lock
 from include.domain.assignment import HELD_OUT
 from include.domain.errors import BadInput, NotReady
-from include.domain.months import parse_month
+from include.domain.period import parse_key
 from include.domain.ticket import ACTIONS
 from include.stages.dispatch.run import Q
 
@@ -60,8 +60,7 @@ def require_known(db: sa.Connection, config: Config, campaign: str, cycle: str, 
 
     A team or rule taken out of the configuration since is known still where the cycle has it.
     """
-    config.campaign(campaign)
-    parse_month(cycle)
+    parse_key(cycle, config.cadence(campaign))
     key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
         found = db.execute(Q["find_named"], key | {"team": selection.team, "rule": selection.rule}).one()

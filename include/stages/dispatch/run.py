@@ -13,12 +13,21 @@ from include.config.measures import Measure
 from include.domain import period
 from include.domain.assignment import Route
 from include.lake import Lake, Manifest
-from include.lake.campaigns import scores_of
+from include.lake.campaigns import grades_of, scores_of
 from include.queries import load
+from include.stages.champions import POOLED, Champion, rules_champion
 
 Q = load("dispatch")
 
 Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class Drawn:
+    """The arm of a customer, and the share that was held out when it was drawn."""
+
+    arm: str
+    held_out_share: float
 
 
 @dataclass
@@ -33,7 +42,7 @@ class Run:
     as_of: datetime
     now: datetime
     revision: int
-    arms: dict[str, sa.Row[Any]] = field(default_factory=dict)
+    arms: dict[str, Drawn] = field(default_factory=dict)
     routes: dict[str, Route] = field(default_factory=dict)
 
     @property
@@ -48,10 +57,23 @@ class Run:
 
     @property
     def epoch(self) -> str:
-        """The span its arms hold for."""
+        """The span its arms hold for; of a campaign without a draw the half-year."""
         return period.epoch_of(self.key["cycle"], self.measure.epoch if self.measure else "half_year")
 
     @property
-    def scores(self) -> Manifest:
-        """The scores its warnings were graded from."""
-        return self.lake.manifest(scores_of(self.key["campaign"], self.revision), self.key["cycle"])
+    def grades(self) -> Manifest:
+        """The grades its warnings are of; its facts say what they were made from."""
+        return self.lake.manifest(grades_of(self.key["campaign"], self.revision), self.key["cycle"])
+
+    @property
+    def champions(self) -> dict[str, Champion]:
+        """Who scored its people: of a campaign without a model the rules."""
+        return champions_of(self.lake, self.config, self.key, self.revision)
+
+
+def champions_of(lake: Lake, config: Config, key: Mapping[str, str], revision: int) -> dict[str, Champion]:
+    """Who scored the people of a cycle's revision: of a campaign without a model the rules."""
+    if config.campaign(key["campaign"]).model is None:
+        return {POOLED: rules_champion(config.texts["rules.yaml"])}
+    scores = lake.manifest(scores_of(key["campaign"], revision), key["cycle"])
+    return dict(scores.facts["champions"])

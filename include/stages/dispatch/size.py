@@ -7,22 +7,21 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config import Config
-from include.config.campaign import Approval
-from include.domain import months
+from include.config.campaign import Approval, Campaign
 from include.domain.assignment import TREATED, Candidate, Route, walk
 from include.lake import Lake
-from include.lake.campaigns import scores_of
+from include.lake.campaigns import grades_of
 from include.stages.calendar import fill_calendar
-from include.stages.capacity import read_capacity
+from include.stages.capacity import read_capacity, taken
 from include.stages.dispatch.figures import champions_before, splits
 from include.stages.dispatch.fingerprint import fingerprint_within
 from include.stages.dispatch.routing import find_routes
 from include.stages.dispatch.run import Q
 
 
-def is_late(month: str, now: datetime) -> bool:
-    """Whether the month after `month` has ended: tickets sent now would be cold."""
-    return now >= months.month_start(months.shift(month, 2))
+def is_late(rules: Campaign, cycle: str, now: datetime) -> bool:
+    """Whether the time to act on the cycle has ended: tickets sent now would be cold."""
+    return now >= rules.dispatch_ends_at(cycle)
 
 
 def plan_size(
@@ -31,24 +30,24 @@ def plan_size(
 ) -> dict[str, Any]:  # fmt: skip
     """How large a dispatch would be, against the cycle before, and whether to ask a person first, and why.
 
-    `ask` is false when nothing can be dispatched: the month is over, or the cycle is fixed and not topped up.
+    `ask` is false when nothing can be dispatched: it is late, in the shadow, or the cycle is fixed and not topped up.
     """
     rules = config.campaign(campaign)
     key = {"campaign": campaign, "cycle": cycle}
     with db.begin():
         fill_calendar(db, config, now)
         is_fixed = db.execute(Q["find_cycle"], key).one().fixed_at is not None
-        counts = warned(db, key, revision)
+        high = warned(db, key, revision)
         before = db.execute(Q["count_warned_before"], key).one_or_none()
         capacity = read_capacity(db, config, rules.capacity_days, now)
         rows = db.execute(Q["read_priority"], key | {"revision": revision}).all()
         routes = find_routes(db, lake, config, campaign, month, [dict(row._mapping) for row in rows])
-        tickets = _at_most(config, rows, routes, capacity.left(taken(db, key)))
+        tickets = _at_most(config, rows, routes, capacity.left(taken(db, key, now)))
         plan = fingerprint_within(db, config, key, revision)
-    high = counts.get("high", 0)
-    scored = lake.manifest(scores_of(campaign, revision), cycle).rows
+    scored = lake.manifest(grades_of(campaign, revision), cycle).rows
     times = _times(high, scored, before)
-    may_dispatch = (top_up or not is_fixed) and (dispatch_late or not is_late(month, now))
+    is_wanted = (top_up or not is_fixed) and not rules.shadow
+    may_dispatch = is_wanted and (dispatch_late or not is_late(rules, cycle, now))
     why = _unusual(tickets, times, rules.approval)
     asks = bool(may_dispatch and why)
     told = _told(db, lake, config, key, month, revision, before, rows) if asks else {}
@@ -68,18 +67,9 @@ def plan_size(
     }
 
 
-def taken(db: sa.Connection, key: Mapping[str, str]) -> dict[str, int]:
-    """Tickets of the cycle by the team whose room they took."""
-    return {row.team: row.treated for row in db.execute(Q["count_treated"], dict(key))}
-
-
-def warned(db: sa.Connection, key: Mapping[str, str], revision: int) -> dict[str, int]:
-    """Warnings of a revision by grade (`high`) and by grade and tier (`high/priority`)."""
-    counts: dict[str, int] = {}
-    for row in db.execute(Q["count_warned"], {**key, "revision": revision}):
-        counts[row.grade] = counts.get(row.grade, 0) + row.subscribers
-        counts[f"{row.grade}/{row.tier}"] = row.subscribers
-    return counts
+def warned(db: sa.Connection, key: Mapping[str, str], revision: int) -> int:
+    """How many a revision warned of at high risk; all who are admitted where the campaign does not grade."""
+    return int(db.execute(Q["count_warned"], {**key, "revision": revision}).scalar_one())
 
 
 def _told(

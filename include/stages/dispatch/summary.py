@@ -7,9 +7,11 @@ from typing import Any
 from include.domain import cut
 from include.domain.assignment import HELD_OUT, TREATED, Decision
 from include.stages.capacity import Capacity
+from include.stages.dispatch.decision import YIELDS
 from include.stages.dispatch.routing import told_of_routes
 from include.stages.dispatch.run import Row, Run
 from include.stages.dispatch.size import warned
+from include.stages.eligibility import consent_note
 
 
 def summary_of(
@@ -28,13 +30,21 @@ def summary_of(
         "not_reached": counts.get("not_reached", 0),
         **told_of_routes(run, decisions),
         "ineligible": _counted(each.reason for each in decisions if each.reason),
+        "yields_to": _counted(
+            rows[each.candidate.subscriber_id]["yields_to"] for each in decisions if each.reason == YIELDS
+        ),
         "capacity": None if whole is None else sum(whole.values()),
         "teams": _by_team(decisions, whole),
-        "high": warned(run.db, run.key, run.revision).get("high", 0),
-        "scored": run.scores.rows,
+        "high": warned(run.db, run.key, run.revision),
+        "scored": run.grades.rows,
         "cut": explained,
-        "message": " ".join([explained["en"], *_unstaffed(decisions, whole)]),
+        "message": " ".join([explained["en"], *_unstaffed(decisions, whole), *_consent(run)]),
     }
+
+
+def _consent(run: Run) -> list[str]:
+    note = consent_note(run.config, run.key["campaign"], run.lake, run.month)
+    return [note] if note else []
 
 
 def _by_team(decisions: Sequence[Decision], whole: Mapping[str, int] | None) -> dict[str, dict[str, Any]]:

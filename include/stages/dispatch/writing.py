@@ -10,14 +10,15 @@ from include.domain.assignment import Candidate, Decision
 from include.lake.campaigns import scores_of
 from include.stages import prediction
 from include.stages.capacity import Capacity
+from include.stages.dispatch.decision import YIELDS
 from include.stages.dispatch.routing import routes
 from include.stages.dispatch.run import Q, Row, Run
 from include.stages.evidence import evidence_of, sha256_of
 
 _STAGED = (
     "subscriber_id", "customer_key", "rank", "decision", "reason", "linked_ticket_id", "linked_subscriber_id",
-    "probability_of_assignment", "evidence", "evidence_sha256", "team", "branch_code", "region_code", "grade",
-    "tier", "value_yuan", "expected_on", "msisdn", "skill", "routed_to",
+    "yields_to", "probability_of_assignment", "evidence", "evidence_sha256", "team", "branch_code", "region_code",
+    "grade", "tier", "value_yuan", "expected_on", "msisdn", "skill", "is_pool", "led_by", "shared_by", "routed_to",
 )  # fmt: skip
 
 
@@ -29,23 +30,46 @@ def write(
     extras = _evidence(run, [rows[each.candidate.subscriber_id] for each in assigned])
     for subscriber, facts in routes(run, assigned, capacity).items():
         extras[subscriber] |= facts
+    _stage(run, decisions, rows, extras)
+    rules = run.campaign
+    values = {
+        "measure": rules.measure_name, "epoch": run.epoch, "now": run.now, "waiting_days": rules.waiting_days,
+        "precedence": rules.precedence, "beside_others": rules.beside_others,
+    }  # fmt: skip
+    if rules.measure_name is not None:
+        run.db.execute(Q["keep_subscriber_arms"], values)
+    for statement in ("write_assignments", "write_tickets", "write_decisions"):
+        run.db.execute(Q[statement], run.key | values)
+
+
+def write_shadow(
+    run: Run, decisions: Sequence[Decision], rows: Mapping[str, dict[str, Any]], summary: dict[str, Any]
+) -> None:
+    """Write what would have been decided, and no more: nobody is assigned, called or kept from other campaigns."""
+    run.db.execute(Q["forget_decisions"], run.key)
+    _stage(run, decisions, rows, {})
+    run.db.execute(Q["write_decisions"], run.key | {"now": run.now})
+    run.db.execute(Q["keep_shadow"], run.key | {"summary": json.dumps(summary)})
+
+
+def _stage(
+    run: Run, decisions: Sequence[Decision], rows: Mapping[str, Row], extras: Mapping[str, Row]
+) -> None:
     run.db.execute(Q["stage_decisions"])
     staged = (_staged(run, each, rows[each.candidate.subscriber_id], extras) for each in decisions)
     copy_rows(run.db, "dispatch_stage", _STAGED, staged)
-    values = run.key | {"measure": run.campaign.measure_name, "epoch": run.epoch, "now": run.now}
-    for statement in ("keep_subscriber_arms", "write_assignments", "write_tickets", "write_decisions"):
-        run.db.execute(Q[statement], values)
 
 
 def fix(run: Run, summary: dict[str, Any]) -> None:
     """Mark the cycle as fixed by its first dispatch, with what fixed it; keep the summary."""
-    scores = run.lake.manifest(scores_of(run.key["campaign"]), run.key["cycle"])
-    factors = run.lake.manifest("factors", run.month)
+    made_from = {"factors": run.lake.manifest("factors", run.month)}
+    if run.campaign.model is not None:
+        made_from["scores"] = run.lake.manifest(scores_of(run.key["campaign"]), run.key["cycle"])
     facts = {
         "as_of": run.as_of.isoformat(),
         "config_hash": run.config.hash,
-        "inputs": {"factors": factors.fingerprint, "scores": scores.fingerprint},
-        "champions": scores.facts.get("champions"),
+        "inputs": {name: manifest.fingerprint for name, manifest in made_from.items()},
+        "champions": run.champions,
     }
     values = {"now": run.now, "facts": json.dumps(facts), "summary": json.dumps(summary)}
     run.db.execute(Q["fix_cycle"], run.key | values)
@@ -58,9 +82,8 @@ def _chance(run: Run, candidate: Candidate) -> float:
 
 
 def _evidence(run: Run, rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
-    champions = run.scores.facts["champions"]
     reasons = prediction.reasons(
-        lake=run.lake, config=run.config, month=run.month, champions=champions,
+        lake=run.lake, config=run.config, month=run.month, champions=run.champions,
         subscriber_ids=[row["subscriber_id"] for row in rows], revision=run.revision, top=None,
     )  # fmt: skip
     found = evidence_of(
@@ -84,6 +107,7 @@ def _staged(run: Run, each: Decision, row: Row, extras: Mapping[str, Row]) -> li
             "routed_to": each.candidate.team,
             "linked_ticket_id": row["unfinished_ticket_id"] if each.reason == "unfinished_ticket" else None,
             "linked_subscriber_id": each.linked,
+            "yields_to": row["yields_to"] if each.reason == YIELDS else None,
             "probability_of_assignment": _chance(run, each.candidate) if subscriber in extras else None,
         }
     )
