@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.stages.release import release
-from tests.fixtures.campaigns import move_into, with_campaign
+from tests.fixtures.pools import move_into, with_campaign
 from tests.fixtures.work import FRIDAY, fill_cycle, hire
 
 MONDAY = FRIDAY + timedelta(days=3)

@@ -3,7 +3,7 @@
 import pytest
 
 from tests.desk.pages.test_queue import listed, press
-from tests.fixtures.campaigns import POOL, with_campaign
+from tests.fixtures.pools import POOL, with_campaign
 
 CAMPAIGN = "coaching"
 
