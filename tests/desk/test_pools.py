@@ -13,8 +13,8 @@ from include.desk.acting import Actor
 from include.domain.errors import Refused
 from include.stages.release import release
 from tests.desk.test_concurrency import at_once
-from tests.fixtures.pools import POOL, move_into, with_campaign
 from tests.fixtures.desk import MONDAY, RULES
+from tests.fixtures.pools import POOL, move_into, with_campaign
 from tests.fixtures.work import FRIDAY, fill_cycle, hire
 
 TICKETS = 8

@@ -13,8 +13,8 @@ from include.stages.capacity import read_capacity
 from include.stages.dispatch import dispatch, plan_size
 from include.stages.dispatch.routing import find_routes, routes
 from include.stages.dispatch.run import Run
-from tests.fixtures.pools import POOL, with_campaign
 from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle, put
+from tests.fixtures.pools import POOL, with_campaign
 from tests.fixtures.work import hire
 
 NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
