@@ -131,6 +131,43 @@ def test_old_notices_stay_to_be_read_and_page_nobody_after_the_upgrade(first_rev
         assert [tuple(row) for row in kept] == [("old", False)]
 
 
+_TICKETS_OF_BEFORE = (
+    "insert into configurations values ('test', '{}', '2026-03-05')",
+    "insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at)"
+    " values ('churn_warning', '2026-02', '2026-02', '2026-03-05', 'test', '2026-03-05')",
+    "insert into arms select 'churn_warning', '2026-01', 'S' || n, 'treated', 0.2, '2026-03-05'"
+    " from generate_series(1, 3) as n",
+    "insert into subscriber_arms select campaign, epoch, customer_key, arm from arms",
+    "insert into assignments (campaign, cycle, subscriber_id, customer_key, epoch, arm, probability_of_assignment,"
+    " rank, evidence, evidence_sha256, assigned_at) select campaign, '2026-02', customer_key, customer_key, epoch, arm,"
+    " 0.8, right(customer_key, 1)::int, '{}', 'x', '2026-03-05' from arms",
+    "insert into tickets (assignment_id, campaign, cycle, subscriber_id, customer_key, state, team, grade, tier, rank,"
+    " dispatched_at, expected_on, released_at, outcome, closed_at)"
+    " select assignment_id, campaign, cycle, subscriber_id, customer_key,"
+    " case when rank < 3 then 'closed' else 'in_progress' end, 'vip', 'high', 'priority', rank, '2026-03-05',"
+    " '2026-03-05', '2026-03-05', (array['retained', 'declined'])[rank],"
+    " case when rank < 3 then timestamptz '2026-03-06' end from assignments",
+    "insert into ticket_events (ticket_id, version, kind, to_state, actor, occurred_at)"
+    " select ticket_id, version, 'contact', state, 'test', '2026-03-05' from tickets",
+    "insert into ticket_clocks (ticket_id, clock, started_at, warn_at, due_at, is_provisional, explanation)"
+    " select ticket_id, clock, '2026-03-05', '2026-03-06', '2026-03-09', false, '{}' from tickets"
+    " cross join (values ('first_contact'), ('plan')) as k (clock)",
+)
+
+
+def test_clocks_and_endings_of_before_know_what_meets_them_and_who_was_won(first_revision):
+    made, url = first_revision
+    with made.begin() as db:
+        for statement in _TICKETS_OF_BEFORE:
+            db.execute(sa.text(statement))
+    upgrade(url)
+    with made.begin() as db:
+        stops = db.execute(sa.text("select distinct clock, stops from ticket_clocks order by clock"))
+        assert [tuple(row) for row in stops] == [("first_contact", "contact"), ("plan", "plan")]
+        won = db.execute(sa.text("select is_willing, due_at is null from tickets order by rank"))
+        assert [tuple(row) for row in won] == [(True, False), (False, False), (None, False)]
+
+
 def test_a_mail_address_that_is_none_is_refused_where_it_is_kept(db):
     insert = sa.text(
         "insert into staff (staff_code, name, role, team, contacts_per_day, email)"

@@ -77,9 +77,12 @@ grant select, insert on ticket_checks to churn_desk;
 
 -- ---------------------------------------------------------------- endings
 
-alter table tickets add column is_willing boolean;
+alter table tickets add column is_willing boolean
+constraint tickets_willing_when_ended check (is_willing is null or outcome is not null);
+-- checked at once: no later change of the table waits for it
+set constraints tickets_agree_with_events immediate;
 update tickets set is_willing = (outcome = 'retained') where state = 'closed';
-alter table tickets add constraint tickets_willing_when_ended check (is_willing is null or outcome is not null);
+set constraints tickets_agree_with_events deferred;
 grant update (is_willing) on tickets to churn_desk;
 comment on column tickets.is_willing is
 'whether the customer was won, by what the campaign said of the outcome at closing; null while it is not closed';

@@ -73,7 +73,8 @@ def end(db: sa.Connection, ids: list[int], state: str, outcome: str | None = Non
         db.execute(
             sa.text(
                 "with ended as (update tickets set state = :state, version = version + 1, closed_at = :now,"
-                " outcome = :outcome where ticket_id = any(:ids) returning ticket_id, version)"
+                " outcome = :outcome, is_willing = (:outcome = 'retained')"
+                " where ticket_id = any(:ids) returning ticket_id, version)"
                 " insert into ticket_events (ticket_id, version, kind, to_state, actor, occurred_at)"
                 " select ticket_id, version, 'end', :state, 'loop', :now from ended"
             ),

@@ -101,7 +101,7 @@ def test_applying_moves_each_open_ticket_with_an_event_and_a_notice(db, config, 
     assert asked(db, "select actor, details from audit_log")[0].details["tickets"] == 3
 
 
-def test_the_order_of_the_queue_follows_the_plan_clock(db, config, tickets):
+def test_the_order_of_the_queue_follows_the_running_clocks(db, config, tickets):
     def orders():
         return {row.due_at for row in asked(db, "select due_at from tickets")}
 
@@ -110,6 +110,8 @@ def test_the_order_of_the_queue_follows_the_plan_clock(db, config, tickets):
     put(db, config, 3)
     assert orders() == {THURSDAY_18}
     asked(db, "update ticket_clocks set met_at = :now where clock = 'plan' returning 1", now=TUESDAY)
+    assert orders() == {due(db, tickets[0], "first_contact")}
+    asked(db, "update ticket_clocks set met_at = :now where met_at is null returning 1", now=TUESDAY)
     assert orders() == {None}
     asked(db, "update ticket_clocks set met_at = null where clock = 'plan' returning 1")
     assert orders() == {THURSDAY_18}
