@@ -9,7 +9,7 @@ from airflow.sdk import CronPartitionTimetable, chain, dag, task, task_group
 from include import campaign_collection, campaign_run
 from include.approval import DispatchApproval, answer_to
 from include.campaign_files import cadences
-from include.campaign_form import CHOICES, DAILY_DOC, DAY, MONTH, MONTHLY_DOC, TRAIN
+from include.campaign_form import DAILY_DOC, MONTHLY_DOC, daily_form, monthly_form
 from include.domain.period import MONTHLY
 from include.orchestration import (
     COLLECTION,
@@ -37,7 +37,7 @@ def monthly(name: str) -> None:
         catchup=False,
         max_active_runs=4,
         default_args=DEFAULTS,
-        params={**MONTH, **CHOICES, **TRAIN},
+        params=monthly_form(),
         tags=["churn", "campaign", "monthly"],
         doc_md=MONTHLY_DOC.replace("NAME", name),
     )
@@ -62,7 +62,7 @@ def daily(name: str) -> None:
         catchup=False,
         max_active_runs=4,
         default_args=DEFAULTS,
-        params={**DAY, **CHOICES},
+        params=daily_form(),
         tags=["churn", "campaign", "daily"],
         doc_md=DAILY_DOC.replace("NAME", name),
     )

@@ -34,31 +34,41 @@ refuse or port out.
 {_RULES}"""
 
 
-def _key(name: str, title: str, written: str, pattern: str) -> dict[str, Param]:
-    told = f"{written}. Only for a manual run; a scheduled one has its partition key."
-    return {name: Param(None, type=["null", "string"], pattern=pattern, title=title, description=told)}
+# Every DAG gets Params of its own: a run keeps what it was given in them.
 
 
-def _choice(title: str, description: str) -> Param:
-    return Param(False, type="boolean", title=title, description=description)
+def monthly_form() -> dict[str, Param]:
+    """What is asked of whoever triggers a monthly campaign."""
+    month = _key("Month 月份", "YYYY-MM", r"^[12]\d{3}-(0[1-9]|1[0-2])$")
+    train = _choice("Train 训练", "Train a model on the months labelled at `as_of` first.")
+    return {"month": month, **_choices(), "train": train}
 
 
-MONTH = _key("month", "Month 月份", "YYYY-MM", r"^[12]\d{3}-(0[1-9]|1[0-2])$")
-DAY = _key("day", "Day 日期", "YYYY-MM-DD", r"^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")
-CHOICES = {
-    "as_of": Param(
+def daily_form() -> dict[str, Param]:
+    """What is asked of whoever triggers a daily campaign."""
+    day = _key("Day 日期", "YYYY-MM-DD", r"^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")
+    return {"day": day, **_choices()}
+
+
+def _choices() -> dict[str, Param]:
+    as_of = Param(
         None,
         type=["null", "string"],
         format="date-time",
         title="As of 数据截止",
         description="Facts from then on are not known yet. Default: 06:00 of the day, or of the 5th after the month.",
-    ),
-    "dispatch_late": _choice(
+    )
+    late = _choice(
         "Dispatch late 逾期派单", "Dispatch although its time is over. People will get cold tickets."
-    ),
-    "top_up": _choice(
-        "Top up 补派",
-        "Add people newly chosen to a cycle already dispatched, within the capacity that is left.",
-    ),
-}
-TRAIN = {"train": _choice("Train 训练", "Train a model on the months labelled at `as_of` first.")}
+    )
+    more = "Add people newly chosen to a cycle already dispatched, within the capacity that is left."
+    return {"as_of": as_of, "dispatch_late": late, "top_up": _choice("Top up 补派", more)}
+
+
+def _key(title: str, written: str, pattern: str) -> Param:
+    told = f"{written}. Only for a manual run; a scheduled one has its partition key."
+    return Param(None, type=["null", "string"], pattern=pattern, title=title, description=told)
+
+
+def _choice(title: str, description: str) -> Param:
+    return Param(False, type="boolean", title=title, description=description)
