@@ -46,7 +46,7 @@ select
     count(*) filter (where outcomes.has_churned) as churned
 from assignments
 inner join outcomes on assignments.assignment_id = outcomes.assignment_id
-where assignments.campaign = :campaign and not assignments.is_recalled
+where assignments.campaign = :campaign and not assignments.is_recalled and outcomes.has_churned is not null
 group by assignments.cycle, assignments.arm
 order by assignments.cycle, assignments.arm desc
 

@@ -11,6 +11,7 @@ from include.config import (
     campaign,
     contact,
     factors,
+    later,
     measures,
     operations,
     retention,
@@ -137,7 +138,9 @@ def _validated(files: tuple[tuple[str, str], ...]) -> Config:
     known_sla = sla.parse(*of("sla.yaml"))
     known_teams = teams.parse(*of("teams.yaml"))
     draws = measures.parse(*of("measures.yaml"))
-    reader = _Reader(known_factors, known_teams, known_strategies, draws, "measures.yaml" in texts)
+    reader = _Reader(
+        known_sources, known_factors, known_teams, known_strategies, draws, "measures.yaml" in texts
+    )
     for file in (file for file in texts if _name(file) is not None):
         reader.read(file, texts[file])
     sla.check_teams(known_sla, set(known_teams.teams))
@@ -163,6 +166,7 @@ def _validated(files: tuple[tuple[str, str], ...]) -> Config:
 class _Reader:
     """Reads campaign files one by one; what is wrong with one is noted and touches no other."""
 
+    sources: sources.Sources
     factors: factors.Factors
     teams: teams.Teams
     strategies: strategies.Strategies
@@ -196,7 +200,7 @@ class _Reader:
 
     def _checked(self, file: str, read: Campaign) -> Campaign:
         """What the campaign names exists; ConfigError naming file, entry and the known ones otherwise."""
-        named = [
+        named: list[tuple[str, str | None, Mapping[str, object]]] = [
             ("measure", read.measure_name, self.draws),
             ("phase", read.phase, self.strategies.phases),
             ("routing.team", read.routing.team, self.teams.teams),
@@ -209,6 +213,8 @@ class _Reader:
         factors.check_truth(read.population, self.factors, file, "population")
         factors.check_truth(read.admission.where, self.factors, file, "admission.where")
         factors.check_number(read.rank, self.factors, file, "rank")
+        later.check_later(read.model.label if read.model else None, self.sources, file, "model.label")
+        later.check_later(read.success, self.sources, file, "success")
         return read
 
 

@@ -13,7 +13,7 @@ from typing import Any
 import polars as pl
 
 from include.domain.errors import BadInput, Damaged, NotReady
-from include.domain.months import parse_month
+from include.domain.period import DAILY, cadence_of
 from include.lake.description import DESCRIPTION, LAYOUT, MANIFEST, content, cure, described, require_new
 from include.lake.manifest import Manifest, Part, decoded, encoded, successor
 from include.lake.store import Store, open_store
@@ -231,8 +231,8 @@ class Lake:
         return len(names)
 
     def folder(self, table: str, month: str) -> str:
-        """The name of a month's folder, relative to the root; BadInput for no month."""
-        return f"{table}/month={parse_month(month)}"
+        """The name of a month's (or day's) folder, relative to the root; BadInput for what is neither."""
+        return f"{table}/{'day' if cadence_of(month) == DAILY else 'month'}={month}"
 
     def part_address(self, manifest: Manifest, part: Part) -> str:
         """What Polars opens a live part by; Damaged when it is not what was written."""
