@@ -4,6 +4,7 @@ left: left within the horizon. A column of subscribers or usage_months: as the m
 `later_` before it as the horizon's last month does. later_<kind>: service events of that kind within the horizon.
 """
 
+import ast
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -13,6 +14,7 @@ from include.config.sources import Column, Sources
 from include.domain.errors import ConfigError
 from include.expressions import Expression, compile_row, parse
 from include.expressions.grammar import ROW
+from include.expressions.rows import Compiler
 
 CHURNED, PROFILE, USAGE, EVENTS = "churned", "subscribers", "usage_months", "service_events"
 LEFT, LATER = "left", "later_"
@@ -72,9 +74,20 @@ def check_later(text: str | None, sources: Sources, file: str, entry: str) -> No
 def _tried(expression: Expression, facts: tuple[Fact, ...]) -> pl.DataType:
     frame = pl.DataFrame(schema={fact.name: fact.dtype for fact in facts})
     try:
+        for node in ast.walk(expression.tree):
+            if isinstance(node, ast.Compare):
+                _refuse_half_a_date(node, frame)
         return frame.select(compile_row(expression)).dtypes[0]
     except pl.exceptions.PolarsError as error:
         raise ConfigError(f"'{expression.text}' cannot be computed: {str(error).splitlines()[0]}") from error
+
+
+def _refuse_half_a_date(node: ast.Compare, frame: pl.DataFrame) -> None:
+    """Polars would take a date for the number of its day: dates and instants are compared with their like alone."""
+    sides = [each for each in (node.left, *node.comparators) if not isinstance(each, ast.Tuple | ast.List)]
+    dtypes = {frame.select(Compiler().compile(side)).dtypes[0] for side in sides}
+    if len(dtypes) > 1 and any(dtype.is_temporal() for dtype in dtypes):
+        raise ConfigError(f"'{ast.unparse(node)}' compares what is no date with a date.")
 
 
 def _facts(sources: Sources) -> dict[str, Fact]:
