@@ -112,7 +112,9 @@ def _write_labels(db: Connection, lake: Lake, month: str, label: Label) -> bool:
     made_of = labels.fingerprint(lake, month, label)
     with db.begin():
         lock(db, LABELS, month)
-        if (stands := lake.standing(LABELS, month)) and stands.fingerprint == made_of:
+        stands = lake.standing(LABELS, month)
+        # a month labelled before there were other labels than leaving does not say what it is of
+        if stands and stands.fingerprint == made_of and stands.facts.get("label") == label.text:
             return False
         window = label.horizon.after(month)
         told = labels.truths(lake, label, window, lake.scan("factors", month).select("subscriber_id"))
