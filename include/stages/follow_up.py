@@ -215,22 +215,30 @@ def _figures_of_people(watch: Watch, seen: Seen, revision: int) -> list[Figure] 
         return None
     if watch.label is None:
         return []
-    people = _graded(watch, watch.label, seen, revision)
-    names = verdicts.LEAVING if labels.is_leaving(watch.label) else verdicts.OTHER
-    return None if people is None else list(verdicts.of_people(people, names))
-
-
-def _graded(watch: Watch, label: Label, seen: Seen, revision: int) -> pl.DataFrame | None:
-    """A revision's grades with the label's truth (Float64) and weight; the lake keeps only the newest re-run."""
-    lake, table = watch.lake, "grades" if revision == 0 else "grades_revised"
-    if not lake.has(table, seen.cycle):
+    grades = _grades(watch.lake, seen.cycle, revision)
+    if grades is None:
         return None
-    if lake.manifest(table, seen.cycle).facts.get("revision", revision) != revision:
-        return None
-    grades = lake.scan(table, seen.cycle).select("subscriber_id", "grade", "tier", "cluster", "probability")
-    told = labels.truths(lake, label, seen.window, grades.select("subscriber_id"))
+    told = labels.truths(watch.lake, watch.label, seen.window, grades.select("subscriber_id"))
     weights = examples.contact_weights(watch.db, watch.campaign, seen.cycle, seen.window, watch.as_of)
-    people = LabelledMonth(seen.window.month, told, weights).labelled(grades)
-    # sorted: weights are summed, and floats in another order give another sum
-    judged = people.with_columns(pl.col(HAPPENED).cast(pl.Float64))
-    return judged.collect(engine="streaming").sort("subscriber_id")
+    people = _judged(LabelledMonth(seen.window.month, told, weights), grades)
+    names = verdicts.LEAVING if labels.is_leaving(watch.label) else verdicts.OTHER
+    return list(verdicts.of_people(people, names))
+
+
+def _grades(lake: Lake, cycle: str, revision: int) -> pl.LazyFrame | None:
+    """The grades of a revision; None where they are gone, for the lake keeps only the newest re-run."""
+    table = "grades" if revision == 0 else "grades_revised"
+    if not lake.has(table, cycle):
+        return None
+    if lake.manifest(table, cycle).facts.get("revision", revision) != revision:
+        return None
+    return lake.scan(table, cycle).select("subscriber_id", "grade", "tier", "cluster", "probability")
+
+
+def _judged(month: LabelledMonth, grades: pl.LazyFrame) -> pl.DataFrame:
+    """The graded with the label's truth (Float64) and weight.
+
+    Sorted: weights are summed, and floats in another order give another sum.
+    """
+    people = month.labelled(grades).with_columns(pl.col(HAPPENED).cast(pl.Float64))
+    return people.collect(engine="streaming").sort("subscriber_id")

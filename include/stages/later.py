@@ -182,7 +182,7 @@ def _counts(lake: Lake, facts: Sequence[Fact], window: Window) -> pl.LazyFrame:
 
 
 def _joined(rows: pl.LazyFrame, more: pl.LazyFrame) -> pl.LazyFrame:
-    return rows.join(more, on="subscriber_id", how="left", maintain_order="left")
+    return rows.join(more, on="subscriber_id", how="left")
 
 
 def _leavers_of(lake: Lake, month: str) -> pl.LazyFrame:

@@ -17,5 +17,18 @@ comment on column outcomes.has_succeeded is 'success by its campaign; null while
 alter table cycles add known_on date;
 grant update (known_on) on cycles to churn_loop;
 comment on column cycles.known_on is 'the day from which on its success can be known, as far as deliveries tell';
+-- a cycle stays fixed, but of it more becomes known
+create or replace function refuse_unfixing() returns trigger language plpgsql set search_path = public, pg_temp as $$
+declare
+    told constant text [] := array['dispatch_summary', 'known_on'];
+begin
+    if (to_jsonb(new) - told) is distinct from (to_jsonb(old) - told) then
+        raise exception
+            'The cycle is fixed since its first dispatch; only its summary and the day its success is known change.'
+            using errcode = 'integrity_constraint_violation';
+    end if;
+    return new;
+end
+$$;
 
 reset role;

@@ -123,6 +123,8 @@ def renewal(db: sa.Connection, lake: Lake) -> WorkedCycle:
         cycle.assign(who, "treated")
     for who in IDS[6:9]:
         cycle.assign(who, "held_out")
+    with db.begin():
+        db.execute(sa.text("update cycles set fixed_at = as_of, fixed_facts = '{}'"))
     return cycle
 
 
