@@ -48,7 +48,7 @@ select
     case when bool_and(outcomes.assignment_id is not null) then count(*) filter (where outcomes.has_churned) end as churned
 from assignments
 inner join cycles on assignments.campaign = cycles.campaign and assignments.cycle = cycles.cycle
-left join outcomes on assignments.assignment_id = outcomes.assignment_id
+left join outcomes on assignments.assignment_id = outcomes.assignment_id and outcomes.has_churned is not null
 where assignments.campaign = :campaign and not assignments.is_recalled
 group by assignments.cycle, assignments.arm, cycles.horizon_ends_at
 order by assignments.cycle, assignments.arm desc

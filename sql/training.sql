@@ -1,66 +1,82 @@
 -- name: contact_weights
--- Weights other than one for training on a month: where people were reached or written to, the arm that was to be
--- drops as a whole (0) and the held-out stand in for it: who could not be reached was not drawn by lot.
+-- Weights other than one for training on a month, of each draw a subscriber is in: contacts of any campaign work on
+-- people. Where people of a cycle were reached or written to, the arm that was to be drops as a whole (0) and the
+-- held-out of that cycle stand in for it: who could not be reached was not drawn by lot. Talks the customer began count
+-- for nothing. Campaigns that share a measure share its draw; two draws know nothing of each other.
 with scored as (
     select coalesce(
-        (select cycles.as_of from cycles where cycles.campaign = :campaign and cycles.cycle = :month),
+        (select cycles.as_of from cycles where cycles.campaign = :campaign and cycles.cycle = :cycle),
         :scored_at
     ) as since
 ),
 
 contacted as (
-    select distinct t.subscriber_id, t.cycle
+    select distinct t.subscriber_id, t.campaign, t.cycle
     from contact_attempts as a
     inner join tickets as t on a.ticket_id = t.ticket_id
     where
-        t.campaign = :campaign and a.result <> 'no_answer'
+        a.result <> 'no_answer'
         and a.attempted_at >= (select scored.since from scored) and a.attempted_at < :horizon_ends_at
 ),
 
 -- an offer by SMS or app works on people as well; its list has a hold-out of its own
 written_to as (
-    select o.subscriber_id, o.cycle
+    select o.subscriber_id, o.campaign, o.cycle
     from outreach_items as o
     where
-        o.campaign = :campaign and o.decision = 'listed'
+        o.decision = 'listed'
         and coalesce(o.send_from, o.listed_at) >= (select scored.since from scored)
         and coalesce(o.send_from, o.listed_at) < :horizon_ends_at
 ),
 
 weighed as (
     -- whoever was reached is no example, whatever stands for them
-    select contacted.subscriber_id, 0.0::double precision as weight from contacted
+    select contacted.subscriber_id, contacted.campaign, contacted.cycle, 0.0::double precision as weight from contacted
     union all
-    select written_to.subscriber_id, 0.0 as weight from written_to
+    select written_to.subscriber_id, written_to.campaign, written_to.cycle, 0.0 as weight from written_to
     union all
-    select a.subscriber_id, case a.arm when 'held_out' then 1 / a.probability_of_assignment else 0.0 end as weight
+    select
+        a.subscriber_id, a.campaign, a.cycle,
+        case a.arm when 'held_out' then 1 / a.probability_of_assignment else 0.0 end as weight
     from assignments as a
     where
-        a.campaign = :campaign and not a.is_recalled
-        and a.cycle in (select contacted.cycle from contacted)
+        not a.is_recalled
+        and (a.campaign, a.cycle) in (select contacted.campaign, contacted.cycle from contacted)
         -- where nobody was held out, or no longer counts as such, nobody could stand in
         and exists (
             select 1 from assignments as h
             where h.campaign = a.campaign and h.cycle = a.cycle and h.arm = 'held_out' and not h.is_recalled
         )
     union all
-    select o.subscriber_id, case o.decision when 'held_out' then 1 / o.probability_of_assignment else 0.0 end as weight
+    select
+        o.subscriber_id, o.campaign, o.cycle,
+        case o.decision when 'held_out' then 1 / o.probability_of_assignment else 0.0 end as weight
     from outreach_items as o
     where
-        o.campaign = :campaign and o.decision in ('listed', 'held_out')
-        and o.cycle in (select written_to.cycle from written_to)
+        o.decision in ('listed', 'held_out')
+        and (o.campaign, o.cycle) in (select written_to.campaign, written_to.cycle from written_to)
         and exists (
             select 1 from outreach_items as h
             where h.campaign = o.campaign and h.cycle = o.cycle and h.decision = 'held_out'
         )
+),
+
+by_draw as (
+    select
+        weighed.subscriber_id,
+        coalesce(cycles.measure, weighed.campaign) as draw,
+        min(weighed.weight) as weight
+    from weighed
+    inner join cycles on weighed.campaign = cycles.campaign and weighed.cycle = cycles.cycle
+    group by weighed.subscriber_id, draw
 )
 
 select
-    weighed.subscriber_id,
-    min(weighed.weight) as weight
-from weighed
-group by weighed.subscriber_id
-order by weighed.subscriber_id;
+    by_draw.subscriber_id,
+    array_agg(by_draw.weight order by by_draw.draw) as weights
+from by_draw
+group by by_draw.subscriber_id
+order by by_draw.subscriber_id;
 
 -- name: model
 -- One model version as registered.

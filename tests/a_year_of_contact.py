@@ -43,7 +43,7 @@ from include.simulator.walk import Order, simulate
 from include.stages import bootstrap, examples, fitting, models, quality, training
 from include.stages.calibration import Floats
 from include.stages.collection import open_lake
-from include.stages.examples import LabelledMonth
+from tests.stages.worked_cycle import LEAVING
 
 FIRST, HISTORY, YEAR, JUDGES = "2025-01", 6, 12, 3
 TOLD_RIGHT = 0.85
@@ -192,7 +192,9 @@ def a_year(called: World, dice: np.random.Generator) -> Iterator[dict[str, Any]]
 def fitted(world: World, learned: list[str], *, weighted: bool) -> tuple[models.Model, int]:
     """The model of the world's last cycles, with or without the weights; and how many rows it dropped."""
     as_of = default_as_of(shift(learned[-1], 1))
-    found = [examples.labelled_month(world.db, world.lake, CAMPAIGN, month, 1, as_of) for month in learned]
+    found = [
+        examples.labelled_month(world.db, world.lake, CAMPAIGN, month, LEAVING, as_of) for month in learned
+    ]
     dropped = sum(each.weights.filter(pl.col("weight") == 0).height for each in found)
     if not weighted:
         found = [replace(each, weights=each.weights.head(0)) for each in found]
@@ -216,9 +218,8 @@ def people(world: World, judges: list[str], *, held_out_in: str | None) -> pl.Da
     """
     frames = []
     for month in judges:
-        empty = pl.DataFrame(schema={"subscriber_id": pl.String, "weight": pl.Float64})
-        labelled = LabelledMonth(month, examples.labels.leavers(world.lake, month, 1), empty)
-        frame = labelled.people(world.lake).collect()
+        as_went = examples.labelled_month(None, world.lake, CAMPAIGN, month, LEAVING, default_as_of(month))
+        frame = as_went.people(world.lake).collect()
         if held_out_in:
             draw = world.config.measure(CAMPAIGN)
             customer = frame.select(pl.coalesce("customer_id", "subscriber_id")).to_series()
@@ -237,7 +238,7 @@ def judged(rows: pl.DataFrame, found: dict[str, models.Model]) -> Iterator[dict[
     Losses are expected ones, by the true chance of leaving: no luck of who left is in them. Nor is the season:
     one shift in log-odds, the same for all, makes the model without contact right on average.
     """
-    chance, happened = (rows[name].cast(pl.Float64).to_numpy() for name in ("chance", "has_churned"))
+    chance, happened = (rows[name].cast(pl.Float64).to_numpy() for name in ("chance", "happened"))
     raw = {name: model.probabilities(models.matrix(rows, model.factors)) for name, model in found.items()}
     shift_by = season(raw["without_contact"], float(chance.mean()))
     scores = {name: shifted(own, shift_by) for name, own in raw.items()}

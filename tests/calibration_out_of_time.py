@@ -73,7 +73,7 @@ def scores(folder: Path, month: str) -> pl.DataFrame:
         pl.read_parquet(path)
         for path in (folder / "lake" / scores_of(DEFAULT_CAMPAIGN) / f"month={month}").glob("*.parquet")
     )
-    return found.with_columns(has_churned=pl.col("subscriber_id").is_in(left.implode()).cast(pl.Float64))
+    return found.with_columns(happened=pl.col("subscriber_id").is_in(left.implode()).cast(pl.Float64))
 
 
 def figures(found: pl.DataFrame) -> dict[str, Any]:
@@ -87,7 +87,7 @@ def figures(found: pl.DataFrame) -> dict[str, Any]:
 
 
 def _figures(rows: pl.DataFrame) -> dict[str, Any]:
-    p, y, w = rows["probability"].to_numpy(), rows["has_churned"].to_numpy(), np.ones(rows.height)
+    p, y, w = rows["probability"].to_numpy(), rows["happened"].to_numpy(), np.ones(rows.height)
     found = quality.figures(p, y, w)
     return {
         "people": rows.height,
@@ -103,7 +103,7 @@ def _bins(rows: pl.DataFrame) -> Iterator[list[float]]:
     ordered = rows.sort("probability", "subscriber_id")
     for piece in np.array_split(np.arange(ordered.height), 10):
         part = ordered[piece]
-        yield [part.height, float(part["probability"].mean()), float(part["has_churned"].mean())]
+        yield [part.height, float(part["probability"].mean()), float(part["happened"].mean())]
 
 
 def run(module: str, *words: str) -> str:

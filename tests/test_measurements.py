@@ -30,7 +30,7 @@ def people() -> pl.DataFrame:
             "subscriber_id": [f"S{number}" for number in range(5_000)],
             "risk": risk,
             "probability": risk,
-            "has_churned": (random.random(5_000) < risk).astype(float),
+            "happened": (random.random(5_000) < risk).astype(float),
             "cluster": random.choice(["under_6", "over_12"], 5_000),
             "model_version": "xgb",
         }

@@ -27,8 +27,7 @@ from include.config.reading import read_text
 from include.domain.errors import BadInput
 from include.domain.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
-from include.stages import drift
-from include.stages.examples import labelled_month
+from include.stages import drift, labels
 
 _STRONGEST = 10
 
@@ -73,18 +72,16 @@ def _drift(
     asked: argparse.Namespace, config: Config, month: str, as_of: datetime, db: Connection | None
 ) -> Iterator[str]:
     lake = Lake(asked.lake)
-    horizon = config.campaign(asked.campaign).horizon_months
-    known = drift.labelled_month(lake, month, horizon, as_of)
-    people = labelled_month(db, lake, asked.campaign, known, horizon, as_of) if known else None
-    shifts, strengths = (
-        drift.shifts_of(lake, config, asked.campaign, month),
-        drift.strengths_of(lake, config, people),
-    )
+    label = labels.label_of(config, asked.campaign)
+    people = drift.newest_labelled(db, lake, asked.campaign, month, label, as_of)
+    known = people.month if people else None
+    shifts = drift.shifts_of(lake, config, asked.campaign, month)
+    strengths = drift.strengths_of(lake, config, people)
     if asked.json:
         yield from (json.dumps(asdict(each)) for each in shifts)
         yield from (json.dumps(asdict(each)) for each in strengths)
         return
-    yield drift.told(lake, month, shifts, strengths, known)["message"]
+    yield drift.told(lake, month, shifts, strengths, known, has_model=label is not None)["message"]
     for each in shifts:
         yield f"{each.subject:<32}{each.psi:>8.4f}  {each.level:<8} known {each.coverage:.0%}"
     for best in strengths:

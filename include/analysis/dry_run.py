@@ -19,6 +19,7 @@ from include.lake.campaigns import scores_of
 from include.stages import admission, grading, labels, rule_hits
 from include.stages.examples import LabelledMonth, labelled_month
 from include.stages.facts import fact_rows
+from include.stages.labels import Label
 from include.stages.rule_hits import ActiveRules
 
 #: So many of the newest labelled months tell the precision of a rule besides the month itself.
@@ -39,9 +40,9 @@ def dry_run(
     if not wanted:
         known = ", ".join(rule.name for rule in rules.rules)
         raise BadInput(f"There is no rule '{name}'. Choose one of {known}.")
-    horizon = config.campaign(campaign).horizon_months
-    months = _known_months(lake, month, horizon, as_of)
-    labelled = [labelled_month(db, lake, campaign, each, horizon, as_of) for each in months]
+    label = labels.label_of(config, campaign)
+    months = _known_months(lake, month, label, as_of)
+    labelled = [labelled_month(db, lake, campaign, each, label, as_of) for each in months] if label else []
     for rule in wanted:
         tried = _tried(lake, config, campaign, month, rule, rules, labelled)
         yield {**tried, "contacted_left_out": db is not None}
@@ -88,8 +89,8 @@ def _percent(share: float | None) -> str:
     return "not yet known" if share is None else f"{share:.0%}"
 
 
-def _known_months(lake: Lake, month: str, horizon: int, as_of: datetime) -> list[str]:
-    known = labels.labelled_months(lake, month, horizon, as_of)
+def _known_months(lake: Lake, month: str, label: Label | None, as_of: datetime) -> list[str]:
+    known = labels.labelled_months(lake, month, label, as_of)
     return [each for each in known if lake.has("factors", each)][-LABELLED_MONTHS:]
 
 
@@ -122,7 +123,7 @@ def _precision(lake: Lake, known: LabelledMonth, rule: Rule, rules: Rules) -> di
         return None
     fires = rule_hits.hit_of(rule, rules, factors)
     people = lake.scan("factors", known.month).select("subscriber_id", fires.alias("fires"))
-    hit, left, weight = pl.col("fires"), pl.col("has_churned"), pl.col("weight")
+    hit, left, weight = pl.col("fires"), pl.col("happened"), pl.col("weight")
     found = (
         known.labelled(people)
         .filter(weight > 0)

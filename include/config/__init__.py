@@ -13,6 +13,7 @@ from include.config import (
     campaign,
     contact,
     factors,
+    later,
     measures,
     operations,
     retention,
@@ -154,7 +155,9 @@ def _validated(files: tuple[tuple[str, str], ...]) -> Config:
     known_sla = sla.parse(*of("sla.yaml"))
     known_teams = teams.parse(*of("teams.yaml"))
     draws = measures.parse(*of("measures.yaml"))
-    reader = _Reader(known_factors, known_teams, known_strategies, draws, "measures.yaml" in texts)
+    reader = _Reader(
+        known_sources, known_factors, known_teams, known_strategies, draws, "measures.yaml" in texts
+    )
     for file in (file for file in texts if _name(file) is not None):
         reader.read(file, texts[file])
     sla.check_teams(known_sla, set(known_teams.teams))
@@ -180,6 +183,7 @@ def _validated(files: tuple[tuple[str, str], ...]) -> Config:
 class _Reader:
     """Reads campaign files one by one; what is wrong with one is noted and touches no other."""
 
+    sources: sources.Sources
     factors: factors.Factors
     teams: teams.Teams
     strategies: strategies.Strategies
@@ -226,6 +230,8 @@ class _Reader:
                     f"{file}, entry '{entry}': there is no '{value}'; known: {', '.join(sorted(known))}."
                 )
         admission.check(read, self.factors, file)
+        later.check_later(read.model.label if read.model else None, self.sources, file, "model.label")
+        later.check_later(read.success, self.sources, file, "success")
         return read
 
 

@@ -10,6 +10,7 @@ from include.config.operations import Count
 from include.config.reading import Entry, Flag, validated
 from include.config.work import Name, RetentionWork, Worded
 from include.domain import period
+from include.domain.horizon import Horizon
 from include.domain.sla import Stop
 from include.expressions import Expression
 from include.expressions import parse as parse_expression
@@ -229,9 +230,16 @@ class Campaign(RetentionWork):
         """The draw it shares; None where nobody is held out."""
         return self.measure if isinstance(self.measure, str) else None
 
+    @property
+    def horizon(self) -> Horizon:
+        """How far its cycles look ahead."""
+        if self.horizon_days is not None:
+            return Horizon(self.horizon_days, is_in_days=True)
+        return Horizon(self.horizon_months or 0)  # one of them is given
+
     def horizon_ends_at(self, key: str) -> datetime:
         """The instant at which what the cycle `key` is about is over."""
-        return period.horizon_ends_at(key, self.horizon_months, self.horizon_days)
+        return self.horizon.ends_at(key)
 
     def dispatch_ends_at(self, key: str) -> datetime:
         """From which instant on tickets of the cycle `key` would be cold, unless somebody sends them all the same."""

@@ -69,10 +69,9 @@ def require_past(as_of: datetime, now: datetime) -> None:
         )
 
 
-def is_past_grace(month: str, as_of: datetime) -> bool:
-    """Whether `as_of` is past the 5th of the following month, when a feed counts as complete unmarked."""
-    fifth = first_day(shift(month, 1)).replace(day=_AS_OF_DAY)
-    return as_of.astimezone(ZONE).date() > fifth
+def past_grace_on(month: str) -> date:
+    """The day after the 5th of the following month, from which on a feed counts as complete unmarked."""
+    return first_day(shift(month, 1)).replace(day=_AS_OF_DAY + 1)
 
 
 def parse_instant(text: str, name: str = "as_of") -> datetime:

@@ -54,13 +54,6 @@ def factors_month(key: str, as_of: datetime) -> str:
     return month if months.default_as_of(month) <= as_of else months.shift(month, -1)
 
 
-def horizon_ends_at(key: str, horizon_months: int | None, horizon_days: int | None) -> datetime:
-    """When the time a cycle is about is over: so many months after its month, or days after its day."""
-    if horizon_days is not None:
-        return ends_at(key) + timedelta(days=horizon_days)
-    return months.month_start(months.shift(key[:7], 1 + (horizon_months or 0)))
-
-
 def dispatch_ends_at(key: str, late_days: int | None = None) -> datetime:
     """From when on a dispatch is late: when the month after is over, three days after the day, or as told."""
     if late_days is not None:

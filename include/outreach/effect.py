@@ -10,7 +10,7 @@ from include.config import Config
 from include.domain.errors import NotReady
 from include.lake import Lake
 from include.queries import load
-from include.stages import labels
+from include.stages import labels, later
 from include.stages.effect import Arm, Effect, effect_of
 
 Q = load("outreach")
@@ -24,15 +24,15 @@ def effect(
         found = db.execute(Q["find_cycle"], {"campaign": campaign, "cycle": cycle}).one_or_none()
         rows = db.execute(Q["read_arms"], {"campaign": campaign, "cycle": cycle})
         arms = {row.subscriber_id: row.decision for row in rows}
-    horizon = config.campaign(campaign).horizon_months
     if found is None or not arms:
         raise NotReady(f"Nobody is listed in cycle {cycle} of {campaign}. Run its outreach first.")
-    if not labels.is_labelled(lake, found.month, horizon, now):
-        window = labels.window(found.month, horizon)
+    horizon = config.campaign(campaign).horizon
+    window = horizon.after(cycle, found.month)
+    if not labels.knowledge(lake, labels.leaving(horizon), window, now).is_there(now):
         raise NotReady(
-            f"Who left in {', '.join(window)} is not known yet. Ask again once churned is complete."
+            f"Who left in {', '.join(window.months)} is not known yet. Ask again once churned is complete."
         )
-    left = set(labels.leavers(lake, found.month, horizon)["subscriber_id"])
+    left = set(later.leavers(lake, window)["subscriber_id"])
     listed, held_out = (_arm(arms, left, name) for name in ("listed", "held_out"))
     return {
         "stage": "outreach",
@@ -52,8 +52,8 @@ def _rates(listed: Arm, held_out: Arm) -> dict[str, Any]:
     if found is None:
         return {"message": "One of the two groups is empty, so the effect cannot be told."}
     return {
-        "churn_listed": round(listed.churn_rate, 6),
-        "churn_held_out": round(held_out.churn_rate, 6),
+        "churn_listed": round(listed.rate, 6),
+        "churn_held_out": round(held_out.rate, 6),
         "avoided": round(found.avoided, 6),
         "avoided_low": round(found.low, 6),
         "avoided_high": round(found.high, 6),

@@ -18,14 +18,14 @@ Interval = tuple[float, float]
 
 
 def intervals(
-    probabilities: Floats, has_churned: Floats, weights: Floats, ranked_by: Floats, draws: int = DRAWS
+    probabilities: Floats, happened: Floats, weights: Floats, ranked_by: Floats, draws: int = DRAWS
 ) -> dict[str, Interval | None]:
     """95 % intervals of auc, pr_auc, top_decile_lift and brier over resampled people (Efron 1979)."""
-    ranking, missed = Ranking.of(ranked_by), (probabilities - has_churned) ** 2
+    ranking, missed = Ranking.of(ranked_by), (probabilities - happened) ** 2
     figures: dict[str, Callable[[Floats], float | None]] = {
-        "auc": lambda w: ranking.auc(has_churned, w),
-        "pr_auc": lambda w: ranking.average_precision(has_churned, w),
-        "top_decile_lift": lambda w: ranking.top_decile_lift(has_churned, w),
+        "auc": lambda w: ranking.auc(happened, w),
+        "pr_auc": lambda w: ranking.average_precision(happened, w),
+        "top_decile_lift": lambda w: ranking.top_decile_lift(happened, w),
         "brier": lambda w: float(w @ missed / w.sum()) if w.sum() else None,
     }
     found: dict[str, list[float]] = {name: [] for name in figures}
@@ -37,16 +37,16 @@ def intervals(
 
 
 def auc_difference(
-    ours: Floats, theirs: Floats, has_churned: Floats, weights: Floats, draws: int = 2 * DRAWS
+    ours: Floats, theirs: Floats, happened: Floats, weights: Floats, draws: int = 2 * DRAWS
 ) -> Interval | None:
     """95 % interval of auc(ours) − auc(theirs), both judged by the same people in every draw."""
-    return mean_auc_difference([ours], [theirs], has_churned, weights, draws)
+    return mean_auc_difference([ours], [theirs], happened, weights, draws)
 
 
 def mean_auc_difference(
     ours: Sequence[Floats],
     theirs: Sequence[Floats],
-    has_churned: Floats,
+    happened: Floats,
     weights: Floats,
     draws: int = 2 * DRAWS,
 ) -> Interval | None:
@@ -54,7 +54,7 @@ def mean_auc_difference(
     pairs = [(Ranking.of(mine), Ranking.of(other)) for mine, other in zip(ours, theirs, strict=True)]
     values = []
     for drawn in resampled(weights, draws):
-        found = [(mine.auc(has_churned, drawn), other.auc(has_churned, drawn)) for mine, other in pairs]
+        found = [(mine.auc(happened, drawn), other.auc(happened, drawn)) for mine, other in pairs]
         known = [a - b for a, b in found if a is not None and b is not None]
         if known:
             values.append(float(np.mean(known)))

@@ -56,7 +56,7 @@ class Calibrated:
 
 def calibrate(
     margins: Floats,
-    has_churned: Floats,
+    happened: Floats,
     weights: Floats,
     fold: NDArray[np.uint8],
     kinds: tuple[str, ...] = (PLATT, ISOTONIC),
@@ -66,52 +66,52 @@ def calibrate(
     `margins` are of a model that did not see these rows; weights 0 do not count. Fewer than 200 churners
     (of weight) leave Platt's line.
     """
-    enough = has_churned[weights > 0].sum() >= ISOTONIC_FROM
+    enough = happened[weights > 0].sum() >= ISOTONIC_FROM
     kinds = kinds if enough else (PLATT,)
-    crossed = {kind: _crossed(kind, margins, has_churned, weights, fold) for kind in kinds}
-    kind = min(kinds, key=lambda each: _loss(crossed[each], has_churned, weights))
-    return Calibrated(fit_calibration(kind, margins, has_churned, weights), crossed[kind])
+    crossed = {kind: _crossed(kind, margins, happened, weights, fold) for kind in kinds}
+    kind = min(kinds, key=lambda each: _loss(crossed[each], happened, weights))
+    return Calibrated(fit_calibration(kind, margins, happened, weights), crossed[kind])
 
 
 def _crossed(
-    kind: str, margins: Floats, has_churned: Floats, weights: Floats, fold: NDArray[np.uint8]
+    kind: str, margins: Floats, happened: Floats, weights: Floats, fold: NDArray[np.uint8]
 ) -> Floats:
     found = np.empty(len(margins))
     for number in np.unique(fold):
         seen = fold != number
-        calibration = fit_calibration(kind, margins[seen], has_churned[seen], weights[seen])
+        calibration = fit_calibration(kind, margins[seen], happened[seen], weights[seen])
         found[~seen] = calibration.probabilities(margins[~seen])
     return found
 
 
-def _loss(probabilities: Floats, has_churned: Floats, weights: Floats) -> float:
-    given = np.where(has_churned > 0, probabilities, 1 - probabilities)
+def _loss(probabilities: Floats, happened: Floats, weights: Floats) -> float:
+    given = np.where(happened > 0, probabilities, 1 - probabilities)
     return float(-(weights @ np.log(given)))
 
 
-def fit_calibration(kind: str, margins: Floats, has_churned: Floats, weights: Floats) -> Calibration:
+def fit_calibration(kind: str, margins: Floats, happened: Floats, weights: Floats) -> Calibration:
     """Fit on margins of a model that did not see these rows; weights 0 do not count.
 
     "isotonic": pool adjacent violators over steps of 25 churners, joined at their centres so that few ties
     remain; "platt": a line with smoothed targets (Platt 1999).
     """
     counted = weights > 0
-    margins, has_churned, weights = margins[counted], has_churned[counted], weights[counted]
-    return (_isotonic if kind == ISOTONIC else _platt)(margins, has_churned, weights)
+    margins, happened, weights = margins[counted], happened[counted], weights[counted]
+    return (_isotonic if kind == ISOTONIC else _platt)(margins, happened, weights)
 
 
-def _isotonic(margins: Floats, has_churned: Floats, weights: Floats) -> Calibration:
+def _isotonic(margins: Floats, happened: Floats, weights: Floats) -> Calibration:
     from sklearn.isotonic import IsotonicRegression
 
     order = np.argsort(margins, kind="stable")
-    margins, has_churned, weights = margins[order], has_churned[order], weights[order]
-    last = has_churned.sum() // CHURNERS_PER_STEP - 1
-    step = np.minimum(np.cumsum(has_churned) // CHURNERS_PER_STEP, last).astype(np.intp)
-    weight, centres, rates = _steps(step, margins, has_churned, weights)
+    margins, happened, weights = margins[order], happened[order], weights[order]
+    last = happened.sum() // CHURNERS_PER_STEP - 1
+    step = np.minimum(np.cumsum(happened) // CHURNERS_PER_STEP, last).astype(np.intp)
+    weight, centres, rates = _steps(step, margins, happened, weights)
     level = IsotonicRegression(y_min=0.0, y_max=1.0).fit_transform(centres, rates, sample_weight=weight)
     _, block = np.unique(level, return_inverse=True)
     _, centres, rates = _steps(block, centres, rates, weight)
-    tails = _platt(margins, has_churned, weights).slope
+    tails = _platt(margins, happened, weights).slope
     return Calibration(ISOTONIC, _plain(centres), _plain(log_odds(rates)), tails)
 
 
@@ -123,9 +123,9 @@ def _steps(
     return weight, np.bincount(step, weights * margins) / weight, np.bincount(step, weights * rates) / weight
 
 
-def _platt(margins: Floats, has_churned: Floats, weights: Floats) -> Calibration:
-    churned, stayed = float(weights @ has_churned), float(weights @ (1 - has_churned))
-    targets = np.where(has_churned > 0, (churned + 1) / (churned + 2), 1 / (stayed + 2))
+def _platt(margins: Floats, happened: Floats, weights: Floats) -> Calibration:
+    churned, stayed = float(weights @ happened), float(weights @ (1 - happened))
+    targets = np.where(happened > 0, (churned + 1) / (churned + 2), 1 / (stayed + 2))
     intercept, slope = _logistic_line(margins, targets, weights)
     if slope <= 0:  # the ranking is worth nothing: everybody gets the base rate
         rate = (churned + 1) / (churned + stayed + 2)

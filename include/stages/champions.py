@@ -108,7 +108,7 @@ def _compared(
     theirs = theirs.select("subscriber_id", pl.col("probability").alias("champion"))
     both = ours.join(theirs, on="subscriber_id").sort("subscriber_id")
     margins, served, happened, weights, fold = (
-        both[name].to_numpy() for name in ("margin", "champion", "has_churned", "weight", "fold")
+        both[name].to_numpy() for name in ("margin", "champion", "happened", "weight", "fold")
     )
     new, old = (
         calibrate(each, happened, weights, fold).probabilities for each in (margins, log_odds(served))
@@ -166,11 +166,11 @@ def _judged(lake: Lake, campaign: str, champion: Champion, newest: LabelledMonth
         scored = out_of_fold(lake, campaign, newest.month, champion["version"], shard)
         if scored is not None:
             return (
-                people.select("subscriber_id", "has_churned", "weight")
+                people.select("subscriber_id", "happened", "weight")
                 .join(scored, on="subscriber_id")
                 .collect()
             )
     model = models.load(lake, champion["version"], champion["sha256"])
     rows = people.collect(engine="streaming")
     probability = pl.Series("probability", model.probabilities(model.matrix(rows)), pl.Float64)
-    return rows.select("subscriber_id", "has_churned", "weight", probability)
+    return rows.select("subscriber_id", "happened", "weight", probability)

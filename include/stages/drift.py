@@ -21,6 +21,7 @@ from include.lake.campaigns import scores_of
 from include.queries import load
 from include.stages import bins, examples, labels
 from include.stages.examples import LabelledMonth
+from include.stages.labels import Label
 
 SCORE = "probability"
 POOLED = "pooled"
@@ -63,22 +64,23 @@ def measure(
     Replaces what the cycle held before; a re-run of a fixed cycle (`revision` above 0) only tells. Where the
     lake lacks the month before, or a label, that part is empty and the message says so.
     """
-    horizon = config.campaign(campaign).horizon_months
-    known = labelled_month(lake, month, horizon, as_of)
-    people = examples.labelled_month(db, lake, campaign, known, horizon, as_of) if known else None
+    label = labels.label_of(config, campaign)
+    people = newest_labelled(db, lake, campaign, month, label, as_of)
+    known = people.month if people else None
     shifts, strengths = shifts_of(lake, config, campaign, month), strengths_of(lake, config, people)
     key = {"campaign": campaign, "cycle": cycle}
     if revision == 0:
         _keep(db, key, shifts, strengths, shift(month, -1), known, now)
-    return told(lake, month, shifts, strengths, known)
+    return told(lake, month, shifts, strengths, known, has_model=label is not None)
 
 
-def labelled_month(lake: Lake, month: str, horizon: int, as_of: datetime) -> str | None:
+def newest_labelled(
+    db: Connection | None, lake: Lake, campaign: str, month: str, label: Label | None, as_of: datetime
+) -> LabelledMonth | None:
     """The newest month up to `month` whose label is known at `as_of` and whose factors stand."""
-    found = [
-        each for each in labels.labelled_months(lake, month, horizon, as_of) if lake.has("factors", each)
-    ]
-    return found[-1] if found else None
+    months = labels.labelled_months(lake, month, label, as_of)
+    found = [each for each in months if lake.has("factors", each)]
+    return examples.labelled_month(db, lake, campaign, found[-1], label, as_of) if label and found else None
 
 
 def shifts_of(lake: Lake, config: Config, campaign: str, month: str) -> list[Shift]:
@@ -93,7 +95,7 @@ def strengths_of(lake: Lake, config: Config, month: LabelledMonth | None) -> lis
     if month is None:
         return []
     factors = _factors(lake, config, month.month)
-    wanted = ("subscriber_id", "cluster", "has_churned", "weight")
+    wanted = ("subscriber_id", "cluster", "happened", "weight")
     people = _drawn(lake, "factors", month.month, month.people(lake)).select(
         *wanted, *(pl.col(name).cast(pl.Float32) for name in factors if name not in wanted)
     )
@@ -105,9 +107,10 @@ def strengths_of(lake: Lake, config: Config, month: LabelledMonth | None) -> lis
 
 
 def told(
-    lake: Lake, month: str, shifts: Sequence[Shift], strengths: Sequence[Strength], known: str | None
-) -> dict[str, Any]:
-    """The result of the stage: counts, what shifted, the strongest factors."""
+    lake: Lake, month: str, shifts: Sequence[Shift], strengths: Sequence[Strength], known: str | None,
+    *, has_model: bool,
+) -> dict[str, Any]:  # fmt: skip
+    """The result of the stage: counts, what shifted, the strongest factors; without a model none are asked for."""
     factors = lake.manifest("factors", month)
     by_level = {
         level: [each.subject for each in shifts if each.level == level] for level in ("shifted", "watch")
@@ -126,11 +129,11 @@ def told(
         "score_psi": score,
         "ranked_on": known,
         "strongest": strongest,
-        "message": _message(month, shifts, by_level["shifted"], known),
+        "message": _message(month, shifts, by_level["shifted"], is_ranked=bool(known) or not has_model),
     }
 
 
-def _message(month: str, shifts: Sequence[Shift], shifted: Sequence[str], known: str | None) -> str:
+def _message(month: str, shifts: Sequence[Shift], shifted: Sequence[str], *, is_ranked: bool) -> str:
     before = shift(month, -1)
     if not shifts:
         moved = f"The lake has no factors of {before} to compare with."
@@ -139,7 +142,7 @@ def _message(month: str, shifts: Sequence[Shift], shifted: Sequence[str], known:
         moved = f"Against {before} these have shifted: {named}. Look at their feeds before trusting scores."
     else:
         moved = f"Against {before} nothing has shifted."
-    return moved if known else f"{moved} No month has both factors and a label: nothing is ranked."
+    return moved if is_ranked else f"{moved} No month has both factors and a label: nothing is ranked."
 
 
 # ---------------------------------------------------------------- month against month
@@ -214,7 +217,7 @@ def _coded(column: pl.Series) -> bins.Codes:
 
 def _ranked(frame: pl.DataFrame, coded: Mapping[str, bins.Codes], cluster: str) -> list[Strength]:
     inside = np.ones(frame.height, bool) if cluster == POOLED else (frame["cluster"] == cluster).to_numpy()
-    happened = frame["has_churned"].cast(pl.Float64).to_numpy()[inside]
+    happened = frame["happened"].cast(pl.Float64).to_numpy()[inside]
     weights = frame["weight"].to_numpy()[inside]
     if happened.sum() < LEAST_CHURNERS:
         return []

@@ -1,4 +1,4 @@
-"""The effect of retention: how much less the treated left than the held-out, by intention to treat."""
+"""The effect of retention: how differently it went with the treated and the held-out, by intention to treat."""
 
 from dataclasses import dataclass
 from math import sqrt
@@ -9,22 +9,31 @@ _Z = 1.959963984540054
 
 @dataclass(frozen=True)
 class Arm:
-    """Everybody assigned to an arm, contacted or not, and how many of them left."""
+    """Everybody assigned to an arm, contacted or not, and with how many of them something happened."""
 
     subscribers: int
-    churned: int
+    happened: int
 
     @property
-    def churn_rate(self) -> float:
-        """Share that left."""
-        return self.churned / self.subscribers
+    def rate(self) -> float:
+        """Share with whom it happened."""
+        return self.happened / self.subscribers
 
     def interval(self) -> tuple[float, float]:
-        """95 % interval of the churn rate (Wilson 1927): sound for small arms and rates near 0."""
-        n, rate = self.subscribers, self.churn_rate
+        """95 % interval of the rate (Wilson 1927): sound for small arms and rates near 0."""
+        n, rate = self.subscribers, self.rate
         middle = (rate + _Z**2 / (2 * n)) / (1 + _Z**2 / n)
         half = _Z / (1 + _Z**2 / n) * sqrt(rate * (1 - rate) / n + _Z**2 / (4 * n**2))
         return max(0.0, middle - half), min(1.0, middle + half)
+
+
+@dataclass(frozen=True)
+class Difference:
+    """By how much one arm's rate lies above the other's, with its 95 % interval."""
+
+    value: float
+    low: float
+    high: float
 
 
 @dataclass(frozen=True)
@@ -42,12 +51,18 @@ class Effect:
         return self.avoided * self.treated, self.low * self.treated, self.high * self.treated
 
 
-def effect_of(treated: Arm, held_out: Arm) -> Effect | None:
-    """Churn rate of the held-out minus the treated (Newcombe 1998, method 10); None without both arms."""
-    if treated.subscribers == 0 or held_out.subscribers == 0:
+def difference(upper: Arm, lower: Arm) -> Difference | None:
+    """Rate of `upper` minus that of `lower` (Newcombe 1998, method 10); None without both arms."""
+    if upper.subscribers == 0 or lower.subscribers == 0:
         return None
-    avoided = held_out.churn_rate - treated.churn_rate
-    (treated_low, treated_high), (held_low, held_high) = treated.interval(), held_out.interval()
-    below = sqrt((held_out.churn_rate - held_low) ** 2 + (treated_high - treated.churn_rate) ** 2)
-    above = sqrt((held_high - held_out.churn_rate) ** 2 + (treated.churn_rate - treated_low) ** 2)
-    return Effect(avoided, avoided - below, avoided + above, treated.subscribers)
+    value = upper.rate - lower.rate
+    (upper_low, upper_high), (lower_low, lower_high) = upper.interval(), lower.interval()
+    below = sqrt((upper.rate - upper_low) ** 2 + (lower_high - lower.rate) ** 2)
+    above = sqrt((upper_high - upper.rate) ** 2 + (lower.rate - lower_low) ** 2)
+    return Difference(value, value - below, value + above)
+
+
+def effect_of(treated: Arm, held_out: Arm) -> Effect | None:
+    """Churn rate of the held-out minus the treated; None without both arms."""
+    avoided = difference(held_out, treated)
+    return Effect(avoided.value, avoided.low, avoided.high, treated.subscribers) if avoided else None

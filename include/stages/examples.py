@@ -1,5 +1,6 @@
 """Training examples: factors of labelled months with what happened, weighted and sampled to fit in memory."""
 
+import math
 import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -11,12 +12,15 @@ import polars as pl
 from numpy.typing import NDArray
 from sqlalchemy import Connection
 
-from include.domain.months import default_as_of, month_start, shift
+from include.domain.horizon import Window
+from include.domain.months import shift
+from include.domain.period import MONTHLY, cadence_of, default_as_of
 from include.lake import Lake
 from include.queries import load
 from include.stages import labels
 from include.stages.calibration import Floats
 from include.stages.histories import Histories
+from include.stages.labels import HAPPENED, Label
 from include.stages.models import Matrix, matrix
 
 FOLDS = 5
@@ -29,13 +33,14 @@ _WEIGHTS = {"subscriber_id": pl.String, "weight": pl.Float64}
 
 @dataclass(frozen=True)
 class LabelledMonth:
-    """A month whose label is known: who left, and the weights other than one (contacted 0, held out > 1).
+    """A month whose label is known: of whom it is true (or null), and the weights other than one.
 
+    A weight is 0 for who was contacted and more than 1 for who was held out. Of whom nobody knows is left out.
     cluster: cut down to one tenure cluster; months_earlier: seen with the factors of so many months before.
     """
 
     month: str
-    left: pl.DataFrame
+    truths: pl.DataFrame
     weights: pl.DataFrame
     cluster: str | None = None
     months_earlier: int = 0
@@ -54,7 +59,7 @@ class LabelledMonth:
         return replace(self, months_earlier=self.months_earlier + 1)
 
     def people(self, lake: Lake, shard: int | None = None) -> pl.LazyFrame:
-        """The factors rows of the month with has_churned (Boolean) and weight (Float64)."""
+        """The factors rows of the month with happened (Boolean) and weight (Float64)."""
         people = lake.scan("factors", self.month, shard)
         if self.cluster is not None:
             people = people.filter(pl.col("cluster") == self.cluster)
@@ -80,8 +85,8 @@ class LabelledMonth:
         return joined.with_columns(pl.col("is_active").fill_null(False))
 
     def labelled(self, people: pl.LazyFrame) -> pl.LazyFrame:
-        """`people` of the month with has_churned (Boolean) and weight (Float64)."""
-        labelled = labels.with_labels(people, self.left)
+        """`people` of the month with happened (Boolean) and weight (Float64)."""
+        labelled = labels.with_labels(people, self.truths).filter(pl.col(HAPPENED).is_not_null())
         joined = labelled.join(self.weights.lazy(), on="subscriber_id", how="left", maintain_order="left")
         return joined.with_columns(pl.col("weight").fill_null(1.0))
 
@@ -91,7 +96,7 @@ class Examples:
     """Rows to fit on; `month` holds positions in the list of months they were read from."""
 
     matrix: Matrix
-    has_churned: Floats
+    happened: Floats
     weights: Floats
     fold: Folds
     month: NDArray[np.uint8]
@@ -99,7 +104,7 @@ class Examples:
     def taken(self, rows: NDArray[np.bool_]) -> "Examples":
         """The rows where the mask is true."""
         return Examples(
-            self.matrix[rows], self.has_churned[rows], self.weights[rows], self.fold[rows], self.month[rows]
+            self.matrix[rows], self.happened[rows], self.weights[rows], self.fold[rows], self.month[rows]
         )
 
     def known(self, factors: Sequence[str]) -> dict[str, dict[str, float]]:
@@ -115,37 +120,47 @@ class Examples:
     @property
     def base_rate(self) -> float:
         """Weighted share of churners."""
-        return float(self.weights @ self.has_churned / self.weights.sum())
+        return float(self.weights @ self.happened / self.weights.sum())
 
 
 def labelled_month(
-    db: Connection | None, lake: Lake, campaign: str, month: str, horizon: int, as_of: datetime
+    db: Connection | None, lake: Lake, campaign: str, month: str, label: Label, as_of: datetime
 ) -> LabelledMonth:
-    """The label of `month` and its contact weights as known at `as_of`.
+    """The label of the people of `month` and their contact weights as known at `as_of`.
 
     Without `db` everybody counts as they went: the lake does not know who was contacted.
     """
-    rows = [] if db is None else _contact_weights(db, campaign, month, horizon, as_of)
-    return LabelledMonth(
-        month, labels.leavers(lake, month, horizon), pl.DataFrame(rows, schema=_WEIGHTS, orient="row")
+    window = label.horizon.after(month)
+    people = lake.scan("factors", month).select("subscriber_id")
+    weights = (
+        pl.DataFrame(schema=_WEIGHTS) if db is None else contact_weights(db, campaign, month, window, as_of)
     )
+    return LabelledMonth(month, labels.truths(lake, label, window, people), weights)
 
 
-def _contact_weights(
-    db: Connection, campaign: str, month: str, horizon: int, as_of: datetime
-) -> list[tuple[str, float]]:
-    ends_at = min(month_start(shift(month, horizon + 1)), as_of)
-    window = {"scored_at": default_as_of(month), "horizon_ends_at": ends_at}
-    asked = {"campaign": campaign, "month": month, **window}
+def contact_weights(db: Connection, campaign: str, key: str, window: Window, as_of: datetime) -> pl.DataFrame:
+    """Weights other than one (subscriber_id, weight) of the month or cycle `key`, by what is known at `as_of`.
+
+    Held out by two draws that know nothing of each other somebody stands for the treated of both: both count.
+    """
+    # a month nobody scored for days to come is contacted from its end on
+    is_whole = window.is_of_whole_months or cadence_of(key) != MONTHLY
+    asked = {
+        "campaign": campaign,
+        "cycle": key,
+        "scored_at": default_as_of(key) if is_whole else window.begins_at,
+        "horizon_ends_at": min(window.ends_at, as_of),
+    }
     with db.begin():
         found = db.execute(load("training")["contact_weights"], asked)
-        return [(row.subscriber_id, row.weight) for row in found]
+        rows = [(row.subscriber_id, math.prod(row.weights)) for row in found]
+    return pl.DataFrame(rows, schema=_WEIGHTS, orient="row")
 
 
 def churners_and_stayers(lake: Lake, month: LabelledMonth) -> tuple[int, int]:
     """How many rows of the month count in training, by what happened."""
     counted = month.people(lake).filter(pl.col("weight") > 0)
-    churned = pl.col("has_churned").sum()
+    churned = pl.col("happened").sum()
     row = counted.select(churned.alias("churners"), pl.len().alias("rows")).collect(engine="streaming").row(0)
     return int(row[0]), int(row[1]) - int(row[0])
 
@@ -167,7 +182,7 @@ def read_examples(
     ]
     return Examples(
         np.concatenate([piece.matrix for piece in pieces]),
-        np.concatenate([piece.has_churned for piece in pieces]),
+        np.concatenate([piece.happened for piece in pieces]),
         np.concatenate([piece.weights for piece in pieces]),
         np.concatenate([piece.fold for piece in pieces]),
         np.concatenate([piece.month for piece in pieces]),
@@ -206,11 +221,11 @@ def _examples_of(
 ) -> Examples:
     shards = [_drawn(month.people(lake, shard), factors, kept_share) for shard in range(lake.shards)]
     frame = pl.concat(shards).sort("subscriber_id")
-    has_churned = frame["has_churned"].cast(pl.Float64).to_numpy()
+    happened = frame["happened"].cast(pl.Float64).to_numpy()
     return Examples(
         matrix=matrix(frame, factors),
-        has_churned=has_churned,
-        weights=frame["weight"].to_numpy() * np.where(has_churned > 0, 1.0, 1 / kept_share),
+        happened=happened,
+        weights=frame["weight"].to_numpy() * np.where(happened > 0, 1.0, 1 / kept_share),
         fold=folds_of(frame["subscriber_id"], split),
         month=np.full(frame.height, position, np.uint8),
     )
@@ -220,10 +235,10 @@ def _drawn(people: pl.LazyFrame, factors: tuple[str, ...], kept_share: float) ->
     """Those of a shard who teach: everybody of weight who left, and the share drawn of those who stayed."""
     present = set(people.collect_schema().names())
     wanted = [pl.col(name).cast(pl.Float32) for name in factors if name in present]
-    rows = people.filter(pl.col("weight") > 0).select("subscriber_id", "has_churned", "weight", *wanted)
+    rows = people.filter(pl.col("weight") > 0).select("subscriber_id", "happened", "weight", *wanted)
     frame = rows.collect(engine="streaming")
     drawn = _hashes(frame["subscriber_id"], b"draw ") < kept_share * 2**32
-    return frame.filter(pl.col("has_churned") | pl.Series(drawn))
+    return frame.filter(pl.col("happened") | pl.Series(drawn))
 
 
 def _hashes(ids: pl.Series, salt: bytes) -> NDArray[np.uint32]:

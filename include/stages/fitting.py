@@ -19,7 +19,7 @@ STAYERS_PER_CHURNER = 15
 ENOUGH_ROWS, MAXIMUM_ROWS = 40_000, 400_000
 
 _SEGMENTS: Mapping[str, pl.DataType] = {"region_code": pl.String(), "value_yuan": pl.Float64()}
-_JUDGED = ("subscriber_id", "month", "cluster", "is_active", *_SEGMENTS, "has_churned", "weight", "fold")
+_JUDGED = ("subscriber_id", "month", "cluster", "is_active", *_SEGMENTS, "happened", "weight", "fold")
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Fitted:
     """The final model, of the kind that judged best, and what was learned of it out of sample.
 
     judged: one row per person and judged month with subscriber_id, month, cluster, is_active, region_code,
-    value_yuan, has_churned, weight, fold, margin, probability; none from a model that saw the label.
+    value_yuan, happened, weight, fold, margin, probability; none from a model that saw the label.
     candidates: the log loss of every kind on those rows; base_rate: weighted, of all months that taught;
     known: per factor the median of training and the share that missed it.
     """
@@ -95,7 +95,7 @@ def fit(lake: Lake, plan: Plan) -> Fitted:
     judged = pl.concat([_judged(lake, plan, boosters, month) for month in plan.judge])
     chosen = choose(
         {kind: judged[f"margin {kind}"].to_numpy() for kind in boosters},
-        *(judged[name].to_numpy() for name in ("has_churned", "weight", "fold")),
+        *(judged[name].to_numpy() for name in ("happened", "weight", "fold")),
     )
     found = (pl.Series("margin", chosen.margins), pl.Series("probability", chosen.calibrated.probabilities))
     return Fitted(
@@ -134,7 +134,7 @@ def final_booster(examples: Examples, factors: Sequence[str], chosen: Chosen, nt
     return trees.blend(grown, chosen.shares) if chosen.kind == trees.BLEND else grown[chosen.kind]
 
 
-def choose(margins_of: Mapping[str, Floats], has_churned: Floats, weights: Floats, fold: Folds) -> Chosen:
+def choose(margins_of: Mapping[str, Floats], happened: Floats, weights: Floats, fold: Folds) -> Chosen:
     """The blend of both kinds, unless one alone is surely better; then its calibration.
 
     Better is a lower log loss by Platt's line, surely by more than two standard errors of the paired
@@ -145,16 +145,14 @@ def choose(margins_of: Mapping[str, Floats], has_churned: Floats, weights: Float
     if shares:
         candidates = {trees.BLEND: trees.blended_margins(margins_of, shares), **candidates}
     losses = {
-        kind: quality.losses(
-            calibrate(found, has_churned, weights, fold, (PLATT,)).probabilities, has_churned
-        )
+        kind: quality.losses(calibrate(found, happened, weights, fold, (PLATT,)).probabilities, happened)
         for kind, found in candidates.items()
     }
     means = {kind: float(weights @ each / weights.sum()) for kind, each in losses.items()}
     kind, standing = min(means, key=means.__getitem__), next(iter(candidates))
     if not _is_surely_lower(losses[kind], losses[standing], weights):
         kind = standing
-    calibrated = calibrate(candidates[kind], has_churned, weights, fold)
+    calibrated = calibrate(candidates[kind], happened, weights, fold)
     return Chosen(kind, candidates[kind], calibrated, means, shares)
 
 
@@ -212,7 +210,7 @@ def _scores(
     lake: Lake, plan: Plan, kind: str, taught: Sequence[LabelledMonth], month: LabelledMonth
 ) -> pl.DataFrame | None:
     examples = read_examples(lake, taught, plan.factors, plan.kept_share, plan.split)
-    if not 0 < examples.has_churned.sum() < len(examples.has_churned):
+    if not 0 < examples.happened.sum() < len(examples.happened):
         return None
     judged = _judged(lake, plan, judging_boosters(examples, plan, trees.parts_of(kind)), month)
     found = {each: judged[f"margin {each}"].to_numpy() for each in trees.parts_of(kind)}
@@ -230,7 +228,7 @@ def _judged(lake: Lake, plan: Plan, boosters: Boosters, month: LabelledMonth) ->
 
 def _judged_shard(people: pl.LazyFrame, month: str, boosters: Boosters, plan: Plan) -> pl.DataFrame:
     there = people.collect_schema().names()
-    wanted = ("subscriber_id", "cluster", "is_active", "has_churned", "weight", *plan.factors, *_SEGMENTS)
+    wanted = ("subscriber_id", "cluster", "is_active", "happened", "weight", *plan.factors, *_SEGMENTS)
     rows = people.select(name for name in dict.fromkeys(wanted) if name in there).collect(engine="streaming")
     fold, values = folds_of(rows["subscriber_id"], plan.split), matrix(rows, plan.factors)
     return rows.select(
@@ -242,7 +240,7 @@ def _judged_shard(people: pl.LazyFrame, month: str, boosters: Boosters, plan: Pl
             (pl.col(name) if name in rows.columns else pl.lit(None)).cast(kind).alias(name)
             for name, kind in _SEGMENTS.items()
         ),
-        pl.col("has_churned").cast(pl.Float64),
+        pl.col("happened").cast(pl.Float64),
         pl.col("weight"),
         pl.Series("fold", fold),
         *(
@@ -258,4 +256,4 @@ def _auc_early(lake: Lake, plan: Plan, fitted: Fitted) -> float | None:
 
 
 def _arrays(frame: pl.DataFrame, scores: str) -> tuple[Floats, Floats, Floats]:
-    return frame[scores].to_numpy(), frame["has_churned"].to_numpy(), frame["weight"].to_numpy()
+    return frame[scores].to_numpy(), frame["happened"].to_numpy(), frame["weight"].to_numpy()

@@ -1,6 +1,6 @@
-"""Follow-up: once a month's churn is complete, label it, note outcomes, judge the warnings and the arms."""
+"""Follow-up: label months, note outcomes and judge warnings and arms, each once all it reads is complete."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
@@ -10,251 +10,237 @@ from sqlalchemy import Connection
 
 from include.config import Config
 from include.database import lock
-from include.domain.assignment import HELD_OUT, TREATED
-from include.domain.months import month_start, shift
+from include.domain.horizon import Window
+from include.domain.months import ZONE
 from include.lake import Lake
 from include.lake.campaigns import LABELS, grades_of, of_campaign
 from include.queries import load
-from include.stages import examples, labels, quality, training
-from include.stages.effect import Arm, Effect, effect_of
+from include.stages import examples, labels, later, training, verdicts
 from include.stages.examples import LabelledMonth
+from include.stages.labels import HAPPENED, Label
+from include.stages.later import Knowledge
+from include.stages.verdicts import Figure
 
 
 @dataclass(frozen=True)
-class Figure:
-    """One figure of a slice: `subscribers` is how many people stand behind it."""
+class Watch:
+    """What a campaign's cycles are followed up by at `as_of`: the model's label (None: no model), success, leaving."""
 
-    slice: str
-    slice_value: str
-    metric: str
-    value: float | None
-    subscribers: int
+    db: Connection
+    lake: Lake
+    campaign: str
+    label: Label | None
+    success: Label
+    leaving: Label
+    as_of: datetime
+    now: datetime
+
+    def knowledge(self, label: Label, window: Window) -> Knowledge:
+        """When a label of a cycle can be known."""
+        return labels.knowledge(self.lake, label, window, self.as_of)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """A cycle and what is known of its people by now."""
+
+    cycle: str
+    revisions: tuple[int, ...]
+    window: Window
+    success: Knowledge
+    is_left_known: bool
+    is_success_known: bool
+    is_judged: bool
 
 
 def follow_up(
     *, db: Connection, lake: Lake, config: Config, campaign: str, as_of: datetime, now: datetime
 ) -> dict[str, Any]:
-    """Label every month with factors whose churn is complete at `as_of`; evaluate its cycles and revisions.
+    """Label every month with factors whose label is known at `as_of`; evaluate the cycles and revisions that can be.
 
     Replaces what it wrote before, so that running it again changes nothing. `labelled` names the months
     whose label is new or changed; `untaught` those no training has seen yet, until one has, so that no kill
-    and no earlier run loses them; `months` holds the figures of every cycle and revision judged.
+    and no earlier run loses them; `months` holds the figures of every cycle and revision judged; `waiting` says of
+    every other cycle what keeps its success from being known.
     """
-    horizon = config.campaign(campaign).horizon_months
-    known = [month for month in lake.months("factors") if labels.is_labelled(lake, month, horizon, as_of)]
-    labelled = [month for month in known if _write_labels(db, lake, campaign, month, horizon)]
-    judged = []
-    for cycle, revisions in _cycles(db, campaign, set(known)):
-        month = examples.labelled_month(db, lake, campaign, cycle["month"], horizon, as_of)
-        _record_outcomes(db, campaign, cycle["cycle"], month, horizon, now)
-        judged += [
-            evaluated
-            for revision in revisions
-            if (evaluated := _evaluate(db, lake, campaign, cycle["cycle"], revision, month, horizon, now))
-        ]
+    label, horizon = labels.label_of(config, campaign), config.campaign(campaign).horizon
+    success, leaving = labels.success_of(config, campaign), labels.leaving(horizon)
+    watch = Watch(db, lake, campaign, label, success, leaving, as_of, now)
+    known = _labelled(lake, label, as_of)
+    labelled = [month for month in known if label and _write_labels(watch, month, label)]
+    judged, waiting = [], {}
+    for cycle in list(_cycles(watch)):
+        _record_outcomes(watch, cycle)
+        if not cycle.is_success_known:
+            waiting[cycle.cycle] = cycle.success.told(as_of)
+        judged += [found for each in cycle.revisions if (found := _evaluate(watch, cycle, each))]
     return {
         "stage": "follow_up",
         "rows_in": sum(each["subscribers"] for each in judged),
         "rows_out": sum(each.pop("figures") for each in judged),
         "quarantined": 0,
         "labelled": labelled,
-        "untaught": _untaught(db, lake, campaign, known, horizon, as_of),
+        "untaught": _untaught(watch, known),
         "months": judged,
+        "waiting": waiting,
     }
 
 
-def _untaught(
-    db: Connection, lake: Lake, campaign: str, known: list[str], horizon: int, as_of: datetime
-) -> list[str]:
-    """The months of `known` training would look at whose label no recorded training has seen as it stands."""
-    if not known:
+def _labelled(lake: Lake, label: Label | None, as_of: datetime) -> list[str]:
+    """The months with factors whose label is known."""
+    if label is None:
         return []
-    taught = training.months_looked_at(lake, known[-1], horizon, as_of)
-    with db.begin():
-        rows = db.execute(load("follow_up")["labels_seen"], {"campaign": campaign})
+    return [month for month in lake.months("factors") if labels.is_labelled(lake, month, label, as_of)]
+
+
+def _untaught(watch: Watch, known: list[str]) -> list[str]:
+    """The months of `known` training would look at whose label no recorded training has seen as it stands."""
+    lake, label = watch.lake, watch.label
+    if label is None or not known:
+        return []
+    taught = training.months_looked_at(lake, known[-1], label, watch.as_of)
+    with watch.db.begin():
+        rows = watch.db.execute(load("follow_up")["labels_seen"], {"campaign": watch.campaign})
         seen = {row.month: row.fingerprint for row in rows}
     wanted = [month for month in known if month in taught]
-    return [month for month in wanted if seen.get(month) != labels.fingerprint(lake, month, horizon)]
+    return [month for month in wanted if seen.get(month) != labels.fingerprint(lake, month, label)]
 
 
-def _write_labels(db: Connection, lake: Lake, campaign: str, month: str, horizon: int) -> bool:
+def _write_labels(watch: Watch, month: str, label: Label) -> bool:
     """Publish the labels of a month unless they stand already; whether anything was written."""
-    made_of, table = labels.fingerprint(lake, month, horizon), of_campaign(LABELS, campaign)
-    with db.begin():
-        lock(db, table, month)
-        if (stands := lake.standing(table, month)) and stands.fingerprint == made_of:
+    lake, table = watch.lake, of_campaign(LABELS, watch.campaign)
+    made_of = labels.fingerprint(lake, month, label)
+    with watch.db.begin():
+        lock(watch.db, table, month)
+        stands = lake.standing(table, month)
+        # a month labelled before there were other labels than leaving does not say what it is of
+        if stands and stands.fingerprint == made_of and stands.facts.get("label") == label.text:
             return False
-        left = labels.leavers(lake, month, horizon)
+        window = label.horizon.after(month)
+        told = labels.truths(lake, label, window, lake.scan("factors", month).select("subscriber_id"))
+        if labels.is_leaving(label):
+            told = told.join(later.leavers(lake, window), on="subscriber_id", how="left")
         parts = []
         for shard in range(lake.shards):
             people = lake.scan("factors", month, shard).select("subscriber_id")
-            frame = labels.with_labels(people, left)
+            frame = labels.with_labels(people, told)
             parts.append(lake.write_part(table, month, shard, frame, f"labels-{made_of[:8]}"))
-        lake.publish(table, month, parts, fingerprint=made_of, facts={"horizon_months": horizon})
+        facts = {"label": label.text, "horizon": label.horizon.told}
+        lake.publish(table, month, parts, fingerprint=made_of, facts=facts)
     return True
 
 
-def _cycles(db: Connection, campaign: str, known: set[str]) -> Iterator[tuple[dict[str, str], list[int]]]:
-    """The cycles of the labelled months with their revisions."""
-    with db.begin():
-        rows = db.execute(load("follow_up")["revisions"], {"campaign": campaign}).all()
+def _cycles(watch: Watch) -> Iterator[Seen]:
+    """Every cycle with its revisions and what is known of it; the day its success can be known is kept with it."""
+    with watch.db.begin():
+        rows = watch.db.execute(load("follow_up")["revisions"], {"campaign": watch.campaign}).all()
     by_cycle: dict[tuple[str, str], list[int]] = {}
     for row in rows:
         by_cycle.setdefault((row.cycle, row.month), []).append(row.revision)
     for (cycle, month), revisions in by_cycle.items():
-        if month in known:
-            yield {"cycle": cycle, "month": month}, revisions
+        window = watch.leaving.horizon.after(cycle, month)
+        success = watch.knowledge(watch.success, window)
+        is_known = success.is_there(watch.as_of)
+        yield Seen(
+            cycle,
+            tuple(revisions),
+            window,
+            success,
+            watch.knowledge(watch.leaving, window).is_there(watch.as_of),
+            is_known,
+            is_known and (watch.label is None or watch.knowledge(watch.label, window).is_there(watch.as_of)),
+        )
 
 
-def _record_outcomes(
-    db: Connection, campaign: str, cycle: str, month: LabelledMonth, horizon: int, now: datetime
-) -> None:
-    queries, key = load("follow_up"), {"campaign": campaign, "cycle": cycle}
+def _record_outcomes(watch: Watch, seen: Seen) -> None:
+    """Keep what is known of everybody assigned, and with the cycle the day from which on its success can be."""
+    queries, key, db = load("follow_up"), {"campaign": watch.campaign, "cycle": seen.cycle}, watch.db
     with db.begin():
-        lock(db, "follow_up", campaign, cycle)
-        assigned = pl.Series(db.execute(queries["assigned"], key).scalars().all(), dtype=pl.String)
-        left = month.left.filter(pl.col("subscriber_id").is_in(assigned.implode()))
-        facts = {
-            "month_observed": shift(month.month, horizon),
-            "subscribers": left["subscriber_id"].to_list(),
-            "days": left["churned_on"].to_list(),
-            "reasons": left["reason"].to_list(),
-            "now": now,
-        }
-        db.execute(queries["record_outcomes"], {**key, **facts})
+        lock(db, "follow_up", watch.campaign, seen.cycle)
+        if seen.is_success_known or seen.success.on > watch.as_of.astimezone(ZONE).date():
+            db.execute(queries["keep_known_on"], {**key, "known_on": seen.success.on})
+        if seen.is_left_known or seen.is_success_known:
+            assigned = pl.Series("subscriber_id", db.execute(queries["assigned"], key).scalars(), pl.String)
+            facts = _left(watch, seen, assigned) | _succeeded(watch, seen, assigned)
+            observed = {"month_observed": seen.window.last_month, "now": watch.now}
+            db.execute(queries["record_outcomes"], {**key, **facts, **observed})
 
 
-def _evaluate(
-    db: Connection,
-    lake: Lake,
-    campaign: str,
-    cycle: str,
-    revision: int,
-    month: LabelledMonth,
-    horizon: int,
-    now: datetime,
-) -> dict[str, Any] | None:
-    """Judge one revision and replace its figures; None when the lake holds no grades of it any more."""
-    queries, key = load("follow_up"), {"campaign": campaign, "cycle": cycle, "revision": revision}
-    people = _graded(lake, month, key)
-    if people is None:
-        return None
-    with db.begin():
-        lock(db, "follow_up", campaign, cycle)
-        ends_at = month_start(shift(month.month, horizon + 1))
-        arms = db.execute(queries["arms"], {**key, "horizon_ends_at": ends_at}).all() if revision == 0 else []
-        figures = [*_of_people(people), *_of_arms(arms)]
-        db.execute(queries["forget_evaluations"], key)
-        db.execute(queries["write_evaluation"], [{**key, **vars(figure), "now": now} for figure in figures])
-    return {"cycle": cycle, "month": month.month, "revision": revision, **_told(figures)}
-
-
-def _graded(lake: Lake, month: LabelledMonth, key: Mapping[str, Any]) -> pl.DataFrame | None:
-    """The grades of a cycle's revision with has_churned (Float64) and weight; only the newest re-run is kept."""
-    table, cycle = grades_of(key["campaign"], key["revision"]), key["cycle"]
-    if not lake.has(table, cycle):
-        return None
-    facts = lake.manifest(table, cycle).facts
-    if any(facts.get(name, value) != value for name, value in key.items()):
-        return None
-    wanted = ("subscriber_id", "grade", "tier", "cluster", "probability")
-    people = month.labelled(lake.scan(table, cycle).select(wanted))
-    # sorted: weights are summed, and floats in another order give another sum
-    judged = people.with_columns(pl.col("has_churned").cast(pl.Float64))
-    return judged.collect(engine="streaming").sort("subscriber_id")
-
-
-def _of_people(people: pl.DataFrame) -> Iterator[Figure]:
-    """Figures of everybody and by grade, tier and cluster.
-
-    churned and churn_rate count what was seen; precision, recall, lift and the figures of the
-    probability are weighted like training: without the contacted, with the held-out in their place.
-    """
-    everybody = people.with_columns(all=pl.lit("all"))
-    for kind in ("all", "grade", "tier", "cluster"):
-        for (value,), rows in sorted(everybody.group_by(kind), key=lambda each: str(each[0])):
-            yield from _of_slice(kind, str(value), rows, people)
-
-
-def _of_slice(kind: str, value: str, rows: pl.DataFrame, people: pl.DataFrame) -> Iterator[Figure]:
-    churned = float(rows["has_churned"].sum())
-    found: dict[str, float | None] = {"churned": churned, "churn_rate": churned / rows.height}
-    if kind in ("grade", "tier"):
-        found |= _warning_figures(rows, people)
-    elif rows["probability"].null_count() < rows.height:
-        found |= _score_figures(rows.filter(pl.col("probability").is_not_null()))
-    for metric, figure in found.items():
-        yield Figure(kind, value, metric, figure, rows.height)
-
-
-def _warning_figures(rows: pl.DataFrame, people: pl.DataFrame) -> dict[str, float | None]:
-    total, churned = _weighed(people)
-    slice_total, slice_churned = _weighed(rows)
-    precision = slice_churned / slice_total if slice_total else None
+def _left(watch: Watch, seen: Seen, assigned: pl.Series) -> dict[str, Any]:
+    """Who of the assigned left, and when and why; of nobody anything while it is not known."""
+    left = later.leavers(watch.lake, seen.window) if seen.is_left_known else later.NOBODY
+    rows = left.filter(pl.col("subscriber_id").is_in(assigned.implode()))
     return {
-        "precision": precision,
-        "recall": slice_churned / churned if churned else None,
-        "lift": precision / (churned / total) if churned and precision is not None else None,
+        "is_left_known": seen.is_left_known,
+        "leavers": rows["subscriber_id"].to_list(),
+        "days": rows["churned_on"].to_list(),
+        "reasons": rows["reason"].to_list(),
     }
 
 
-def _weighed(rows: pl.DataFrame) -> tuple[float, float]:
-    return float(rows["weight"].sum()), float((rows["weight"] * rows["has_churned"]).sum())
-
-
-def _score_figures(rows: pl.DataFrame) -> dict[str, float | None]:
-    arrays = (rows[name].to_numpy() for name in ("probability", "has_churned", "weight"))
-    found = quality.figures(*arrays)
-    return {name: value for name, value in found.items() if name not in ("n", "churners")}
-
-
-def _of_arms(rows: Iterable[Any]) -> Iterator[Figure]:
-    """Churn of the arms as assigned, reached or not, and their difference; then the treated by contact."""
-    counted = list(rows)
-    arms = {arm: _together(row for row in counted if row.arm == arm) for arm in (TREATED, HELD_OUT)}
-    reached = {
-        name: _together(row for row in counted if row.arm == TREATED and row.is_reached == is_reached)
-        for name, is_reached in (("reached", True), ("not_reached", False))
+def _succeeded(watch: Watch, seen: Seen, assigned: pl.Series) -> dict[str, Any]:
+    """Of whom of the assigned success is true, or null: nobody knows; of the others it is false, once it is known."""
+    told = pl.DataFrame(schema={"subscriber_id": pl.String, HAPPENED: pl.Boolean})
+    if seen.is_success_known:
+        told = labels.truths(watch.lake, watch.success, seen.window, assigned.to_frame().lazy())
+    return {
+        "is_success_known": seen.is_success_known,
+        "judged": told["subscriber_id"].to_list(),
+        "successes": told[HAPPENED].to_list(),
     }
-    for kind, groups in (("arm", arms), ("contact", reached)):
-        for name, group in groups.items():
-            if group.subscribers:
-                yield Figure(kind, name, "churned", group.churned, group.subscribers)
-                yield Figure(kind, name, "churn_rate", group.churn_rate, group.subscribers)
-    effect = effect_of(arms[TREATED], arms[HELD_OUT])
-    if effect:
-        yield from _of_effect(effect, sum(arm.subscribers for arm in arms.values()))
 
 
-def _together(rows: Iterable[Any]) -> Arm:
-    taken = list(rows)
-    return Arm(sum(row.subscribers for row in taken), sum(row.churned for row in taken))
+def _evaluate(watch: Watch, seen: Seen, revision: int) -> dict[str, Any] | None:
+    """Judge one revision and replace its figures; None while it cannot be, or where nothing is left to judge."""
+    key = {"campaign": watch.campaign, "cycle": seen.cycle, "revision": revision}
+    queries, db, figures = load("follow_up"), watch.db, _figures_of_people(watch, seen, revision)
+    if figures is None:
+        return None
+    with db.begin():
+        lock(db, "follow_up", watch.campaign, seen.cycle)
+        ends = {"horizon_ends_at": seen.window.ends_at}
+        arms = db.execute(queries["arms"], {**key, **ends}).all() if revision == 0 else []
+        figures += verdicts.of_arms(arms)
+        if not figures:
+            return None
+        db.execute(queries["forget_evaluations"], key)
+        rows = [{**key, **vars(figure), "now": watch.now} for figure in figures]
+        db.execute(queries["write_evaluation"], rows)
+    return {"cycle": seen.cycle, "month": seen.window.month, "revision": revision, **verdicts.told(figures)}
 
 
-def _of_effect(effect: Effect, subscribers: int) -> Iterator[Figure]:
-    saves, saves_low, saves_high = effect.saves
-    found = {
-        "churn_avoided": effect.avoided,
-        "churn_avoided_low": effect.low,
-        "churn_avoided_high": effect.high,
-        "incremental_saves": saves,
-        "incremental_saves_low": saves_low,
-        "incremental_saves_high": saves_high,
-    }
-    for metric, value in found.items():
-        yield Figure("arm", "treated_against_held_out", metric, value, subscribers)
+def _figures_of_people(watch: Watch, seen: Seen, revision: int) -> list[Figure] | None:
+    """What the label says of the graded; None when the revision cannot be judged, nothing without a model."""
+    if not seen.is_judged:
+        return None
+    if watch.label is None:
+        return []
+    grades = _grades(watch, seen.cycle, revision)
+    if grades is None:
+        return None
+    told = labels.truths(watch.lake, watch.label, seen.window, grades.select("subscriber_id"))
+    weights = examples.contact_weights(watch.db, watch.campaign, seen.cycle, seen.window, watch.as_of)
+    people = _judged(LabelledMonth(seen.window.month, told, weights), grades)
+    names = verdicts.LEAVING if labels.is_leaving(watch.label) else verdicts.OTHER
+    return list(verdicts.of_people(people, names))
 
 
-def _told(figures: list[Figure]) -> dict[str, Any]:
-    """What a summary shows of a judged revision: everybody, grades and arms, as nested JSON."""
-    everybody = [figure for figure in figures if figure.slice == "all"]
-    told: dict[str, Any] = {"figures": len(figures), "subscribers": everybody[0].subscribers}
-    told |= {figure.metric: figure.value for figure in everybody}
-    for kind in ("grade", "arm", "contact"):
-        groups: dict[str, dict[str, Any]] = {}
-        for figure in figures:
-            if figure.slice == kind:
-                group = groups.setdefault(figure.slice_value, {"subscribers": figure.subscribers})
-                group[figure.metric] = figure.value
-        told[f"{kind}s"] = groups
-    return told
+def _grades(watch: Watch, cycle: str, revision: int) -> pl.LazyFrame | None:
+    """The grades of a cycle's revision; None where they are gone, for the lake keeps only the newest re-run."""
+    table = grades_of(watch.campaign, revision)
+    if not watch.lake.has(table, cycle):
+        return None
+    facts = watch.lake.manifest(table, cycle).facts
+    wanted = {"campaign": watch.campaign, "cycle": cycle, "revision": revision}
+    if any(facts.get(name, value) != value for name, value in wanted.items()):
+        return None
+    return watch.lake.scan(table, cycle).select("subscriber_id", "grade", "tier", "cluster", "probability")
+
+
+def _judged(month: LabelledMonth, grades: pl.LazyFrame) -> pl.DataFrame:
+    """The graded with the label's truth (Float64) and weight.
+
+    Sorted: weights are summed, and floats in another order give another sum.
+    """
+    people = month.labelled(grades).with_columns(pl.col(HAPPENED).cast(pl.Float64))
+    return people.collect(engine="streaming").sort("subscriber_id")

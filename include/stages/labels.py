@@ -1,72 +1,128 @@
-"""Labels: who left in the months after a month, known only once those months are complete (docs: time)."""
+"""Labels: what became of people within a horizon, true or false, known only once all it reads is complete (docs: time).
+
+What a model foretells is one, what counts as a campaign's success another, leaving a third.
+"""
 
 import hashlib
 import json
+from dataclasses import dataclass
 from datetime import datetime
 
 import polars as pl
 
-from include.domain.errors import NotReady
-from include.domain.months import is_past_grace, month_start, shift
+from include.config import Config
+from include.config.later import LEAVING, LEFT, Fact, facts_in
+from include.domain.horizon import Horizon, Window
+from include.expressions import Expression, compile_row, parse
 from include.lake import Lake
+from include.stages import later
+from include.stages.later import AFTER, BEFORE, Knowledge
 
-CHURNED = "churned"
-
-
-def window(month: str, horizon: int) -> list[str]:
-    """The months in which leaving counts as churn after `month`: M+1 … M+H."""
-    return [shift(month, ahead) for ahead in range(1, horizon + 1)]
+#: The column of a label's truth: true, false, or null where nobody can know.
+HAPPENED = "happened"
 
 
-def is_complete(lake: Lake, month: str, as_of: datetime) -> bool:
-    """Whether everybody who left in `month` is known at `as_of`; a month without a delivery never is."""
-    if month_start(shift(month, 1)) > as_of or not lake.has(CHURNED, month):
-        return False
-    return bool(lake.manifest(CHURNED, month).facts.get("complete")) or is_past_grace(month, as_of)
+@dataclass(frozen=True)
+class Label:
+    """An expression over facts delivered later than a cycle, and how far it looks ahead.
 
-
-def is_labelled(lake: Lake, month: str, horizon: int, as_of: datetime) -> bool:
-    """Whether the whole label window of `month` lies before `as_of`."""
-    return all(is_complete(lake, ahead, as_of) for ahead in window(month, horizon))
-
-
-def labelled_months(lake: Lake, until: str, horizon: int, as_of: datetime) -> list[str]:
-    """Months up to `until` with usage, profiles and a label known at `as_of`, oldest first."""
-    observed = set(lake.months("usage_months")) & set(lake.months("subscribers"))
-    return [m for m in sorted(observed) if m <= until and is_labelled(lake, m, horizon, as_of)]
-
-
-def leavers(lake: Lake, month: str, horizon: int) -> pl.DataFrame:
-    """Who left in the label window of `month`: subscriber_id, churned_on (the first time), reason.
-
-    Raises NotReady when a month of the window was not delivered: that month has no label.
+    are_gone: it is about people who had left before, whom no later profile names as long as they stay away.
     """
-    missing = [ahead for ahead in window(month, horizon) if not lake.has(CHURNED, ahead)]
-    if missing:
-        raise NotReady(f"{month} has no label: churned {missing[0]} was not delivered. Deliver it first.")
-    frames = [_leavers_of(lake, ahead) for ahead in window(month, horizon)]
-    together = pl.concat(frames).collect().sort("churned_on", "subscriber_id", "reason")
-    return together.unique("subscriber_id", keep="first", maintain_order=True)
+
+    expression: Expression
+    facts: tuple[Fact, ...]
+    horizon: Horizon
+    are_gone: bool = False
+
+    @property
+    def text(self) -> str:
+        """The expression as it was written."""
+        return self.expression.text
 
 
-def with_labels(people: pl.LazyFrame, left: pl.DataFrame) -> pl.LazyFrame:
-    """`people` with has_churned (Boolean), churned_on and reason of those in `left`."""
-    marked = left.lazy().with_columns(has_churned=pl.lit(True))
-    joined = people.join(marked, on="subscriber_id", how="left", maintain_order="left")
-    return joined.with_columns(pl.col("has_churned").fill_null(False))
+def leaving(horizon: Horizon) -> Label:
+    """Whether somebody left within the horizon."""
+    return Label(parse(LEFT), (LEAVING,), horizon)
 
 
-def fingerprint(lake: Lake, month: str, horizon: int) -> str:
-    """What the label of `month` is made of; changes when its population or its window does."""
+def label_of(config: Config, campaign: str) -> Label | None:
+    """What the campaign's model foretells; None where it has none."""
+    model = config.campaign(campaign).model
+    return None if model is None else _label(config, campaign, model.label)
+
+
+def success_of(config: Config, campaign: str) -> Label:
+    """What counts as the campaign's success."""
+    return _label(config, campaign, config.campaign(campaign).success)
+
+
+def _label(config: Config, campaign: str, text: str) -> Label:
+    rules = config.campaign(campaign)
+    return Label(*facts_in(text, config.sources), rules.horizon, are_gone=rules.people == "left")
+
+
+# ---------------------------------------------------------------- when it is known
+
+
+def knowledge(lake: Lake, label: Label, window: Window, as_of: datetime) -> Knowledge:
+    """From which day on the label can be known, and what it lacks."""
+    return later.knowledge(lake, label.facts, window, as_of)
+
+
+def is_labelled(lake: Lake, month: str, label: Label, as_of: datetime) -> bool:
+    """Whether the label of `month`, over the horizon from the month's end, is known at `as_of`."""
+    return knowledge(lake, label, label.horizon.after(month), as_of).is_there(as_of)
+
+
+def labelled_months(lake: Lake, until: str, label: Label | None, as_of: datetime) -> list[str]:
+    """Months up to `until` with usage, profiles and a label known at `as_of`, oldest first; none without a label."""
+    if label is None:
+        return []
+    observed = set(lake.months("usage_months")) & set(lake.months("subscribers"))
+    return [m for m in sorted(observed) if m <= until and is_labelled(lake, m, label, as_of)]
+
+
+# ---------------------------------------------------------------- what it says
+
+
+def truths(lake: Lake, label: Label, window: Window, people: pl.LazyFrame) -> pl.DataFrame:
+    """Those of `people` (subscriber_id) of whom the label is true, or null: not known; of all others it is false.
+
+    What the profile leaves empty makes nothing true. Whoever is missing in a profile that is read, and is not known
+    to have left, is not known; of whoever left what the later profile does not say is not true.
+    """
+    rows = later.with_facts(people, lake, label.facts, window)
+    there = rows.collect_schema().names()
+    is_known = pl.lit(True)
+    if BEFORE in there:
+        is_known &= pl.col(BEFORE)
+    if AFTER in there and not label.are_gone:
+        is_known &= pl.col(AFTER) | pl.col(LEFT)
+    truth = pl.when(is_known).then(compile_row(label.expression).fill_null(False)).alias(HAPPENED)
+    told = rows.select("subscriber_id", truth).filter(pl.col(HAPPENED).fill_null(True))
+    return told.collect(engine="streaming").sort("subscriber_id")
+
+
+def with_labels(people: pl.LazyFrame, told: pl.DataFrame) -> pl.LazyFrame:
+    """`people` with the label's truth (Boolean), as `truths` told it."""
+    listed = told.lazy().with_columns(is_told=pl.lit(True))
+    joined = people.join(listed, on="subscriber_id", how="left", maintain_order="left")
+    truth = pl.when(pl.col("is_told").is_null()).then(pl.lit(False)).otherwise(pl.col(HAPPENED))
+    return joined.with_columns(truth.alias(HAPPENED)).drop("is_told")
+
+
+def fingerprint(lake: Lake, month: str, label: Label) -> str:
+    """What the label of `month` is made of; changes when its population, its window or its meaning does."""
+    window = label.horizon.after(month)
     made_of = [lake.manifest("factors", month).fingerprint]
-    made_of += [lake.manifest(CHURNED, ahead).fingerprint for ahead in window(month, horizon)]
+    made_of += [
+        lake.manifest(need.feed, need.month).fingerprint for need in later.needs(lake, label.facts, window)
+    ]
+    if not is_leaving(label) or not window.is_of_whole_months:
+        made_of += [label.text, str(label.horizon.told)]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
 
-def _leavers_of(lake: Lake, month: str) -> pl.LazyFrame:
-    feed = lake.scan(CHURNED, month)
-    names = feed.collect_schema().names()
-    reason = (
-        pl.col("reason").cast(pl.String) if "reason" in names else pl.lit(None, pl.String).alias("reason")
-    )
-    return feed.select(pl.col("subscriber_id"), pl.col("churned_on").cast(pl.Date), reason)
+def is_leaving(label: Label) -> bool:
+    """Whether the label is nothing but leaving, whose marks stay those of before there were others."""
+    return label.text == LEFT

@@ -31,9 +31,11 @@ def champions(
 ) -> dict[str, Champion]:
     """Who scores `month` as known at `as_of`: cluster → champion (JSON), "pooled" for clusters not named.
 
-    To be resolved once per run, so that every shard is scored by the same. Their files are checked here.
+    To be resolved once per run, so that every shard is scored by the same. Their files are checked here. A campaign
+    without a model goes by the rules, whatever it once had.
     """
-    config.campaign(campaign)
+    if config.campaign(campaign).model is None:
+        return {POOLED: registry.rules_champion(config.texts["rules.yaml"])}
     chosen = registry.champions(db, campaign, month, as_of, config.texts["rules.yaml"])
     for champion in chosen.values():
         if champion["kind"] != RULES:

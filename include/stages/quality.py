@@ -25,33 +25,33 @@ class Ranking:
         levels, tie = np.unique(scores, return_inverse=True)
         return cls(tie.astype(np.intp), len(levels))
 
-    def _by_tie(self, has_churned: Floats, weights: Floats) -> tuple[Floats, Floats]:
+    def _by_tie(self, happened: Floats, weights: Floats) -> tuple[Floats, Floats]:
         """Weight of churners and of all in each tie, the lowest first."""
-        churned = np.bincount(self.tie, weights * has_churned, self.ties)
+        churned = np.bincount(self.tie, weights * happened, self.ties)
         total = np.bincount(self.tie, weights, self.ties)
         return churned.astype(np.float64), total.astype(np.float64)
 
-    def auc(self, has_churned: Floats, weights: Floats) -> float | None:
+    def auc(self, happened: Floats, weights: Floats) -> float | None:
         """Area under the ROC curve; None when only one class has weight."""
-        churned, total = self._by_tie(has_churned, weights)
+        churned, total = self._by_tie(happened, weights)
         stayed = total - churned
         pairs = float(churned.sum()) * float(stayed.sum())
         if pairs <= 0:
             return None
         return float(churned @ (np.cumsum(stayed) - stayed / 2)) / pairs
 
-    def average_precision(self, has_churned: Floats, weights: Floats) -> float | None:
+    def average_precision(self, happened: Floats, weights: Floats) -> float | None:
         """Area under the precision-recall steps; None without churners."""
-        churned, total = (values[::-1] for values in self._by_tie(has_churned, weights))
+        churned, total = (values[::-1] for values in self._by_tie(happened, weights))
         if float(churned.sum()) <= 0:
             return None
         reached = np.cumsum(total)
         precision = np.divide(np.cumsum(churned), reached, out=np.zeros_like(reached), where=reached > 0)
         return float(churned @ precision) / float(churned.sum())
 
-    def top_decile_lift(self, has_churned: Floats, weights: Floats) -> float | None:
+    def top_decile_lift(self, happened: Floats, weights: Floats) -> float | None:
         """Churn rate of the tenth (by weight) scored highest, over that of all; ties share their churners."""
-        churned, weight = (values[::-1] for values in self._by_tie(has_churned, weights))
+        churned, weight = (values[::-1] for values in self._by_tie(happened, weights))
         total, all_churned = float(weight.sum()), float(churned.sum())
         if all_churned <= 0:
             return None
@@ -60,13 +60,13 @@ class Ranking:
         return float(share @ churned) / (total / 10) / (all_churned / total)
 
 
-def auc(scores: Floats, has_churned: Floats, weights: Floats) -> float | None:
+def auc(scores: Floats, happened: Floats, weights: Floats) -> float | None:
     """Area under the ROC curve; None when only one class is there. Rows of weight 0 do not count."""
-    return Ranking.of(scores).auc(has_churned, weights)
+    return Ranking.of(scores).auc(happened, weights)
 
 
 def figures(
-    probabilities: Floats, has_churned: Floats, weights: Floats, ranked_by: Floats | None = None
+    probabilities: Floats, happened: Floats, weights: Floats, ranked_by: Floats | None = None
 ) -> Figures:
     """auc, pr_auc, brier, log_loss, top_decile_lift, base_rate, n, churners; None where undefined.
 
@@ -74,7 +74,7 @@ def figures(
     fold. The model that serves has one, which changes no rank.
     """
     counted = weights > 0
-    p, y, w = probabilities[counted], has_churned[counted], weights[counted]
+    p, y, w = probabilities[counted], happened[counted], weights[counted]
     total, churned = float(w.sum()), float(w @ y)
     if total == 0:
         return {"n": 0, "churners": 0, **dict.fromkeys(_UNDEFINED)}
@@ -94,27 +94,27 @@ def figures(
 _UNDEFINED = ("auc", "pr_auc", "brier", "log_loss", "top_decile_lift", "base_rate")
 
 
-def losses(probabilities: Floats, has_churned: Floats) -> Floats:
+def losses(probabilities: Floats, happened: Floats) -> Floats:
     """Per person −log of the probability given to what happened."""
-    given = np.where(has_churned > 0, probabilities, 1 - probabilities)
+    given = np.where(happened > 0, probabilities, 1 - probabilities)
     return np.asarray(-np.log(np.clip(given, 1e-12, 1.0)))
 
 
-def log_loss(probabilities: Floats, has_churned: Floats, weights: Floats) -> float:
+def log_loss(probabilities: Floats, happened: Floats, weights: Floats) -> float:
     """Weighted mean of the losses."""
-    return float(weights @ losses(probabilities, has_churned) / weights.sum())
+    return float(weights @ losses(probabilities, happened) / weights.sum())
 
 
-def top_decile_lift(probabilities: Floats, has_churned: Floats, weights: Floats) -> float | None:
+def top_decile_lift(probabilities: Floats, happened: Floats, weights: Floats) -> float | None:
     """As `Ranking.top_decile_lift`."""
-    return Ranking.of(probabilities).top_decile_lift(has_churned, weights)
+    return Ranking.of(probabilities).top_decile_lift(happened, weights)
 
 
-def calibration_error(probabilities: Floats, has_churned: Floats, weights: Floats, bins: int = 10) -> float:
+def calibration_error(probabilities: Floats, happened: Floats, weights: Floats, bins: int = 10) -> float:
     """Expected calibration error: |promised − seen| over tenths of the people by probability, weighted."""
     order = np.argsort(probabilities, kind="stable")
     w = weights[order]
     total = float(w.sum())
     tenth = np.minimum(((np.cumsum(w) - w / 2) / total * bins).astype(np.intp), bins - 1)
-    gap = np.bincount(tenth, w * (probabilities[order] - has_churned[order]), bins)
+    gap = np.bincount(tenth, w * (probabilities[order] - happened[order]), bins)
     return float(np.abs(gap).sum()) / total

@@ -62,7 +62,7 @@ def grow(
     used = threads(len(examples.weights), nthread)
     rows = xgb.QuantileDMatrix(
         examples.matrix,
-        examples.has_churned,
+        examples.happened,
         weight=examples.weights,
         feature_names=list(factors),
         nthread=used,

@@ -3,7 +3,7 @@
 from include.database import run_revision
 
 revision = "0018"
-down_revision = "0015"
+down_revision = "0016"
 
 
 def upgrade() -> None:

@@ -35,8 +35,7 @@ def test_a_run_for_a_month_may_know_what_was_known_on_the_fifth_at_six_in_shangh
 
 
 def test_a_feed_is_past_its_grace_only_when_the_fifth_is_over():
-    assert not months.is_past_grace("2026-10", datetime(2026, 11, 5, 15, 59, tzinfo=UTC))
-    assert months.is_past_grace("2026-10", datetime(2026, 11, 5, 16, 0, tzinfo=UTC))
+    assert months.past_grace_on("2026-10") == date(2026, 11, 6)
 
 
 def test_an_instant_keeps_its_offset():

@@ -54,11 +54,6 @@ def test_a_day_reads_the_newest_factors_that_are_due(key, as_of, month):
     assert period.factors_month(key, as_of) == month
 
 
-def test_a_horizon_counts_months_from_the_end_of_the_month_or_days_from_the_day():
-    assert period.horizon_ends_at("2026-10", 1, None) == at(2026, 12, 1)
-    assert period.horizon_ends_at("2026-10-17", None, 7) == at(2026, 10, 24)
-
-
 def test_a_dispatch_is_late_after_the_next_month_or_three_days_or_as_told():
     assert period.dispatch_ends_at("2026-10") == at(2026, 12, 1)
     assert period.dispatch_ends_at("2026-10-17") == at(2026, 10, 20)

@@ -2,7 +2,7 @@
 
 import pytest
 
-from include.stages.effect import Arm, effect_of
+from include.stages.effect import Arm, difference, effect_of
 
 
 def test_the_interval_is_newcombes_method_ten() -> None:
@@ -36,3 +36,12 @@ def test_small_arms_without_a_churner_leave_the_question_open() -> None:
     effect = effect_of(treated=Arm(5, 0), held_out=Arm(3, 0))
     assert effect is not None
     assert effect.low < 0 < effect.high
+
+
+def test_what_is_gained_is_the_same_difference_the_other_way_round() -> None:
+    treated, held_out = Arm(70, 56), Arm(80, 48)
+    gained, avoided = difference(treated, held_out), effect_of(treated=held_out, held_out=treated)
+    assert gained is not None
+    assert avoided is not None
+    assert (gained.value, gained.low, gained.high) == (avoided.avoided, avoided.low, avoided.high)
+    assert difference(treated, Arm(0, 0)) is None

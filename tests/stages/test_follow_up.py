@@ -101,7 +101,7 @@ def test_a_labelled_month_says_of_everybody_whether_they_left(
     assert run(db, lake, config)["labelled"] == ["2026-08"]
     labels = lake.scan(of_campaign(LABELS, CAMPAIGN), "2026-08").collect()
     assert labels["subscriber_id"].to_list() == IDS
-    assert labels.filter("has_churned")["subscriber_id"].to_list() == LEAVERS
+    assert labels.filter("happened")["subscriber_id"].to_list() == LEAVERS
     assert labels["churned_on"].to_list()[:3] == [date(2026, 9, 1), date(2026, 9, 2), None]
 
 
@@ -112,7 +112,7 @@ def test_only_a_new_or_changed_label_is_announced(
     assert run(db, lake, config)["labelled"] == []
     province.leave("2026-09", [*LEAVERS, IDS[8]])
     assert run(db, lake, config)["labelled"] == ["2026-08"]
-    assert lake.scan(of_campaign(LABELS, CAMPAIGN), "2026-08").collect()["has_churned"].sum() == 5
+    assert lake.scan(of_campaign(LABELS, CAMPAIGN), "2026-08").collect()["happened"].sum() == 5
 
 
 def test_a_label_waits_for_training_until_one_has_seen_it(

@@ -13,7 +13,7 @@ from include.expressions.arithmetic import mean_across, mean_down, sum_across, s
 from include.expressions.windows import FACTOR_FUNCTIONS, FactorCompiler
 from include.lake import Lake
 from include.lake.campaigns import grades_of
-from include.stages import drift, features, follow_up
+from include.stages import drift, features, follow_up, verdicts
 from include.stages.examples import LabelledMonth
 from include.stages.factor_rows import shard_frame
 from tests.fixtures.lakes import AMOUNT, put
@@ -129,7 +129,7 @@ def worked(tmp_path: Path) -> list[tuple[Lake, LabelledMonth]]:
             "tier": ["priority"] * len(ids),
         }
     )
-    gone = people.filter(pl.col("bill") > 60).select("subscriber_id", churned_on=None, reason=None)
+    gone = people.filter(pl.col("bill") > 60).select("subscriber_id", happened=True)
     weights = pl.DataFrame({"subscriber_id": ids, "weight": 1 / random.uniform(0.1, 0.9, len(ids))})
     lakes = [Lake.create(tmp_path / str(shards), subscribers=shards * 500_000) for shards in (1, 8)]
     for lake in lakes:
@@ -147,7 +147,7 @@ def test_the_ranking_of_factors_is_the_same_for_one_and_for_eight_shards(worked,
 
 
 def test_the_figures_of_follow_up_are_the_same_for_one_and_for_eight_shards(worked) -> None:
-    graded = (follow_up._graded(lake, month, KEY) for lake, month in worked)
-    one, eight = (list(follow_up._of_people(people)) for people in graded)
+    judged = (follow_up._judged(month, lake.scan(grades_of(CAMPAIGN), MONTH)) for lake, month in worked)
+    one, eight = (list(verdicts.of_people(people, verdicts.LEAVING)) for people in judged)
     assert one
     assert one == eight

@@ -12,12 +12,13 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.domain.errors import BadInput
+from include.domain.horizon import Horizon
 from include.domain.months import default_as_of, month_start
 from include.lake import Lake
 from include.lake.campaigns import OUT_OF_FOLD, of_campaign
-from include.stages import champions, examples, features, fitting, labels, models, training, trees
+from include.stages import champions, examples, features, fitting, labels, later, models, training, trees
 from tests.stages.province import Province, quick_recipes
-from tests.stages.worked_cycle import CAMPAIGN, WorkedCycle
+from tests.stages.worked_cycle import CAMPAIGN, LEAVING, WorkedCycle
 
 
 @pytest.fixture(autouse=True)
@@ -49,26 +50,26 @@ def test_a_month_is_labelled_when_the_marker_lies_there_or_the_fifth_has_passed(
     people = province.factors()
     province.publish("churned", "2026-10", people.select("subscriber_id").head(1), facts={"complete": False})
     fifth, sixth = default_as_of("2026-10"), default_as_of("2026-10") + timedelta(days=1)
-    assert not labels.is_labelled(lake, "2026-09", 1, fifth)
-    assert labels.is_labelled(lake, "2026-09", 1, sixth)
+    assert not labels.is_labelled(lake, "2026-09", LEAVING, fifth)
+    assert labels.is_labelled(lake, "2026-09", LEAVING, sixth)
     province.publish("churned", "2026-10", people.select("subscriber_id").head(1), facts={"complete": True})
-    assert labels.is_labelled(lake, "2026-09", 1, fifth)
+    assert labels.is_labelled(lake, "2026-09", LEAVING, fifth)
 
 
 def test_a_month_marked_complete_is_still_unknown_before_it_ends(lake: Lake) -> None:
     Province(lake, 20).leave("2026-10", ["S0000001"])
-    assert not labels.is_labelled(lake, "2026-09", 1, month_start("2026-11") - timedelta(seconds=1))
-    assert labels.is_labelled(lake, "2026-09", 1, month_start("2026-11"))
+    assert not labels.is_labelled(lake, "2026-09", LEAVING, month_start("2026-11") - timedelta(seconds=1))
+    assert labels.is_labelled(lake, "2026-09", LEAVING, month_start("2026-11"))
 
 
 def test_a_longer_horizon_waits_for_its_last_month(lake: Lake) -> None:
     province = Province(lake, 20)
     province.leave("2026-09", ["S0000001"])
-    assert labels.is_labelled(lake, "2026-08", 1, default_as_of("2026-12"))
-    assert not labels.is_labelled(lake, "2026-08", 2, default_as_of("2026-12"))
+    assert labels.is_labelled(lake, "2026-08", LEAVING, default_as_of("2026-12"))
+    assert not labels.is_labelled(lake, "2026-08", labels.leaving(Horizon(2)), default_as_of("2026-12"))
     province.leave("2026-10", ["S0000002"])
-    assert labels.is_labelled(lake, "2026-08", 2, default_as_of("2026-12"))
-    assert set(labels.leavers(lake, "2026-08", 2)["subscriber_id"]) == {"S0000001", "S0000002"}
+    assert labels.is_labelled(lake, "2026-08", labels.leaving(Horizon(2)), default_as_of("2026-12"))
+    assert set(later.leavers(lake, Horizon(2).after("2026-08"))["subscriber_id"]) == {"S0000001", "S0000002"}
 
 
 def test_a_month_without_a_delivery_never_means_that_nobody_left(
@@ -97,7 +98,7 @@ def test_once_somebody_is_reached_the_treated_drop_out_and_the_held_out_weigh_fo
     cycle.contact("S0000001", default_as_of("2026-08") + timedelta(days=2))
     cycle.contact("S0000002", default_as_of("2026-08") + timedelta(days=2), result="no_answer")
     cycle.contact("S0000003", month_start("2026-10"))
-    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
+    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
     # not reached, reached too late and never called count as little as those reached: it was no lot that chose them
     dropped = [("S0000001", 0.0), ("S0000002", 0.0), ("S0000003", 0.0)]
     assert month.weights.rows() == [*dropped, ("S0000004", 5.0), ("S0000005", 0.0)]
@@ -113,7 +114,7 @@ def test_where_nobody_is_held_out_only_those_reached_drop_out(db: sa.Connection,
     cycle.assign("S0000002", "treated")
     cycle.contact("S0000001", default_as_of("2026-08") + timedelta(days=2))
     cycle.write_to("S0000003", default_as_of("2026-08") + timedelta(days=2))
-    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
+    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
     assert month.weights.rows() == [("S0000001", 0.0), ("S0000003", 0.0)]
 
 
@@ -127,11 +128,11 @@ def test_who_was_written_to_drops_out_like_the_called_and_the_lists_own_held_out
     cycle.write_to("S0000003", default_as_of("2026-08") + timedelta(days=2))
     cycle.write_to("S0000004", month_start("2026-10"))
     cycle.write_to("S0000005", default_as_of("2026-08"), "held_out")
-    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
+    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
     # nobody was called, so that the held-out of the tickets stand for nobody
     assert month.weights.rows() == [("S0000003", 0.0), ("S0000004", 0.0), ("S0000005", 10.0)]
     early = default_as_of("2026-08") + timedelta(days=1)
-    assert examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, early).weights.is_empty()
+    assert examples.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, early).weights.is_empty()
 
 
 def test_a_cycle_nobody_was_reached_in_leaves_all_weights_at_one(db: sa.Connection, lake: Lake) -> None:
@@ -139,7 +140,7 @@ def test_a_cycle_nobody_was_reached_in_leaves_all_weights_at_one(db: sa.Connecti
     cycle = WorkedCycle(db, "2026-08")
     cycle.assign("S0000001", "treated")
     cycle.assign("S0000004", "held_out")
-    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
+    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
     assert month.weights.is_empty()
 
 
@@ -149,19 +150,19 @@ def test_a_contact_after_as_of_is_not_known_yet(db: sa.Connection, lake: Lake) -
     cycle.assign("S0000001", "treated")
     cycle.contact("S0000001", default_as_of("2026-08") + timedelta(days=9))
     as_of = default_as_of("2026-08") + timedelta(days=8)
-    assert examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, as_of).weights.is_empty()
+    assert examples.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, as_of).weights.is_empty()
 
 
 def test_sampling_keeps_every_churner_and_the_weight_of_those_who_stayed(
     db: sa.Connection, lake: Lake
 ) -> None:
     Province(lake, 8000).live_through("2026-08")
-    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
+    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
     churners, stayers = examples.churners_and_stayers(lake, month)
     read = examples.read_examples(lake, [month], ("noise",), kept_share=0.25)
-    assert read.has_churned.sum() == churners
+    assert read.happened.sum() == churners
     assert read.matrix.dtype == np.float32
-    kept = read.weights[read.has_churned == 0]
+    kept = read.weights[read.happened == 0]
     assert set(kept) == {4.0}
     assert kept.sum() == pytest.approx(stayers, rel=0.05)
 
@@ -222,7 +223,7 @@ def test_the_newest_month_is_judged_by_a_model_of_the_older_ones_alone(db: sa.Co
     for month in ("2026-07", "2026-08"):
         province.live_through(month)
     months = tuple(
-        examples.labelled_month(db, lake, CAMPAIGN, month, 1, default_as_of("2026-12"))
+        examples.labelled_month(db, lake, CAMPAIGN, month, LEAVING, default_as_of("2026-12"))
         for month in ("2026-07", "2026-08")
     )
     plan = fitting.Plan(months, months[:1], months[1:], ("bill_fall", "complaints"), 1.0, 1)
@@ -239,7 +240,7 @@ def test_with_one_month_nobody_is_judged_by_a_model_that_learned_from_them(
     db: sa.Connection, lake: Lake
 ) -> None:
     Province(lake, 1500).live_through("2026-08")
-    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
+    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
     plan = fitting.Plan((month,), (month,), (month,), ("bill_fall", "complaints"), 1.0, 1)
     read = examples.read_examples(lake, [month], plan.factors, 1.0)
     boosters = fitting.judging_boosters(read, plan, (trees.BOOSTED,))[trees.BOOSTED]
@@ -335,10 +336,10 @@ def test_how_the_lake_is_cut_changes_no_example(db: sa.Connection, lake: Lake, t
     read = []
     for each in (lake, many):
         Province(each, 500).live_through("2026-08")
-        month = examples.labelled_month(db, each, CAMPAIGN, "2026-08", 1, default_as_of("2026-12"))
+        month = examples.labelled_month(db, each, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
         read.append(examples.read_examples(each, [month], ("bill_fall", "noise"), 0.5))
     assert many.shards > lake.shards
-    for name in ("matrix", "has_churned", "weights", "fold"):
+    for name in ("matrix", "happened", "weights", "fold"):
         assert np.array_equal(*(getattr(each, name) for each in read), equal_nan=True)
 
 

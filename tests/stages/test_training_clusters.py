@@ -16,7 +16,7 @@ from include.lake import Lake
 from include.lake.campaigns import scores_of
 from include.stages import champions, examples, features, fitting, models, prediction, training, trees
 from tests.stages.province import FACTORS, Province, quick_recipes
-from tests.stages.worked_cycle import CAMPAIGN
+from tests.stages.worked_cycle import CAMPAIGN, LEAVING
 
 AS_OF = default_as_of("2026-12")
 
@@ -77,7 +77,7 @@ def test_a_cluster_with_churners_enough_has_its_own_model_and_the_others_the_poo
 
 def test_a_model_of_a_cluster_learns_from_its_people_alone(db: sa.Connection, lake: Lake) -> None:
     Province(lake, 600).live_through("2026-08")
-    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, AS_OF)
+    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, AS_OF)
     own = month.of_cluster("under_6").people(lake).collect()
     assert own["cluster"].unique().to_list() == ["under_6"]
     assert sum(examples.churners_and_stayers(lake, month.of_cluster("under_6"))) == own.height < 600
@@ -250,7 +250,7 @@ def test_what_was_known_a_month_earlier_is_judged_by_models_of_that_month(
     province.live_through("2026-07")
     gone = set(province.gone)
     province.live_through("2026-08")
-    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", 1, AS_OF).seen_a_month_earlier()
+    month = examples.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, AS_OF).seen_a_month_earlier()
     seen = month.people(lake).collect()
     assert not gone & set(seen["subscriber_id"])
     assert seen.height == lake.manifest("factors", "2026-08").rows

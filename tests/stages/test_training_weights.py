@@ -14,7 +14,7 @@ from include.lake import Lake
 from include.stages import examples, fitting, models, trees
 from include.stages.examples import LabelledMonth
 from tests.stages.province import FACTORS, Province, quick_recipes
-from tests.stages.worked_cycle import CAMPAIGN, WorkedCycle
+from tests.stages.worked_cycle import CAMPAIGN, LEAVING, WorkedCycle
 
 MONTH = "2026-08"
 HELD_OUT, SAVED = 0.2, 0.75
@@ -48,7 +48,7 @@ def month(db: sa.Connection, lake: Lake) -> LabelledMonth:
         if called[at]:
             then = default_as_of(MONTH) + timedelta(days=2)
             cycle.contact(subscriber, then, "reached" if reached[at] else "no_answer")
-    return examples.labelled_month(db, lake, CAMPAIGN, MONTH, 1, default_as_of("2026-12"))
+    return examples.labelled_month(db, lake, CAMPAIGN, MONTH, LEAVING, default_as_of("2026-12"))
 
 
 def promised(lake: Lake, month: LabelledMonth, people: pl.DataFrame) -> Mapping[str, float]:

@@ -43,7 +43,7 @@ def test_a_blended_booster_gives_the_blended_margins(people: Examples) -> None:
 
 def test_its_exact_contributions_are_those_of_its_parts_and_sum_to_the_margin(people: Examples) -> None:
     grown = trees.grow(people, ("a", "b", "c"), (trees.BOOSTED, trees.FOREST), 1)
-    calibration = fit_calibration("platt", people.has_churned, people.has_churned, people.weights)
+    calibration = fit_calibration("platt", people.happened, people.happened, people.weights)
     models = {
         kind: Model("v", ("a", "b", "c"), booster, calibration, {}, 1) for kind, booster in grown.items()
     }

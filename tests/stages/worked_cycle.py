@@ -5,22 +5,36 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from include.domain.months import default_as_of
+from include.domain.horizon import Horizon
+from include.domain.period import cadence_of, default_as_of, factors_month
+from include.stages import labels
 
 CAMPAIGN = "churn_warning"
+#: What the model of CAMPAIGN foretells.
+LEAVING = labels.leaving(Horizon(1))
 
 
 class WorkedCycle:
-    """Opens the cycle of `month`; `assign` and `contact` write what dispatch and the desk would."""
+    """Opens the cycle `key`; `assign` and `contact` write what dispatch and the desk would.
 
-    def __init__(self, db: sa.Connection, month: str, revisions: int = 0) -> None:
+    measure: the draw its arms are of, by default one of the campaign's own; None where nobody is held out.
+    """
+
+    def __init__(
+        self, db: sa.Connection, key: str, revisions: int = 0, campaign: str = CAMPAIGN,
+        measure: str | None = "own",
+    ) -> None:  # fmt: skip
         self.db = db
-        self.month = month
-        self.at = default_as_of(month)
+        self.key = key
+        self.campaign = campaign
+        self.measure = campaign if measure == "own" else measure
+        self.at = default_as_of(key)
         self._run("insert into configurations values ('test', '{}', :at) on conflict do nothing")
         self._run(
-            "insert into cycles (campaign, cycle, month, as_of, config_hash, opened_at)"
-            " values (:campaign, :month, :month, :at, 'test', :at)"
+            "insert into cycles (campaign, cycle, cadence, month, measure, as_of, config_hash, opened_at)"
+            " values (:campaign, :month, :cadence, :factors, :measure, :at, 'test', :at)",
+            cadence=cadence_of(key),
+            factors=factors_month(key, self.at),
         )
         for revision in range(revisions + 1):
             self._run(
@@ -35,21 +49,16 @@ class WorkedCycle:
 
     def assign(self, subscriber: str, arm: str, share: float = 0.2) -> None:
         """Put a subscriber into an arm; the treated get a ticket."""
-        chance = share if arm == "held_out" else 1 - share
-        self._run(
-            "insert into arms values (:campaign, '2026H2', :who, :arm, 0.2, :at) on conflict do nothing",
-            who=subscriber,
-            arm=arm,
-        )
-        self._run(
-            "insert into subscriber_arms values (:campaign, '2026H2', :who, :arm) on conflict do nothing",
-            who=subscriber,
-            arm=arm,
-        )
+        chance = 1.0 if self.measure is None else share if arm == "held_out" else 1 - share
+        if self.measure is not None:
+            for table, more in (("arms", ", 0.2, :at"), ("subscriber_arms", "")):
+                values = f"(:measure, '2026H2', :who, :arm{more})"
+                statement = f"insert into {table} values {values} on conflict do nothing"
+                self._run(statement, who=subscriber, arm=arm)
         assignment = self._run(
             "insert into assignments (campaign, cycle, measure, subscriber_id, customer_key, epoch, arm,"
             " probability_of_assignment, rank, evidence, evidence_sha256, assigned_at)"
-            " values (:campaign, :month, :campaign, :who, :who, '2026H2', :arm, :chance, 1, :evidence, '', :at)"
+            " values (:campaign, :month, :measure, :who, :who, '2026H2', :arm, :chance, 1, :evidence, '', :at)"
             " returning assignment_id",
             who=subscriber,
             arm=arm,
@@ -86,9 +95,9 @@ class WorkedCycle:
         self._run(
             "with made as ("
             " insert into tickets (assignment_id, campaign, cycle, subscriber_id, customer_key, state, team,"
-            " grade, tier, rank, dispatched_at, expected_on)"
+            " grade, tier, rank, beside, dispatched_at, expected_on)"
             " values (:assignment, :campaign, :month, :who, :who, 'waiting', 'vip', 'high', 'priority', 1,"
-            " :at, cast(:at as date)) returning ticket_id)"
+            " true, :at, cast(:at as date)) returning ticket_id)"
             " insert into ticket_events (ticket_id, version, kind, to_state, actor, occurred_at)"
             " select ticket_id, 1, 'dispatched', 'waiting', 'test', :at from made",
             who=subscriber,
@@ -96,7 +105,8 @@ class WorkedCycle:
         )
 
     def _run(self, statement: str, **values: object) -> object:
-        given = {"campaign": CAMPAIGN, "month": self.month, "at": self.at, **values}
+        whose = {"campaign": self.campaign, "month": self.key, "measure": self.measure}
+        given = {**whose, "at": self.at, **values}
         with self.db.begin():
             result = self.db.execute(sa.text(statement), given)
             return result.scalar_one_or_none() if result.returns_rows else None

@@ -22,6 +22,7 @@ from include.stages import champions, examples, fitting, labels, models, trees
 from include.stages.champions import POOLED
 from include.stages.examples import LabelledMonth
 from include.stages.fitting import Fitted, Plan
+from include.stages.labels import Label
 from include.stages.training.card import card_of
 from include.stages.training.out_of_fold import publish_out_of_fold
 
@@ -54,16 +55,21 @@ def train(
 ) -> dict[str, Any]:
     """Train on the months up to `month` labelled at `as_of`; again with the same data changes nothing.
 
-    Without a labelled month, or with too few churners, nothing is trained and the result says why.
+    A month is labelled over the horizon from its end, whatever the campaign's cadence. Without a model to train,
+    without a labelled month, or with too few churners, nothing is trained and the result says why.
     `labels_seen` names the labels looked at, by which follow_up knows what to announce.
     """
-    rules = config.campaign(campaign)
-    known = months_looked_at(lake, month, rules.horizon_months, as_of)
+    rules, label = config.campaign(campaign), labels.label_of(config, campaign)
+    if label is None:
+        return _untrained("The campaign has no model: its order comes from elsewhere.")
+    known = months_looked_at(lake, month, label, as_of)
     if not known:
-        return _untrained(f"No month up to {month} has its churn complete at {as_of:%Y-%m-%d %H:%M}.")
+        return _untrained(
+            f"No month up to {month} has its {_wanted(label)} complete at {as_of:%Y-%m-%d %H:%M}."
+        )
     _build_factors(db, lake, config, [shift(known[-1], -1), *known])
-    seen = {"labels_seen": {each: labels.fingerprint(lake, each, rules.horizon_months) for each in known}}
-    counted = [_counted(db, lake, campaign, each, rules.horizon_months, as_of) for each in known]
+    seen = {"labels_seen": {each: labels.fingerprint(lake, each, label) for each in known}}
+    counted = [_counted(db, lake, campaign, each, label, as_of) for each in known]
     churners = sum(each.churners for each in counted)
     if churners < rules.training.minimum_churners:
         minimum = rules.training.minimum_churners
@@ -71,15 +77,20 @@ def train(
             _untrained(f"{churners} churners in {known[0]} to {known[-1]} are too few: {minimum} are needed.")
             | seen
         )
-    learning = Learning(db, lake, campaign, rules.training.minimum_churners, rules.horizon_months, as_of, now)
+    learning = Learning(db, lake, campaign, rules.training.minimum_churners, label, as_of, now)
     pooled = _learned(learning, _plan(learning, counted, nthread))
     enough = rules.training.minimum_cluster_churners
     return {**pooled, "clusters": _by_cluster(learning, counted, enough, pooled["kind"], nthread)} | seen
 
 
-def months_looked_at(lake: Lake, month: str, horizon: int, as_of: datetime) -> list[str]:
+def months_looked_at(lake: Lake, month: str, label: Label, as_of: datetime) -> list[str]:
     """The newest labelled months up to `month`, oldest first: those a training at `as_of` learns from."""
-    return labels.labelled_months(lake, month, horizon, as_of)[-WINDOW_MONTHS:]
+    return labels.labelled_months(lake, month, label, as_of)[-WINDOW_MONTHS:]
+
+
+def _wanted(label: Label) -> str:
+    """What a label reads, as people call it."""
+    return "churn" if labels.is_leaving(label) else f"label '{label.text}'"
 
 
 @dataclass(frozen=True)
@@ -90,7 +101,7 @@ class Learning:
     lake: Lake
     campaign: str
     minimum_churners: int
-    horizon: int
+    label: Label
     as_of: datetime
     now: datetime
 
@@ -145,8 +156,8 @@ def _build_factors(db: Connection, lake: Lake, config: Config, months: list[str]
             )
 
 
-def _counted(db: Connection, lake: Lake, campaign: str, month: str, horizon: int, as_of: datetime) -> Counted:
-    return _recounted(lake, examples.labelled_month(db, lake, campaign, month, horizon, as_of))
+def _counted(db: Connection, lake: Lake, campaign: str, month: str, label: Label, as_of: datetime) -> Counted:
+    return _recounted(lake, examples.labelled_month(db, lake, campaign, month, label, as_of))
 
 
 def _recounted(lake: Lake, month: LabelledMonth) -> Counted:
@@ -178,7 +189,7 @@ def _version(learning: Learning, plan: Plan) -> str:
             RECIPE,
             xgboost.__version__,
             learning.campaign,
-            learning.horizon,
+            learning.label.horizon.told,
             _recipes(),
             plan.kept_share,
         ],
@@ -186,7 +197,7 @@ def _version(learning: Learning, plan: Plan) -> str:
         "months": [
             [
                 each.month,
-                labels.fingerprint(learning.lake, each.month, learning.horizon),
+                labels.fingerprint(learning.lake, each.month, learning.label),
                 each.weights.rows(),
             ]
             for each in plan.all_months

@@ -63,7 +63,7 @@ def _by_segment(judged: pl.DataFrame) -> Iterator[dict[str, Any]]:
 
 def _figures_of(segment: str, name: object, rows: pl.DataFrame) -> Iterator[dict[str, Any]]:
     figures = quality.figures(
-        *(rows[each].to_numpy() for each in ("probability", "has_churned", "weight", "margin"))
+        *(rows[each].to_numpy() for each in ("probability", "happened", "weight", "margin"))
     )
     told = {"segment": segment, "value": str(name).lower() if isinstance(name, bool) else name}
     if (figures["churners"] or 0) < CHURNERS_PER_SEGMENT:

@@ -8,6 +8,7 @@ import numpy as np
 import polars as pl
 
 from include.domain.errors import NotReady
+from include.domain.horizon import Horizon
 from include.domain.months import shift
 from include.lake import Lake
 from include.stages import bootstrap, examples, fitting, labels, quality
@@ -19,11 +20,12 @@ from include.stages.histories import Histories
 #: So many ways to put the people into folds; one way alone is chance where few left.
 SPLITS = 5
 _MONTHS = 6
+_A_MONTH = Horizon(1)
 _NO_WEIGHTS = {"subscriber_id": pl.String, "weight": pl.Float64}
 
 
 def compare(
-    lake: Lake, month: str, horizon: int = 1, nthread: int | None = None, splits: int = SPLITS
+    lake: Lake, month: str, horizon: Horizon = _A_MONTH, nthread: int | None = None, splits: int = SPLITS
 ) -> dict[str, Any]:
     """Areas under the curve of `month` by view, and how far each rival lies behind (95 %, paired bootstrap).
 
@@ -33,9 +35,11 @@ def compare(
     """
     if not lake.has("factors", month):
         raise NotReady(f"The lake has no factors of {month}. Run the loop for it with --train first.")
-    if missing := [each for each in labels.window(month, horizon) if not lake.has(labels.CHURNED, each)]:
+    if missing := [each for each in horizon.after(month).months if not lake.has("churned", each)]:
         raise NotReady(f"The lake has no churned of {missing[0]}: nobody knows who left. Deliver it first.")
-    labelled = LabelledMonth(month, labels.leavers(lake, month, horizon), pl.DataFrame(schema=_NO_WEIGHTS))
+    everybody = lake.scan("factors", month).select("subscriber_id")
+    told = labels.truths(lake, labels.leaving(horizon), horizon.after(month), everybody)
+    labelled = LabelledMonth(month, told, pl.DataFrame(schema=_NO_WEIGHTS))
     plan = Plan((labelled,), (labelled,), (labelled,), examples.common_factors(lake, [month]), 1.0, nthread)
     fitted = fitting.fit(lake, plan)
     every = [replace(plan, split=number) for number in range(splits)]
@@ -76,7 +80,7 @@ def _raw(lake: Lake, people: pl.DataFrame, month: str) -> pl.DataFrame:
 
 def _rivals(raw: pl.DataFrame, people: pl.DataFrame) -> Mapping[str, pl.Series]:
     """Out-of-fold scores of scikit-learn's models on the raw columns, with the loop's folds."""
-    fold, happened = people["fold"].to_numpy(), people["has_churned"].to_numpy()
+    fold, happened = people["fold"].to_numpy(), people["happened"].to_numpy()
     values = raw.to_numpy()
     return {name: pl.Series(_crossed(rival, values, happened, fold)) for name, rival in rivals().items()}
 
@@ -101,7 +105,7 @@ def _crossed(rival: Any, values: Floats, happened: Floats, fold: Folds) -> Float
 
 def _view(scored: Sequence[pl.DataFrame]) -> dict[str, Any]:
     """Mean areas over the splits of one view; `scored` holds the same people in the same order."""
-    happened, weights = scored[0]["has_churned"].to_numpy(), scored[0]["weight"].to_numpy()
+    happened, weights = scored[0]["happened"].to_numpy(), scored[0]["weight"].to_numpy()
     ours = [each["loop"].to_numpy() for each in scored]
     told: dict[str, Any] = {
         "people": len(happened),

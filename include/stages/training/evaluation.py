@@ -18,40 +18,40 @@ def evaluate(table: Table, nthread: int | None = None) -> dict[str, Any]:
     Figures are value, low, high (95 %, bootstrap over rows). The kind is chosen as in training: the
     blend, unless one kind alone has a surely lower log loss.
     """
-    weights = np.ones(len(table.has_churned))
+    weights = np.ones(len(table.happened))
     for fold in range(FOLDS):
-        left = table.has_churned[table.fold != fold]
+        left = table.happened[table.fold != fold]
         if not 0 < left.sum() < len(left):
             raise BadInput("All rows that left stand in one fold: too few differ to cross-validate.")
     examples = Examples(
-        table.values, table.has_churned, weights, table.fold, np.zeros(len(weights), dtype=np.uint8)
+        table.values, table.happened, weights, table.fold, np.zeros(len(weights), dtype=np.uint8)
     )
     grown = fitting.cross_grown(examples, table.factors, tuple(trees.RECIPES), nthread)
     margins = {
         kind: fitting.judged_margins(table.values, table.fold, [each[kind] for each in grown])
         for kind in trees.RECIPES
     }
-    chosen = fitting.choose(margins, table.has_churned, weights, table.fold)
+    chosen = fitting.choose(margins, table.happened, weights, table.fold)
     return {
         "rows": len(weights),
-        "churners": int(table.has_churned.sum()),
+        "churners": int(table.happened.sum()),
         "rows_without_label": table.unlabelled,
         "factors": len(table.factors),
         "left_out": table.left_out,
         "folds": FOLDS,
         "kind": chosen.kind,
         "log_loss_of_candidates": dict(chosen.losses),
-        **_with_intervals(chosen, table.has_churned, weights),
+        **_with_intervals(chosen, table.happened, weights),
     }
 
 
-def _with_intervals(chosen: Chosen, has_churned: Floats, weights: Floats) -> dict[str, Any]:
+def _with_intervals(chosen: Chosen, happened: Floats, weights: Floats) -> dict[str, Any]:
     probabilities = chosen.calibrated.probabilities
-    judged = (probabilities, has_churned, weights, chosen.margins)
+    judged = (probabilities, happened, weights, chosen.margins)
     figures, bounds = quality.figures(*judged), bootstrap.intervals(*judged)
     found: dict[str, Any] = {"base_rate": figures["base_rate"]}
     for name, bound in bounds.items():
         low, high = bound or (None, None)
         found[name] = {"value": figures[name], "low": low, "high": high}
-    found["calibration_error"] = quality.calibration_error(probabilities, has_churned, weights)
+    found["calibration_error"] = quality.calibration_error(probabilities, happened, weights)
     return found

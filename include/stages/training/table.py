@@ -31,7 +31,7 @@ class Table:
 
     factors: tuple[str, ...]
     values: Matrix
-    has_churned: Floats
+    happened: Floats
     fold: Folds
     left_out: dict[str, str]
     unlabelled: int
@@ -46,7 +46,7 @@ def read_table(path: Path, label: str, positive: str | None, drop: Collection[st
     if label in drop:
         raise BadInput(f"'{label}' is the label and cannot be dropped.")
     labelled = frame.filter(pl.col(label).is_not_null())
-    has_churned = _churned(labelled[label], positive)
+    happened = _churned(labelled[label], positive)
     texts = labelled.drop(label, *drop)
     columns, left_out = [], {}
     for column in texts:
@@ -59,7 +59,7 @@ def read_table(path: Path, label: str, positive: str | None, drop: Collection[st
     factors = tuple(column.name for column in columns)
     values = matrix(pl.DataFrame(columns), factors)
     fold = _folds(texts.drop(left_out))
-    return Table(factors, values, has_churned, fold, left_out, frame.height - labelled.height)
+    return Table(factors, values, happened, fold, left_out, frame.height - labelled.height)
 
 
 def _read(path: Path) -> pl.DataFrame:
@@ -88,13 +88,13 @@ def _churned(label: pl.Series, positive: str | None) -> Floats:
         positive = meant[0]
     if positive not in values:
         raise BadInput(f"No row has '{positive}' in '{label.name}'; it has {_some(values)}.")
-    has_churned = (label == positive).cast(pl.Float64).to_numpy()
-    left, stayed = int(has_churned.sum()), int((1 - has_churned).sum())
+    happened = (label == positive).cast(pl.Float64).to_numpy()
+    left, stayed = int(happened.sum()), int((1 - happened).sum())
     if min(left, stayed) < 10:
         raise BadInput(
             f"{left} rows left and {stayed} stayed; at least 10 of each are needed to judge anything."
         )
-    return has_churned
+    return happened
 
 
 def _some(values: list[str]) -> str:
