@@ -130,7 +130,9 @@ begin
     inner join tickets as t on p.ticket_id = t.ticket_id
     where
         t.ticket_id = of_ticket and t.state in ('assigned', 'in_progress', 'paused') and t.frozen_at is null
-        and desk_sees(t.team, t.assignee_id) and not is_stopped(t.campaign, t.team, t.region_code);
+        and desk_sees(t.team, t.assignee_id)
+        and standing_limit(t.subscriber_id, t.customer_key, cast(at at time zone 'Asia/Shanghai' as date)) is null
+        and not is_stopped(t.campaign, t.team, t.region_code);
     if not found then
         return; -- no number to give, so no use
     end if;
