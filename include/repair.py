@@ -15,6 +15,7 @@ from include import cycles
 from include.config import Config, load_config
 from include.domain.errors import LoopError
 from include.domain.months import default_as_of
+from include.domain.period import DAILY, cadence_of
 from include.lake import Lake
 from include.lake.campaigns import (
     GRADES,
@@ -69,12 +70,14 @@ class Site:
     accept_loss: bool
     db: sa.Connection | None
 
-    def command(self, month: str, first: str, last: str) -> str:
-        """The command by which a stage of the loop makes its output again."""
+    def command(self, period: str, first: str, last: str, campaign: str | None = None) -> str:
+        """The command by which a stage of the loop makes its output again: of a month, or of a daily cycle."""
         train = " --train" if first == "training" else ""
+        whose = f"--campaign {campaign} " if campaign else ""
+        key = f"--{'day' if cadence_of(period) == DAILY else 'month'} {period}"
         return (
             f'`python -m include.loop --landing {self.landing} --lake {self.lake.root} --db "$AIRFLOW_CONN_CHURN_DB" '
-            f"--month {month} --from {first} --until {last}{train}`"
+            f"{whose}{key} --from {first} --until {last}{train}`"
         )
 
 
@@ -187,9 +190,8 @@ def _made(site: Site, table: str, month: str, words: tuple[str, str]) -> Step:
             is_left=True,
         )
     _drop(site, table, month)
-    return Step(
-        f"{table} of {month} were dropped. To make them again: {site.command(month, *words)}.", is_left=True
-    )
+    again = site.command(month, *words, campaign)
+    return Step(f"{table} of {month} were dropped. To make them again: {again}.", is_left=True)
 
 
 def _remake(site: Site, db: sa.Connection, table: str, period: str) -> bool:

@@ -132,7 +132,7 @@ claimed as (
 )
 
 insert into ticket_events (ticket_id, version, kind, from_state, to_state, staff_id, actor, occurred_at, details)
-select ticket_id, version, 'claim', claimed.state, claimed.state, :staff_id, :actor, :now, '{"pool": true}'
+select ticket_id, version, 'claim', claimed.state as from_state, claimed.state as to_state, :staff_id, :actor, :now, '{"pool": true}'
 from claimed
 returning ticket_id
 
@@ -144,7 +144,7 @@ from (
     from tickets
     where
         is_pool and assignee_id is null and team = :team and state in ('assigned', 'in_progress')
-        and frozen_at is null
+        and frozen_at is null and not is_stopped(campaign, team, region_code)
     group by campaign, cycle
 ) as lying
 inner join unnest(cast(:campaigns as text []), cast(:quotas as integer [])) as known (campaign, quota)

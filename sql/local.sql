@@ -39,18 +39,21 @@ group by tickets.state
 order by tickets.state
 
 -- name: count_outcomes
--- What happened to those contacted and those held out of every dispatched cycle; churned is null until it is observed.
+-- What happened to those contacted and those held out of every dispatched cycle: of how many success is known, for how
+-- many it is true, and how many left; null while it is not observed.
 select
     assignments.cycle,
     assignments.arm,
-    cycles.horizon_ends_at,
+    coalesce(cycles.known_on, cast(cycles.horizon_ends_at at time zone 'Asia/Shanghai' as date)) as known_on,
     count(*) as subscribers,
-    case when bool_and(outcomes.assignment_id is not null) then count(*) filter (where outcomes.has_churned) end as churned
+    count(outcomes.has_succeeded) as known,
+    count(*) filter (where outcomes.has_succeeded) as succeeded,
+    case when count(outcomes.has_churned) > 0 then count(*) filter (where outcomes.has_churned) end as churned
 from assignments
 inner join cycles on assignments.campaign = cycles.campaign and assignments.cycle = cycles.cycle
-left join outcomes on assignments.assignment_id = outcomes.assignment_id and outcomes.has_churned is not null
+left join outcomes on assignments.assignment_id = outcomes.assignment_id
 where assignments.campaign = :campaign and not assignments.is_recalled
-group by assignments.cycle, assignments.arm, cycles.horizon_ends_at
+group by assignments.cycle, assignments.arm, cycles.known_on, cycles.horizon_ends_at
 order by assignments.cycle, assignments.arm desc
 
 -- name: list_people

@@ -1,11 +1,10 @@
 """The closing summary of a run: stages and feeds; of each campaign whom it chose, what became of them; the logins."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime, timedelta
 from typing import Any
 
 from include.database import engine
-from include.domain.months import ZONE, default_as_of, month_of
+from include.domain.months import ZONE
 from include.local.sites import Site
 from include.queries import load
 
@@ -180,12 +179,12 @@ def _rate(row: Mapping[str, Any], name: str) -> str:
 
 
 def success_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What became of both arms of every dispatched cycle, or from which day on it can be known."""
+    """Of both arms of every dispatched cycle how many succeeded and left, or from which day on it can be known."""
     if not rows:
         return ["no cycle was dispatched yet"]
     words = {"treated": "with a ticket", "held_out": "held out"}
     return _table(
-        ("cycle", "arm", "subscribers", "left", "share"),
+        ("cycle", "arm", "subscribers", "succeeded", "share", "left"),
         [
             (row["cycle"], words.get(row["arm"], row["arm"]), row["subscribers"], *_observed(row))
             for row in rows
@@ -193,16 +192,11 @@ def success_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     )
 
 
-def _observed(row: Mapping[str, Any]) -> tuple[Any, str]:
-    if row["churned"] is None:
-        return "", f"not known yet, on {_known_on(row['horizon_ends_at']):%Y-%m-%d}"
-    return row["churned"], f"{100 * row['churned'] / row['subscribers']:.1f} %"
-
-
-def _known_on(horizon_ends_at: datetime) -> datetime:
-    """When the month is complete in which the time a cycle is about ends."""
-    last_day = horizon_ends_at.astimezone(ZONE).date() - timedelta(days=1)
-    return default_as_of(month_of(last_day))
+def _observed(row: Mapping[str, Any]) -> tuple[Any, str, Any]:
+    left = "" if row["churned"] is None else row["churned"]
+    if not row["known"]:
+        return "", f"not known yet, on {row['known_on']:%Y-%m-%d}", left
+    return row["succeeded"], f"{100 * row['succeeded'] / row['known']:.1f} %", left
 
 
 def _login_lines(site: Site, people: Sequence[tuple[str, str]]) -> list[str]:

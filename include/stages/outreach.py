@@ -110,7 +110,7 @@ def _items(
     rows: Sequence[Mapping[str, Any]], now: datetime,
 ) -> Iterator[Sequence[object]]:  # fmt: skip
     rules = config.strategies.outreach
-    messages = _messages(lake, config, month, rows)
+    messages = _messages(lake, config, key["campaign"], month, rows)
     # an unknown consent is none where one is needed, whatever the campaign's tickets need
     consent: Consent = "given" if rules.needs_consent else "not_refused"
     against = barred(lake, month, as_of, [row["subscriber_id"] for row in rows], consent)
@@ -147,11 +147,17 @@ def _arms(prospects: Sequence[Prospect], rules: Outreach, campaign: str, epoch: 
     return {key: assignment.arm_of(key, name, epoch, draw.salt, draw.share) for key in keys}
 
 
+def phases_of(config: Config, campaign: str) -> tuple[str, ...]:
+    """The phases whose offers a campaign's list may make: those of the list, or another of the campaign's own."""
+    phases, own = config.strategies.outreach.phases, config.phase(campaign)
+    return phases if own in phases else (own,)
+
+
 def _messages(
-    lake: Lake, config: Config, month: str, rows: Sequence[Mapping[str, Any]]
+    lake: Lake, config: Config, campaign: str, month: str, rows: Sequence[Mapping[str, Any]]
 ) -> dict[str, Message | str]:
     """Per subscriber the message that fits best, or why there is none: no_channel or no_fitting_offer."""
-    known = config.strategies
+    known, phases = config.strategies, phases_of(config, campaign)
     facts = facts_of(lake, config, month, [row["subscriber_id"] for row in rows])
     chooser = Chooser(config, facts)
     uses_app = _app_users(facts)
@@ -160,7 +166,7 @@ def _messages(
     for row in rows:
         subscriber = row["subscriber_id"]
         channels = [each for each in known.outreach.channels if each != "app" or subscriber in uses_app]
-        found[subscriber] = _message(chooser, config, subscriber, reasons[subscriber], channels)
+        found[subscriber] = _message(chooser, config, subscriber, reasons[subscriber], phases, channels)
     return found
 
 
@@ -183,10 +189,15 @@ def _reasons(
 
 
 def _message(
-    chooser: Chooser, config: Config, subscriber: str, reasons: Sequence[str], channels: Sequence[str]
+    chooser: Chooser,
+    config: Config,
+    subscriber: str,
+    reasons: Sequence[str],
+    phases: Sequence[str],
+    channels: Sequence[str],
 ) -> Message | str:
     rules, book = config.strategies.outreach, config.strategies.book
-    facts = chooser.facts(subscriber, rules.phases, channels)
+    facts = chooser.facts(subscriber, phases, channels)
     closed = frozenset[str]().union(*(book.closed_channels[each] for each in facts.segments))
     if not set(channels) - closed:
         return "no_channel"
@@ -194,7 +205,7 @@ def _message(
     def is_cheap(offer: Offer) -> bool:
         return offer.cost_yuan <= rules.offer_at_most_yuan
 
-    for judged in chooser.judged(subscriber, reasons, rules.phases, channels):
+    for judged in chooser.judged(subscriber, reasons, phases, channels):
         if judged.fits and is_cheap(judged.offer):
             channel = first_open(channels, open_channels(judged.offer, facts, book))
             if channel is not None:

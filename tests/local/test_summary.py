@@ -1,6 +1,5 @@
-from datetime import datetime
+from datetime import date
 
-from include.domain.months import ZONE
 from include.local.summary import (
     decision_lines,
     people_lines,
@@ -92,13 +91,14 @@ def test_why_the_admitted_are_left_out_is_counted_by_reason() -> None:
 
 
 def test_success_is_observed_or_told_from_which_day_on_it_can_be() -> None:
-    ends = {month: datetime(2026, month, 1, tzinfo=ZONE) for month in (11, 12)}
     rows = [
-        {"cycle": "2026-09", "arm": "treated", "subscribers": 40, "churned": 4, "horizon_ends_at": ends[11]},
-        {"cycle": "2026-10", "arm": "held_out", "subscribers": 9, "churned": None, "horizon_ends_at": ends[12]},
+        {"cycle": "2026-09", "arm": "treated", "subscribers": 40, "known": 40, "succeeded": 36, "churned": 4,
+         "known_on": date(2026, 11, 5)},
+        {"cycle": "2026-10", "arm": "held_out", "subscribers": 9, "known": 0, "succeeded": 0, "churned": None,
+         "known_on": date(2026, 12, 5)},
     ]  # fmt: skip
     assert plain(success_lines(rows))[1:] == [
-        "2026-09 with a ticket 40 4 10.0 %",
+        "2026-09 with a ticket 40 36 90.0 % 4",
         "2026-10 held out 9 not known yet, on 2026-12-05",
     ]
     assert success_lines([]) == ["no cycle was dispatched yet"]

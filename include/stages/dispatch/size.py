@@ -83,7 +83,7 @@ def _told(
             db=db, lake=lake, config=config, key=key, month=month, revision=revision,
             before=before.cycle if before else None, subscribers=[row.subscriber_id for row in rows],
         )  # fmt: skip
-    may_rescore = revision == 0
+    may_rescore = revision == 0 and config.campaign(key["campaign"]).model is not None
     return {
         "figures": figures,
         "last_champion": sorted({each["version"] for each in last.values()}) if last and may_rescore else [],
