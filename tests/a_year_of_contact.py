@@ -27,6 +27,7 @@ import polars as pl
 import sqlalchemy as sa
 
 from include import database
+from include.command import DEFAULT_CAMPAIGN as CAMPAIGN
 from include.config import Config, load_config
 from include.domain.assignment import HELD_OUT, arm_of
 from include.domain.errors import BadInput
@@ -35,7 +36,6 @@ from include.domain.period import epoch_of
 from include.lake import Lake
 from include.local.postgres import Server
 from include.loop import Loop
-from include.settings import CAMPAIGN
 from include.simulator.province import Province
 from include.simulator.reasons import REASONS
 from include.simulator.truth import main_reasons, read_truth
