@@ -167,7 +167,10 @@ def test_unfinished_tickets_are_aged_by_days_since_release(worked, rows):
 
 
 def test_outcomes_are_counted_by_strategy_team_and_grade(worked, rows):
-    told = {(row["By"], row["Value"]): (row["Retained"], row["Declined the plan"]) for row in rows("lead", "outcomes")}
+    told = {
+        (row["By"], row["Value"]): (row["Retained"], row["Declined the plan"])
+        for row in rows("lead", "outcomes")
+    }
     assert told["Strategy", "Tariff discount"] == ("1", "1")
     assert told["Team", "Mid/high-end retention"] == ("1", "1")
     assert told["Grade", "High"] == ("1", "1")
@@ -273,7 +276,14 @@ def test_agents_and_strangers_have_no_board(people, visit):
 
 
 def test_what_does_not_exist_is_refused_with_what_does(worked, visit):
-    for address in ("?campaign=churn_warning&cycle=2020-01", "?campaign=all&cycle=2020-01", "?campaign=none", "/nothing.csv", "/sample.svg", "/nothing.svg"):
+    for address in (
+        "?campaign=churn_warning&cycle=2020-01",
+        "?campaign=all&cycle=2020-01",
+        "?campaign=none",
+        "/nothing.csv",
+        "/sample.svg",
+        "/nothing.svg",
+    ):
         answer = visit("lead").get(f"/board{address}")
         assert answer.status_code == 422
         assert "Choose" in answer.text
@@ -356,7 +366,9 @@ def test_both_languages_have_every_word_of_the_board():
     from include.desk.words import catalogue
 
     wanted = {f"board.columns.{column}" for section in SECTIONS.values() for column in section.columns}
-    wanted |= {f"board.columns.{column}" for column in (*VERDICTS, "on_time_share", "together", "won_share", "other")}
+    wanted |= {
+        f"board.columns.{column}" for column in (*VERDICTS, "on_time_share", "together", "won_share", "other")
+    }
     wanted |= {f"board.steps.{step}" for step in STEPS}
     wanted |= {f"board.{part}.{name}" for part in ("sections", "about") for name in SECTIONS}
     for language in ("zh", "en"):
