@@ -31,6 +31,26 @@ comment on function board_splits is 'the split values of the tickets of board_ti
 
 -- ---------------------------------------------------------------- work and clocks of several campaigns
 
+-- the tenure cluster is looked up ticket by ticket: joined, the warnings of all cycles are read where several are asked for
+create or replace view board_tickets with (security_barrier) as
+select
+    t.ticket_id, t.campaign, t.cycle, t.team, t.branch_code, t.region_code, t.grade, t.tier, t.state, t.outcome,
+    t.assignee_id, t.released_at, t.closed_at,
+    (
+        select w.cluster from warnings as w
+        where
+            w.campaign = t.campaign and w.cycle = t.cycle and w.revision = 0
+            and w.subscriber_id = t.subscriber_id
+    ) as cluster,
+    (
+        select p.strategy from retention_plans as p
+        where p.ticket_id = t.ticket_id
+        order by p.recorded_at desc, p.plan_id desc limit 1
+    ) as strategy
+from staff as me
+inner join tickets as t on me.role = 'manager' or (me.role = 'lead' and me.team = t.team)
+where me.staff_id = desk_staff_id() and me.is_active and not t.is_recalled and t.merged_into is null;
+
 drop function board_work(text, text []);
 create function board_work(of_campaigns text [], of_cycles text [])
 returns table (
