@@ -18,6 +18,8 @@ COMMON_DAGS = (
     "train_models",
     "recall_tickets",
 )
+#: What all campaigns together are called where one could stand.
+ALL = "all"
 _NAME = re.compile(r"[a-z][a-z0-9_]{2,62}")
 
 
@@ -38,6 +40,8 @@ def cadences(folder: Path) -> dict[str, str]:
 
 def why_no_name(name: str) -> str:
     """Why a file of that name is no campaign; empty when it is one."""
+    if name == ALL:
+        return "the board calls all campaigns together so. Rename the file."
     if name in COMMON_DAGS:
         return f"a DAG of all campaigns is named '{name}'. Rename the file."
     if not _NAME.fullmatch(name):

@@ -28,7 +28,7 @@ from find_by_number(:digits, :now, :at_most)
 -- name: find_tickets
 -- Tickets by their number, by subscriber, or by numbers found before, newest first.
 select
-    t.ticket_id, t.subscriber_id, t.state, t.grade, t.team, t.cycle, t.closed_at, s.name as assignee
+    t.ticket_id, t.campaign, t.cycle, t.subscriber_id, t.state, t.grade, t.team, t.closed_at, s.name as assignee
 from tickets as t
 left join staff as s on t.assignee_id = s.staff_id
 where

@@ -13,6 +13,7 @@ with fitting as not materialized (
             select max(b.breached_at) from ticket_clocks as b
             where b.ticket_id = t.ticket_id and b.clock = 'plan' and b.met_at is null and b.voided_at is null
         ) is not null)
+        and (cast(:campaign as text) is null or t.campaign = :campaign)
         and (cast(:grade as text) is null or t.grade = :grade)
         and (cast(:region as text) is null or t.region_code = :region)
         and (cast(:tier as text) is null or t.tier = :tier)
@@ -68,6 +69,7 @@ with fitting as not materialized (
     from tickets as t
     where
         t.state in ('closed', 'cancelled', 'expired')
+        and (cast(:campaign as text) is null or t.campaign = :campaign)
         and (cast(:grade as text) is null or t.grade = :grade)
         and (cast(:region as text) is null or t.region_code = :region)
         and (cast(:tier as text) is null or t.tier = :tier)
@@ -102,7 +104,7 @@ page as (
 )
 
 select
-    t.ticket_id, t.version, t.state, t.subscriber_id, t.grade, t.tier, t.region_code, t.value_yuan, t.team,
+    t.ticket_id, t.version, t.campaign, t.state, t.subscriber_id, t.grade, t.tier, t.region_code, t.value_yuan, t.team,
     t.assignee_id, t.outcome, t.closed_at, s.name as assignee
 from page as t
 left join staff as s on t.assignee_id = s.staff_id
@@ -115,3 +117,60 @@ select staff_id, name
 from staff
 where is_active and (staff_id = :staff_id or (role = 'agent' and team = :team))
 order by staff_id <> :staff_id, name
+
+-- name: count_campaigns
+-- How many tickets of a view each campaign has, the other filters aside; counted in an index.
+select counted.campaign, cast(sum(counted.tickets) as bigint) as tickets
+from (
+    select t.campaign, count(*) as tickets
+    from tickets as t
+    where t.state = any(cast(:states as text [])) and t.assignee_id = cast(:own as bigint)
+    group by t.campaign
+    union all
+    select t.campaign, count(*)
+    from tickets as t
+    where t.state = any(cast(:states as text [])) and t.assignee_id is null and t.team = cast(:nobodys as text)
+    group by t.campaign
+    union all
+    select t.campaign, count(*)
+    from tickets as t
+    where
+        -- every campaign has a name; said here, the index made for counting serves
+        :everybodys and t.campaign > '' and t.state = any(cast(:states as text []))
+        and (cast(:team as text) is null or t.team = :team) and (not :unassigned or t.assignee_id is null)
+    group by t.campaign
+) as counted
+group by counted.campaign
+order by counted.campaign
+
+-- name: read_queue
+-- The unfinished tickets of the viewer for a file, most urgent first; the number of the subscriber masked.
+with urgent as (
+    select t.*
+    from tickets as t
+    where
+        t.state not in ('closed', 'cancelled', 'expired')
+        and (cast(:team as text) is null or t.team = :team)
+        and (cast(:campaign as text) is null or t.campaign = :campaign)
+    order by t.due_at nulls last, t.rank, t.ticket_id
+    limit :limit
+)
+
+select
+    t.ticket_id, t.campaign, t.cycle, t.state, t.grade, t.tier, t.team, t.branch_code, t.region_code, t.value_yuan,
+    lpad(right(t.subscriber_id, least(4, length(t.subscriber_id) / 2)), length(t.subscriber_id), '*') as subscriber,
+    s.name as agent, t.released_at, t.due_at, k.breached_at
+from urgent as t
+left join staff as s on t.assignee_id = s.staff_id
+left join ticket_clocks as k
+    on t.ticket_id = k.ticket_id and k.clock = 'plan' and k.met_at is null and k.voided_at is null
+order by t.due_at nulls last, t.rank, t.ticket_id
+
+-- name: count_queue
+-- How many unfinished tickets the viewer has.
+select count(*)
+from tickets
+where
+    state not in ('closed', 'cancelled', 'expired')
+    and (cast(:team as text) is null or team = :team)
+    and (cast(:campaign as text) is null or campaign = :campaign)

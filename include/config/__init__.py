@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
@@ -30,6 +30,7 @@ from include.config.plain import read_yaml
 from include.config.reading import read_text
 from include.config.work import Worded
 from include.domain.errors import ConfigError
+from include.domain.outcome import OUTCOMES, Outcome
 from include.domain.period import CADENCES, MONTHLY
 
 _FILES = ("sources", "factors", "rules", "grading", "sla", "teams", "strategies")
@@ -105,6 +106,15 @@ class Config:
         """What the clocks of a campaign's tickets are called; without a sound file those every campaign may have."""
         own = self.campaigns.get(campaign or "")
         return CLOCKS if own is None else {**CLOCKS, **own.clocks}
+
+    def catalogue(self, name: str) -> Mapping[str, Outcome]:
+        """The endings of a campaign; the engine's own where its file is wrong or gone."""
+        return self.campaigns[name].catalogue if name in self.campaigns else OUTCOMES
+
+    def willing(self, names: Iterable[str]) -> list[str]:
+        """`campaign/ending` of every ending by which a customer is won, as statements over campaigns take them."""
+        endings = ((name, *each) for name in names for each in self.catalogue(name).items())
+        return [f"{name}/{ending}" for name, ending, words in endings if words.is_willing]
 
     def of(self, name: str) -> "Config":
         """What a cycle of the campaign goes by and is known by: the common files and its own, no other campaign's."""

@@ -130,6 +130,14 @@ CLOCKS: Mapping[str, Clock] = {
 }
 
 
+class Rates(Entry):
+    """How the campaign calls the three rates of its released tickets: answered, won, processed."""
+
+    reached: Worded = Worded(zh="已触达", en="Reached")
+    willing: Worded = Worded(zh="有意向", en="Willing")
+    completed: Worded = Worded(zh="已办结", en="Completed")
+
+
 class Approval(Entry):
     """When a person must agree before tickets go out."""
 
@@ -181,6 +189,7 @@ class Campaign(RetentionWork):
     # the work
     routing: Routing = Routing()
     clocks: dict[Name, Clock] = Field(default_factory=lambda: dict(CLOCKS))
+    rates: Rates = Rates()
 
     @model_validator(mode="before")
     @classmethod

@@ -7,7 +7,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from include.desk.sections import SHARE, STRATEGY, WORD, Table
+from include.desk.sections import CONFIGURED, SHARE, WORD, Table
 from include.domain.months import ZONE
 
 _BOM = "\ufeff"
@@ -18,14 +18,14 @@ _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 Teller = Callable[[str, Any], str]
 
 
-def as_csv(table: Table, heading: Callable[[str], str], word: Teller, last: str = "") -> str:
+def as_csv(table: Table, heading: Callable[[Table, str], str], word: Teller, last: str = "") -> str:
     """The table with a heading row; numbers and shares plain, instants in Shanghai time, text made harmless.
 
     `last` is a sentence for a row of its own at the end.
     """
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow([harmless(heading(column)) for column in table.section.columns])
+    writer.writerow([harmless(heading(table, column)) for column in table.section.columns])
     for row in table.rows:
         writer.writerow(_cells(table, row, word))
     if last:
@@ -41,7 +41,7 @@ def harmless(text: str) -> str:
 def _cells(table: Table, row: Any, word: Teller) -> Iterator[str]:
     for column in table.section.columns:
         kind, value = table.section.kind_of(column, row), row[column]
-        if kind.startswith(WORD) or kind == STRATEGY or isinstance(value, str):
+        if kind.startswith(WORD) or kind in CONFIGURED or isinstance(value, str):
             yield harmless(word(kind, value))
         else:
             yield _plain(kind, value)

@@ -3,10 +3,12 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from include.config import load_config
 from include.database import engine
 from include.domain.months import ZONE
 from include.local.sites import Site
 from include.queries import load
+from include.settings import config_folder
 
 Q = load("local")
 
@@ -149,24 +151,28 @@ def _span(first: str, last: str) -> str:
 
 
 def _work_lines(site: Site, campaign: str) -> list[str]:
-    rates = ask(site, "count_rates", load("rates"), campaign=campaign)
+    willing = load_config(config_folder()).willing([campaign])
+    rates = ask(site, "count_rates", load("rates"), campaign=campaign, willing=willing)
     return rate_lines(rates, ask(site, "count_inbound", load("rates"), campaign=campaign))
 
 
 def rate_lines(rates: Sequence[Mapping[str, Any]], inbound: Sequence[Mapping[str, Any]]) -> list[str]:
-    """Per cycle how many were reached, willing and completed, and how many of the held out called in themselves."""
-    called = {row["cycle"]: row["subscribers"] for row in inbound if row["arm"] == "held_out"}
+    """Per cycle of each campaign how many were reached, willing, completed, and how many held out called in."""
+    called = {
+        (row["campaign"], row["cycle"]): row["subscribers"] for row in inbound if row["arm"] == "held_out"
+    }
     rows = [row for row in rates if row["level"] == "cycle"]
     if not rows:
         return ["no ticket was released yet"]
     return _table(
-        ("cycle", "released", "reached", "willing", "completed", "held out who called in"),
+        ("campaign", "cycle", "released", "reached", "willing", "completed", "held out who called in"),
         [
             (
+                row["campaign"],
                 row["cycle"],
                 row["released"],
                 *(_rate(row, name) for name in _RATES),
-                called.get(row["cycle"], 0),
+                called.get((row["campaign"], row["cycle"]), 0),
             )
             for row in rows
         ],

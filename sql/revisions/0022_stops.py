@@ -3,7 +3,7 @@
 from include.database import run_revision
 
 revision = "0022"
-down_revision = "0020"
+down_revision = "0021"
 
 
 def upgrade() -> None:

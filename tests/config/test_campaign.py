@@ -186,6 +186,13 @@ def test_a_campaign_that_says_little_gets_the_engines_own():
         "marketing", True, False, "not left",
     )  # fmt: skip
     assert campaign.measure_name is None
+    assert (campaign.rates.reached.en, campaign.rates.willing.zh) == ("Reached", "有意向")
+
+
+def test_a_campaign_calls_its_rates_what_its_people_call_them():
+    own = {"rates": {"willing": {"zh": "愿续约", "en": "Will renew"}}}
+    campaign = parse_campaign(PLAIN | own, FILE)
+    assert (campaign.rates.willing.en, campaign.rates.completed.en) == ("Will renew", "Completed")
 
 
 def test_the_command_tells_every_campaign_and_what_is_wrong_with_the_others(folder, capsys):

@@ -17,7 +17,8 @@ def rates(world, db, level, **named):
     """The row of a level: released, reached, willing, completed and the three shares."""
     with db.begin():
         db.execute(sa.text("select set_config('app.staff_id', :id, true)"), {"id": str(world.people.manager)})
-        rows = db.execute(Q["count_rates"], {"campaign": "churn_warning"}).mappings().all()
+        values = {"campaign": "churn_warning", "willing": world.config.willing(world.config.campaigns)}
+        rows = db.execute(Q["count_rates"], values).mappings().all()
     fitting = [row for row in rows if row["level"] == level and named.items() <= dict(row).items()]
     assert len(fitting) == 1
     names = (
@@ -80,4 +81,5 @@ def test_who_calls_in_is_counted_apart_by_arm_and_once(db, config):
         call_in(db, config, people.agent, number, now=MONDAY + timedelta(hours=2), is_refusal=is_refusal)
     with db.begin():
         rows = db.execute(Q["count_inbound"], {"campaign": "churn_warning"}).all()
-    assert [tuple(row) for row in rows] == [("2026-10", "held_out", 1, 1), ("2026-10", "treated", 1, 0)]
+    cycle = ("churn_warning", "2026-10")
+    assert [tuple(row) for row in rows] == [(*cycle, "held_out", 1, 1), (*cycle, "treated", 1, 0)]

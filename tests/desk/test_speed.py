@@ -84,7 +84,8 @@ def values_of(view, viewer, after=None):
     return {
         **_whose(view, viewer), "after_at": NOW.isoformat() if after else None, "after_id": after, "limit": PAGE + 1,
         "states": list(view.states), "unassigned": view.is_unassigned, "escalated": view.is_escalated,
-        "pooled": viewer.role != "agent", "grade": None, "region": None, "tier": None, "segment": None,
+        "pooled": viewer.role != "agent", "campaign": None, "grade": None, "region": None, "tier": None,
+        "segment": None,
     }  # fmt: skip
 
 
@@ -123,6 +124,16 @@ def test_every_view_of_the_queue_is_read_from_an_index_of_its_own(filled, who, v
     plan = plan_of(filled, viewer, statement, **values_of(asked, viewer, after))
     assert READ_FROM[who][view] & indexes(plan)
     assert not read_whole(plan)
+
+
+@pytest.mark.parametrize("who", READ_FROM)
+@pytest.mark.parametrize("view", ["mine", "team", "unassigned", "waiting", "paused"])
+def test_the_campaigns_of_a_view_are_counted_in_an_index(filled, who, view):
+    viewer = person(filled, who)
+    plan = plan_of(filled, viewer, Q["count_campaigns"], **values_of(VIEWS[view], viewer))
+    assert not read_whole(plan)
+    counts_everybodys = values_of(VIEWS[view], viewer)["everybodys"]
+    assert indexes(plan) & ({"tickets_open_by_campaign"} if counts_everybodys else ANY)
 
 
 def test_the_next_ticket_is_found_among_the_own_and_nobodys(filled):

@@ -46,6 +46,7 @@ def test_the_summary_says_which_feeds_name_known_people_and_of_which_nobody_can_
 def test_the_work_of_a_cycle_is_one_line_with_its_three_rates() -> None:
     cycle = {
         "level": "cycle",
+        "campaign": "churn_warning",
         "cycle": "2026-10",
         "released": 40,
         "reached": 30,
@@ -55,11 +56,16 @@ def test_the_work_of_a_cycle_is_one_line_with_its_three_rates() -> None:
     shares = {"reached_share": 0.75, "willing_share": 0.4, "completed_share": 0.0}
     team = cycle | shares | {"level": "team"}
     inbound = [
-        {"cycle": "2026-10", "arm": arm, "subscribers": n} for arm, n in (("held_out", 3), ("treated", 9))
+        {"campaign": campaign, "cycle": "2026-10", "arm": arm, "subscribers": n}
+        for campaign, arm, n in (
+            ("churn_warning", "held_out", 3),
+            ("churn_warning", "treated", 9),
+            ("contract_renewal", "held_out", 7),
+        )
     ]
     _, *lines = rate_lines([cycle | shares, team], inbound)
     assert len(lines) == 1
-    assert " ".join(lines[0].split()) == "2026-10 40 30 (75.0 %) 12 (40.0 %) 0 (0.0 %) 3"
+    assert " ".join(lines[0].split()) == "churn_warning 2026-10 40 30 (75.0 %) 12 (40.0 %) 0 (0.0 %) 3"
     assert rate_lines([], []) == ["no ticket was released yet"]
 
 

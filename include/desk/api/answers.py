@@ -116,6 +116,7 @@ class Listed(Row):
 
     ticket_id: int
     version: int
+    campaign: str
     state: str
     subscriber_id: str
     grade: str | None
@@ -151,11 +152,12 @@ class Matched(Row):
     """A ticket that was searched for."""
 
     ticket_id: int
+    campaign: str
+    cycle: str
     subscriber_id: str
     state: str
     grade: str | None
     team: str
-    cycle: str
     assignee: str | None
     closed_at: datetime | None
 
@@ -167,9 +169,13 @@ class Found(BaseModel):
 
 
 class Queue(BaseModel):
-    """One page of a view; `next` is the `after` of the following one, null on the last."""
+    """One page of a view; `next` is the `after` of the following one, null on the last.
+
+    `campaigns`: how many open tickets of the view each campaign has, the filters aside; null where that is not counted.
+    """
 
     tickets: list[Listed]
+    campaigns: dict[str, int | None]
     next: str | None
 
 

@@ -23,8 +23,8 @@ from include.desk.api.answers import (
 )
 from include.desk.api.bodies import Decision, Id, Search, Talk, TaskResult
 from include.desk.api.repeating import Key, receipt_of, receipt_of_words
+from include.desk.campaigns import campaign_named
 from include.desk.identity import PHONES, TEAM, Reader, Viewer, Worker, needs
-from include.desk.pages.fields import campaign_named
 from include.desk.receipts import Answer, Receipt, once
 from include.domain.errors import LoopError, Refused
 

@@ -27,15 +27,17 @@ def list_tickets(
     region: Annotated[str | None, Query(max_length=40)] = None,
     tier: Annotated[str | None, Query(max_length=20)] = None,
     segment: Annotated[str | None, Query(max_length=40)] = None,
+    campaign: Annotated[str | None, Query(max_length=63)] = None,
     after: Annotated[str | None, Query(max_length=60)] = None,
 ) -> Queue:
     """One page of a view of the queue, by default the person's own; most urgent first."""
-    asked = queue.asked_for(viewer, view, grade, region, tier, segment, after)
+    asked = queue.asked_for(viewer, view, queue.Filters.of(campaign, grade, region, tier, segment), after)
     state = request.app.state
     with state.database.reading(viewer.staff_id) as db:
         rows, next_page = queue.read_page(db, state.config, viewer, asked, state.clock())
+        counts = queue.count_campaigns(db, state.config, viewer, asked)
     tickets = [Listed.model_validate(row | {"left_minutes": _minutes(row["left"])}) for row in rows]
-    return Queue(tickets=tickets, next=next_page)
+    return Queue(tickets=tickets, campaigns=counts, next=next_page)
 
 
 def _minutes(left: timedelta | None) -> int | None:

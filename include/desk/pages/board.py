@@ -1,6 +1,6 @@
-"""The board: the month's funnel, service levels, outcomes, money and the machine's state, for leads and managers."""
+"""The board of one campaign or of all: funnel, service levels, endings, money; for leads and managers."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Annotated, Any
 
@@ -10,13 +10,15 @@ from airflow.api_fastapi.core_api.security import get_user
 from fastapi import APIRouter, Depends, Query, Request, Response
 
 from include.desk import charts
-from include.desk.board import LONGEST_EXPORT, Asked, asked, read_board, read_section
+from include.desk.asking import Asked, asked
+from include.desk.board import LONGEST_EXPORT, read_board, read_section
+from include.desk.campaigns import ALL
+from include.desk.drawing import DRAWN
 from include.desk.identity import BOARD, Viewer, needs
-from include.desk.pages.fields import campaign_named
 from include.desk.rendering import language_of, page, theme_of
-from include.desk.sections import FIGURES, OUTCOMES, SECTIONS, STEPS_OVER_ALL_TEAMS, STRATEGY, Section, Table
+from include.desk.sections import FIGURES, SECTIONS, STEPS_OVER_ALL_TEAMS, Section, Table
 from include.desk.sheets import as_csv
-from include.desk.wording import heading, teller
+from include.desk.wording import headings_in, teller
 from include.desk.words import words_in
 from include.domain.errors import BadInput
 
@@ -30,11 +32,10 @@ Named = Annotated[str, Query(max_length=60)]
 def _looking(
     request: Request, viewer: Viewer, campaign: str, cycle: str
 ) -> Iterator[tuple[sa.Connection, Asked]]:
-    """A transaction of the viewer, and the cycle asked for."""
+    """A transaction of the viewer, and what is asked for."""
     state = request.app.state
-    named = campaign_named(state.config, campaign)
     with state.database.reading(viewer.staff_id) as db:
-        yield db, asked(db, named, cycle or None, state.clock())
+        yield db, asked(db, state.config, campaign, cycle, state.clock())
 
 
 @router.get("/board")
@@ -42,14 +43,17 @@ def show_board(
     request: Request, viewer: Looker, campaign: Named = "", cycle: Named = "", dag: Named = "",
     user: Any = Depends(get_user),
 ) -> Response:  # fmt: skip
-    """Every section, of the lead's own team or of all teams; beside a run of a campaign's `dag` that campaign's."""
-    config = request.app.state.config
+    """Every section, of the lead's own team or of all teams; of one campaign's `cycle`, or of a month of all.
+
+    Beside a run of a campaign's `dag` it is of that campaign.
+    """
+    config, language = request.app.state.config, language_of(request)
     campaign = campaign or (dag if dag in config.campaigns else "")
     with _looking(request, viewer, campaign, cycle) as (db, wanted):
         tables = read_board(db, wanted, viewer)
     return page(
-        request, "board.html", viewer=viewer, asked=wanted, tables=tables, campaigns=sorted(config.campaigns),
-        heading=heading, told=teller(config, language_of(request)), figures=FIGURES,
+        request, "board.html", viewer=viewer, asked=wanted, tables=tables, all=ALL,
+        heading=headings_in(language), told=teller(config, language, wanted.campaigns), figures=FIGURES,
         runs=_runs(request, user, wanted), over_all=STEPS_OVER_ALL_TEAMS, longest=f"{LONGEST_EXPORT:,}",
     )  # fmt: skip
 
@@ -62,7 +66,9 @@ def export_section(
     section = _section(name)
     with _looking(request, viewer, campaign, cycle) as (db, wanted):
         table = read_section(db, section, wanted, viewer)
-    return as_file(request, table, f"{name}-{wanted.cycle or 'none'}.csv")
+    return as_file(
+        request, table, f"{name}-{wanted.campaign}-{wanted.period or 'none'}.csv", wanted.campaigns
+    )
 
 
 @router.get("/board/{name}.svg")
@@ -75,23 +81,24 @@ def draw_section(
     narrow: bool = False,
 ) -> Response:
     """One section as a picture, in the reader's colours; narrow for a telephone."""
-    if name not in _DRAWN:
+    if name not in DRAWN:
         raise BadInput(
             "'{typed}' has no chart. Choose one of {sections}.",
             code="no_chart",
             typed=name,
-            sections=list(_DRAWN),
+            sections=list(DRAWN),
         )
     with _looking(request, viewer, campaign, cycle) as (db, wanted):
         table = read_section(db, SECTIONS[name], wanted, viewer)
     language = language_of(request)
-    t, told = words_in(language), teller(request.app.state.config, language)
-    picture = _DRAWN[name](table, t, told, charts.Look(theme_of(request), narrow))
+    t, told = words_in(language), teller(request.app.state.config, language, wanted.campaigns)
+    look = charts.Look(theme_of(request), narrow)
+    picture = DRAWN[name](table, t, lambda column: headings_in(language)(table, column), told, look)
     return Response(picture, media_type="image/svg+xml", headers={"Content-Security-Policy": charts.POLICY})
 
 
-def as_file(request: Request, table: Table, name: str) -> Response:
-    """A table as a CSV file to save."""
+def as_file(request: Request, table: Table, name: str, campaigns: Iterable[str]) -> Response:
+    """A table as a CSV file to save, in the words of these campaigns."""
     language = language_of(request)
     t = words_in(language)
     last = (
@@ -99,8 +106,8 @@ def as_file(request: Request, table: Table, name: str) -> Response:
         if table.left_out
         else ""
     )
-    told = teller(request.app.state.config, language)
-    text = as_csv(table, lambda column: t(heading(column)), told, last)
+    told = teller(request.app.state.config, language, campaigns)
+    text = as_csv(table, headings_in(language), told, last)
     return Response(
         text.encode(), media_type="text/csv; charset=utf-8",
         headers={"Content-Disposition": f'attachment; filename="{name}"'},
@@ -116,67 +123,16 @@ def _section(name: str) -> Section:
     return SECTIONS[name]
 
 
-def _runs(request: Request, user: Any, wanted: Asked) -> str | None:
-    """Where Airflow lists the cycle's runs; None for a viewer Airflow shows no runs."""
+def _runs(request: Request, user: Any, wanted: Asked) -> dict[str, str]:
+    """Where Airflow lists the runs of the period, by campaign; of those whose runs Airflow shows the viewer."""
     from airflow.api_fastapi.auth.managers.models.resource_details import DagAccessEntity, DagDetails
 
-    if wanted.cycle is None or not get_auth_manager().is_authorized_dag(
-        method="GET", access_entity=DagAccessEntity.RUN, details=DagDetails(id=wanted.campaign), user=user
-    ):
-        return None
-    root = request.scope.get("root_path", "").removesuffix("/desk")
-    return f"{root}/dags/{wanted.campaign}/runs?partition_key_pattern={wanted.cycle}"
-
-
-Words = Callable[..., str]
-Told = Callable[[str, Any], str]
-
-
-def _funnel(table: Table, t: Words, told: Told, look: charts.Look) -> bytes:
-    # against the subscribers every later step is a hair; the picture begins where the tickets do
-    rows = [row for row in table.rows if row["step"] not in STEPS_OVER_ALL_TEAMS]
-    labels = [t(f"board.steps.{row['step']}") for row in rows]
-    series = {t("board.columns.this"): [_figure(row["this"]) for row in rows]}
-    if any(row["before"] is not None for row in rows):
-        series[t("board.columns.before")] = [_figure(row["before"]) for row in rows]
-    return charts.bars(t("board.sections.funnel"), labels, series, look)
-
-
-def _service(table: Table, t: Words, told: Told, look: charts.Look) -> bytes:
-    rows = [row for row in table.rows if row["level"] == "team"]
-    labels = [told("word:board.teams", row["team"]) for row in rows]
-    series = {
-        t(f"board.columns.{name}"): [_figure(row[name]) for row in rows]
-        for name in ("plan_on_time", "plan_open", "plan_breached")
+    manager, root = get_auth_manager(), request.scope.get("root_path", "").removesuffix("/desk")
+    return {
+        name: f"{root}/dags/{name}/runs?partition_key_pattern={wanted.period}"
+        for name in wanted.campaigns
+        if wanted.period
+        and manager.is_authorized_dag(
+            method="GET", access_entity=DagAccessEntity.RUN, details=DagDetails(id=name), user=user
+        )
     }
-    return charts.stacked(t("board.sections.service"), labels, series, look, charts.VERDICTS)
-
-
-def _outcomes(table: Table, t: Words, told: Told, look: charts.Look) -> bytes:
-    rows = [row for row in table.rows if row["kind"] == "strategy"]
-    labels = [told(STRATEGY, row["value"]) for row in rows]
-    series = {t(f"outcomes.{name}"): [_figure(row[name]) for row in rows] for name in OUTCOMES}
-    return charts.stacked(t("board.sections.outcomes"), labels, series, look)
-
-
-def _effect(table: Table, t: Words, told: Told, look: charts.Look) -> bytes:
-    rows = [row for row in table.rows if row["treated_left"] is not None][:6]
-    series = {
-        t(f"board.columns.{name}"): [_figure(row[name]) for row in rows]
-        for name in ("treated_left", "held_out_left")
-    }
-    return charts.bars(
-        t("board.sections.effect"), [row["cycle"] for row in rows], series, look, is_share=True
-    )
-
-
-def _figure(value: Any) -> float | None:
-    return None if value is None else float(value)
-
-
-_DRAWN: dict[str, Callable[[Table, Words, Told, charts.Look], bytes]] = {
-    "funnel": _funnel,
-    "service": _service,
-    "outcomes": _outcomes,
-    "effect": _effect,
-}

@@ -2,7 +2,7 @@
 
 from typing import Annotated
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, Query, Request, Response
 
 from include.desk.board import read_queue
 from include.desk.identity import TEAM, Viewer, needs
@@ -13,12 +13,16 @@ router = APIRouter()
 
 
 @router.get("/queue.csv")
-def export_queue(request: Request, viewer: Annotated[Viewer, needs("GET", TEAM)]) -> Response:
+def export_queue(
+    request: Request,
+    viewer: Annotated[Viewer, needs("GET", TEAM)],
+    campaign: Annotated[str | None, Query(max_length=63)] = None,
+) -> Response:
     """The most urgent unfinished tickets of the team, of all teams for a manager; each export is recorded."""
     state = request.app.state
     now = state.clock()
     with state.database.working() as db:
         record_use(db, state.rules, staff_id=viewer.staff_id, kind="export", now=now)
     with state.database.reading(viewer.staff_id) as db:
-        table = read_queue(db, viewer)
-    return as_file(request, table, f"queue-{now:%Y-%m-%d}.csv")
+        table = read_queue(db, viewer, campaign or None)
+    return as_file(request, table, f"queue-{now:%Y-%m-%d}.csv", state.config.campaigns)

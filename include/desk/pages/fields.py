@@ -6,7 +6,6 @@ from typing import Annotated
 
 from fastapi import Depends, Request
 
-from include.config import Config
 from include.domain.errors import BadInput
 from include.domain.months import ZONE
 from include.domain.typed import parse_day
@@ -88,17 +87,6 @@ class Fields:
                 code="field_no_time", field=name, typed=found,
             ) from None  # fmt: skip
         return read.replace(tzinfo=ZONE) if read is not None and read.tzinfo is None else read
-
-
-def campaign_named(config: Config, typed: str | None) -> str:
-    """The campaign typed, else the first; BadInput for one there is not."""
-    name = typed or min(config.campaigns)
-    if name not in config.campaigns:
-        raise BadInput(
-            "'{typed}' is not a campaign. Choose one of {campaigns}.",
-            code="unknown_campaign", typed=name, campaigns=sorted(config.campaigns),
-        )  # fmt: skip
-    return name
 
 
 async def read_fields(request: Request) -> Fields:

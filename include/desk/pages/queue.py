@@ -1,7 +1,7 @@
 """The queue: the tickets a person works, most urgent first."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from datetime import datetime
 from typing import Annotated, Any
 from urllib.parse import urlencode
@@ -59,22 +59,46 @@ VIEWS = {
 
 
 @dataclass(frozen=True)
+class Filters:
+    """What of a view is shown; None filters nothing."""
+
+    campaign: str | None = None
+    grade: str | None = None
+    region: str | None = None
+    tier: str | None = None
+    segment: str | None = None
+
+    @classmethod
+    def of(
+        cls,
+        campaign: str | None,
+        grade: str | None,
+        region: str | None,
+        tier: str | None,
+        segment: str | None,
+    ) -> "Filters":
+        """As typed: an empty one is none, and a region is canonical."""
+        region = canonical_id(region or "")
+        return cls(*(typed or None for typed in (campaign, grade, region, tier, segment)))
+
+
+@dataclass(frozen=True)
 class Asked:
     """What the address asks for: view, filters, and the last ticket of the page before."""
 
     view: View
-    grade: str | None
-    region: str | None
+    filters: Filters
     after_at: str | None = None
     after_id: int | None = None
-    tier: str | None = None
-    segment: str | None = None
 
     @property
     def query(self) -> str:
         """The filters as the end of an address, for links and for views that are kept."""
-        filters = {"grade": self.grade, "region": self.region, "tier": self.tier, "segment": self.segment}
-        return urlencode({"view": self.view.name} | {name: value for name, value in filters.items() if value})
+        return urlencode({"view": self.view.name} | {n: v for n, v in asdict(self.filters).items() if v})
+
+    def of(self, campaign: str | None) -> "Asked":
+        """The same of one campaign, or of all of them, from its first page."""
+        return Asked(self.view, replace(self.filters, campaign=campaign))
 
 
 @router.get("/")
@@ -86,45 +110,30 @@ def show_queue(
     region: Annotated[str | None, Query(max_length=40)] = None,
     tier: Annotated[str | None, Query(max_length=20)] = None,
     segment: Annotated[str | None, Query(max_length=40)] = None,
+    campaign: Annotated[str | None, Query(max_length=63)] = None,
     after: Annotated[str | None, Query(max_length=60)] = None,
     none_left: bool = False,
     told: Annotated[str | None, Query(max_length=64)] = None,
 ) -> Response:
     """One page of a view of the queue; `told`: the key under which tickets were just given away."""
-    asked = asked_for(viewer, view, grade, region, tier, segment, after)
-    now = request.app.state.clock()
+    asked = asked_for(viewer, view, Filters.of(campaign, grade, region, tier, segment), after)
+    now, config = request.app.state.clock(), request.app.state.config
     with request.app.state.database.reading(viewer.staff_id) as db:
-        tickets, next_page = read_page(db, request.app.state.config, viewer, asked, now)
+        tickets, next_page = read_page(db, config, viewer, asked, now)
+        counts = count_campaigns(db, config, viewer, asked)
         saved = db.execute(SAVED["read_saved"], {"staff_id": viewer.staff_id}).all()
         heirs = _heirs(db, viewer) if asked.view.states and viewer.may("PUT", TEAM) else []
         given = _given(db, viewer, told, now) if told else []
     return page(
         request, "queue.html", viewer=viewer, views=_views(viewer), asked=asked, tickets=tickets, saved=saved,
         heirs=heirs, given=given, none_left=none_left, tiers=TIERS,
-        segments=request.app.state.config.strategies.segments,
-        next_page=next_page,
+        segments=config.strategies.segments, campaigns=config.campaigns, counts=counts, next_page=next_page,
     )  # fmt: skip
 
 
-def asked_for(
-    viewer: Viewer,
-    view: str,
-    grade: str | None,
-    region: str | None,
-    tier: str | None,
-    segment: str | None,
-    after: str | None,
-) -> Asked:
+def asked_for(viewer: Viewer, view: str, filters: Filters, after: str | None) -> Asked:
     """What an address asks for; BadInput for a view that is not the person's or a place that is none."""
-    at = _position(after)
-    return Asked(
-        _view(view, viewer),
-        grade or None,
-        canonical_id(region or "") or None,
-        *at,
-        tier or None,
-        segment or None,
-    )
+    return Asked(_view(view, viewer), filters, *_position(after))
 
 
 def read_page(
@@ -137,6 +146,19 @@ def read_page(
     return timed, _next_page(timed) if len(rows) > PAGE else None
 
 
+def count_campaigns(db: sa.Connection, config: Config, viewer: Viewer, asked: Asked) -> dict[str, int | None]:
+    """How many tickets of the view each campaign has, the filters aside; of few views only which campaigns there are.
+
+    What is finished is not counted, for it is nearly everything; nor what is escalated, which no index tells.
+    """
+    view = asked.view
+    if not view.states or view.is_escalated:
+        live = (name for name, each in config.campaigns.items() if not each.shadow)
+        return dict.fromkeys(sorted(live))
+    values = {**_whose(view, viewer), "states": list(view.states), "unassigned": view.is_unassigned}
+    return {row.campaign: row.tickets for row in db.execute(Q["count_campaigns"], values)}
+
+
 def _given(db: sa.Connection, viewer: Viewer, key: str, now: datetime) -> list[Result]:
     """What became of the tickets the person gave away under a key; nothing of any other form."""
     answer = read_answer(db, viewer.staff_id, key, now)
@@ -146,9 +168,9 @@ def _given(db: sa.Connection, viewer: Viewer, key: str, now: datetime) -> list[R
 
 def address_of(typed: Fields, viewer: Viewer) -> Asked:
     """The view and filters a form of the queue was sent from."""
-    names = ("grade", "region", "tier", "segment")
-    grade, region, tier, segment = ((typed.text(name) or "")[:40] or None for name in names)
-    return Asked(_view(typed.text("view") or "", viewer), grade, region, tier=tier, segment=segment)
+    names = ("campaign", "grade", "region", "tier", "segment")
+    filters = Filters.of(*((typed.text(name) or "")[:63] for name in names))
+    return Asked(_view(typed.text("view") or "", viewer), filters)
 
 
 def _heirs(db: sa.Connection, viewer: Viewer) -> Sequence[Any]:
@@ -213,10 +235,7 @@ def _rows(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Any]:
         "after_at": asked.after_at,
         "after_id": asked.after_id,
         "limit": PAGE + 1,
-        "grade": asked.grade,
-        "region": asked.region,
-        "tier": asked.tier,
-        "segment": asked.segment,
+        **asdict(asked.filters),
     }
     if not asked.view.states:
         return list(db.execute(Q["read_finished"], values).mappings())

@@ -6,9 +6,10 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query, Request, Response
 
 from include.desk import phones, talks, tasks
+from include.desk.campaigns import campaign_named
 from include.desk.errors import headers_of, status_of
 from include.desk.identity import TEAM, Reader, Viewer, Worker, needs
-from include.desk.pages.fields import Fields, Typed, campaign_named
+from include.desk.pages.fields import Fields, Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.receipts import once
 from include.desk.rendering import page, taken
