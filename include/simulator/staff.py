@@ -44,7 +44,8 @@ Q = load("staff")
 
 #: (staff_code, airflow_username, name, role, team, contacts a day)
 PEOPLE = (
-    ("A001", "wang.fang", "王芳", "agent", "vip", 10),
+    # the manager of a branch, by the code the profiles know her by: renewals of her subscribers are hers
+    ("R01-M01", "wang.fang", "王芳", "agent", "vip", 10),
     ("A002", "zhang.wei", "张伟", "agent", "mid_high", 12),
     ("A003", "liu.yang", "刘洋", "agent", "mid_high", 12),
     ("A004", "chen.jing", "陈静", "agent", "new_subscriber", 12),

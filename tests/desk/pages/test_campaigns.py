@@ -65,7 +65,8 @@ _RENEWED = (
     " '2027-02-05' from cycles"
     " where campaign = 'churn_warning' and cycle = '2026-10'",
     "update cycles set measure = 'churn_warning', horizon_ends_at = '2026-12-01 00:00+08', fixed_at = :now,"
-    " known_on = '2026-12-05', fixed_facts = '{}', dispatch_summary = '{\"scored\": 990}' where campaign = 'churn_warning'",
+    " known_on = '2026-12-05', fixed_facts = '{}', dispatch_summary = '{\"scored\": 990}'"
+    " where campaign = 'churn_warning'",
     "update assignments set campaign = 'renewal', measure = null, probability_of_assignment = 1,"
     " evidence = jsonb_build_object('splits', jsonb_build_object('channel_code', case rank when 5 then 'shop' end))"
     " where rank > 4",
