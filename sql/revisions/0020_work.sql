@@ -72,7 +72,7 @@ using (exists (select 1 from tickets where tickets.ticket_id = ticket_checks.tic
 with check (exists (select 1 from tickets where tickets.ticket_id = ticket_checks.ticket_id));
 create policy desk_signs on ticket_checks as restrictive for insert to churn_desk
 with check (staff_id = desk_staff_id());
-grant select on ticket_checks to churn_loop;
+grant select, insert on ticket_checks to churn_loop;
 grant select, insert on ticket_checks to churn_desk;
 
 -- ---------------------------------------------------------------- endings
