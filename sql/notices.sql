@@ -64,8 +64,7 @@ order by notice_id
 -- What people at work now are to be told: the person meant, else the lead, else a manager of the branch.
 with pending as materialized (
     select
-        n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details, t.campaign, known.team,
-        known.branch_code,
+        n.notice_id, n.kind, n.audience, n.staff_id, n.ticket_id, n.details, t.campaign, known.team, known.branch_code,
         -- notices to the same person or place are judged as one
         dense_rank() over (order by n.audience, n.staff_id, known.team, known.branch_code) as circle
     from notices as n

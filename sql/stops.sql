@@ -26,9 +26,13 @@ limit 60
 
 -- name: is_region_known
 -- Whether any ticket or branch is of a region: a slip would else stop nothing.
-select
-    exists(select 1 from tickets where region_code = :what)
-    or exists(select 1 from branches where region_code = :what)
+select count(*) > 0 as is_known
+from (
+    select 1 from tickets where region_code = :what
+    union all
+    select 1 from branches where region_code = :what
+    limit 1
+) as found
 
 -- name: stop_at_desk
 -- Stop outbound in the name of the lead or manager who works; null when such a stop stands already.
@@ -97,7 +101,7 @@ changed as (
 told as (
     insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor, occurred_at, details)
     select
-        c.ticket_id, c.version, 'recompute', c.state, c.state, 'loop', :now,
+        c.ticket_id, c.version, 'recompute', c.state as from_state, c.state as to_state, 'loop', :now,
         jsonb_build_object(
             'why', 'outbound was stopped', 'stop', cast(:stop_id as bigint),
             'clocks', (select jsonb_object_agg(m.clock, m.due_at) from moved as m where m.ticket_id = c.ticket_id)

@@ -1,12 +1,10 @@
 -- name: contact_weights
--- Weights other than one for training on a month, of each draw a subscriber is in: contacts of any campaign work on
--- people. Where people of a cycle were reached or written to, the arm that was to be drops as a whole (0) and the
--- held-out of that cycle stand in for it: who could not be reached was not drawn by lot. Talks the customer began count
--- for nothing. Campaigns that share a measure share its draw; two draws know nothing of each other.
+-- Weights other than one for training on a month, of each draw a subscriber is in. Where people of a cycle of any
+-- campaign were reached or written to, the arm that was to be drops as a whole (0) and its held-out stand in for it.
+-- Talks the customer began count for nothing. Campaigns that share a measure share its draw.
 with scored as (
     select coalesce(
-        (select cycles.as_of from cycles where cycles.campaign = :campaign and cycles.cycle = :cycle),
-        :scored_at
+        (select cycles.as_of from cycles where cycles.campaign = :campaign and cycles.cycle = :cycle), :scored_at
     ) as since
 ),
 
@@ -24,56 +22,43 @@ written_to as (
     select o.subscriber_id, o.campaign, o.cycle
     from outreach_items as o
     where
-        o.decision = 'listed'
+        o.decision = 'listed' and coalesce(o.send_from, o.listed_at) < :horizon_ends_at
         and coalesce(o.send_from, o.listed_at) >= (select scored.since from scored)
-        and coalesce(o.send_from, o.listed_at) < :horizon_ends_at
 ),
 
 weighed as (
     -- whoever was reached is no example, whatever stands for them
-    select contacted.subscriber_id, contacted.campaign, contacted.cycle, 0.0::double precision as weight from contacted
+    select contacted.*, 0.0::double precision as weight from contacted
     union all
-    select written_to.subscriber_id, written_to.campaign, written_to.cycle, 0.0 as weight from written_to
+    select written_to.*, 0.0 as weight from written_to
     union all
     select
-        a.subscriber_id, a.campaign, a.cycle,
-        case a.arm when 'held_out' then 1 / a.probability_of_assignment else 0.0 end as weight
+        a.subscriber_id, a.campaign, a.cycle, case a.arm when 'held_out' then 1 / a.probability_of_assignment else 0.0 end
     from assignments as a
     where
-        not a.is_recalled
-        and (a.campaign, a.cycle) in (select contacted.campaign, contacted.cycle from contacted)
+        not a.is_recalled and (a.campaign, a.cycle) in (select contacted.campaign, contacted.cycle from contacted)
         -- where nobody was held out, or no longer counts as such, nobody could stand in
-        and exists (
-            select 1 from assignments as h
-            where h.campaign = a.campaign and h.cycle = a.cycle and h.arm = 'held_out' and not h.is_recalled
+        and (a.campaign, a.cycle) in (
+            select h.campaign, h.cycle from assignments as h where h.arm = 'held_out' and not h.is_recalled
         )
     union all
     select
-        o.subscriber_id, o.campaign, o.cycle,
-        case o.decision when 'held_out' then 1 / o.probability_of_assignment else 0.0 end as weight
+        o.subscriber_id, o.campaign, o.cycle, case o.decision when 'held_out' then 1 / o.probability_of_assignment else 0.0 end
     from outreach_items as o
     where
         o.decision in ('listed', 'held_out')
         and (o.campaign, o.cycle) in (select written_to.campaign, written_to.cycle from written_to)
-        and exists (
-            select 1 from outreach_items as h
-            where h.campaign = o.campaign and h.cycle = o.cycle and h.decision = 'held_out'
-        )
+        and (o.campaign, o.cycle) in (select h.campaign, h.cycle from outreach_items as h where h.decision = 'held_out')
 ),
 
 by_draw as (
-    select
-        weighed.subscriber_id,
-        coalesce(cycles.measure, weighed.campaign) as draw,
-        min(weighed.weight) as weight
+    select weighed.subscriber_id, coalesce(cycles.measure, weighed.campaign) as draw, min(weighed.weight) as weight
     from weighed
     inner join cycles on weighed.campaign = cycles.campaign and weighed.cycle = cycles.cycle
     group by weighed.subscriber_id, draw
 )
 
-select
-    by_draw.subscriber_id,
-    array_agg(by_draw.weight order by by_draw.draw) as weights
+select by_draw.subscriber_id, array_agg(by_draw.weight order by by_draw.draw) as weights
 from by_draw
 group by by_draw.subscriber_id
 order by by_draw.subscriber_id;

@@ -29,9 +29,9 @@ class Viewer:
     team: str
     branch_code: str | None
     username: str
-    #: What is stopped just now: scope, what, because, stopped_by, since
-    stops: Sequence[Mapping[str, Any]]
     resources: frozenset[tuple[Method, str]]
+    #: What is stopped just now: scope, what, because, stopped_by, since
+    stops: Sequence[Mapping[str, Any]] = ()
 
     @property
     def may_stop(self) -> bool:

@@ -230,7 +230,7 @@ def _read(row: Any, layer: str) -> WorkDay:
 
 def _check_days(days: int) -> None:
     if type(days) is not int or not 1 <= days <= _LONGEST:
-        raise BadInput(f"A deadline of {days!r} days cannot be counted. Give 1 to {_LONGEST}.")
+        raise BadInput(f"A deadline of {days!r} working days cannot be counted. Give 1 to {_LONGEST}.")
 
 
 def _in_order(paused: Sequence[tuple[date, date]]) -> list[tuple[date, date]]:

@@ -43,6 +43,8 @@ ALLOWED = {
     ("in_progress", "do_not_call"): "cancelled",
     ("in_progress", "open_task"): "in_progress",
     ("in_progress", "finish_task"): "in_progress",
+    ("in_progress", "check"): "in_progress",
+    ("paused", "check"): "paused",
     ("paused", "claim"): "paused",
     ("paused", "reassign"): "paused",
     ("paused", "hand_back"): "paused",
