@@ -2,6 +2,9 @@
 -- grade, one calling ticket per customer over all campaigns.
 set local role churn_owner;
 
+-- what earlier revisions of the same upgrade changed is checked first: a table with checks pending is not altered
+set constraints all immediate;
+
 -- ---------------------------------------------------------------- cycles
 
 alter table cycles

@@ -1,13 +1,12 @@
 """What a campaign may say of whom it is for: wrong expressions, feeds, outcomes and splits are told with place."""
 
-import shutil
 from pathlib import Path
 
 import pytest
 
 from include.config import Config, load_config
 from include.domain.errors import ConfigError
-from include.settings import ROOT
+from tests.fixtures.campaign_folder import copied_config
 from tests.fixtures.campaigns import PLAIN, with_campaign
 
 EVENT = "source: {event: {feed: service_events, where: "
@@ -67,8 +66,7 @@ def test_facts_of_the_profile_the_score_and_the_source_may_be_read(config: Confi
     ],
 )
 def test_an_outcome_nobody_knows_stops_the_campaign_that_names_it_alone(tmp_path: Path, source, told):
-    folder = tmp_path / "config"
-    shutil.copytree(ROOT / "include" / "config", folder, ignore=shutil.ignore_patterns("*.py", "__pycache__"))
+    folder = copied_config(tmp_path)
     file = folder / "campaigns" / "monthly" / "renewal.yaml"
     file.write_text(f"{PLAIN}source: {{outcome: {source}}}\n", "utf-8")
     config = load_config(folder)

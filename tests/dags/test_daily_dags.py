@@ -126,7 +126,7 @@ def test_follow_up_without_a_complete_month_announces_nothing(run_dag, lake):
     assert run.state == "success"
     states = dict.fromkeys(("campaigns", "followed.evaluate", "retain", "heartbeats"), "success")
     assert run.states == states | {"followed.announce": "skipped"}
-    assert run.labels("followed.evaluate") == ["churn_warning"]
+    assert run.labels("followed.evaluate") == ["churn_warning", "contract_renewal"]
 
 
 def test_training_without_factors_says_what_to_do(run_dag, lake, caplog):

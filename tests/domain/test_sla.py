@@ -83,7 +83,7 @@ def test_a_pause_moves_the_warning_with_the_deadline():
 
 
 def test_a_warning_on_a_clock_of_no_days_is_refused():
-    with pytest.raises(BadInput, match="0 days"):
+    with pytest.raises(BadInput, match="0 working days"):
         warn_at(FRIDAY, CALENDAR, 0)
 
 

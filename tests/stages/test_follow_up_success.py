@@ -11,6 +11,7 @@ import sqlalchemy as sa
 from include.config import Config, config_from
 from include.domain.months import ZONE
 from include.lake import Lake
+from include.lake.campaigns import LABELS, grades_of, of_campaign
 from include.stages import features, follow_up, prediction, training
 from tests.stages.delivered import deliver, events, leave
 from tests.stages.worked_cycle import WorkedCycle
@@ -88,7 +89,7 @@ def publish(lake: Lake, table: str, period: str, frame: pl.DataFrame, **facts: A
     lake.publish(table, period, parts, fingerprint=f"{table} {frame.hash_rows(1).sum()}", facts=facts)
 
 
-def graded(lake: Lake, key: str, month: str) -> None:
+def graded(lake: Lake, key: str, month: str, campaign: str) -> None:
     """Factors of the month, and grades of the cycle: half of the ten are high."""
     people = pl.DataFrame(
         {"subscriber_id": IDS, "cluster": "over_12", "x": [float(each) for each in range(10)]}
@@ -101,7 +102,7 @@ def graded(lake: Lake, key: str, month: str) -> None:
         pl.Series("tier", ["priority"] * 5 + ["monitoring"] * 5),
         pl.Series("probability", [None] * 10, dtype=pl.Float64),
     )
-    publish(lake, "grades", key, grades, revision=0)
+    publish(lake, grades_of(campaign), key, grades, revision=0)
 
 
 # ---------------------------------------------------------------- a monthly campaign
@@ -110,7 +111,7 @@ def graded(lake: Lake, key: str, month: str) -> None:
 @pytest.fixture
 def renewal(db: sa.Connection, lake: Lake) -> WorkedCycle:
     """August: contracts of ten end in October; six were called, three held out. By October three of them renewed."""
-    graded(lake, "2026-08", "2026-08")
+    graded(lake, "2026-08", "2026-08", RENEWAL)
     deliver(lake, "subscribers", "2026-08", dict.fromkeys(IDS, (OLD, "A", False)))
     deliver(lake, "usage_months", "2026-08", {})
     ends = dict.fromkeys(IDS, OLD) | {"S00": NEW, "S01": NEW, "S06": NEW}
@@ -214,7 +215,7 @@ def test_the_labels_of_a_month_say_of_whom_nobody_knows(
     db: sa.Connection, lake: Lake, campaigns: Config, renewal: WorkedCycle
 ) -> None:
     followed_up(db, lake, campaigns, RENEWAL, at(2026, 11, 6))
-    told = lake.scan("labels", "2026-08").collect()
+    told = lake.scan(of_campaign(LABELS, RENEWAL), "2026-08").collect()
     assert told.columns == ["subscriber_id", "happened"]
     by_id: Mapping[str, bool | None] = dict(told.iter_rows())
     assert [who for who in IDS if by_id[who]] == ["S00", "S01", "S06"]
@@ -240,7 +241,7 @@ def test_a_campaign_of_the_same_measure_takes_later_first_assignments_out_of_the
 @pytest.fixture
 def signals(db: sa.Connection, lake: Lake) -> WorkedCycle:
     """17 October: two were called; one complained within seven days, another a day too late. Nobody is held out."""
-    graded(lake, "2026-10-17", "2026-09")
+    graded(lake, "2026-10-17", "2026-09", SIGNALS)
     complaints = {20: "S01", 24: "S00", 16: "S02"}
     for day in range(1, 25):
         who = complaints.get(day)
@@ -303,7 +304,7 @@ def test_without_a_model_success_is_told_and_nothing_is_labelled_or_trained(
     plain, as_of = config_from(config.texts | {file: text}), at(2026, 11, 6)
     result = followed_up(db, lake, plain, RENEWAL, as_of)
     assert result["labelled"] == result["untaught"] == []
-    assert not lake.has("labels", "2026-08")
+    assert not lake.has(of_campaign(LABELS, RENEWAL), "2026-08")
     (judged,) = result["months"]
     assert (judged["subscribers"], judged["grades"]) == (8, {})
     assert figures(db)["treated", "succeeded"] == (2, 5)

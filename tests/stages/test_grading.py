@@ -132,7 +132,7 @@ def test_a_population_over_a_factor_that_is_left_out_is_told_and_nobody_is_grade
         "The campaign's population needs the factor plan_changes_6m, which is left out: "
     )
     assert (result["rows_out"], result["admitted"], warnings(db), graded(factored)) == (0, 0, [], {})
-    assert factored.manifest("grades", ten.MONTH).facts["message"] == result["message"]
+    assert factored.manifest(grades_of(CAMPAIGN), ten.MONTH).facts["message"] == result["message"]
 
 
 @pytest.mark.parametrize(

@@ -178,7 +178,7 @@ def test_the_early_view_of_training_leaves_out_whose_number_was_another_persons(
     deliver(lake, {"S10": RECYCLED, "S11": replace(RECYCLED, joined_on=date(2026, 9, 30))})
     for month in MONTHS[-2:]:
         put(lake, "factors", month, [{"subscriber_id": name, "bill": 1.0} for name in ("S10", "S11", "ZZ")])
-    nobody = pl.DataFrame(schema={"subscriber_id": pl.String, "churned_on": pl.Date, "reason": pl.String})
+    nobody = pl.DataFrame(schema={"subscriber_id": pl.String, "happened": pl.Boolean})
     weights = pl.DataFrame(schema={"subscriber_id": pl.String, "weight": pl.Float64})
     early = LabelledMonth(MONTH, nobody, weights).seen_a_month_earlier()
     assert early.people(lake).collect()["subscriber_id"].to_list() == ["S11", "ZZ"]

@@ -310,8 +310,8 @@ def test_the_description_names_every_action_and_the_one_format_of_errors(visit, 
     described = visit("agent").get("/api/v1/openapi.json").json()
     actions = {path.rpartition("/")[2] for path in described["paths"] if path.count("/") == 5}
     forms = {"claim", "contact", "survey", "plan", "processing", "pause", "resume", "close", "hand_back"}
-    forms |= {"do_not_call", "open_task", "finish_task", "reassign", "merge", "cancel", "reopen"}
-    assert actions == forms | {"skip", "reveal", "call"}
+    forms |= {"do_not_call", "open_task", "finish_task", "reassign", "merge", "cancel", "reopen", "check"}
+    assert actions == forms | {"skip", "reveal", "call", "lift"}
     for path in described["paths"].values():
         for told in path.values():
             schemas = {

@@ -117,7 +117,7 @@ def test_an_agent_logs_in_and_works_the_next_ticket_and_the_lead_reads_it_on_the
     told = {
         row.locator("td").nth(0).inner_text(): row.locator("td").nth(1).inner_text() for row in funnel.all()
     }
-    assert {told[step] for step in ("Contacted", "With a plan", "Processed", "Closed", "Retained")} == {"1"}
+    assert {told[step] for step in ("Contacted", "With a plan", "Processed", "Closed", "Won")} == {"1"}
     lead.locator("#sample").get_by_role("link", name=f"#{tickets[0]}").click()
     assert "A-1" in lead.locator("section[aria-labelledby=done]").inner_text()
     assert lead.goto("/desk/board/funnel.svg").ok
