@@ -85,7 +85,7 @@ def test_who_is_written_to_is_not_called_but_gets_the_second_tier(factored, db, 
 
 
 def test_where_nobody_can_be_told_from_the_others_all_are_called_and_it_is_said(factored, db, config):
-    result = run(db, factored, config, NO_MODEL + "admission: {by: all, write: birth_year_known > 0}\n")
+    result = run(db, factored, config, NO_MODEL + "admission: {by: all, write: plan_changes_6m > 0}\n")
     assert {row["tier"] for row in warned(db, "renewal")} == {"priority"}
     assert "Nobody is written to instead of called: that needs" in result["message"]
 
