@@ -61,11 +61,11 @@ def told(counts: Mapping[str, int], best: OneMore | None, effect: float) -> dict
     reached = counts.get("treated", 0) + counts.get("held_out", 0)
     missed = counts.get("not_reached", 0)
     en = (
-        f"{reached + missed:,} at high risk may be called, {reached:,} within reach this cycle"
+        f"{reached + missed:,} admitted may be called, {reached:,} within reach this cycle"
         f" ({counts.get('treated', 0):,} tickets, {counts.get('held_out', 0):,} held out), {missed:,} not"
     )
     zh = (
-        f"可联系高风险客户 {reached + missed:,} 人，本期可及 {reached:,} 人"
+        f"入选客户中可联系 {reached + missed:,} 人，本期可及 {reached:,} 人"
         f"（派单 {counts.get('treated', 0):,}，对照 {counts.get('held_out', 0):,}），未及 {missed:,} 人"
     )
     if best is None:

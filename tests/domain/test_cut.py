@@ -22,7 +22,7 @@ def test_the_team_where_one_more_is_worth_most_comes_first():
 def test_the_cut_is_told_with_its_assumption():
     counts = {"treated": 720, "held_out": 180, "not_reached": 340}
     said = told(counts, OneMore("mid_high", 38, Decimal("2100.4")), 0.2)
-    assert said["en"].startswith("1,240 at high risk may be called, 900 within reach this cycle")
+    assert said["en"].startswith("1,240 admitted may be called, 900 within reach this cycle")
     assert "340 not; one more agent in mid_high is worth 38 tickets, about 2,100 yuan a month" in said["en"]
     assert "assumed" in said["en"] and "假定" in said["zh"] and "2,100 元" in said["zh"]
 

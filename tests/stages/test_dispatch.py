@@ -158,7 +158,7 @@ def test_the_cut_is_explained_and_kept(db, lake, config):
     config = _all_treated(config)
     result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW)
     assert result["cut"]["one_more_agent"] == [{"team": "mid_high", "tickets": 12, "yuan_a_month": None}]
-    assert result["message"].startswith("100 at high risk may be called, 24 within reach this cycle")
+    assert result["message"].startswith("100 admitted may be called, 24 within reach this cycle")
     assert rows(db, "select dispatch_summary -> 'cut' ->> 'effect_is' from cycles") == [("assumed",)]
 
 
