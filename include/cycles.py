@@ -8,7 +8,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.config import Config, config_from
+from include.config import Config, campaign_from, config_from
 from include.config.campaign import Campaign
 from include.database import lock
 from include.domain import months, period
@@ -100,8 +100,8 @@ def campaign_of(db: sa.Connection, config: Config, campaign: str, cycle: str) ->
     if campaign in config.campaigns:
         return config.campaigns[campaign]
     key = {"campaign": campaign, "cycle": cycle}
-    texts = db.execute(Q["find_configuration_of_cycle"], key).scalar()
-    return config.campaign(campaign) if texts is None else config_from(texts).campaign(campaign)
+    text = db.execute(Q["find_campaign_file"], key).scalar()
+    return config.campaign(campaign) if text is None else campaign_from(text, f"{campaign}.yaml of {cycle}")
 
 
 def provenance(config: Config, key: Mapping[str, str], as_of: datetime, revision: int) -> dict[str, Any]:

@@ -192,10 +192,14 @@ def is_current(db: sa.Connection) -> bool:
 
 
 def run_revision(name: str) -> None:
-    """Run `sql/revisions/<name>.sql` as released, inside Alembic's transaction; what it notes goes to stderr."""
+    """Run `sql/revisions/<name>.sql` as released, inside Alembic's transaction; what it notes goes to stderr.
+
+    What earlier revisions of the same upgrade changed is checked first: PostgreSQL alters no table with checks pending.
+    """
     script = revisions.text_of(name)
     driver_connection = op.get_bind().connection.driver_connection
     with _like_any_statement(f"revision {name}"), driver_connection.cursor() as cursor:  # type: ignore[union-attr]
+        cursor.execute("set constraints all immediate")
         cursor.execute(script)
     for notice in driver_connection.notices:  # type: ignore[union-attr]
         print(notice.strip(), file=sys.stderr)

@@ -10,12 +10,9 @@ select texts
 from configurations
 where config_hash = :config_hash
 
--- name: find_configuration_of_cycle
--- The files of the configuration a cycle goes by.
-select k.texts
-from cycles as c
-inner join configurations as k on c.config_hash = k.config_hash
-where c.campaign = :campaign and c.cycle = :cycle
+-- name: find_campaign_file
+-- The file of its campaign a cycle was opened with.
+select campaign_file_of(:campaign, :cycle)
 
 -- name: find_cycle
 -- What a cycle may know, the month of its factors, and whether it is fixed.

@@ -134,7 +134,7 @@ limit 1
 
 -- name: find_stop
 -- Whether all outbound of the ticket is stopped.
-select is_stopped(campaign, team, region_code)
+select is_stopped(campaign, team, region_code, branch_code)
 from tickets
 where ticket_id = :ticket_id
 

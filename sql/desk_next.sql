@@ -15,7 +15,7 @@ with urgent as (
     ) as last on true
     where
         t.state in ('assigned', 'in_progress') and t.frozen_at is null
-        and not is_stopped(t.campaign, t.team, t.region_code)
+        and not is_stopped(t.campaign, t.team, t.region_code, t.branch_code)
         and (t.assignee_id = :staff_id or (t.assignee_id is null and t.team = :team and not t.is_pool))
         and (h.held_until is null or h.held_until <= :now or h.staff_id = :staff_id)
         -- a promised call comes when it is due, another try only after a rest
@@ -103,7 +103,7 @@ best as (
     ) as last on true
     where
         t.is_pool and t.assignee_id is null and t.team = :team and t.state in ('assigned', 'in_progress')
-        and not is_stopped(t.campaign, t.team, t.region_code)
+        and not is_stopped(t.campaign, t.team, t.region_code, t.branch_code)
         and t.frozen_at is null
         and coalesce(last.call_back_at <= :now, last.attempted_at <= :rested_since, true)
         and not exists (
@@ -144,7 +144,7 @@ from (
     from tickets
     where
         is_pool and assignee_id is null and team = :team and state in ('assigned', 'in_progress')
-        and frozen_at is null and not is_stopped(campaign, team, region_code)
+        and frozen_at is null and not is_stopped(campaign, team, region_code, branch_code)
     group by campaign, cycle
 ) as lying
 inner join unnest(cast(:campaigns as text []), cast(:quotas as integer [])) as known (campaign, quota)

@@ -127,6 +127,14 @@ where
             and earlier.assigned_at < assignments.assigned_at and not earlier.is_recalled
             and earlier.customer_key = assignments.customer_key
     )
+    and not exists (
+        select 1 from assignments as earlier
+        where
+            earlier.measure = assignments.measure and earlier.epoch = assignments.epoch
+            and earlier.campaign <> assignments.campaign
+            and earlier.assigned_at < assignments.assigned_at and not earlier.is_recalled
+            and earlier.subscriber_id = assignments.subscriber_id
+    )
 group by assignments.arm, coalesce(reached.is_reached, false)
 order by assignments.arm, is_reached;
 

@@ -158,7 +158,7 @@ select
                 select 1 from tickets as t
                 where t.subscriber_id = i.subscriber_id and t.state not in ('closed', 'cancelled', 'expired')
             ) then 'unfinished_ticket'
-            when is_stopped(i.campaign, null, w.region_code) then 'stopped'
+            when is_stopped(i.campaign, null, w.region_code, w.branch_code) then 'stopped'
         end
     ) as barred
 from outreach_items as i

@@ -62,7 +62,7 @@ left join staff as l on t.led_by = l.staff_code and t.team = l.team and l.is_act
 where
     t.state = 'waiting' and not t.is_pool and t.team = any(cast(:teams as text [])) and t.frozen_at is null
     and standing_limit(t.subscriber_id, t.customer_key, :day) is null
-    and not is_stopped(t.campaign, t.team, t.region_code)
+    and not is_stopped(t.campaign, t.team, t.region_code, t.branch_code)
 order by t.precedence, t.cycle, t.rank, t.ticket_id
 
 -- name: find_pooled
@@ -72,7 +72,7 @@ from tickets
 where
     state = 'waiting' and is_pool and team = any(cast(:teams as text [])) and frozen_at is null
     and standing_limit(subscriber_id, customer_key, :day) is null
-    and not is_stopped(campaign, team, region_code)
+    and not is_stopped(campaign, team, region_code, branch_code)
 order by precedence, cycle, rank, ticket_id
 
 -- name: find_all_waiting
@@ -82,7 +82,7 @@ from tickets
 where
     state = 'waiting' and frozen_at is null
     and standing_limit(subscriber_id, customer_key, :day) is null
-    and not is_stopped(campaign, team, region_code)
+    and not is_stopped(campaign, team, region_code, branch_code)
 order by precedence, cycle, rank, ticket_id
 
 -- name: count_waiting

@@ -48,7 +48,9 @@ from breached
 -- The kinds of open breaches whose next level may be due, for the calendar to say how far each has climbed.
 select distinct breached_at, escalated_to, explanation -> 'terms' -> 'layers' as layers
 from ticket_clocks
-where met_at is null and voided_at is null and escalate_at is not null and escalate_at <= :now
+where
+    met_at is null and voided_at is null and escalate_at is not null and escalate_at <= :now
+    and not rests_clock(ticket_id, escalate_at)
 
 -- name: escalate_clocks
 -- Raise open breaches to the level the calendar says is due, and tell only that level.
@@ -65,6 +67,7 @@ judged as (
     from due
     where
         c.met_at is null and c.voided_at is null and c.escalate_at is not null and c.escalate_at <= :now
+        and not rests_clock(c.ticket_id, c.escalate_at)
         and c.breached_at = due.breached_at and c.escalated_to is not distinct from due.escalated_to
         and c.explanation -> 'terms' -> 'layers' is not distinct from due.layers
     returning

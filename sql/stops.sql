@@ -18,8 +18,10 @@ insert into audit_log (happened_at, actor, action, subject, details)
 values (:now, :by, :action, :subject, cast(:details as jsonb))
 
 -- name: read_stops
--- The stops that stand, and the last ones lifted.
-select stop_id, scope, what, because, stopped_at, stopped_by, lifted_at, lifted_by, rested_at
+-- The stops that stand, and the last ones lifted; `by_lead_of` the team whose lead stopped it, else a manager or command.
+select
+    stop_id, scope, what, because, stopped_at, stopped_by, lifted_at, lifted_by, rested_at,
+    (select b.team from staff as b where b.staff_code = stopped_by and b.role = 'lead') as by_lead_of
 from outbound_stops
 order by lifted_at is not null, coalesce(lifted_at, stopped_at) desc, stop_id
 limit 60
@@ -58,10 +60,7 @@ inner join tickets as t on k.ticket_id = t.ticket_id
 where
     k.met_at is null and k.voided_at is null and k.breached_at is null
     and k.started_at < :lifted_at and k.due_at >= :stopped_at
-    and (
-        :scope = 'all' or (:scope = 'campaign' and t.campaign = :what)
-        or (:scope = 'team' and t.team = :what) or (:scope = 'region' and t.region_code = :what)
-    )
+    and stop_covers(:scope, :what, t.campaign, t.team, t.region_code, t.branch_code)
 group by k.clock, k.started_at, k.explanation
 
 -- name: rest_clocks
@@ -84,10 +83,7 @@ moved as (
         k.clock = moves.clock and k.started_at = moves.started_at and k.explanation = moves.old
         and k.met_at is null and k.voided_at is null and k.breached_at is null and k.due_at >= :stopped_at
         and k.ticket_id = t.ticket_id
-        and (
-            :scope = 'all' or (:scope = 'campaign' and t.campaign = :what)
-            or (:scope = 'team' and t.team = :what) or (:scope = 'region' and t.region_code = :what)
-        )
+        and stop_covers(:scope, :what, t.campaign, t.team, t.region_code, t.branch_code)
     returning k.ticket_id, k.clock, k.due_at
 ),
 
@@ -122,8 +118,5 @@ from outbound_stops as s
 inner join tickets as t on t.ticket_id = :ticket_id
 where
     s.rested_at is not null and s.lifted_at > :started_at
-    and (
-        s.scope = 'all' or (s.scope = 'campaign' and s.what = t.campaign)
-        or (s.scope = 'team' and s.what = t.team) or (s.scope = 'region' and s.what = t.region_code)
-    )
+    and stop_covers(s.scope, s.what, t.campaign, t.team, t.region_code, t.branch_code)
 order by s.stopped_at

@@ -1,5 +1,6 @@
 """Cycles: as_of is kept at the first attempt, an explicit one replaces it, a fixed cycle gets revisions."""
 
+import json
 from dataclasses import replace
 from datetime import datetime, timedelta
 
@@ -7,6 +8,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.cycles import config_of, open_cycle
+from include.database import engine
 from include.domain.errors import BadInput, ConfigError, NotReady
 from include.domain.months import ZONE, default_as_of
 
@@ -74,6 +76,26 @@ def test_the_configuration_is_kept_with_its_text(db, config):
 def test_the_kept_configuration_is_the_one_the_cycle_was_opened_with(db, config):
     kept = config_of(db, opened(db, config).config_hash)
     assert kept == config.of("churn_warning")
+
+
+def test_the_desk_reads_of_a_cycle_the_file_of_its_campaign_and_no_salt(db, config, role_url):
+    file = "campaigns/churn_warning.yaml"
+    text = 'hold_out: {share: 0.2, salt: "of-today"}\nmore:\n  salt: churn-1\n  waiting_days: 27\n'
+    kept = replace(config, texts={file: text, "measures.yaml": "salt: none"}, hash="of before")
+    opened(db, replace(config, texts=config.texts))
+    with db.begin():
+        db.execute(
+            sa.text("insert into configurations values ('of before', cast(:texts as jsonb), now())"),
+            {"texts": json.dumps(kept.texts)},
+        )
+        db.execute(sa.text("update cycles set config_hash = 'of before'"))
+    with engine(role_url("churn_desk"), role=None, poolclass=sa.NullPool).connect() as desk:
+        read = sa.text("select campaign_file_of('churn_warning', :cycle)")
+        told = desk.execute(read, {"cycle": "2026-10"}).scalar_one()
+        assert told == text.replace('"of-today"', "-").replace("churn-1", "-")
+        assert desk.execute(read, {"cycle": "2026-09"}).scalar_one() is None
+        with pytest.raises(sa.exc.ProgrammingError, match="permission denied for table configurations"):
+            desk.execute(sa.text("select texts from configurations"))
 
 
 def test_a_configuration_never_kept_is_one_sentence(db):

@@ -1,12 +1,14 @@
 """The operations database: any URL, one upgrade at a time, least privilege, bulk loads that keep every byte."""
 
 import threading
+from datetime import datetime
 
 import pytest
 import sqlalchemy as sa
 
 from include.database import copy_rows, driver_url, engine, run_revisions, upgrade
 from include.domain.errors import BadInput, NotReady
+from include.domain.months import ZONE
 from include.settings import ROOT
 
 
@@ -152,6 +154,7 @@ _TICKETS_OF_BEFORE = (
     "insert into ticket_clocks (ticket_id, clock, started_at, warn_at, due_at, is_provisional, explanation)"
     " select ticket_id, clock, '2026-03-05', '2026-03-06', '2026-03-09', false, '{}' from tickets"
     " cross join (values ('first_contact'), ('plan')) as k (clock)",
+    "update cycles set fixed_at = '2026-03-05', fixed_facts = '{}'",
 )
 
 
@@ -166,6 +169,8 @@ def test_clocks_and_endings_of_before_know_what_meets_them_and_who_was_won(first
         assert [tuple(row) for row in stops] == [("first_contact", "contact"), ("plan", "plan")]
         won = db.execute(sa.text("select is_willing, due_at is null from tickets order by rank"))
         assert [tuple(row) for row in won] == [(True, False), (False, False), (None, False)]
+        cycle = db.execute(sa.text("select measure, horizon_ends_at from cycles")).one()
+        assert tuple(cycle) == ("churn_warning", datetime(2026, 4, 1, tzinfo=ZONE))
 
 
 def test_a_mail_address_that_is_none_is_refused_where_it_is_kept(db):

@@ -4,7 +4,8 @@ python -m tests.two_checkouts --before DIR --landing DIR --month YYYY-MM [--as-o
 python -m tests.two_checkouts --before DIR --subscribers N --months M [--seed S] [--train]
 
 `--before` is another checkout (`git worktree add DIR COMMIT`), this one is compared with it; both run in the
-environment this is run in. Without a landing folder the other checkout writes a simulated province. Prints one JSON
+environment this is run in. Without a landing folder the other checkout writes a simulated province, in which every
+consent is filled in: what an unknown one means is a rule of marketing that checkouts may differ in. Prints one JSON
 object: for each table how many rows both hold, hold alike, and hold alone.
 """
 
@@ -21,6 +22,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
+import polars as pl
 import psycopg2
 
 from include.domain.months import default_as_of
@@ -118,6 +120,14 @@ def found_by(
     return tables
 
 
+def fill_consents(landing: Path) -> None:
+    """Let everybody whose consent is unknown have consented."""
+    for path in landing.glob("subscribers/month=*/*.csv"):
+        pl.read_csv(path, infer_schema=False).with_columns(
+            pl.col("consents_to_marketing").fill_null("true")
+        ).write_csv(path)
+
+
 def compared(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, int]]:
     """By table: rows in both, how many of them are equal, rows in one alone."""
     counts = {}
@@ -147,6 +157,7 @@ def main() -> None:
             ]
             run(told.before, "-m", "include.simulator", *size, "--out", str(folder / "province"))
             told.landing = folder / "province" / "landing"
+            fill_consents(told.landing)
             told.month = max(path.name[6:] for path in told.landing.glob("subscribers/month=*"))
         counts = compared(
             found_by(told.before, "before", folder, server, told),

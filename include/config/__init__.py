@@ -217,14 +217,13 @@ class _Reader:
             self.broken[name] = str(error)
 
     def _read(self, name: str, file: str, text: str) -> Campaign:
-        raw = read_yaml(text, file)
-        if isinstance(raw, dict) and "hold_out" in raw:  # written before there were measures
+        raw, hold_out = _without_hold_out(read_yaml(text, file), name)
+        if hold_out is not None:
             if self.has_measures:
                 raise ConfigError(
                     f"{file}, entry 'hold_out': it is a measure now. Name one of measures.yaml."
                 )
-            raw = {**raw, "measure": name}
-            self.draws = {**self.draws, name: measures.parse({name: raw.pop("hold_out")}, file)[name]}
+            self.draws = {**self.draws, name: measures.parse({name: hold_out}, file)[name]}
         return campaign.parse_campaign(raw, file)
 
     def _checked(self, file: str, read: Campaign) -> Campaign:
@@ -239,6 +238,11 @@ class _Reader:
                 raise ConfigError(
                     f"{file}, entry '{entry}': there is no '{value}'; known: {', '.join(sorted(known))}."
                 )
+        if read.written is not None and (_cadence(file) != MONTHLY or read.people == "left"):
+            raise ConfigError(
+                f"{file}, entry 'admission.write': lists of messages are of monthly campaigns whose people live; "
+                "here nobody would be written to. Take the entry out."
+            )
         admission.check(read, self.factors, file)
         later.check_later(read.model.label if read.model else None, self.sources, file, "model.label")
         later.check_later(read.success, self.sources, file, "success")
@@ -256,6 +260,19 @@ def _contact(raw: object, known: strategies.Strategies, is_given: bool) -> conta
             "contact.yaml. Take the entry out here."
         )
     return read.model_copy(update={"quiet_hours": before})
+
+
+def campaign_from(text: str, file: str) -> Campaign:
+    """A campaign by its own file alone, as a cycle keeps it; what it names elsewhere was checked when it was opened."""
+    raw, _ = _without_hold_out(read_yaml(text, file), PurePosixPath(file).stem)
+    return campaign.parse_campaign(raw, file)
+
+
+def _without_hold_out(raw: object, name: str) -> tuple[object, object]:
+    """What a campaign's file says, and the draw it brings itself: written before there were measures."""
+    if not isinstance(raw, dict) or "hold_out" not in raw:
+        return raw, None
+    return {**{key: value for key, value in raw.items() if key != "hold_out"}, "measure": name}, raw["hold_out"]
 
 
 def _name(file: str) -> str | None:

@@ -16,7 +16,8 @@ ALL = "all"
 
 def campaign_named(config: Config, typed: str | None) -> str:
     """The campaign typed, else the one that goes before all others; BadInput for one there is not."""
-    name = typed or min(config.campaigns, key=lambda each: (config.campaigns[each].precedence, each))
+    first = min(config.campaigns, key=lambda each: (config.campaigns[each].precedence, each), default="")
+    name = typed or first
     if name not in config.campaigns:
         raise unknown_campaign(name, config.campaigns)
     return name

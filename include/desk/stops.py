@@ -1,5 +1,7 @@
 """Stopping and lifting outbound at the desk: leads for their team, managers for anything; audited, at once in force.
 
+A lead lifts what leads of the team stopped; what a manager or the command stopped a manager lifts.
+
 Every function makes its own transaction on a connection with desk rights.
 """
 
@@ -22,7 +24,7 @@ def stop(
 ) -> int:
     """Stop outbound of a scope; the stop's number. Refused to agents, to leads beyond their team, and twice."""
     said = in_words(because, "because")
-    if viewer.role != "manager" and scope != Scope(TEAM, viewer.team):
+    if not viewer.may_stop or (viewer.role != "manager" and scope != Scope(TEAM, viewer.team)):
         raise Refused(
             "A lead stops their own team; regions, campaigns and everything are stopped by a manager.",
             code="stop_not_yours",

@@ -20,7 +20,7 @@ from include.domain.outreach import LISTED, Listing, Prospect, first_open, send_
 from include.lake import Lake
 from include.queries import load
 from include.stages.dispatch import is_late
-from include.stages.eligibility import Consent, barred
+from include.stages.eligibility import Consent, barred, consent_asked
 from include.stages.facts import Chooser, facts_of
 from include.stages.reasons import evidence_for, grouped
 
@@ -111,8 +111,7 @@ def _items(
 ) -> Iterator[Sequence[object]]:  # fmt: skip
     rules = config.strategies.outreach
     messages = _messages(lake, config, key["campaign"], month, rows)
-    # an unknown consent is none where one is needed, whatever the campaign's tickets need
-    consent: Consent = "given" if rules.needs_consent else "not_refused"
+    consent = _consent(config, key["campaign"], lake, month)
     against = barred(lake, month, as_of, [row["subscriber_id"] for row in rows], consent)
     prospects = [
         Prospect(
@@ -128,6 +127,13 @@ def _items(
     for row, each in zip(rows, walk(prospects, arms, rules.at_most), strict=True):
         item = _item(row, each, messages[row["subscriber_id"]], rules.hold_out.share, first)
         yield (*key.values(), *item, now)
+
+
+def _consent(config: Config, campaign: str, lake: Lake, month: str) -> Consent:
+    """The stricter of what the list and what calls of the campaign ask; a message always heeds a refusal."""
+    if config.strategies.outreach.needs_consent or consent_asked(config, campaign, lake, month) == "given":
+        return "given"
+    return "not_refused"
 
 
 def _item(

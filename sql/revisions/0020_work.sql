@@ -120,7 +120,21 @@ drop function ends_plans(text, text, boolean);
 
 -- ---------------------------------------------------------------- a ticket outlives its campaign's file
 
--- where the file is wrong or gone, the work goes on by the configuration of its cycle
-grant select on configurations to churn_desk;
+-- Where the file is wrong or gone, the work goes on by the one its cycle was opened with; the desk sees that file alone,
+-- and no salt of a draw, as files of before had.
+create function campaign_file_of(of_campaign text, of_cycle text) returns text
+language sql stable security definer set search_path = public, pg_temp
+return (
+    select regexp_replace(file.content, '(\msalt:\s*)[^\s,}]+', '\1-', 'g')
+    from cycles as c
+    inner join configurations as k on c.config_hash = k.config_hash
+    cross join jsonb_each_text(k.texts) as file (name, content)
+    where c.campaign = of_campaign and c.cycle = of_cycle
+    and file.name ~ '^campaigns/' and split_part(reverse(split_part(reverse(file.name), '/', 1)), '.', 1) = of_campaign
+    limit 1
+);
+comment on function campaign_file_of is 'the file of its campaign a cycle was opened with, as YAML without salts; null without any';
+revoke execute on function campaign_file_of from public;
+grant execute on function campaign_file_of to churn_loop, churn_desk;
 
 reset role;

@@ -23,17 +23,28 @@ comment on table outbound_stops is
 'one row per stop of all outbound of a region, team, campaign or everything; kept for good, lifted by somebody';
 comment on column outbound_stops.rested_at is 'when the deadlines it held up were moved; until then their clocks rest';
 
-create function is_stopped(of_campaign text, of_team text, of_region text) returns boolean
+create function stop_covers(
+    of_scope text, of_what text, of_campaign text, of_team text, of_region text, of_branch text
+) returns boolean
+language sql stable set search_path = public, pg_temp
+return case of_scope
+    when 'all' then true
+    when 'campaign' then coalesce(of_what = of_campaign, false)
+    when 'team' then coalesce(of_what = of_team, false)
+    when 'region' then coalesce(
+        of_what = coalesce(of_region, (select b.region_code from branches as b where b.branch_code = of_branch)), false
+    )
+end;
+comment on function stop_covers is
+'whether a stop of a scope covers who is of a campaign, team, region and branch; a branch tells a region that is null';
+
+create function is_stopped(of_campaign text, of_team text, of_region text, of_branch text) returns boolean
 language sql stable set search_path = public, pg_temp
 return exists (
     select 1 from outbound_stops as s
-    where
-        s.lifted_at is null and (
-            s.scope = 'all' or (s.scope = 'campaign' and s.what = of_campaign)
-            or (s.scope = 'team' and s.what = of_team) or (s.scope = 'region' and s.what = of_region)
-        )
+    where s.lifted_at is null and stop_covers(s.scope, s.what, of_campaign, of_team, of_region, of_branch)
 );
-comment on function is_stopped is 'whether a stop stands now that covers a campaign, team or region; null is of none';
+comment on function is_stopped is 'whether a stop stands now that covers a campaign, team, region or branch; null is of none';
 
 create function rests_clock(of_ticket bigint, due timestamptz) returns boolean
 language sql stable set search_path = public, pg_temp
@@ -42,15 +53,13 @@ return exists (
     from outbound_stops as s
     inner join tickets as t on of_ticket = t.ticket_id
     where
-        s.rested_at is null and due >= s.stopped_at and (
-            s.scope = 'all' or (s.scope = 'campaign' and s.what = t.campaign)
-            or (s.scope = 'team' and s.what = t.team) or (s.scope = 'region' and s.what = t.region_code)
-        )
+        s.rested_at is null and due >= s.stopped_at
+        and stop_covers(s.scope, s.what, t.campaign, t.team, t.region_code, t.branch_code)
 );
 comment on function rests_clock is
 'whether a clock of a ticket due then rests under a stop, or under one lifted whose deadlines are still to be moved';
 
--- Leads stop their own team, managers anything.
+-- Leads stop their own team, managers anything; a lead lifts what leads of the team stopped, and nothing else.
 create function stop_outbound(of_scope text, of_what text, said text, at timestamptz) returns bigint
 language plpgsql security definer set search_path = public, pg_temp as $$
 declare
@@ -58,7 +67,9 @@ declare
     made bigint;
 begin
     select * into me from staff as s where s.staff_id = desk_staff_id() and s.is_active;
-    if me.role is distinct from 'manager' and not (me.role = 'lead' and of_scope = 'team' and of_what = me.team) then
+    if me.role is distinct from 'manager' and not coalesce(
+        me.role = 'lead' and of_scope = 'team' and of_what = me.team, false
+    ) then
         raise exception 'A lead stops their own team, a manager anything.' using errcode = 'insufficient_privilege';
     end if;
     insert into outbound_stops (scope, what, because, stopped_at, stopped_by)
@@ -88,7 +99,16 @@ begin
     set lifted_at = greatest(at, s.stopped_at), lifted_by = me.staff_code
     where
         s.stop_id = of_stop and s.lifted_at is null
-        and (me.role = 'manager' or (me.role = 'lead' and s.scope = 'team' and s.what = me.team))
+        and (
+            me.role = 'manager'
+            or (
+                me.role = 'lead' and s.scope = 'team' and s.what = me.team
+                and exists (
+                    select 1 from staff as by
+                    where by.staff_code = s.stopped_by and by.role = 'lead' and by.team = me.team
+                )
+            )
+        )
     returning * into one;
     if one.stop_id is null then
         return null;
@@ -115,7 +135,7 @@ begin atomic
         and t.state in ('assigned', 'in_progress', 'paused') and t.frozen_at is null
         and desk_sees(t.team, t.assignee_id)
         and standing_limit(t.subscriber_id, t.customer_key, cast(at at time zone 'Asia/Shanghai' as date)) is null
-        and not is_stopped(t.campaign, t.team, t.region_code);
+        and not is_stopped(t.campaign, t.team, t.region_code, t.branch_code);
 end;
 
 create or replace function use_phone(of_kind text, of_ticket bigint, at timestamptz, at_most integer)
@@ -132,7 +152,7 @@ begin
         t.ticket_id = of_ticket and t.state in ('assigned', 'in_progress', 'paused') and t.frozen_at is null
         and desk_sees(t.team, t.assignee_id)
         and standing_limit(t.subscriber_id, t.customer_key, cast(at at time zone 'Asia/Shanghai' as date)) is null
-        and not is_stopped(t.campaign, t.team, t.region_code);
+        and not is_stopped(t.campaign, t.team, t.region_code, t.branch_code);
     if not found then
         return; -- no number to give, so no use
     end if;
@@ -147,8 +167,8 @@ $$;
 grant select, insert on outbound_stops to churn_loop;
 grant update (lifted_at, lifted_by, rested_at) on outbound_stops to churn_loop;
 grant select on outbound_stops to churn_desk;
-revoke execute on function is_stopped, rests_clock, stop_outbound, lift_stop from public;
-grant execute on function is_stopped, rests_clock to churn_loop, churn_desk;
+revoke execute on function stop_covers, is_stopped, rests_clock, stop_outbound, lift_stop from public;
+grant execute on function stop_covers, is_stopped, rests_clock to churn_loop, churn_desk;
 grant execute on function stop_outbound, lift_stop to churn_desk;
 
 reset role;

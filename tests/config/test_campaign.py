@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from include.campaign_files import campaign_files
-from include.config import Config, config_from, load_config
+from include.config import Config, campaign_from, config_from, load_config
 from include.config.__main__ import main
 from include.config.campaign import CLOCKS, Campaign, parse_campaign
 from include.domain.errors import ConfigError
@@ -177,6 +177,23 @@ def test_what_a_campaign_names_exists(config: Config, old, new, told):
     assert old in config.texts[file]
     with pytest.raises(ConfigError, match=told):
         config_from(config.texts | {file: config.texts[file].replace(old, new)}).campaign("churn_warning")
+
+
+@pytest.mark.parametrize(
+    ("file", "more"), [(FILE, ""), ("campaigns/monthly/audit.yaml", "people: left\n")], ids=["daily", "left"]
+)
+def test_where_no_list_of_messages_goes_out_nobody_is_to_be_written_to(config: Config, file, more):
+    text = TEXT.replace("horizon_days: 7", "horizon_months: 1") if "monthly" in file else TEXT
+    text += f"{more}admission: {{by: all, write: value_yuan > 100}}\n"
+    with pytest.raises(ConfigError, match=r"audit\.yaml, entry 'admission\.write': lists of messages are of monthly"):
+        config_from(config.texts | {file: text}).campaign("audit")
+
+
+def test_a_campaign_is_read_by_its_own_file_alone_as_a_cycle_keeps_it(config: Config):
+    text = config.texts["campaigns/monthly/churn_warning.yaml"]
+    assert campaign_from(text, "churn_warning.yaml") == config.campaign("churn_warning")
+    of_before = text.replace("measure: churn_warning", "hold_out: {share: 0.2, salt: -}")
+    assert campaign_from(of_before, "churn_warning.yaml") == config.campaign("churn_warning")
 
 
 def test_a_campaign_that_says_little_gets_the_engines_own():

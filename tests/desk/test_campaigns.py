@@ -26,6 +26,8 @@ def test_where_none_is_named_the_one_that_goes_before_all_others_is_meant(two):
     assert campaign_named(two, "audit") == "audit"
     with pytest.raises(BadInput, match="'torn' is not a campaign"):
         campaign_named(two, "torn")
+    with pytest.raises(BadInput, match="'' is not a campaign"):
+        campaign_named(replace(two, campaigns={}), None)
 
 
 def test_campaigns_of_the_files_and_of_the_database_are_known(db, two):

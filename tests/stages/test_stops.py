@@ -70,6 +70,24 @@ def test_nothing_of_what_is_stopped_is_released_and_all_else_is(db, config, name
     assert rows(db, "select count(*) from tickets where state = 'waiting'") == [(0,)]
 
 
+def test_a_ticket_that_names_no_region_is_of_that_of_its_branch(db, config):
+    hire(db)
+    ids = fill_cycle(db, 3)
+    rows(db, "insert into branches (branch_code, name, region_code) values ('B1', 'One', '0451') returning 1")
+    rows(db, "update tickets set branch_code = 'B1' where ticket_id = any(:ids) returning 1", ids=ids[:2])
+    rows(db, "update tickets set region_code = '0459' where ticket_id = :id returning 1", id=ids[1])
+    stop = stopped(db, config, Scope("region", "0451"), FRIDAY - TICK)
+    release(db=db, config=config, now=FRIDAY)
+    assert rows(db, "select ticket_id from tickets where state = 'waiting'") == [(ids[0],)]
+    stops.lift(db, stop, by="operations", now=FRIDAY + TICK)
+    release(db=db, config=config, now=FRIDAY + 2 * TICK)
+    stop = stopped(db, config, Scope("region", "0451"))
+    sla.watch(db=db, config=config, now=WEDNESDAY_18 + TICK)
+    assert (ids[0],) not in rows(db, "select ticket_id from ticket_clocks where breached_at is not null")
+    stops.lift(db, stop, by="operations", now=WEDNESDAY_18 + 2 * TICK)
+    assert sla.watch(db=db, config=config, now=WEDNESDAY_18 + 3 * TICK)["rested"] == 1
+
+
 def test_without_staff_nothing_of_what_is_stopped_goes_out_either(db, config):
     fill_cycle(db, 2)
     stopped(db, config, Scope("all"), FRIDAY - TICK)
@@ -110,6 +128,18 @@ def test_the_explanation_says_which_days_rested(db, config, tickets):
 def test_what_was_overdue_before_the_stop_is_breached_all_the_same(db, config, tickets):
     stopped(db, config, Scope("all"), WEDNESDAY_18 + TICK)
     assert sla.watch(db=db, config=config, now=WEDNESDAY_18 + 2 * TICK)["breached"] == 8
+
+
+def test_what_is_breached_climbs_no_further_while_it_stands(db, config, tickets):
+    sla.watch(db=db, config=config, now=WEDNESDAY_18 + TICK)
+    raised = rows(db, "select count(*) from notices where kind = 'clock_breached'")
+    stop = stopped(db, config, Scope("all"), WEDNESDAY_18 + 2 * TICK)
+    later = WEDNESDAY_18 + timedelta(days=5)
+    assert sla.watch(db=db, config=config, now=later)["escalated"] == 0
+    assert rows(db, "select count(*) from notices where kind = 'clock_breached'") == raised
+    stops.lift(db, stop, by="operations", now=later + TICK)
+    # the first contacts, overdue since Friday, stood at the highest level before it
+    assert sla.watch(db=db, config=config, now=later + 2 * TICK)["escalated"] == 4
 
 
 def test_a_stop_outside_working_hours_moves_nothing(db, config, tickets):

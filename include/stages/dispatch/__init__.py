@@ -78,6 +78,8 @@ def _dispatched(run: Run, most: int | None, *, is_top_up: bool) -> dict[str, Any
     One after the other, whatever the campaign: who comes later sees which customers and what capacity are taken.
     """
     lock(run.db, "dispatch")
+    if not has_agents(run.db):
+        lock(run.db, "release")  # it will be wanted, and must not be waited for with tickets in hand
     if not run.campaign.shadow:
         expire_waiting(run.db, run.now)
     rows = candidates(run)

@@ -117,6 +117,18 @@ def test_lifted_everything_goes_on_and_both_are_audited(visit, stop, ask, actor,
     assert audited == [("manager", "stop_outbound", "all"), ("manager", "lift_stop", "all")]
 
 
+def test_a_lead_lifts_what_leads_of_the_team_stopped_and_not_what_a_manager_did(visit, stop, ask):
+    stop(scope="team", team="mid_high")
+    ((of_manager,),) = ask("select stop_id from outbound_stops")
+    assert "/lift" not in visit("lead").get("/stops").text
+    assert visit("lead").post(f"/stops/{of_manager}/lift", headers=FORM).status_code == 409
+    sent = {"headers": FORM, "follow_redirects": False}
+    assert visit("manager").post(f"/stops/{of_manager}/lift", **sent).status_code == 303
+    stop("lead", "team", team="mid_high")
+    assert f"/stops/{of_manager + 1}/lift" in visit("lead").get("/stops").text
+    assert visit("lead").post(f"/stops/{of_manager + 1}/lift", **sent).status_code == 303
+
+
 def test_a_form_sent_twice_stops_once_and_a_slip_is_told(visit, stop, ask):
     first, second = (stop(once="the same key") for _ in range(2))
     assert (first.status_code, second.status_code) == (303, 303)
