@@ -272,7 +272,9 @@ def _without_hold_out(raw: object, name: str) -> tuple[object, object]:
     """What a campaign's file says, and the draw it brings itself: written before there were measures."""
     if not isinstance(raw, dict) or "hold_out" not in raw:
         return raw, None
-    return {**{key: value for key, value in raw.items() if key != "hold_out"}, "measure": name}, raw["hold_out"]
+    return {**{key: value for key, value in raw.items() if key != "hold_out"}, "measure": name}, raw[
+        "hold_out"
+    ]
 
 
 def _name(file: str) -> str | None:

@@ -185,7 +185,9 @@ def test_what_a_campaign_names_exists(config: Config, old, new, told):
 def test_where_no_list_of_messages_goes_out_nobody_is_to_be_written_to(config: Config, file, more):
     text = TEXT.replace("horizon_days: 7", "horizon_months: 1") if "monthly" in file else TEXT
     text += f"{more}admission: {{by: all, write: value_yuan > 100}}\n"
-    with pytest.raises(ConfigError, match=r"audit\.yaml, entry 'admission\.write': lists of messages are of monthly"):
+    with pytest.raises(
+        ConfigError, match=r"audit\.yaml, entry 'admission\.write': lists of messages are of monthly"
+    ):
         config_from(config.texts | {file: text}).campaign("audit")
 
 
