@@ -176,7 +176,7 @@ order by c.cycle desc
 limit 1
 
 -- name: read_priority
--- What routes a revision's high-priority warnings to teams, best rank first.
+-- What routes the admitted of a revision to teams, best rank first.
 select subscriber_id, customer_key, rank, value_yuan, tenure_months
 from warnings
 where
@@ -369,7 +369,7 @@ set dispatch_summary = cast(:summary as jsonb)
 where campaign = :campaign and cycle = :cycle and fixed_at is null
 
 -- name: compare_revision
--- How a re-run's high-priority warnings differ from those the fixed cycle decided on.
+-- How the admitted of a re-run differ from those the fixed cycle decided on.
 with again as (
     select subscriber_id
     from warnings
@@ -385,7 +385,7 @@ acted as (
 )
 
 select
-    (select count(*) from again) as high_priority,
+    (select count(*) from again) as admitted,
     (select count(*) from again where subscriber_id not in (select subscriber_id from acted)) as would_come,
     (select count(*) from acted where subscriber_id not in (select subscriber_id from again)) as would_go
 

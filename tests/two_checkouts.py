@@ -1,12 +1,15 @@
 """Two checkouts of this project, one landing folder: do both find the same scores, grades, arms and assignments?
 
 python -m tests.two_checkouts --before DIR --landing DIR --month YYYY-MM [--as-of ISO] [--now ISO] [--train] [--late]
-python -m tests.two_checkouts --before DIR --subscribers N --months M [--seed S] [--train]
+python -m tests.two_checkouts --before DIR --subscribers N --months M [--seed S] [--train] [--beside CAMPAIGN]
 
 `--before` is another checkout (`git worktree add DIR COMMIT`), this one is compared with it; both run in the
 environment this is run in. Without a landing folder the other checkout writes a simulated province, in which every
 consent is filled in: what an unknown one means is a rule of marketing that checkouts may differ in. Prints one JSON
 object: for each table how many rows both hold, hold alike, and hold alone.
+
+With `--beside` this checkout dispatches another campaign of the month first. Then `assignments` may differ, each for a
+reason that is counted: who is `lost` bears that of the decision here, who is `gained` that of the decision there.
 """
 
 import argparse
@@ -17,6 +20,7 @@ import shutil
 import subprocess
 import sys
 import tempfile
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -44,15 +48,20 @@ LAKE = ("factors", "scores", "grades")
 DATABASE = {
     "warnings": "select campaign, cycle, subscriber_id, customer_key, cluster, probability, grade, tier, rank,"
     " rule_hits, rule_points, value_yuan, region_code, branch_code, tenure_months"
-    " from warnings where cycle = %s and revision = 0",
+    " from warnings where campaign = 'churn_warning' and cycle = %s and revision = 0",
     # the draw was named after its campaign before it had a name of its own
     "arms": "select coalesce(to_jsonb(arms) ->> 'measure', to_jsonb(arms) ->> 'campaign') as measure, epoch,"
-    " customer_key, arm from arms where %s is not null",
+    " customer_key, arm from arms"
+    " where 'churn_warning' in (to_jsonb(arms) ->> 'measure', to_jsonb(arms) ->> 'campaign') and %s is not null",
     "assignments": "select campaign, subscriber_id, customer_key, arm, rank, probability_of_assignment"
-    " from assignments where cycle = %s",
-    "evidence": "select subscriber_id, evidence from assignments where cycle = %s",
-    "tickets": "select subscriber_id, state, team, rank from tickets where cycle = %s",
+    " from assignments where campaign = 'churn_warning' and cycle = %s",
+    "evidence": "select subscriber_id, evidence from assignments where campaign = 'churn_warning' and cycle = %s",
+    "tickets": "select subscriber_id, state, team, rank from tickets where campaign = 'churn_warning' and cycle = %s",
+    "decisions": "select subscriber_id, coalesce(reason, decision) as told from dispatch_decisions"
+    " where campaign = 'churn_warning' and cycle = %s",
 }
+#: What another campaign may change: who gets a ticket, never what is known and told of somebody.
+MOVED = ("arms", "assignments", "evidence", "tickets")
 KEYS = {"arms": "customer_key"}
 # a model's name carries the time of its training
 NAMES = re.compile(r'"(model_version|model)": "[^"]*"')
@@ -104,8 +113,10 @@ def found_by(
     ]
     words += ["--now", told.now or default_as_of(told.month).isoformat()]
     words += [word for option in ("as_of",) if getattr(told, option) for word in ("--as-of", told.as_of)]
-    words += ["--train"] * told.train + ["--dispatch-late"] * told.late
-    run(checkout, "-m", "include.loop", *words)
+    words += ["--dispatch-late"] * told.late
+    if told.beside and checkout == ROOT:
+        run(checkout, "-m", "include.loop", *words, "--campaign", told.beside)
+    run(checkout, "-m", "include.loop", *words, *["--train"] * told.train)
     tables = {}
     for table in LAKE:
         rows = run(checkout, "-c", EXPORT, str(lake), table, told.month).splitlines()
@@ -142,6 +153,20 @@ def compared(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[st
     return counts
 
 
+def why_moved(before: dict[str, Any], after: dict[str, Any]) -> dict[str, dict[str, int]]:
+    """Of the assignments one alone holds, how many the other decided otherwise about, by what it decided."""
+    sides = {"lost": (before, after), "gained": (after, before)}
+    return {
+        name: dict(
+            Counter(
+                json.loads(other["decisions"][each])["told"] if each in other["decisions"] else "unexplained"
+                for each in one["assignments"].keys() - other["assignments"].keys()
+            )
+        )
+        for name, (one, other) in sides.items()
+    }
+
+
 def main() -> None:
     """Compare, and print the counts; the exit status is 1 when anything differs."""
     told = _arguments()
@@ -159,17 +184,18 @@ def main() -> None:
             told.landing = folder / "province" / "landing"
             fill_consents(told.landing)
             told.month = max(path.name[6:] for path in told.landing.glob("subscribers/month=*"))
-        counts = compared(
-            found_by(told.before, "before", folder, server, told),
-            found_by(ROOT, "after", folder, server, told),
-        )
-    print(json.dumps({"month": told.month, **counts}))
-    sys.exit(
-        any(
-            each["both"] != each["equal"] or each["before_only"] or each["after_only"]
-            for each in counts.values()
-        )
+        before = found_by(told.before, "before", folder, server, told)
+        after = found_by(ROOT, "after", folder, server, told)
+    moved = why_moved(before, after) if told.beside else {}
+    del before["decisions"]  # a dispatch may say more about somebody than it did
+    counts = compared(before, after)
+    print(json.dumps({"month": told.month, **counts, **moved}))
+    differs = any(
+        each["both"] != each["equal"]
+        or ((each["before_only"] or each["after_only"]) and not (told.beside and table in MOVED))
+        for table, each in counts.items()
     )
+    sys.exit(differs or any("unexplained" in reasons for reasons in moved.values()))
 
 
 def _arguments() -> argparse.Namespace:
@@ -184,6 +210,9 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--as-of")
     parser.add_argument("--now")
     parser.add_argument("--train", action="store_true")
+    parser.add_argument(
+        "--beside", help="a campaign this checkout dispatches first, such as contract_renewal"
+    )
     parser.add_argument("--late", action="store_true", help="dispatch although the month is over")
     parser.add_argument("--subscribers", type=int, default=2000)
     parser.add_argument("--months", type=int, default=8)

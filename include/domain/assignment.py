@@ -11,7 +11,7 @@ TREATED, HELD_OUT = "treated", "held_out"
 
 @dataclass(frozen=True)
 class Candidate:
-    """A high-priority warning in the order of its rank; `barred` says why nobody may call, in either arm.
+    """One of the admitted in the order of rank; `barred` says why nobody may call, in either arm.
 
     `team` is the one whose capacity decides whether the customer is reached, whichever arm was drawn.
     """

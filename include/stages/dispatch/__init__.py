@@ -130,7 +130,7 @@ def _compared(
     differ = sum(comparison.values())
     told = {
         "stage": "dispatch",
-        "rows_in": found.high_priority,
+        "rows_in": found.admitted,
         "rows_out": 0,
         "treated": 0,
         "already_fixed": True,

@@ -23,7 +23,7 @@ def splits(
     *, db: sa.Connection, lake: Lake, config: Config, key: Mapping[str, str], month: str, revision: int,
     before: str | None, subscribers: Sequence[str],
 ) -> dict[str, Any]:  # fmt: skip
-    """The high-priority warnings by `region`, `cluster`, `rule`, and the first reasons of the best ranked.
+    """The admitted by `region`, `cluster`, `rule`, and the first reasons of the best ranked.
 
     Counts of this cycle and of `before` (zeros without one), at most ten words a split; `reason` is in
     percent of the subscribers explained: the first thousand by rank, and everybody assigned before.
