@@ -23,6 +23,7 @@ _FIGURE = "text.value:not(#none):not(#nothing)"
 _LABEL_SIZE = 13
 #: A part of a bar smaller than this share of the longest has no room for its figure.
 _TINY = 0.06
+_MARGIN, _LEGEND_ROW = 8, 22
 _INK = {"light": "#1b2430", "dark": "#e7ecf2"}
 
 
@@ -45,7 +46,7 @@ def bars(
     import pygal
 
     chart = pygal.HorizontalBar(
-        **_look(look, labels) | {"print_zeroes": True},
+        **_look(look, labels) | _legend(series, look) | {"print_zeroes": True},
         title=title,
         height=90 + 22 * len(labels) * len(series) + _legend_height(series, look),
         show_legend=len(series) > 1,
@@ -69,6 +70,7 @@ def stacked(
 
     chart = pygal.HorizontalStackedBar(
         **_look(look, labels, colours),
+        **_legend(series, look),
         title=title,
         height=90 + 26 * len(labels) + _legend_height(series, look),
         value_formatter=_count,
@@ -99,8 +101,19 @@ def _cut(label: str, room: float) -> str:
 
 
 def _legend_height(series: Mapping[str, Sequence[float | None]], look: Look) -> int:
-    rows = -(-len(series) // (1 if look.is_narrow else 3))
-    return 22 * rows if len(series) > 1 else 0
+    rows = -(-len(series) // _columns(series, look))
+    return _LEGEND_ROW * rows if len(series) > 1 else 0
+
+
+def _legend(series: Mapping[str, Sequence[float | None]], look: Look) -> dict[str, Any]:
+    columns = _columns(series, look)
+    # pygal leaves no room for a last row that is not full
+    missing = _LEGEND_ROW if len(series) % columns else 0
+    return {"legend_at_bottom": True, "legend_at_bottom_columns": columns, "margin_bottom": _MARGIN + missing}
+
+
+def _columns(series: Mapping[str, Sequence[float | None]], look: Look) -> int:
+    return 1 if look.is_narrow else max(1, min(3, len(series)))
 
 
 def _look(look: Look, labels: Sequence[str], colours: Sequence[str] = _COLOURS) -> dict[str, Any]:
@@ -132,15 +145,13 @@ def _look(look: Look, labels: Sequence[str], colours: Sequence[str] = _COLOURS) 
             *([f"inline:{follow}"] if theme == "auto" else []),
         ],
         "width": 380 if look.is_narrow else 760,
-        "margin": 8,
-        "margin_left": 8 + _widened(_labels(labels, look)),
+        "margin": _MARGIN,
+        "margin_left": _MARGIN + _widened(_labels(labels, look)),
         "print_values": True,
         "print_zeroes": False,
         # pygal turns the axes: these are the figures, which stand on the bars already
         "show_x_labels": False,
         "show_x_guides": False,
-        "legend_at_bottom": True,
-        "legend_at_bottom_columns": 1 if look.is_narrow else 3,
         "truncate_legend": 24,
         "no_data_text": "–",
     }

@@ -3,6 +3,7 @@
 import csv
 import io
 import json
+import re
 from dataclasses import replace
 from datetime import timedelta
 from xml.etree import ElementTree
@@ -313,6 +314,17 @@ def test_charts_are_pictures_without_scripts_under_their_own_policy(worked, visi
         assert "script" not in {element.tag.rpartition("}")[2] for element in root.iter()}
         assert not [each for element in root.iter() for each in element.attrib if each.startswith("on")]
         assert ("prefers-color-scheme" in answer.text) == (theme == "auto")
+
+
+@pytest.mark.parametrize("look", [Look("light"), Look("light", is_narrow=True)], ids=["wide", "narrow"])
+@pytest.mark.parametrize("names", range(2, 8))
+def test_every_name_below_a_chart_lies_in_the_picture(look, names):
+    picture = bars("t", ["甲", "乙"], {f"name {n}": [1.0, 2.0] for n in range(names)}, look).decode()
+    height = float(re.search(r'viewBox="0 0 \d+ (\d+)"', picture)[1])
+    top = float(re.search(r'transform="translate\([\d.]+, ([\d.]+)\)" class="legends"', picture)[1])
+    boxes = re.findall(r'activate-serie.*?<rect[^>]*? y="([\d.]+)"', picture, re.DOTALL)
+    assert len(boxes) == names
+    assert top + max(map(float, boxes)) + 14 <= height
 
 
 def test_labels_of_charts_are_text_whatever_they_hold():
