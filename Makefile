@@ -35,7 +35,7 @@ stop:
 	@$(PYTHON) -m include.local stop
 
 status:
-	@$(PYTHON) -m include.local status
+	@$(or $(wildcard $(VENV)/python),$(PYTHON)) -m include.local status
 
 clean:
 	@$(PYTHON) -m include.local clean --confirm '$(CONFIRM)'

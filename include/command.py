@@ -46,12 +46,17 @@ def instant(told: argparse.Namespace) -> datetime:
     return parse_instant(told.now, "--now") if told.now else datetime.now(ZONE)
 
 
+def required_place(url: str | None) -> str:
+    """The operations database named by --db or the environment; BadInput when none is."""
+    if not url:
+        raise BadInput("No operations database is named. Give --db, or set AIRFLOW_CONN_CHURN_DB.")
+    return url
+
+
 @contextmanager
 def opened(url: str | None) -> Iterator[sa.Connection]:
     """A connection with the rights of the stages; BadInput when none is named or it cannot be reached."""
-    if not url:
-        raise BadInput("No operations database is named. Give --db, or set AIRFLOW_CONN_CHURN_DB.")
-    made = engine(url)
+    made = engine(required_place(url))
     try:
         with made.connect() as db:
             yield db

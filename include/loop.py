@@ -20,7 +20,7 @@ from uuid import uuid4
 import sqlalchemy as sa
 
 from include import cycles, database, settings
-from include.command import DEFAULT_CAMPAIGN, add_campaign, ended
+from include.command import DEFAULT_CAMPAIGN, add_campaign, add_place, ended, required_place
 from include.config import Config, load_config
 from include.domain.errors import BadInput, Refused
 from include.domain.months import ZONE, parse_instant
@@ -229,9 +229,15 @@ def _run_id() -> str:
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m include.loop", description="Run the closed loop once.")
-    parser.add_argument("--landing", type=Path, required=True, help="folder of deliveries")
-    parser.add_argument("--lake", required=True, help="folder or URL of the lake; made when absent")
-    parser.add_argument("--db", required=True, help="postgresql:// URL of the operations database")
+    parser.add_argument(
+        "--landing", type=Path, default=settings.landing(), help="folder of deliveries; default CHURN_LANDING"
+    )
+    parser.add_argument(
+        "--lake",
+        default=settings.lake_root(),
+        help="folder or URL of the lake, made when absent; default CHURN_LAKE",
+    )
+    add_place(parser)
     add_campaign(parser)
     keys = parser.add_mutually_exclusive_group(required=True)
     keys.add_argument("--month", dest="key", metavar="YYYY-MM", help="of a monthly campaign")
@@ -271,9 +277,10 @@ def _run(told: argparse.Namespace) -> None:
         )
     config = load_config(settings.config_folder())
     key = parse_key(told.key, config.cadence(told.campaign))
-    database.upgrade(told.db)
+    place = required_place(told.db)
+    database.upgrade(place)
     lake = collection.open_lake(told.lake, told.landing, config)
-    made = database.engine(told.db)
+    made = database.engine(place)
     with ExitStack() as stack:
         stack.callback(made.dispose)
         sources = {feed: _opened(url, feed, stack) for feed, url in _sources(told.source, config).items()}

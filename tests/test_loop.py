@@ -214,6 +214,7 @@ def test_the_command_prints_one_json_object_per_stage(landing, tmp_path, empty_d
         (["--from", "dispatch", "--until", "features"], "comes after"),
         (["--landing", "nowhere"], "does not exist"),
         (["--db", "mysql://u@h/d"], "is not a PostgreSQL URL"),
+        (["--db", ""], "No operations database is named"),
     ],
 )
 def test_a_wrong_word_is_one_sentence_and_a_non_zero_exit(words, told, landing, tmp_path, capsys):

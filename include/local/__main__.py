@@ -1,15 +1,17 @@
-"""`python -m include.local start|stop|status|clean`: what the Makefile calls."""
+"""`python -m include.local start|stop|status|clean`: what the Makefile calls; `variables`: for a shell of one's own."""
 
 import argparse
 import errno
 import fcntl
 import os
+import shlex
 import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from importlib.util import find_spec
 from typing import TextIO
 
 from include.domain.errors import LoopError
@@ -18,7 +20,7 @@ from include.local.postgres import PostgresError
 from include.local.processes import end, is_running, marked, wait_until
 from include.local.progress import RunFailed, complain, tell
 from include.local.sites import DEFAULT_UI_PORT, RUN, Site, work_mark
-from include.settings import ROOT
+from include.settings import ENVIRONMENT, ROOT
 
 DEMO, LOCAL = Site.named("demo"), Site.named("local")
 NEEDED_MB = 2000
@@ -35,6 +37,7 @@ def main(words: Sequence[str] | None = None) -> int:
         "start": start,
         "stop": lambda _: stop(),
         "status": lambda _: status(),
+        "variables": lambda _: variables(),
         "clean": clean,
     }
     signal.signal(signal.SIGTERM, signal.default_int_handler)
@@ -99,7 +102,25 @@ def status() -> None:
             _tell_watchers(site)
 
 
+def variables() -> None:
+    """What every command of the project goes by, for a shell: `eval "$(python -m include.local variables)"`.
+
+    Of the site that runs. With a password in it, as those commands take it.
+    """
+    running = next((site for site in (DEMO, LOCAL) if site.server.pid()), None)
+    if running is None:
+        raise Unsuitable("Neither demo nor local is running. Start one: make run.")
+    told = running.environment()
+    for name in sorted((ENVIRONMENT.keys() - {"CHURN_CONFIG"}) | {"PYTHONPATH"}):  # the caller's folder stays
+        print(f"export {name}={shlex.quote(told[name])}")
+
+
 def _tell_watchers(site: Site) -> None:
+    if find_spec("sqlalchemy") is None:
+        print(
+            "  (whether the watchers are well is told with the environment: make environment, then make status)"
+        )
+        return
     from include.local.watchers import watcher_lines
 
     for line in watcher_lines(site, datetime.now(UTC)):
@@ -218,6 +239,7 @@ def _parser() -> argparse.ArgumentParser:
     starting.add_argument("--dispatch-late", default="")
     commands.add_parser("stop", help="end every process")
     commands.add_parser("status", help="what runs, and where")
+    commands.add_parser("variables", help='where it works, as a shell sets it: eval "$(… variables)"')
     commands.add_parser("clean", help="remove demo and environment").add_argument("--confirm", default="")
     return parser
 

@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import shlex
 import socket
 import stat
 import subprocess
@@ -14,8 +15,10 @@ import pytest
 from include.local import __main__ as commands
 from include.local import sites
 from include.local.__main__ import main
+from include.local.postgres import Server
 from include.local.processes import HOST, free_port, marked
 from include.local.sites import Site
+from include.settings import ENVIRONMENT
 from tests.conftest import ROOT
 
 
@@ -118,6 +121,34 @@ def test_clean_keeps_the_operators_data_until_told(run: Path, capsys: pytest.Cap
     assert "CONFIRM=yes" in capsys.readouterr().out
     assert main(["clean", "--confirm", "yes"]) == 0
     assert not (run / "local").exists()
+
+
+def test_where_nothing_runs_there_is_nothing_to_name(run: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["variables"]) == 1
+    assert "Start one: make run" in complaint(capsys)
+
+
+def test_a_shell_is_told_where_the_site_that_runs_has_everything(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(Server, "pid", lambda _: 1)
+    monkeypatch.setattr(Server, "port", 5432)
+    monkeypatch.setenv("CHURN_CONFIG", "/a folder of mine")
+    commands.DEMO.prepare()
+    assert main(["variables"]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    told = {line.removeprefix("export ").partition("=")[0]: shlex.split(line)[1] for line in lines}
+    assert told["CHURN_LAKE"] == f"CHURN_LAKE={run / 'demo' / 'lake'}"
+    assert told["AIRFLOW_CONN_CHURN_DB"].startswith("AIRFLOW_CONN_CHURN_DB=postgresql://churn_loop:")
+    assert set(told) == {*ENVIRONMENT, "PYTHONPATH"} - {"CHURN_CONFIG"}
+
+
+def test_without_the_environment_status_says_what_it_cannot_tell(
+    run: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(commands, "find_spec", lambda _: None)
+    commands._tell_watchers(commands.DEMO)
+    assert "make environment" in capsys.readouterr().out
 
 
 def test_stop_needs_nothing_but_the_standard_library() -> None:
