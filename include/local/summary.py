@@ -1,6 +1,7 @@
 """The closing summary of a run: stages and feeds; of each campaign whom it chose, what became of them; the logins."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from datetime import date, datetime
 from typing import Any
 
 from include.config import load_config
@@ -35,13 +36,23 @@ def summarise(
     parts = [(f"Stages of {name}", stage_lines(done)) for name, done in results.items()]
     every = [result for done in results.values() for result in done]
     parts += [("Do the feeds name the same people?", people_lines(every))]
-    for name in results:
-        parts += campaign_parts(site, {"campaign": name, "cycle": month})
+    today = datetime.now(ZONE).date()
+    for name, done in results.items():
+        cycle, lacks = {"campaign": name, "cycle": month}, lacks_of(done)
+        parts += (
+            [(f"{name}: nothing to do in {month}", lacks)] if lacks else campaign_parts(site, cycle, today)
+        )
     parts += [(f"Log in at {site.url}", _login_lines(site, people))]
     return "\n".join(f"\n{title}\n" + "\n".join(f"  {line}" for line in lines) for title, lines in parts)
 
 
-def campaign_parts(site: Site, cycle: Mapping[str, str]) -> list[tuple[str, list[str]]]:
+def lacks_of(results: Iterable[Any]) -> list[str]:
+    """Why a campaign looked at nobody: what it goes by was not delivered; nothing when it looked at somebody."""
+    graded = (result for result in _flat(results) if result["stage"] == "grading")
+    return [result["message"] for result in graded if not result["rows_in"] and result.get("message")]
+
+
+def campaign_parts(site: Site, cycle: Mapping[str, str], today: date) -> list[tuple[str, list[str]]]:
     """Title and lines of all the summary says of a campaign: its cycle, and how the work of all its cycles went."""
     name = cycle["campaign"]
     warned, decided, tickets = (
@@ -52,7 +63,7 @@ def campaign_parts(site: Site, cycle: Mapping[str, str]) -> list[tuple[str, list
         (f"{name}: dispatch", decision_lines(decided) + _cut_lines(site, cycle)),
         (f"{name}: tickets", _ticket_lines(tickets)),
         (f"{name}: work", _work_lines(site, name)),
-        (f"{name}: success", success_lines(ask(site, "count_outcomes", campaign=name))),
+        (f"{name}: success", success_lines(ask(site, "count_outcomes", campaign=name), today)),
     ]
 
 
@@ -184,7 +195,7 @@ def _rate(row: Mapping[str, Any], name: str) -> str:
     return f"{row[name]}" + ("" if share is None else f" ({100 * share:.1f} %)")
 
 
-def success_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def success_lines(rows: Sequence[Mapping[str, Any]], today: date) -> list[str]:
     """Of both arms of every dispatched cycle how many succeeded and left, or from which day on it can be known."""
     if not rows:
         return ["no cycle was dispatched yet"]
@@ -192,17 +203,25 @@ def success_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
     return _table(
         ("cycle", "arm", "subscribers", "succeeded", "share", "left"),
         [
-            (row["cycle"], words.get(row["arm"], row["arm"]), row["subscribers"], *_observed(row))
+            (row["cycle"], words.get(row["arm"], row["arm"]), row["subscribers"], *_observed(row, today))
             for row in rows
         ],
     )
 
 
-def _observed(row: Mapping[str, Any]) -> tuple[Any, str, Any]:
+def _observed(row: Mapping[str, Any], today: date) -> tuple[Any, str, Any]:
     left = "" if row["churned"] is None else row["churned"]
     if not row["known"]:
-        return "", f"not known yet, on {row['known_on']:%Y-%m-%d}", left
+        return "", _awaited(row["known_on"], today), left
     return row["succeeded"], f"{100 * row['succeeded'] / row['known']:.1f} %", left
+
+
+def _awaited(known_on: date | None, today: date) -> str:
+    if known_on is None:
+        return "not known yet"
+    return (
+        f"not known yet, {'on' if known_on > today else 'what tells it is awaited since'} {known_on:%Y-%m-%d}"
+    )
 
 
 def _login_lines(site: Site, people: Sequence[tuple[str, str]]) -> list[str]:

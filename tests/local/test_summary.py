@@ -2,6 +2,7 @@ from datetime import date
 
 from include.local.summary import (
     decision_lines,
+    lacks_of,
     people_lines,
     rate_lines,
     stage_lines,
@@ -103,8 +104,24 @@ def test_success_is_observed_or_told_from_which_day_on_it_can_be() -> None:
         {"cycle": "2026-10", "arm": "held_out", "subscribers": 9, "known": 0, "succeeded": 0, "churned": None,
          "known_on": date(2026, 12, 5)},
     ]  # fmt: skip
-    assert plain(success_lines(rows))[1:] == [
+    assert plain(success_lines(rows, date(2026, 11, 5)))[1:] == [
         "2026-09 with a ticket 40 36 90.0 % 4",
         "2026-10 held out 9 not known yet, on 2026-12-05",
     ]
-    assert success_lines([]) == ["no cycle was dispatched yet"]
+    (*_, late) = plain(success_lines(rows, date(2026, 12, 5)))
+    assert late == "2026-10 held out 9 not known yet, what tells it is awaited since 2026-12-05"
+    assert success_lines([], date(2026, 11, 5)) == ["no cycle was dispatched yet"]
+
+
+def test_a_campaign_that_lacks_what_it_goes_by_says_so_and_one_that_finds_nobody_does_not() -> None:
+    lacks = {
+        "stage": "grading",
+        "rows_in": 0,
+        "message": "subscribers of 2026-10 has no column contract_ends_on.",
+    }
+    assert lacks_of([{"stage": "features", "rows_in": 9}, lacks]) == [lacks["message"]]
+    assert (
+        lacks_of([{"stage": "grading", "rows_in": 0}, {"stage": "dispatch", "rows_in": 0, "message": "x"}])
+        == []
+    )
+    assert lacks_of([{"stage": "grading", "rows_in": 5, "message": "of another month"}]) == []
