@@ -3,6 +3,8 @@
 import ast
 import re
 import statistics
+import subprocess
+import sys
 
 import pytest
 
@@ -112,6 +114,13 @@ def test_heavy_imports_are_found_through_project_modules(tmp_path):
     (tmp_path / "include" / "light.py").write_text("from include import deep\n")
     (tmp_path / "include" / "deep.py").write_text("import polars\n")
     assert "polars" in loaded_packages(ast.parse("from include.light import x"), tmp_path, set())
+
+
+def test_a_stage_brings_in_no_library_of_models_before_it_uses_one():
+    code = f"import sys, {', '.join(f'include.stages.{each}' for each in STAGES)}; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert {"include.stages.training", "polars"} <= set(done.stdout.split())
+    assert not {"xgboost", "sklearn", "scipy", "pandas"} & set(done.stdout.split())
 
 
 def test_the_program_is_looked_at():

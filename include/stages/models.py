@@ -9,7 +9,6 @@ from typing import Any
 
 import numpy as np
 import polars as pl
-import xgboost as xgb
 from numpy.typing import NDArray
 
 from include.domain.errors import BadInput, NotReady
@@ -60,9 +59,11 @@ class Model:
         """Exact log-odds by factor (rows × factors + 1, the last is the base); a row sums to its margin."""
         if matrix.shape[0] == 0:
             return np.empty((0, len(self.factors) + 1))
+        from xgboost import DMatrix  # two seconds that most who read a card never need
+
         nthread = threads(len(matrix), self.nthread)
         self.booster.set_param({"nthread": nthread})
-        rows = xgb.DMatrix(matrix, feature_names=list(self.factors), nthread=nthread)
+        rows = DMatrix(matrix, feature_names=list(self.factors), nthread=nthread)
         return np.asarray(self.booster.predict(rows, pred_contribs=True), dtype=np.float64)
 
 
@@ -123,8 +124,10 @@ def is_intact(lake: Lake, version: str, sha256: str) -> bool:
 
 @lru_cache(maxsize=8)
 def _parsed(version: str, contents: tuple[bytes, ...], nthread: int | None) -> Model:
+    from xgboost import Booster
+
     model, calibration, card = contents
-    booster = xgb.Booster()
+    booster = Booster()
     booster.load_model(bytearray(model))
     names = tuple(booster.feature_names or ())
     return Model(version, names, booster, Calibration.from_json(calibration), json.loads(card), nthread)

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-import xgboost as xgb
 
 from include.stages.calibration import Floats
 from include.stages.examples import Examples
@@ -59,6 +58,8 @@ def grow(
     examples: Examples, factors: Sequence[str], kinds: Collection[str], nthread: int | None
 ) -> dict[str, Any]:
     """A booster of each of `kinds` on the examples, which are cut into bins once for all of them."""
+    import xgboost as xgb
+
     used = threads(len(examples.weights), nthread)
     rows = xgb.QuantileDMatrix(
         examples.matrix,
@@ -105,6 +106,8 @@ def blend(boosters: Mapping[str, Any], shares: Mapping[str, float]) -> Any:
 
     So its exact contributions are the same sum of theirs. All must have grown on the same examples.
     """
+    from xgboost import Booster
+
     models = {kind: json.loads(bytes(boosters[kind].save_raw(raw_format="json"))) for kind in shares}
     whole = next(iter(models.values()))
     intercept = sum(share * _intercept(models[kind]) for kind, share in shares.items())
@@ -118,7 +121,7 @@ def blend(boosters: Mapping[str, Any], shares: Mapping[str, float]) -> Any:
     )
     probability = 1 / (1 + np.exp(-intercept))
     whole["learner"]["learner_model_param"]["base_score"] = f"[{probability:.9E}]"
-    booster = xgb.Booster()
+    booster = Booster()
     booster.load_model(bytearray(json.dumps(whole).encode()))
     return booster
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
-import xgboost
 from sqlalchemy import Connection
 
 from include.config import Config
@@ -184,6 +183,8 @@ def _plan(learning: Learning, counted: list[Counted], nthread: int | None) -> Pl
 
 def _version(learning: Learning, plan: Plan) -> str:
     """The name of what training on these data with this recipe gives."""
+    import xgboost
+
     made_of = {
         "recipe": [
             RECIPE,
