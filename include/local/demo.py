@@ -43,7 +43,7 @@ def run_demo(site: Site, now: datetime) -> str:
     once(site, "staff", lambda: hire_staff(site))
     together(site, lambda: start_airflow(site, users(site)), lambda: prepare_data(site, month))
     api = start_airflow(site, users(site))
-    # in the first days of a month the newest cycle is over before the next begins; the demo shows its tickets all the same
+    # in the first days of a month the newest cycle is over already; the demo shows its tickets all the same
     conf = {"month": month, "train": True, "dispatch_late": True}
     told = run_campaigns(conf, lambda dag, conf: run_dag_once(site, api, dag, conf))
     run_dag_once(site, api, "release_tickets", {"on_rest_days": True})
@@ -90,6 +90,8 @@ def simulate(site: Site, months: int, last_month: str, treated: Path | None = No
     ]
     # what happened before the contacts is delivered already and stays as it is
     told = ["--treated", str(treated), "--from-month", last_month] if treated else []
+    # as an operator loads what lies behind: whole months, and days from the one that is worked on
+    told += ["--days-from", last_month]
     run(site, "simulator", [*words, *told])
     tell(f"{'simulated province':<34} {SUBSCRIBERS:,} subscribers up to {last_month}")
     return True

@@ -42,6 +42,7 @@ def parser() -> argparse.ArgumentParser:
         "--treated", type=Path, help="CSV subscriber_id, month, offer_reason, contacted_on[, campaign]"
     )
     made.add_argument("--from-month", help="write only this month and later ones, YYYY-MM")
+    made.add_argument("--days-from", help="day feeds by day from this month on, whole before it, YYYY-MM")
     return made
 
 
@@ -50,7 +51,7 @@ def main(arguments: list[str] | None = None) -> int:
     given = parser().parse_args(arguments)
     try:
         province = Province(given.subscribers, given.months, given.seed, given.last_month)
-        order = Order(given.dirt, frozenset(given.missing), given.treated, given.from_month)
+        order = Order(given.dirt, frozenset(given.missing), given.treated, given.from_month, given.days_from)
         simulate(province, given.out, order, say=lambda line: print(line, file=sys.stderr, flush=True))
     except LoopError as error:
         _refuse(str(error))

@@ -15,11 +15,15 @@ from include.simulator.province import first_day, month_named
 
 @dataclass
 class Landing:
-    """The landing folder of one run: which feeds are missing on purpose, how dirty the others are."""
+    """The landing folder of one run: which feeds are missing on purpose, how dirty the others are.
+
+    Day feeds of months before `days_from` (an ordinal) come whole, as an operator loads what lies behind.
+    """
 
     folder: Path
     missing: frozenset[str] = frozenset()
     dirt: float = 0.0
+    days_from: int = 0
     counts: list[Count] = field(default_factory=list)
 
     def deliver_month(self, draws: Draws, block: int, feed: str, month: int, frame: pl.DataFrame) -> None:
@@ -30,6 +34,9 @@ class Landing:
         self, draws: Draws, block: int, feed: str, month: int, days: int, frame: pl.DataFrame
     ) -> None:
         """Write one block's part of the first `days` day deliveries of a month; quiet days hold a header."""
+        if month < self.days_from:
+            self.deliver_month(draws, block, feed, month, frame)
+            return
         for day, rows in _by_day(frame, first_day(month), days):
             self._deliver(draws, block, feed, "day", day, month, rows)
 

@@ -50,12 +50,16 @@ Say = Callable[[str], None]
 
 @dataclass(frozen=True)
 class Order:
-    """What to write: `treated` is the staff's file, months before `from_month` are lived but not written."""
+    """What to write: `treated` is the staff's file, months before `from_month` are lived but not written.
+
+    Months before `days_from` bring the day feeds as one delivery each.
+    """
 
     dirt: float = 0.0
     missing: frozenset[str] = frozenset()
     treated: Path | None = None
     from_month: str | None = None
+    days_from: str | None = None
 
     def __post_init__(self) -> None:
         if not 0 <= self.dirt <= 0.5:
@@ -102,12 +106,13 @@ def simulate(
     `say` is told one line per month and block. Raises BadInput when the order cannot be carried out.
     """
     order = order or Order()
-    start = _from_month(province, order)
+    start = _month_of(province, "from-month", order.from_month)
+    days_from = _month_of(province, "days-from", order.days_from)
     book = read_treated(order.treated) if order.treated else {}
     _check_book(province, book)
     truth = Truth(out / "truth")
     truth.claim(province)
-    landing = Landing(out / "landing", order.missing, order.dirt)
+    landing = Landing(out / "landing", order.missing, order.dirt, days_from)
     summary = Summary()
     for number, size in enumerate(province.blocks):
         block = _settle(province, number, size)
@@ -120,14 +125,15 @@ def simulate(
     return summary
 
 
-def _from_month(province: Province, order: Order) -> int:
-    if order.from_month is None:
+def _month_of(province: Province, option: str, told: str | None) -> int:
+    """The month an option names, the province's first where it names none."""
+    if told is None:
         return province.first
-    start = ordinal(parse_month(order.from_month))
-    if not province.first <= start <= province.last:
+    month = ordinal(parse_month(told))
+    if not province.first <= month <= province.last:
         first, last = month_named(province.first), province.last_month
-        raise BadInput(f"from-month {order.from_month} is not simulated. Choose one from {first} to {last}.")
-    return start
+        raise BadInput(f"{option} {told} is not simulated. Choose one from {first} to {last}.")
+    return month
 
 
 def _check_book(province: Province, book: Book) -> None:

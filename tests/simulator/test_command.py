@@ -24,6 +24,7 @@ def test_the_command_writes_landing_and_truth_and_tells_every_month(tmp_path, ca
         ["--missing", "gossip"],
         ["--last-month", "2026-9"],
         ["--from-month", "2020-01"],
+        ["--days-from", "2020-01"],
         ["--treated", "nowhere.csv"],
         ["--subscribers", "5"],
         ["--colour", "red"],

@@ -104,6 +104,15 @@ def test_missing_feeds_are_not_written_and_the_others_stay_as_they_were(province
     assert all(whole[name] == value for name, value in prints(tmp_path / "landing").items())
 
 
+def test_what_lies_behind_comes_whole_and_holds_the_rows_of_its_days(province, tmp_path):
+    simulate(SMALL, tmp_path, Order(days_from="2026-09"))
+    for name in ("subscriber_changes", "contact_limits"):
+        whole, by_day = feed(tmp_path, name, "month=2026-08"), days(province, name, "2026-08")
+        assert whole.sort(pl.all()).equals(by_day.select(whole.columns).sort(pl.all()))
+        assert not list((tmp_path / "landing" / name).glob("day=2026-08-*"))
+        assert len(list((tmp_path / "landing" / name).glob("day=2026-09-*"))) == 30
+
+
 def test_treatment_changes_only_the_treated_and_only_the_months_after(province, tmp_path):
     simulate(LONGER, tmp_path / "plain")
     simulate(SMALL, tmp_path / "worked")
