@@ -62,7 +62,12 @@ def collect_what_lies_behind(site: Site, config: Config) -> None:
     made = engine(site.database_url("churn_loop"), poolclass=sa.NullPool)
     with made.connect() as db:
         lake = collection.open_lake(site.lake, site.folder / "landing", config)
-        shared: dict[str, Any] = {"landing": site.folder / "landing", "db": db, "lake": lake, "config": config}
+        shared: dict[str, Any] = {
+            "landing": site.folder / "landing",
+            "db": db,
+            "lake": lake,
+            "config": config,
+        }
         for asked in collection.plan(**shared, as_of=month_start(MONTH)):
             collection.collect(**shared, **asked, now=default_as_of(MONTH))
 

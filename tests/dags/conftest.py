@@ -115,7 +115,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 
 @pytest.fixture
 def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """dag.test() sleeps a whole second each time it finds nothing to run, which after a skipped task is for a moment."""
+    """dag.test() sleeps a whole second whenever it finds nothing to run, which after a skipped task is a moment."""
     monkeypatch.setattr(time, "sleep", lambda seconds, slept=time.sleep: slept(min(seconds, 0.05)))
 
 
