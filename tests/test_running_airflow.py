@@ -26,6 +26,7 @@ from include.loop import Loop
 from include.stages import collection
 from tests.conftest import scratch
 from tests.fixtures.acted_on import acted_on
+from tests.fixtures.collected import collect
 from tests.fixtures.ten_subscribers import MONTH, write_landing
 
 pytestmark = pytest.mark.timeout(600)
@@ -59,17 +60,10 @@ def api(site: Site, config: Config) -> Api:
 
 def collect_what_lies_behind(site: Site, config: Config) -> None:
     """The months before, in one go: in Airflow every delivery is a task of some seconds."""
-    made = engine(site.database_url("churn_loop"), poolclass=sa.NullPool)
+    made, landing = engine(site.database_url("churn_loop"), poolclass=sa.NullPool), site.folder / "landing"
     with made.connect() as db:
-        lake = collection.open_lake(site.lake, site.folder / "landing", config)
-        shared: dict[str, Any] = {
-            "landing": site.folder / "landing",
-            "db": db,
-            "lake": lake,
-            "config": config,
-        }
-        for asked in collection.plan(**shared, as_of=month_start(MONTH)):
-            collection.collect(**shared, **asked, now=default_as_of(MONTH))
+        lake = collection.open_lake(site.lake, landing, config)
+        collect(landing, db, lake, config, as_of=month_start(MONTH), now=default_as_of(MONTH))
 
 
 @pytest.fixture(scope="module")

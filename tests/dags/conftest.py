@@ -13,6 +13,7 @@ import pytest
 from include.domain.months import ZONE, default_as_of, month_start
 from tests.conftest import ROOT
 from tests.fixtures import ten_subscribers
+from tests.fixtures.collected import collect
 
 if TYPE_CHECKING:
     from sqlalchemy import Connection
@@ -185,23 +186,17 @@ def ten_delivered(airflow_environment: Path) -> Path:
 @pytest.fixture
 def ten_collected(ten_delivered: Path, db: "Connection", lake: "Lake", config: "Config") -> Path:
     """The ten subscribers in the lake, too: a run has nothing to collect and comes quickly to what follows."""
-    _collect(ten_delivered, db, lake, config, default_as_of(ten_subscribers.MONTH))
+    as_of = default_as_of(ten_subscribers.MONTH)
+    collect(ten_delivered / "landing", db, lake, config, as_of=as_of, now=MORNING)
     return ten_delivered
 
 
 @pytest.fixture
 def ten_of_one_month(ten_delivered: Path, db: "Connection", lake: "Lake", config: "Config") -> Path:
     """The months before in the lake: a run has the deliveries of its own month to collect, not of six."""
-    _collect(ten_delivered, db, lake, config, month_start(ten_subscribers.MONTH))
+    as_of = month_start(ten_subscribers.MONTH)
+    collect(ten_delivered / "landing", db, lake, config, as_of=as_of, now=MORNING)
     return ten_delivered
-
-
-def _collect(folder: Path, db: "Connection", lake: "Lake", config: "Config", as_of: datetime) -> None:
-    from include.stages import collection
-
-    shared: dict[str, Any] = {"landing": folder / "landing", "db": db, "lake": lake, "config": config}
-    for asked in collection.plan(**shared, as_of=as_of):
-        collection.collect(**shared, **asked, now=MORNING)
 
 
 @pytest.fixture
