@@ -79,20 +79,12 @@ def prepare_data(site: Site, month: str) -> None:
 def simulate(site: Site, months: int, last_month: str, treated: Path | None = None) -> bool:
     """Write the province's landing files up to `last_month`, with the effect of the contacts in `treated`."""
     size = ["--subscribers", str(SUBSCRIBERS), "--months", str(months), "--seed", str(SEED)]
-    words = [
-        "-m",
-        "include.simulator",
-        *size,
-        "--last-month",
-        last_month,
-        "--out",
-        str(site.folder / "province"),
-    ]
+    where = ["--out", str(site.folder / "province")]
+    # as an operator loads what lies behind: whole months, and days from the one that is worked on
+    until = ["--last-month", last_month, "--days-from", last_month]
     # what happened before the contacts is delivered already and stays as it is
     told = ["--treated", str(treated), "--from-month", last_month] if treated else []
-    # as an operator loads what lies behind: whole months, and days from the one that is worked on
-    told += ["--days-from", last_month]
-    run(site, "simulator", [*words, *told])
+    run(site, "simulator", ["-m", "include.simulator", *size, *until, *where, *told])
     tell(f"{'simulated province':<34} {SUBSCRIBERS:,} subscribers up to {last_month}")
     return True
 

@@ -194,7 +194,7 @@ def _airflow_settings(site: Site) -> dict[str, str]:
         "AIRFLOW__SCHEDULER__SCHEDULER_IDLE_SLEEP_TIME": "0.2",
         "AIRFLOW__DAG_PROCESSOR__REFRESH_INTERVAL": "10",
         "AIRFLOW__DAG_PROCESSOR__MIN_FILE_PROCESS_INTERVAL": "30",
-        # how long a worker may sleep over a task that has just ended: 5 s, seven times a run, made half a minute
+        # a worker may overlook the end of its task for so long: 5 s made half a minute a run
         "AIRFLOW__WORKERS__MIN_HEARTBEAT_INTERVAL": "1",
         # a busy machine is slow, not broken: 5 s would fail tasks
         "AIRFLOW__WORKERS__EXECUTION_API_TIMEOUT": "60",

@@ -33,7 +33,10 @@ class Landing:
     def deliver_days(
         self, draws: Draws, block: int, feed: str, month: int, days: int, frame: pl.DataFrame
     ) -> None:
-        """Write one block's part of the first `days` day deliveries of a month; quiet days hold a header."""
+        """Write one block's part of the first `days` day deliveries of a month; quiet days hold a header.
+
+        Of a month before `days_from` it is part of one month delivery.
+        """
         if month < self.days_from:
             self.deliver_month(draws, block, feed, month, frame)
             return

@@ -3,6 +3,7 @@
 What is said in the talk itself hangs on the campaign: include/simulator/conversations.py.
 """
 
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -31,7 +32,7 @@ _PROCESSED = 0.92
 
 
 @dataclass
-class Talks:
+class Talks(ABC):
     """What an agent needs to work tickets of one campaign: what subscribers know of themselves, dice, counts."""
 
     db: sa.Connection
@@ -42,9 +43,9 @@ class Talks:
     manager_id: int | None = None
     done: Counter[str] = field(default_factory=Counter)
 
+    @abstractmethod
     def converse(self, actor: Actor, subscriber_id: str) -> None:
         """What is said once somebody is reached, and how the ticket ends."""
-        raise NotImplementedError
 
     @property
     def rules(self) -> Campaign:
