@@ -60,7 +60,7 @@ bench: environment
 TICKETS ?= 1000000
 AGENTS ?= 50
 load: environment
-	@$(VENV)/python -m tests.desk.load_desk --tickets $(TICKETS) --agents $(AGENTS)
+	@$(VENV)/python -m tests.desk.load.desk --tickets $(TICKETS) --agents $(AGENTS)
 
 lock: environment
 	@$(VENV)/uv pip compile --quiet --universal --python-version 3.11 --no-header --no-annotate --no-emit-index-url \

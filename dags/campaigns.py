@@ -6,11 +6,8 @@ a run opens its cycle. What a wrong file lacks is told by the first task of its 
 
 from airflow.sdk import CronPartitionTimetable, chain, dag, task, task_group
 
-from include import campaign_collection, campaign_run
-from include.approval import DispatchApproval, answer_to
-from include.campaign_files import cadences
-from include.campaign_form import DAILY_DOC, MONTHLY_DOC, daily_form, monthly_form
-from include.domain.period import MONTHLY
+from include.domain.campaign_files import cadences
+from include.domain.periods.period import MONTHLY
 from include.orchestration import (
     COLLECTION,
     DEFAULTS,
@@ -18,12 +15,16 @@ from include.orchestration import (
     LABELS,
     announce_drift,
     announce_labels,
+    deliveries,
     finish_stage,
     run_stage,
     write_part,
 )
+from include.orchestration import campaign as campaign_run
+from include.orchestration.approval import DispatchApproval, answer_to
+from include.orchestration.form import DAILY_DOC, MONTHLY_DOC, daily_form, monthly_form
+from include.orchestration.waiting import RequiredFeeds
 from include.settings import config_folder
-from include.waiting import RequiredFeeds
 
 
 def monthly(name: str) -> None:
@@ -94,18 +95,18 @@ def collection(cycle):
     @task
     def plan(cycle: dict):
         """Which feeds and months have new or changed deliveries."""
-        return campaign_collection.plan(cycle)
+        return deliveries.plan(cycle)
 
-    @task(map_index_template=campaign_collection.COLLECTED)
+    @task(map_index_template=deliveries.COLLECTED)
     def collect(cycle: dict, feed: str, periods: list):
         """Validate, quarantine, reconcile and publish the deliveries of one feed and month."""
-        return campaign_collection.labelled(campaign_collection.collect(cycle, feed, periods))
+        return deliveries.labelled(deliveries.collect(cycle, feed, periods))
 
     @task(trigger_rule="none_failed", outlets=[COLLECTION])
     def report(cycle: dict, required: dict, collected: list, outlet_events):
         """Say what stands for the month and what the operator did not deliver, on the asset's page as well."""
-        told = finish_stage(campaign_collection.report, cycle, collected=[required, *collected[:]])
-        return campaign_collection.announce(told, outlet_events)
+        told = finish_stage(deliveries.report, cycle, collected=[required, *collected[:]])
+        return deliveries.announce(told, outlet_events)
 
     required = RequiredFeeds(task_id="required", cycle_from="open_cycle")
     planned = plan(cycle)

@@ -9,8 +9,7 @@ Afterwards what has been kept as long as `retention.yaml` says is removed.
 
 from airflow.sdk import CronTriggerTimetable, dag, task, task_group
 
-from include import all_campaigns
-from include.orchestration import DEFAULTS, LABELS, announce_labels, right_now, run_stage
+from include.orchestration import DEFAULTS, LABELS, all_campaigns, announce_labels, right_now, run_stage
 
 
 @task
@@ -39,17 +38,17 @@ def followed(campaign: str):
 @task(retries=1)
 def heartbeats():
     """Alarm when the watcher of the clocks has fallen silent."""
-    from include.notices import telling
+    from include.notices import tick
 
-    return run_stage(telling.check)
+    return run_stage(tick.check)
 
 
 @task(trigger_rule="all_done")
 def retain():
     """Remove what has been kept long enough: months of the lake, quarantine, rows of the database."""
-    from include import retention
+    from include.commands import data_retention
 
-    return run_stage(retention.retain, now=right_now())
+    return run_stage(data_retention.retain, now=right_now())
 
 
 @dag(

@@ -8,7 +8,7 @@ top-up of the campaign may dispatch the same customers again. Running it twice t
 
 from airflow.sdk import Param, dag, task
 
-from include.campaign_files import cadences
+from include.domain.campaign_files import cadences
 from include.orchestration import DEFAULTS, run_stage
 from include.settings import config_folder
 
@@ -54,7 +54,7 @@ PARAMS = {
 @task(retries=1)
 def recall(params: dict):
     """Take back what the Params select."""
-    from include.recall import chosen
+    from include.commands.recall import chosen
 
     return run_stage(chosen(params))
 

@@ -12,8 +12,7 @@ Running it twice in a morning releases nothing more than the day's capacity.
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
-from include import morning
-from include.orchestration import DEFAULTS, run_stage
+from include.orchestration import DEFAULTS, morning, run_stage
 
 ON_REST_DAYS = Param(
     False, type="boolean", title="On rest days 休息日也放单", description="Release on a rest day, too."
@@ -43,9 +42,9 @@ def release(params: dict):
 @task(retries=1)
 def heartbeats():
     """Alarm when the watcher of the clocks has fallen silent."""
-    from include.notices import telling
+    from include.notices import tick
 
-    return run_stage(telling.check)
+    return run_stage(tick.check)
 
 
 @dag(

@@ -12,8 +12,7 @@ from datetime import timedelta
 
 from airflow.sdk import CronTriggerTimetable, dag, task
 
-from include import morning
-from include.orchestration import DEFAULTS
+from include.orchestration import DEFAULTS, morning
 
 
 @task.short_circuit(retries=1)

@@ -7,8 +7,7 @@ run: nothing is counted by events. What stops one campaign stops no other.
 
 from airflow.sdk import dag, task
 
-from include import all_campaigns
-from include.orchestration import DEFAULTS, LABELS
+from include.orchestration import DEFAULTS, LABELS, all_campaigns
 
 
 @task

@@ -24,9 +24,9 @@ def sla():
 @task(execution_timeout=timedelta(minutes=10), retries=1, trigger_rule="all_done")
 def notices():
     """Gather notices into one digest per person on duty, and deliver what is due."""
-    from include.notices import telling
+    from include.notices import tick
 
-    return run_stage(telling.tell)
+    return run_stage(tick.tell)
 
 
 @dag(

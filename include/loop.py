@@ -19,13 +19,14 @@ from uuid import uuid4
 
 import sqlalchemy as sa
 
-from include import cycles, database, settings
-from include.command import DEFAULT_CAMPAIGN, add_campaign, add_place, ended, required_place
+from include import database, settings
+from include.commands import DEFAULT_CAMPAIGN, add_campaign, add_place, ended, required_place
 from include.config import Config, load_config
 from include.domain.errors import BadInput, Refused
-from include.domain.months import ZONE, parse_instant
-from include.domain.period import DAILY, parse_key
+from include.domain.periods.months import ZONE, parse_instant
+from include.domain.periods.period import DAILY, parse_key
 from include.lake import Lake
+from include.run import cycles
 from include.stages import (
     collection,
     dispatch,

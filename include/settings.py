@@ -4,6 +4,8 @@ import os
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
+#: The configuration the project ships.
+OWN_CONFIG = ROOT / "include" / "config"
 
 #: Every environment variable the project itself reads, with what it names.
 ENVIRONMENT = {

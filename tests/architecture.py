@@ -39,21 +39,24 @@ MAY_READ_CLOCK = (
     "dags/",
     "plugins/",
     "include/loop.py",
-    "include/command.py",
+    "include/commands/__init__.py",
     "include/desk/app.py",
-    "include/orchestration.py",
+    "include/orchestration/__init__.py",
     "include/analysis/__main__.py",
     "include/local/",
 )
+#: The rooms of the loop: what is true of a stage is true of what stages are made of.
+LOOP = ("include/stages/", "include/models/", "include/clocks/", "include/subscribers/")
 STAGES_MAY_IMPORT = (
     "include.config",
-    "include.cycles",
+    "include.run",
     "include.database",
     "include.domain",
-    "include.expressions",
     "include.lake",
-    "include.queries",
     "include.stages",
+    "include.models",
+    "include.clocks",
+    "include.subscribers",
 )
 FORBIDDEN_NAMES = re.compile(r"(^|_)(utils?|helpers?|common|managers?)(_|$)", re.IGNORECASE)
 # Words of the business that contain a forbidden one, and what months have in common
@@ -273,7 +276,7 @@ def vague_names(tree: ast.Module, path: str) -> Offences:
 
 
 def unordered_sums(tree: ast.Module, path: str) -> Offences:
-    """Floats are added across columns by include/expressions/arithmetic.py, which fixes their order."""
+    """Floats are added across columns by include/config/expressions/arithmetic.py, which fixes their order."""
     for node in ast.walk(tree):
         if isinstance(node, ast.Attribute) and node.attr in {"sum_horizontal", "mean_horizontal"}:
             yield node.lineno, f"adds floats in no fixed order with {node.attr}"
@@ -291,11 +294,9 @@ def outside(*folders: str) -> Callable[[str], bool]:
 
 RULES = {
     "domain": Rule("domain imports only the standard library", under("include/domain/"), domain_imports),
-    "stages": Rule("stages import only their contract", under("include/stages/"), stage_imports),
+    "stages": Rule("stages import only their contract", under(*LOOP), stage_imports),
     "clock": Rule("only the edge reads the clock", outside(*MAY_READ_CLOCK), clock_reads),
-    "connection": Rule(
-        "stages never open a connection", under("include/stages/", "include/domain/"), connections_opened
-    ),
+    "connection": Rule("stages never open a connection", under(*LOOP, "include/domain/"), connections_opened),
     "simulator": Rule(
         "nothing knows the simulator",
         outside("include/simulator/", "include/local/"),
@@ -311,7 +312,7 @@ RULES = {
     "pickle": Rule("nothing is pickled", outside(), pickles),
     "except": Rule("no error is swallowed", outside(), swallowed_errors),
     "sql": Rule("SQL is never built from text", outside("include/local/"), built_sql),
-    "inline": Rule("SQL lives in sql/", under("include/stages/", "include/desk/"), inline_sql),
+    "inline": Rule("SQL lives in sql/", under(*LOOP, "include/desk/"), inline_sql),
     "sums": Rule("floats are added in a fixed order", outside(), unordered_sums),
     "names": Rule("names say what a thing does", outside(), vague_names),
 }
@@ -322,6 +323,12 @@ def function_lengths(tree: ast.AST) -> Iterator[tuple[str, int]]:
     for node in ast.walk(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
             yield node.name, (node.end_lineno or node.lineno) - node.lineno + 1
+
+
+def named_statements() -> list[Path]:
+    """Every file of named statements: what lies below sql/ and is no revision."""
+    files = (ROOT / "sql").rglob("*.sql")
+    return sorted(path for path in files if "revisions" not in path.parts)
 
 
 def queries_loaded(tree: ast.AST) -> set[str]:

@@ -62,10 +62,10 @@ for _name in (
 LONGEST = (
     "test_running_airflow.py",
     "dags/test_churn_warning.py",
-    "test_sql.py",
+    "database/test_sql.py",
     "test_loop.py",
-    "test_sigkill_matrix.py",
-    "desk/test_any_sequence.py",
+    "kills/test_sigkill_matrix.py",
+    "desk/tickets/test_any_sequence.py",
 )
 
 

@@ -9,8 +9,7 @@ import shutil
 
 import sqlalchemy as sa
 
-from include import revisions
-from include.database import engine, run_revisions
+from include.database import engine, revisions, run_revisions
 from include.local.postgres import Server
 from tests.conftest import scratch
 

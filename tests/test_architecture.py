@@ -8,21 +8,21 @@ import sys
 
 import pytest
 
-from include.campaign_files import cadences
+from include.domain.campaign_files import cadences
 from tests.architecture import (
     ROOT,
     RULES,
     STAGES,
     function_lengths,
-    imports,
     loaded_packages,
+    named_statements,
     project_files,
     queries_loaded,
 )
 
 #: The default of commands, the demo, and what carries over the data of when there was but one campaign.
 MAY_NAME_A_CAMPAIGN = (
-    "include/command.py",
+    "include/commands/__init__.py",
     "include/simulator/",
     "include/local/demo.py",
     "include/stages/collection/per_campaign.py",
@@ -38,7 +38,7 @@ BAD = [
     ("stages", "include/stages/x.py", "from include import loop"),
     ("clock", "include/stages/x.py", "from datetime import datetime\nnow = datetime.now(ZONE)"),
     ("clock", "include/stages/x.py", "import datetime\nnow = datetime.datetime.utcnow()"),
-    ("clock", "include/desk/work.py", "today = date.today()"),
+    ("clock", "include/desk/tickets/work.py", "today = date.today()"),
     ("clock", "include/domain/x.py", "import time\nstarted = time.time()"),
     ("connection", "include/stages/x.py", "engine = sqlalchemy.create_engine(url)"),
     ("connection", "include/stages/x.py", "db = psycopg2.connect(url)"),
@@ -66,7 +66,7 @@ BAD = [
 ]
 
 GOOD = [
-    ("domain", "include/domain/x.py", "import json\nfrom include.domain.months import ZONE"),
+    ("domain", "include/domain/x.py", "import json\nfrom include.domain.periods.months import ZONE"),
     ("domain", "include/domain/x.py", "def f():\n    import chinese_calendar"),
     ("domain", "include/stages/x.py", "import polars"),
     ("stages", "include/stages/x.py", "import polars\nfrom include.database import lock"),
@@ -125,7 +125,7 @@ def test_a_stage_brings_in_no_library_of_models_before_it_uses_one():
 
 def test_the_program_is_looked_at():
     """Guards the rules above against an empty list of files."""
-    assert {"include/domain/months.py", "include/stages/dispatch/__init__.py"} <= set(project_files())
+    assert {"include/domain/periods/months.py", "include/stages/dispatch/__init__.py"} <= set(project_files())
 
 
 @pytest.mark.parametrize("word", STAGES)
@@ -134,36 +134,32 @@ def test_one_word_per_stage_names_module_tests_and_heading(word):
     headings = re.findall(r"^#+ +`?(\w+)`?", page, re.MULTILINE)
     stage = ROOT / "include" / "stages" / word
     assert stage.with_suffix(".py").is_file() or (stage / "__init__.py").is_file()
-    assert list((ROOT / "tests" / "stages").glob(f"test_{word}*.py")), (
+    tests = ROOT / "tests" / "stages"
+    assert list(tests.glob(f"test_{word}*.py")) or list((tests / word).glob("test_*.py")), (
         f"tests/stages/test_{word}.py is missing"
     )
     assert word in headings, f"docs/architecture.md has no heading '{word}'"
 
 
-def test_a_module_beside_the_stages_serves_one_of_them():
-    folder = ROOT / "include" / "stages"
-    imported = {
-        module
-        for path in folder.rglob("*.py")
-        for _, module in imports(ast.parse(path.read_text("utf-8")))
-        if path != folder / "__init__.py"
-    }
-    others = {path.stem for path in folder.glob("*.py")} - {"__init__", *STAGES}
-    assert {word for word in others if f"include.stages.{word}" not in imported} == set()
+def test_the_room_of_the_stages_holds_stages_alone():
+    found = {path.stem for path in (ROOT / "include" / "stages").iterdir() if not path.stem.startswith("__")}
+    assert found == set(STAGES)
 
 
 def test_every_loaded_sql_file_exists_and_every_sql_file_is_loaded():
     loaded = set()
     for path in project_files():
         loaded |= queries_loaded(ast.parse((ROOT / path).read_text("utf-8")))
-    assert loaded == {path.stem for path in (ROOT / "sql").glob("*.sql")}
+    assert loaded == {
+        path.relative_to(ROOT / "sql").with_suffix("").as_posix() for path in named_statements()
+    }
 
 
 def test_nothing_but_the_demo_and_the_default_of_commands_names_a_campaign():
     campaigns = re.compile("|".join(rf"\b{name}\b" for name in cadences(ROOT / "include" / "config")))
     desk = ROOT / "include" / "desk"
     others = [
-        *(ROOT / "sql").glob("*.sql"),
+        *named_statements(),
         *desk.rglob("*.html"),
         *desk.rglob("*.js"),
         *desk.rglob("*.yaml"),
@@ -173,7 +169,7 @@ def test_nothing_but_the_demo_and_the_default_of_commands_names_a_campaign():
         path.relative_to(ROOT).as_posix() for path in [*read, *others] if campaigns.search(path.read_text())
     }
     assert naming == set()
-    assert campaigns.search((ROOT / "include" / "command.py").read_text("utf-8"))
+    assert campaigns.search((ROOT / "include" / "commands" / "__init__.py").read_text("utf-8"))
 
 
 def test_modules_and_functions_are_short_as_a_habit():

@@ -15,9 +15,9 @@ import sqlalchemy as sa
 import yaml
 
 from include.database import engine, is_current
+from include.database.server_log import QUIET
 from include.lake import Lake
 from include.local.postgres import Server
-from include.server_log import QUIET
 from include.settings import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ import pytest
 import sqlalchemy as sa
 import yaml
 
-from include.campaign_files import COMMON_DAGS, cadences
+from include.domain.campaign_files import COMMON_DAGS, cadences
 from include.settings import ENVIRONMENT
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -95,7 +95,7 @@ def test_every_module_run_and_option_named_exists(page):
     for module, rest in (match.groups() for match in found if match):
         stem = ROOT / Path(*module.split("."))
         source = next(path for path in (stem.with_suffix(".py"), stem / "__main__.py") if path.is_file())
-        said = source.read_text("utf-8") + read("include/command.py")
+        said = source.read_text("utf-8") + read("include/commands/__init__.py")
         for option in re.findall(r"(?<![\w-])--[a-z][a-z-]+", rest):
             assert f'"{option}"' in said, f"{module} has no {option}"
 
@@ -211,7 +211,7 @@ def test_what_keeps_each_promise_exists():
 
 
 def test_the_life_cycle_shows_every_state_action_outcome_and_clock():
-    from include.domain.outcome import OUTCOMES
+    from include.domain.contact.outcome import OUTCOMES
     from include.domain.ticket import ACTIONS, STATES
 
     page = read("docs/ticket-life-cycle.md")

@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from include import cycles
 from include.config import load_config
 from include.database import engine, upgrade
-from include.desk import contacts, plans, work
-from include.desk.acting import Actor
-from include.domain.months import ZONE, default_as_of
+from include.desk.tickets import contacts, plans, work
+from include.desk.tickets.acting import Actor
+from include.domain.periods.months import ZONE, default_as_of
 from include.lake import Lake
 from include.lake.campaigns import grades_of, scores_of
 from include.loop import STAGES, Loop, main
+from include.run import cycles
 from tests.fixtures.acted_on import acted_on
 from tests.fixtures.campaign_folder import CARE, copied_config, put_campaign
 from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH, SUBSCRIBERS, write_landing

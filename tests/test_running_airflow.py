@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database import engine, upgrade
-from include.domain.months import default_as_of, month_start
+from include.domain.periods.months import default_as_of, month_start
 from include.lake import Lake
 from include.local import components
 from include.local.airflow import start_airflow, start_databases

@@ -20,14 +20,16 @@ from sqlalchemy import Connection
 
 from include import settings
 from include.analysis.dry_run import dry_run, sentence
-from include.command import add_campaign, add_place, ended, opened
-from include.config import Config, load_config, rules
-from include.config.plain import read_yaml
-from include.config.reading import read_text
+from include.commands import add_campaign, add_place, ended, opened
+from include.config import Config, load_config
+from include.config.readers import rules
+from include.config.readers.plain import read_yaml
+from include.config.readers.reading import read_text
 from include.domain.errors import BadInput
-from include.domain.months import ZONE, parse_instant, parse_month
+from include.domain.periods.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
-from include.stages import drift, labels
+from include.models import labels
+from include.stages import drift
 
 _STRONGEST = 10
 

@@ -9,18 +9,20 @@ import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
-from include.config.campaign import Campaign
-from include.config.rules import Rule, Rules
+from include.config.expressions.arithmetic import sum_down
+from include.config.readers.campaign import Campaign
+from include.config.readers.rules import Rule, Rules
+from include.domain.dispatch.grading import GRADES, HIGH, MID, Limits
 from include.domain.errors import BadInput
-from include.domain.grading import GRADES, HIGH, MID, Limits
-from include.expressions.arithmetic import sum_down
 from include.lake import Lake, Manifest
 from include.lake.campaigns import scores_of
-from include.stages import admission, grading, labels, rule_hits
-from include.stages.examples import LabelledMonth, labelled_month
-from include.stages.facts import fact_rows
-from include.stages.labels import Label
-from include.stages.rule_hits import ActiveRules
+from include.models import labels
+from include.models.labels import Label
+from include.models.training_sets import LabelledMonth, labelled_month
+from include.stages import grading
+from include.stages.grading import admission, rule_hits
+from include.stages.grading.rule_hits import ActiveRules
+from include.subscribers.facts import fact_rows
 
 #: So many of the newest labelled months tell the precision of a rule besides the month itself.
 LABELLED_MONTHS = 3

@@ -7,31 +7,29 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
-from include.campaign_files import campaign_files, why_no_name
-from include.config import (
-    admission,
+from include.config.readers import (
     campaign,
     contact,
     factors,
-    later,
     measures,
     operations,
     retention,
     rules,
-    scripts,
     sla,
     sources,
     strategies,
     teams,
 )
-from include.config.campaign import CLOCKS, Campaign
-from include.config.measures import Measure
-from include.config.plain import read_yaml
-from include.config.reading import read_text
-from include.config.work import Worded
+from include.config.readers.campaign import CLOCKS, Campaign, admission, later
+from include.config.readers.campaign.work import Worded
+from include.config.readers.measures import Measure
+from include.config.readers.plain import read_yaml
+from include.config.readers.reading import read_text
+from include.config.readers.strategies import scripts
+from include.domain.campaign_files import campaign_files, why_no_name
+from include.domain.contact.outcome import OUTCOMES, Outcome
 from include.domain.errors import ConfigError
-from include.domain.outcome import OUTCOMES, Outcome
-from include.domain.period import CADENCES, MONTHLY
+from include.domain.periods.period import CADENCES, MONTHLY
 
 _FILES = ("sources", "factors", "rules", "grading", "sla", "teams", "strategies")
 # A folder, or a cycle, made before these files existed is served by the project's own.

@@ -7,7 +7,7 @@ import sys
 from pathlib import Path
 
 from include import settings
-from include.command import ended, in_columns
+from include.commands import ended, in_columns
 from include.config import Config, load_config
 from include.domain.errors import ConfigError
 

@@ -8,12 +8,13 @@ from fastapi import FastAPI
 from fastapi.staticfiles import StaticFiles
 
 from include.config import Config, load_config
-from include.config.desk import DeskRules, load_desk
-from include.desk import api, errors, pages
-from include.desk.dialling import Dial, dial_from_airflow
-from include.desk.reading import Database
-from include.desk.walls import Walls
-from include.domain.months import ZONE
+from include.config.readers.desk import DeskRules, load_desk
+from include.desk import api, pages
+from include.desk.calls.dialling import Dial, dial_from_airflow
+from include.desk.web import errors
+from include.desk.web.guards import Walls
+from include.desk.web.reading import Database
+from include.domain.periods.months import ZONE
 from include.settings import config_folder
 
 _HERE = Path(__file__).parent

@@ -5,10 +5,10 @@ from collections.abc import Iterable
 import sqlalchemy as sa
 
 from include.config import Config
+from include.database.queries import load
 from include.domain.errors import BadInput
-from include.queries import load
 
-Q = load("desk_campaigns")
+Q = load("desk/campaigns")
 
 #: In place of a campaign's name: all of them together.
 ALL = "all"

@@ -11,12 +11,12 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
+from include.clocks.stops import Q, lifted, read_stops, require_known, standing
 from include.config import Config
-from include.desk.acting import begin, identify, in_words
-from include.desk.identity import Viewer
+from include.desk.tickets.acting import begin, identify, in_words
+from include.desk.web.identity import Viewer
+from include.domain.contact.stop import TEAM, Scope
 from include.domain.errors import Refused
-from include.domain.stop import TEAM, Scope
-from include.stages.stops import Q, lifted, read_stops, require_known, standing
 
 
 def stop(

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from datetime import date, datetime, time, timedelta
 from typing import Literal
 
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 
 Urgency = Literal["on_time", "soon", "overdue"]
 

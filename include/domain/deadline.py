@@ -6,7 +6,7 @@ from datetime import date, datetime
 from typing import Any, Literal, get_args
 
 from include.domain.errors import BadInput
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 
 Language = Literal["zh", "en"]
 Reason = Literal["opened", "working", "make_up", "calendar", "weekend", "holiday", "paused", "grace"]

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from include.domain.errors import Refused
-from include.domain.words import Words
+from include.domain.text.words import Words
 
 UNFINISHED = ("waiting", "assigned", "in_progress", "paused")
 FINISHED = ("closed", "cancelled", "expired")

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 from include.domain.deadline import DayNote, Deadline, Reason
 from include.domain.errors import BadInput
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 
 NATIONAL = "cn"
 PROVISIONAL = "provisional"

@@ -13,7 +13,7 @@ from contextlib import nullcontext
 from pathlib import Path
 
 from include import settings
-from include.command import ended, instant, opened
+from include.commands import ended, instant, opened
 from include.lake import Lake
 from include.lake.upkeep import described, faults, months, resharded, unrecorded
 
@@ -56,7 +56,7 @@ def verify(told: argparse.Namespace) -> int:
 
 def repair(told: argparse.Namespace) -> int:
     """Cure what verify names: collect again what lies in the landing folder, make again or drop what was made."""
-    from include.repair import repaired
+    from include.commands.repair import repaired
 
     with opened(told.db) if told.db else nullcontext() as db:
         left = 0

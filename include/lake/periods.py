@@ -1,7 +1,7 @@
 """What a table is published by: a month or, for the cycles of a daily campaign, a day; and its folder."""
 
 from include.domain.errors import BadInput
-from include.domain.months import parse_day, parse_month
+from include.domain.periods.months import parse_day, parse_month
 
 _WORDS = {"month": parse_month, "day": parse_day}
 

@@ -3,10 +3,10 @@
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from include.campaign_files import COMMON_DAGS
 from include.config import load_config
+from include.domain.campaign_files import COMMON_DAGS
 from include.domain.errors import NotReady
-from include.domain.period import MONTHLY
+from include.domain.periods.period import MONTHLY
 from include.local import components
 from include.local.api import Api
 from include.local.progress import RunFailed, follow, tell

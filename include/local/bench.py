@@ -19,9 +19,9 @@ from typing import Any
 import polars as pl
 
 from include import database, settings
-from include.command import DEFAULT_CAMPAIGN
+from include.commands import DEFAULT_CAMPAIGN
 from include.config import load_config
-from include.domain.months import default_as_of
+from include.domain.periods.months import default_as_of
 from include.lake import Lake
 from include.lake.campaigns import scores_of
 from include.local.postgres import Server

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from include.domain.errors import BadInput
-from include.domain.months import parse_instant, parse_month
+from include.domain.periods.months import parse_instant, parse_month
 from include.local.airflow import dags, run_campaigns, run_dag, start_airflow, start_databases
 from include.local.sites import Site
 from include.local.summary import summarise

@@ -11,7 +11,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from include.domain.months import ZONE, default_as_of, first_day, month_of, shift
+from include.domain.periods.months import ZONE, default_as_of, first_day, month_of, shift
 from include.local.airflow import (
     dags,
     monthly_campaigns,

@@ -15,9 +15,9 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
+from include.database.server_log import QUIET
 from include.domain.errors import LoopError
 from include.local.processes import HOST, exists, free_port, is_running, port_is_free, wait_until
-from include.server_log import QUIET
 
 SUPERUSER = "postgres"
 SYSTEM_USER = "churnpg"

@@ -46,9 +46,9 @@ def together(site: Site, *works: Callable[[], Any]) -> None:
 def make_databases(site: Site) -> None:
     """Create `airflow` and `churn` where missing, bring `churn` up to date, give each login its own."""
     from include.database import upgrade
-    from include.queries import load
+    from include.database.queries import load
 
-    queries = load("local")
+    queries = load("commands/local")
     with _superuser(site, "postgres") as db:
         _carry_out(db, queries["make_statements"])
         upgrade(site.server.url("churn"))

@@ -6,12 +6,12 @@ from typing import Any
 
 from include.config import load_config
 from include.database import engine
-from include.domain.months import ZONE
+from include.database.queries import load
+from include.domain.periods.months import ZONE
 from include.local.sites import Site
-from include.queries import load
 from include.settings import config_folder
 
-Q = load("local")
+Q = load("commands/local")
 
 _COUNTS = ("rows_in", "rows_out", "quarantined")
 _RATES = ("reached", "willing", "completed")
@@ -20,7 +20,7 @@ _RATES = ("reached", "willing", "completed")
 def ask(
     site: Site, query: str, statements: Mapping[str, Any] = Q, /, **values: Any
 ) -> list[Mapping[str, Any]]:
-    """Rows of one of the queries in sql/local.sql, or in other `statements`, with the rights of the stages."""
+    """Rows of one of the queries in sql/commands/local.sql, or in other `statements`, with the rights of the stages."""
     made = engine(site.database_url("churn_loop"))
     try:
         with made.connect() as db, db.begin():
@@ -132,7 +132,11 @@ def decision_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
 
 def _cut_lines(site: Site, cycle: Mapping[str, str]) -> list[str]:
     """Who stays out of reach, and what one more agent would be worth."""
-    return [row[words] for row in ask(site, "read_cut", load("dispatch"), **cycle) for words in ("en", "zh")]
+    return [
+        row[words]
+        for row in ask(site, "read_cut", load("stages/dispatch"), **cycle)
+        for words in ("en", "zh")
+    ]
 
 
 def _ticket_lines(rows: Sequence[Mapping[str, Any]]) -> list[str]:
@@ -163,8 +167,8 @@ def _span(first: str, last: str) -> str:
 
 def _work_lines(site: Site, campaign: str) -> list[str]:
     willing = load_config(config_folder()).willing([campaign])
-    rates = ask(site, "count_rates", load("rates"), campaign=campaign, willing=willing)
-    return rate_lines(rates, ask(site, "count_inbound", load("rates"), campaign=campaign))
+    rates = ask(site, "count_rates", load("desk/rates"), campaign=campaign, willing=willing)
+    return rate_lines(rates, ask(site, "count_inbound", load("desk/rates"), campaign=campaign))
 
 
 def rate_lines(rates: Sequence[Mapping[str, Any]], inbound: Sequence[Mapping[str, Any]]) -> list[str]:

@@ -5,13 +5,13 @@ from datetime import datetime
 import sqlalchemy as sa
 
 from include import settings
-from include.config.notices import load_notices
+from include.config.readers.notices import load_notices
 from include.database import engine
+from include.database.queries import load
 from include.domain.errors import LoopError
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.local.sites import Site
 from include.notices.alarms import silent_watchers
-from include.queries import load
 
 
 def watcher_lines(site: Site, now: datetime) -> list[str]:

@@ -9,10 +9,10 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from include.command import add_place_and_time, instant, on_database
-from include.domain.months import ZONE
+from include.commands import add_place_and_time, instant, on_database
+from include.database.queries import load
+from include.domain.periods.months import ZONE
 from include.notices.delivering import retry_dead
-from include.queries import load
 
 
 def waiting(db: sa.Connection) -> Iterator[str]:

@@ -7,9 +7,9 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.config.notices import Heartbeat, Notices
-from include.domain.months import ZONE
-from include.queries import load
+from include.config.readers.notices import Heartbeat, Notices
+from include.database.queries import load
+from include.domain.periods.months import ZONE
 
 Q = load("notices")
 

@@ -15,8 +15,8 @@ from email.message import EmailMessage
 from pathlib import Path
 from typing import Any
 
-from include.config.notices import Channel, Notices
-from include.domain.months import ZONE
+from include.config.readers.notices import Channel, Notices
+from include.domain.periods.months import ZONE
 from include.notices.delivering import Message, NotDelivered, Send
 
 _SECONDS = 10.0

@@ -8,11 +8,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include.config.notices import Notices
+from include.config.readers.notices import Notices
+from include.database.queries import load
 from include.domain.errors import LoopError
 from include.notices.alarms import announce
 from include.notices.texts import masked
-from include.queries import load
 
 Q = load("notices")
 

@@ -8,13 +8,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.clocks.ticket_clocks import Clocks, read_clocks
 from include.config import Config
-from include.config.notices import Channel, Notices
+from include.config.readers.notices import Channel, Notices
 from include.database import lock
-from include.domain.months import ZONE
+from include.database.queries import load
+from include.domain.periods.months import ZONE
 from include.notices.texts import digest
-from include.queries import load
-from include.stages.clocks import Clocks, read_clocks
 
 Q = load("notices")
 Message = dict[str, Any]

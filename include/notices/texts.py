@@ -6,9 +6,9 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from include.config.notices import Language, Notices, Text
-from include.config.work import Worded
-from include.domain.months import ZONE
+from include.config.readers.campaign.work import Worded
+from include.config.readers.notices import Language, Notices, Text
+from include.domain.periods.months import ZONE
 
 # a mobile number standing alone, with or without country code; ids of other lengths stay readable
 _MOBILE = re.compile(r"(?<!\d)((?:(?:00)?86)?[- ]?1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)", re.ASCII)

@@ -3,8 +3,8 @@
 from dataclasses import dataclass
 from datetime import date
 
-from include.domain import months as calendar
 from include.domain.errors import BadInput
+from include.domain.periods import months as calendar
 
 LAST_MONTH = "2026-10"
 FEEDS = (

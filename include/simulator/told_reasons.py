@@ -14,15 +14,15 @@ from typing import Any
 import polars as pl
 
 from include import settings
-from include.command import DEFAULT_CAMPAIGN
+from include.commands import DEFAULT_CAMPAIGN
 from include.config import Config, load_config
 from include.domain.errors import LoopError
-from include.domain.months import parse_month
+from include.domain.periods.months import parse_month
 from include.lake import Lake
 from include.lake.campaigns import grades_of, scores_of
+from include.models.reasons import evidence_for, grouped
 from include.simulator.truth import read_truth
 from include.stages import prediction
-from include.stages.reasons import evidence_for, grouped
 
 WARNED = ("high", "mid")
 _Z = 1.96

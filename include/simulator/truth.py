@@ -8,16 +8,16 @@ import numpy as np
 import polars as pl
 
 from include.domain.errors import BadInput, NotReady
-from include.simulator.contracts import added_chance, agrees, chance_alone, is_ending
 from include.simulator.draws import Draws
-from include.simulator.feeds import subscriber_id
-from include.simulator.leaving import Opening
-from include.simulator.people import People
-from include.simulator.presence import Presence
+from include.simulator.feeds.contract import subscriber_id
+from include.simulator.population.contracts import added_chance, agrees, chance_alone, is_ending
+from include.simulator.population.leaving import Opening
+from include.simulator.population.people import People
+from include.simulator.population.presence import Presence
+from include.simulator.population.reasons import NO_REASON, REASONS, main_reason, single_cause
+from include.simulator.population.state import State
+from include.simulator.population.treatment import effects
 from include.simulator.province import Province, month_named
-from include.simulator.reasons import NO_REASON, REASONS, main_reason, single_cause
-from include.simulator.state import State
-from include.simulator.treatment import effects
 
 # A small block may hold nobody who left, and then a column tells nothing of its type
 _TYPES = {

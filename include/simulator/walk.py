@@ -7,12 +7,10 @@ from pathlib import Path
 import numpy as np
 
 from include.domain.errors import BadInput
-from include.domain.months import parse_month
-from include.simulator.changes import changes_frame, limits_frame
-from include.simulator.dirt import counts_frame
+from include.domain.periods.months import parse_month
 from include.simulator.draws import Draws
-from include.simulator.events import events_frame
-from include.simulator.feeds import (
+from include.simulator.feeds.changes import changes_frame, limits_frame
+from include.simulator.feeds.contract import (
     changes_feed,
     churned_feed,
     events_feed,
@@ -20,12 +18,17 @@ from include.simulator.feeds import (
     market_feed,
     subscriber_id,
 )
-from include.simulator.landing import Landing
-from include.simulator.leaving import Opening, open_month
+from include.simulator.feeds.dirt import counts_frame
+from include.simulator.feeds.events import events_frame
+from include.simulator.feeds.landing import Landing
+from include.simulator.feeds.profiles import churned_frame, profiles_frame
+from include.simulator.feeds.usage import month_of_use, usage_frame
 from include.simulator.market import market_of
-from include.simulator.people import People, settle
-from include.simulator.presence import Presence, presence_in
-from include.simulator.profiles import churned_frame, profiles_frame
+from include.simulator.population.leaving import Opening, open_month
+from include.simulator.population.people import People, settle
+from include.simulator.population.presence import Presence, presence_in
+from include.simulator.population.state import State, arrive, close, live, renew, settled
+from include.simulator.population.treatment import Book, Calls, read_treated
 from include.simulator.province import (
     FEEDS,
     NUMBERS_PER_BLOCK,
@@ -37,10 +40,7 @@ from include.simulator.province import (
     month_named,
     ordinal,
 )
-from include.simulator.state import State, arrive, close, live, renew, settled
-from include.simulator.treatment import Book, Calls, read_treated
 from include.simulator.truth import Truth, truth_frame
-from include.simulator.usage import month_of_use, usage_frame
 
 # A run on the 5th at 06:00 must know who left in the first days of the month that has just begun
 _OPENING_DAYS = 4

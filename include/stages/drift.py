@@ -14,14 +14,14 @@ import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
-from include.domain.months import shift
-from include.expressions.grammar import EVENT, REGIONAL_FEEDS
+from include.config.expressions.grammar import EVENT, REGIONAL_FEEDS
+from include.database.queries import load
+from include.domain.periods.months import shift
 from include.lake import Lake
 from include.lake.campaigns import scores_of
-from include.queries import load
-from include.stages import bins, examples, labels
-from include.stages.examples import LabelledMonth
-from include.stages.labels import Label
+from include.models import bins, labels, training_sets
+from include.models.labels import Label
+from include.models.training_sets import LabelledMonth
 
 SCORE = "probability"
 POOLED = "pooled"
@@ -80,7 +80,9 @@ def newest_labelled(
     """The newest month up to `month` whose label is known at `as_of` and whose factors stand."""
     months = labels.labelled_months(lake, month, label, as_of)
     found = [each for each in months if lake.has("factors", each)]
-    return examples.labelled_month(db, lake, campaign, found[-1], label, as_of) if label and found else None
+    return (
+        training_sets.labelled_month(db, lake, campaign, found[-1], label, as_of) if label and found else None
+    )
 
 
 def shifts_of(lake: Lake, config: Config, campaign: str, month: str) -> list[Shift]:
@@ -233,7 +235,7 @@ def _keep(
     db: Connection, key: Mapping[str, str], shifts: Sequence[Shift], strengths: Sequence[Strength],
     baseline: str, known: str | None, now: datetime,
 ) -> None:  # fmt: skip
-    queries = load("drift")
+    queries = load("stages/drift")
     with db.begin():
         for name in ("delete_drift", "delete_ranking"):
             db.execute(queries[name], key)

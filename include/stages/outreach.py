@@ -9,22 +9,23 @@ import polars as pl
 import sqlalchemy as sa
 
 from include.config import Config
-from include.config.reach import Outreach
-from include.config.situation import reasons_in
+from include.config.readers.strategies.reach import Outreach
 from include.database import copy_rows, lock
-from include.domain import assignment, period
+from include.database.queries import load
+from include.domain.contact.offer import Offer, open_channels
+from include.domain.contact.outreach import LISTED, Listing, Prospect, first_open, send_from, walk
+from include.domain.dispatch import assignment
 from include.domain.errors import NotReady
-from include.domain.months import ZONE
-from include.domain.offer import Offer, open_channels
-from include.domain.outreach import LISTED, Listing, Prospect, first_open, send_from, walk
+from include.domain.periods import period
+from include.domain.periods.months import ZONE
 from include.lake import Lake
-from include.queries import load
+from include.models.reasons import evidence_for, grouped
 from include.stages.dispatch import is_late
-from include.stages.eligibility import Consent, barred, consent_asked
-from include.stages.facts import Chooser, facts_of
-from include.stages.reasons import evidence_for, grouped
+from include.subscribers.eligibility import Consent, barred, consent_asked
+from include.subscribers.facts import Chooser, facts_of
+from include.subscribers.situation import reasons_in
 
-Q = load("outreach")
+Q = load("stages/outreach")
 
 _COLUMNS = (
     "campaign", "cycle", "subscriber_id", "customer_key", "rank", "grade", "decision", "reason", "strategy",

@@ -12,15 +12,15 @@ import numpy as np
 import polars as pl
 from sqlalchemy import Connection
 
-from include import cycles
 from include.config import Config
 from include.database import lock
 from include.domain.errors import NotReady
 from include.lake import Lake, Manifest, Part
 from include.lake.campaigns import scores_of
-from include.stages import champions as registry
-from include.stages import models
-from include.stages.champions import POOLED, RULES, Champion
+from include.models import champions as registry
+from include.models import store
+from include.models.champions import POOLED, RULES, Champion
+from include.run import cycles
 
 #: Rows turned into a float32 matrix at a time: flat memory for any size of shard.
 CHUNK = 250_000
@@ -39,7 +39,7 @@ def champions(
     chosen = registry.champions(db, campaign, month, as_of, config.texts["rules.yaml"])
     for champion in chosen.values():
         if champion["kind"] != RULES:
-            models.load(lake, champion["version"], champion["sha256"])
+            store.load(lake, champion["version"], champion["sha256"])
     return chosen
 
 
@@ -176,7 +176,7 @@ def reasons(
     people = lake.scan("factors", month).filter(pl.col("subscriber_id").is_in(wanted.implode())).collect()
     for champion, rows in _by_champion(people, champions):
         if champion["kind"] != RULES:
-            model = models.load(lake, champion["version"], champion["sha256"])
+            model = store.load(lake, champion["version"], champion["sha256"])
             found |= dict(zip(rows["subscriber_id"], _explained(model, rows, top), strict=True))
     return found
 
@@ -201,7 +201,7 @@ def _scored_by(champion: Champion, people: pl.DataFrame, lake: Lake, nthread: in
     if champion["kind"] == RULES:
         probability = pl.Series([None] * people.height, dtype=pl.Float64)
     else:
-        model = models.load(lake, champion["version"], champion["sha256"], nthread)
+        model = store.load(lake, champion["version"], champion["sha256"], nthread)
         probability = pl.Series(model.probabilities(model.matrix(people)), dtype=pl.Float64)
     return people.select(
         "subscriber_id",
@@ -229,8 +229,8 @@ def _without_own_answers(
     return scores
 
 
-def _explained(model: models.Model, people: pl.DataFrame, top: int | None) -> list[list[dict[str, Any]]]:
-    values = models.matrix(people, model.factors)  # as they are known, to be told
+def _explained(model: store.Model, people: pl.DataFrame, top: int | None) -> list[list[dict[str, Any]]]:
+    values = store.matrix(people, model.factors)  # as they are known, to be told
     contributions = model.contributions(model.matrix(people))[:, :-1]
     order = np.argsort(-contributions, axis=1, kind="stable")[:, :top]
     return [
@@ -268,7 +268,7 @@ def _missing(lake: Lake, month: str, champions: Mapping[str, Champion]) -> list[
     """The factors a champion knows and the month lacks: typical values of training stood in for them."""
     there = set(lake.scan("factors", month).collect_schema().names())
     wanted = [
-        models.load(lake, champion["version"], champion["sha256"]).factors
+        store.load(lake, champion["version"], champion["sha256"]).factors
         for champion in champions.values()
         if champion["kind"] != RULES
     ]

@@ -12,18 +12,18 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.clocks.calendar import fill_calendar
+from include.clocks.capacity import read_capacity
+from include.clocks.expiry import expire_waiting
+from include.clocks.ticket_clocks import Clocks, read_clocks
 from include.config import Config
 from include.database import lock
-from include.domain.assignment import expected_days
-from include.domain.months import ZONE
-from include.domain.sharing import NOBODY, Caller, Waiting, in_turn, least_of, share_among
-from include.queries import load
-from include.stages.calendar import fill_calendar
-from include.stages.capacity import read_capacity
-from include.stages.clocks import Clocks, read_clocks
-from include.stages.expiry import expire_waiting
+from include.database.queries import load
+from include.domain.dispatch.assignment import expected_days
+from include.domain.dispatch.sharing import NOBODY, Caller, Waiting, in_turn, least_of, share_among
+from include.domain.periods.months import ZONE
 
-Q = load("release")
+Q = load("stages/release")
 
 
 def release(

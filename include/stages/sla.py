@@ -6,16 +6,16 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.clocks import stops
+from include.clocks.calendar import fill_calendar
+from include.clocks.ticket_clocks import Clocks, read_clocks
 from include.config import Config
 from include.database import lock
+from include.database.queries import load
 from include.domain import sla
-from include.domain.months import ZONE
-from include.queries import load
-from include.stages import stops
-from include.stages.calendar import fill_calendar
-from include.stages.clocks import Clocks, read_clocks
+from include.domain.periods.months import ZONE
 
-Q = load("sla")
+Q = load("stages/sla")
 
 
 def watch(*, db: sa.Connection, config: Config, now: datetime) -> dict[str, Any]:

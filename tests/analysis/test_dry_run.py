@@ -11,9 +11,9 @@ from include.analysis import dry_run as module
 from include.analysis.__main__ import main
 from include.analysis.dry_run import dry_run, sentence
 from include.config import Config
-from include.config import rules as rules_config
+from include.config.readers import rules as rules_config
 from include.domain.errors import BadInput, NotReady
-from include.domain.months import default_as_of, month_start
+from include.domain.periods.months import default_as_of, month_start
 from include.lake import Lake
 from include.lake.campaigns import scores_of
 from tests.fixtures.lakes import put

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
-from include.domain.months import ZONE, default_as_of, month_start
+from include.domain.periods.months import ZONE, default_as_of, month_start
 from tests.conftest import ROOT
 from tests.fixtures import ten_subscribers
 from tests.fixtures.collected import collect
@@ -104,9 +104,9 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
     def work_at(moment: datetime) -> None:
         for module in (
             "include.orchestration",
-            "include.approval",
-            "include.waiting",
-            "include.all_campaigns",
+            "include.orchestration.approval",
+            "include.orchestration.waiting",
+            "include.orchestration.all_campaigns",
         ):
             monkeypatch.setattr(f"{module}.right_now", lambda: moment)
 

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from tests.conftest import ROOT
 from tests.fixtures.campaign_folder import CARE, copied_config, put_campaign
 from tests.fixtures.ten_subscribers import MONTH

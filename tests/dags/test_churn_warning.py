@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection, text
 
-from include import approval
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
+from include.orchestration import approval
 from tests.conftest import ROOT
 from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH
-from tests.stages.test_collection import Operator
-from tests.stages.test_collection_completeness import REGIONS, of_all, profiles, stand, usage
+from tests.stages.collection.test_collection import Operator
+from tests.stages.collection.test_completeness import REGIONS, of_all, profiles, stand, usage
 
 PRIORITY = {name for name, (_, tier) in EXPECTED_GRADES.items() if tier == "priority"}
 STAGES = ["collection", "features", "training", "prediction", "grading", "dispatch", "outreach", "follow_up"]
@@ -316,7 +316,7 @@ def test_half_a_month_is_waited_for_and_at_the_hour_fails_with_one_alarm(
 
 def _times(monkeypatch: pytest.MonkeyPatch, times: list[tuple[int, int]]) -> Iterator[datetime]:
     """The times of 5 November at which the wait looks, whatever the real clock says."""
-    from include import waiting
+    from include.orchestration import waiting
 
     looks = iter([datetime(2026, 11, 5, hour, minute, tzinfo=ZONE) for hour, minute in times])
     trigger, passed = waiting.DateTimeTrigger, datetime.now(UTC) - timedelta(minutes=1)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from include.campaign_files import COMMON_DAGS, cadences
+from include.domain.campaign_files import COMMON_DAGS, cadences
 from include.orchestration import tell_failure
 from tests.conftest import ROOT
 

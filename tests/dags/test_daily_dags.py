@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.orchestration import LABELS
 from tests.fixtures.work import fill_cycle, hire
 

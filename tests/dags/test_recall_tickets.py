@@ -4,7 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.fixtures.graded import graded_cycle
-from tests.stages.test_dispatch import NOW, people
+from tests.stages.dispatch.test_dispatch import NOW, people
 
 
 def test_it_runs_by_hand_alone_and_one_at_a_time(parse):

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 import sqlalchemy as sa
 
-from include.config.desk import load_desk
-from include.desk import phones, plans
-from include.desk.acting import Actor
+from include.config.readers.desk import load_desk
+from include.desk.calls import phones
+from include.desk.tickets import plans
+from include.desk.tickets.acting import Actor
 from include.domain.errors import Refused
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.stages.release import release
 from tests.conftest import ROOT
 from tests.fixtures.work import fill_cycle, hire

@@ -7,11 +7,11 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.clocks.calendar import fill_calendar
+from include.clocks.ticket_clocks import read_clocks
 from include.config import Config
-from include.config.campaign import CLOCKS
+from include.config.readers.campaign import CLOCKS
 from include.database import engine
-from include.stages.calendar import fill_calendar
-from include.stages.clocks import read_clocks
 
 _STATEMENTS = Path(__file__).with_suffix(".sql").read_text("utf-8").split(";\n")
 _MONTHS = ["2026-05", "2026-06", "2026-07", "2026-08", "2026-09", "2026-10"]

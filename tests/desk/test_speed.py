@@ -8,10 +8,10 @@ import pytest
 import sqlalchemy as sa
 
 from include.database import DESK_ROLE, engine
-from include.desk.identity import Viewer
+from include.database.queries import load
 from include.desk.pages.queue import PAGE, VIEWS, Q, _whose
-from include.domain.months import ZONE
-from include.queries import load
+from include.desk.web.identity import Viewer
+from include.domain.periods.months import ZONE
 from tests.desk.filling import fill
 
 NOW = datetime(2026, 11, 20, 10, 30, tzinfo=ZONE)
@@ -142,7 +142,7 @@ def test_the_next_ticket_is_found_among_the_own_and_nobodys(filled):
         "staff_id": viewer.staff_id, "team": viewer.team, "now": NOW, "today": NOW.date(), "rested_since": NOW,
         "held_until": NOW + timedelta(minutes=10),
     }  # fmt: skip
-    plan = plan_of(filled, viewer, load("desk_next")["hold_next"], **values)
+    plan = plan_of(filled, viewer, load("desk/next")["hold_next"], **values)
     assert ANY & indexes(plan)
     assert not read_whole(plan)
 
@@ -158,7 +158,7 @@ def test_a_number_and_its_end_are_looked_up(owner, condition):
 
 def test_a_subscriber_is_looked_up_and_a_ticket_page_reads_nothing_whole(filled):
     viewer = person(filled, "agent1")
-    phones, ticket = load("desk_phones"), load("desk_ticket")
+    phones, ticket = load("desk/phones"), load("desk/ticket")
     plan = plan_of(filled, viewer, phones["find_tickets"], ticket_ids=[], subscriber_id="S00000007")
     assert "tickets_by_subscriber" in indexes(plan) and not read_whole(plan)
     for name in set(ticket) - {"read_team_mates"}:

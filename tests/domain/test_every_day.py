@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from include.domain import sla
 from include.domain.deadline import Deadline
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.domain.sla import Pause, explain
 from include.domain.workdays import EveryDay, WorkCalendar
 

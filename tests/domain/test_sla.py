@@ -5,7 +5,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from include.domain.errors import BadInput, Refused
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.domain.sla import (
     Escalation,
     Verdict,

@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 
 from include.domain.deadline import DayNote, Deadline
 from include.domain.errors import BadInput
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.domain.workdays import PROVISIONAL, WorkCalendar, shanghai_day
 from tests.domain.official_days import NOTICES, days_from, is_worked, working_days_after
 

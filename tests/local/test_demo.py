@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.local import demo
 from include.local.sites import Site
 

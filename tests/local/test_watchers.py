@@ -6,7 +6,7 @@ from types import SimpleNamespace
 import pytest
 import sqlalchemy as sa
 
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.local.watchers import watcher_lines
 from include.stages.sla import beat
 

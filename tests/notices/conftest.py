@@ -6,8 +6,8 @@ from datetime import datetime
 import pytest
 import sqlalchemy as sa
 
-from include.config.notices import Notices, load_notices
-from include.domain.months import ZONE
+from include.config.readers.notices import Notices, load_notices
+from include.domain.periods.months import ZONE
 from include.notices.delivering import Message, NotDelivered
 from include.stages.release import release
 from tests.conftest import ROOT

@@ -5,9 +5,9 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.notices.alarms import announce, expected_tick, silent_watchers
-from include.notices.telling import alarm, check, tell
+from include.notices.tick import alarm, check, tell
 from include.stages import sla
 from tests.notices.conftest import MONDAY
 

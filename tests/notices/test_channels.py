@@ -12,7 +12,7 @@ from urllib.parse import parse_qs, urlsplit
 
 import pytest
 
-from include.config.notices import Channel
+from include.config.readers.notices import Channel
 from include.notices.channels import Endpoint, open_channels, to_file, to_mail, to_webhook
 from include.notices.delivering import Message, NotDelivered
 from tests.notices.conftest import MONDAY, quickly

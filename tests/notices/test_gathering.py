@@ -5,7 +5,7 @@ from datetime import datetime, timedelta
 import pytest
 import sqlalchemy as sa
 
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.notices.gathering import gather, gather_alarms
 from include.notices.texts import masked
 from tests.fixtures.renewal import RENEWAL, with_renewal

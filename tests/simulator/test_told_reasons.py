@@ -10,7 +10,7 @@ import pytest
 from include.lake import Lake
 from include.lake.campaigns import grades_of, scores_of
 from include.simulator import told_reasons
-from include.simulator.reasons import REASONS, main_reason, single_cause
+from include.simulator.population.reasons import REASONS, main_reason, single_cause
 from include.simulator.told_reasons import agreement, interval, main
 from include.simulator.truth import read_truth
 

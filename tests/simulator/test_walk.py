@@ -6,9 +6,9 @@ import polars as pl
 import pytest
 
 from include.domain.errors import BadInput
+from include.simulator.population.reasons import REASONS
+from include.simulator.population.treatment import NO_REASON_CONTACT, RIGHT_OFFER, WRONG_OFFER
 from include.simulator.province import Province
-from include.simulator.reasons import REASONS
-from include.simulator.treatment import NO_REASON_CONTACT, RIGHT_OFFER, WRONG_OFFER
 from include.simulator.truth import main_reasons, read_truth
 from include.simulator.walk import Order, simulate
 from tests.simulator.conftest import SMALL

@@ -20,17 +20,17 @@ from typing import Any
 import sqlalchemy as sa
 from sqlalchemy.orm import DeclarativeBase, Mapped, Session, mapped_column
 
+from include.clocks.calendar import fill_calendar
+from include.clocks.ticket_clocks import read_clocks
 from include.config import Config
-from include.config.campaign import CLOCKS, load_config
-from include.config.notices import load_notices
+from include.config.readers.campaign import CLOCKS, load_config
+from include.config.readers.notices import load_notices
 from include.database import engine, upgrade
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.local.postgres import Server
 from include.notices.gathering import gather
 from include.settings import ROOT
 from include.stages import sla
-from include.stages.calendar import fill_calendar
-from include.stages.clocks import read_clocks
 
 #: Wednesday evening: what was released on Friday is due, what was released on Monday warns.
 NOW = datetime(2026, 11, 11, 18, 15, tzinfo=ZONE)

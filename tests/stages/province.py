@@ -8,10 +8,10 @@ from typing import Any
 import numpy as np
 import polars as pl
 
-from include.domain.months import first_day, shift
+from include.domain.periods.months import first_day, shift
 from include.lake import Lake
-from include.stages import trees
-from include.stages.trees import Recipe
+from include.models import trees
+from include.models.trees import Recipe
 
 
 def quick_recipes(rounds: int) -> dict[str, Recipe]:

@@ -8,14 +8,15 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from include import cycles
 from include.config import Config
-from include.config.factors import Drift
+from include.config.readers.factors import Drift
 from include.domain.errors import ConfigError
-from include.domain.months import default_as_of, month_start, shift
+from include.domain.periods.months import default_as_of, month_start, shift
 from include.lake import Lake
 from include.lake.campaigns import scores_of
-from include.stages import bins, drift
+from include.models import bins
+from include.run import cycles
+from include.stages import drift
 from tests.stages.worked_cycle import CAMPAIGN
 
 MONTH = "2026-10"
@@ -158,7 +159,7 @@ def test_the_limits_are_those_of_the_configuration(lake, config) -> None:
 
 
 def test_limits_the_wrong_way_round_are_refused() -> None:
-    from include.config.factors import parse
+    from include.config.readers.factors import parse
 
     raw = {"words": {}, "groups": {}, "factors": [], "drift": {"watch": 0.3, "warn": 0.2}}
     with pytest.raises(ConfigError, match=r"factors\.yaml, entry 'drift': .* warn 0.2 lies below watch 0.3"):

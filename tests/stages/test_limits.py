@@ -18,14 +18,14 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
-from include.config.desk import load_desk
+from include.config.readers.desk import load_desk
 from include.database import engine
-from include.desk import contacts, plans, work
-from include.desk.acting import Actor
-from include.desk.talks import Talk, keep_talk
+from include.desk.calls.talks import Talk, keep_talk
+from include.desk.tickets import contacts, plans, work
+from include.desk.tickets.acting import Actor
 from include.domain.day_feeds import FEEDS
 from include.domain.errors import Refused
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.lake import Lake
 from include.stages import collection, limits
 from include.stages.release import release

@@ -8,12 +8,12 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from include import cycles
 from include.config import Config
 from include.database import engine
-from include.domain.assignment import arm_of
+from include.domain.dispatch.assignment import arm_of
 from include.domain.errors import NotReady
-from include.domain.months import default_as_of
+from include.domain.periods.months import default_as_of
+from include.run import cycles
 from include.stages.dispatch import dispatch
 from include.stages.outreach import outreach
 from tests.fixtures.beside import with_campaign, with_draws
@@ -21,7 +21,7 @@ from tests.fixtures.graded import MONTH, Warned, graded_cycle, put
 from tests.fixtures.offers import MONDAY
 from tests.fixtures.secondary import secondary_cycle
 from tests.fixtures.work import hire
-from tests.stages.test_dispatch import cancel_everything
+from tests.stages.dispatch.test_dispatch import cancel_everything
 
 
 @pytest.fixture(scope="module")

@@ -13,10 +13,11 @@ from polars.testing import assert_frame_equal
 
 from include.config import Config
 from include.domain.errors import NotReady
-from include.domain.months import default_as_of
+from include.domain.periods.months import default_as_of
 from include.lake import Lake
 from include.lake.campaigns import OUT_OF_FOLD, of_campaign, scores_of
-from include.stages import features, models, prediction, training, trees
+from include.models import store, trees
+from include.stages import features, prediction, training
 from tests.stages.province import FACTORS, Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN
 
@@ -262,7 +263,7 @@ def test_new_plans_unknown_clusters_and_missing_feeds_are_scored_by_the_pooled_m
 
 def test_infinite_factors_count_as_unknown() -> None:
     frame = pl.DataFrame({"ratio": [1.0, float("inf"), 1e300, None], "flag": [True, False, None, True]})
-    made = models.matrix(frame, ("flag", "ratio", "absent"))
+    made = store.matrix(frame, ("flag", "ratio", "absent"))
     assert made.dtype == np.float32
     assert np.array_equal(
         made,
@@ -326,8 +327,8 @@ def test_reasons_are_exact_and_sum_to_the_margin(
     found = prediction.reasons(
         lake=lake, config=config, month="2026-09", champions=chosen, subscriber_ids=ids, top=None
     )
-    model = models.load(lake, chosen["pooled"]["version"], chosen["pooled"]["sha256"])
-    matrix = models.matrix(people, model.factors)
+    model = store.load(lake, chosen["pooled"]["version"], chosen["pooled"]["sha256"])
+    matrix = store.matrix(people, model.factors)
     base = model.contributions(matrix)[:, -1]
     told = [sum(reason["contribution"] for reason in found[each]) for each in ids]
     assert np.array(told) + base == pytest.approx(model.margins(matrix), abs=1e-4)

@@ -7,7 +7,7 @@ from datetime import date, datetime, timedelta
 import sqlalchemy as sa
 
 from include.database import engine
-from include.domain.months import ZONE
+from include.domain.periods.months import ZONE
 from include.stages.release import release
 from tests.fixtures.work import FRIDAY, fill_cycle, hire, snapshot
 

@@ -8,9 +8,9 @@ import sqlalchemy as sa
 
 from include.config import config_from
 from include.database import engine
-from include.desk import contacts, work
-from include.desk.acting import Actor
-from include.domain.months import ZONE
+from include.desk.tickets import contacts, work
+from include.desk.tickets.acting import Actor
+from include.domain.periods.months import ZONE
 from include.stages import sla
 from include.stages.release import release
 from tests.fixtures.work import FRIDAY, fill_cycle, hire, snapshot

@@ -5,9 +5,9 @@ from datetime import datetime
 
 import sqlalchemy as sa
 
-from include.domain.horizon import Horizon
-from include.domain.period import cadence_of, default_as_of, factors_month
-from include.stages import labels
+from include.domain.periods.horizon import Horizon
+from include.domain.periods.period import cadence_of, default_as_of, factors_month
+from include.models import labels
 
 CAMPAIGN = "churn_warning"
 #: What the model of CAMPAIGN foretells.

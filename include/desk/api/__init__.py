@@ -7,7 +7,7 @@ from fastapi.openapi.utils import get_openapi
 
 from include.desk.api import actions, calling, stopping, taking, tickets
 from include.desk.api.answers import Problem
-from include.desk.identity import Reader
+from include.desk.web.identity import Reader
 
 VERSION = "1"
 _PROBLEMS: dict[int | str, dict[str, Any]] = {

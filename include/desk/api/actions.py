@@ -6,14 +6,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Request, Response
 
-from include.desk import checks, contacts, plans, tasks, work
-from include.desk.acting import Actor
 from include.desk.api import bodies
 from include.desk.api.answers import Done
 from include.desk.api.bodies import Body, Id
 from include.desk.api.repeating import Key, receipt_of
-from include.desk.identity import DESK, TEAM, Method, Viewer, needs
-from include.desk.receipts import once
+from include.desk.tickets import checks, contacts, plans, tasks, work
+from include.desk.tickets.acting import Actor
+from include.desk.web.identity import DESK, TEAM, Method, Viewer, needs
+from include.desk.web.receipts import once
 from include.domain.errors import BadInput
 
 router = APIRouter()

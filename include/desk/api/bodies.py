@@ -5,9 +5,9 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from include.desk import contacts, plans
 from include.desk.pages.fields import LONGEST
-from include.desk.squad import MOST
+from include.desk.tickets import contacts, plans
+from include.desk.tickets.reassignment import MOST
 
 #: The largest bigint and integer of PostgreSQL.
 _BIGINT, _INTEGER = 2**63 - 1, 2**31 - 1

@@ -6,9 +6,7 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
-from include.config.desk import Use
-from include.desk import phones, talks, tasks
-from include.desk.acting import Actor
+from include.config.readers.desk import Use
 from include.desk.api.answers import (
     Decided,
     Finished,
@@ -23,9 +21,12 @@ from include.desk.api.answers import (
 )
 from include.desk.api.bodies import Decision, Id, Search, Talk, TaskResult
 from include.desk.api.repeating import Key, receipt_of, receipt_of_words
+from include.desk.calls import phones, talks
 from include.desk.campaigns import campaign_named
-from include.desk.identity import PHONES, TEAM, Reader, Viewer, Worker, needs
-from include.desk.receipts import Answer, Receipt, once
+from include.desk.tickets import tasks
+from include.desk.tickets.acting import Actor
+from include.desk.web.identity import PHONES, TEAM, Reader, Viewer, Worker, needs
+from include.desk.web.receipts import Answer, Receipt, once
 from include.domain.errors import LoopError, Refused
 
 router = APIRouter()

@@ -9,9 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.desk import stops
 from include.desk.api.bodies import Id
 from include.desk.api.repeating import Key, receipt_of
-from include.desk.identity import TEAM, Viewer, needs
-from include.desk.receipts import once
-from include.domain.stop import Scope
+from include.desk.web.identity import TEAM, Viewer, needs
+from include.desk.web.receipts import once
+from include.domain.contact.stop import Scope
 
 router = APIRouter()
 #: Leads and managers; the database asks once more which of them it is.

@@ -4,14 +4,14 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Request
 
-from include.desk import next_ticket, squad
 from include.desk.api.answers import Given, Held, Results, Told
 from include.desk.api.bodies import Id, Skip, Wishes
 from include.desk.api.repeating import Key, receipt_of
-from include.desk.identity import TEAM, Viewer, Worker, needs
-from include.desk.receipts import once
-from include.desk.refusals import as_values, tell
-from include.desk.rendering import language_of
+from include.desk.tickets import next_ticket, reassignment
+from include.desk.web.identity import TEAM, Viewer, Worker, needs
+from include.desk.web.receipts import once
+from include.desk.web.refusals import as_values, tell
+from include.desk.web.rendering import language_of
 
 router = APIRouter()
 Lead = Annotated[Viewer, needs("PUT", TEAM)]
@@ -47,18 +47,18 @@ def skip(
 def reassign_many(request: Request, viewer: Lead, wanted: Wishes, key: Key = None) -> Results:
     """Give several tickets to one person in one transaction; each is done, or told why not."""
     state, receipt = request.app.state, receipt_of(request, viewer, key, "reassign", wanted.model_dump())
-    wishes = [squad.Wish(each.ticket_id, each.version, wanted.to_staff_id) for each in wanted.tickets]
+    wishes = [reassignment.Wish(each.ticket_id, each.version, wanted.to_staff_id) for each in wanted.tickets]
 
     def results() -> list[dict[str, Any]]:
-        done = squad.bulk_reassign(db, staff_id=viewer.staff_id, wishes=wishes, now=state.clock())
+        done = reassignment.bulk_reassign(db, staff_id=viewer.staff_id, wishes=wishes, now=state.clock())
         return [each.as_json() for each in done]
 
     with state.database.working() as db:
         given = once(db, receipt, results).value
-    return Results(results=[_given(squad.Result.from_json(each), request) for each in given])
+    return Results(results=[_given(reassignment.Result.from_json(each), request) for each in given])
 
 
-def _given(result: squad.Result, request: Request) -> Given:
+def _given(result: reassignment.Result, request: Request) -> Given:
     refused, why_not = result.why_not, None
     if refused is not None:
         message = tell(refused, language_of(request), request.app.state.config)

@@ -5,14 +5,14 @@ from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request, Response
 
+from include.database.queries import load
 from include.desk.api.answers import Listed, Queue, Ticket
 from include.desk.api.bodies import Id
-from include.desk.errors import NotFound
-from include.desk.identity import Reader
 from include.desk.pages import queue
-from include.queries import load
+from include.desk.web.errors import NotFound
+from include.desk.web.identity import Reader
 
-Q = load("desk_ticket")
+Q = load("desk/ticket")
 router = APIRouter()
 
 _WORK = ("clocks", "attempts", "surveys", "checks", "plans", "events")

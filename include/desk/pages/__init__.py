@@ -1,12 +1,12 @@
 """The desk's pages, one module a screen; each route names the right it needs."""
 
-from include.desk.pages import board, calling, exports, forms, many, queue, searching, stops, taking, ticket
+from include.desk.pages import board, bulk, calling, exports, forms, queue, searching, stops, taking, ticket
 
 ROUTERS = (
     queue.router,
     taking.router,
     searching.router,
-    many.router,
+    bulk.router,
     ticket.router,
     forms.router,
     calling.router,

@@ -9,16 +9,16 @@ from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import APIRouter, Depends, Query, Request, Response
 
-from include.desk import charts
-from include.desk.asking import Asked, asked
-from include.desk.board import LONGEST_EXPORT, read_board, read_section
+from include.desk.board import charts
+from include.desk.board.asking import Asked, asked
+from include.desk.board.csv_export import as_csv
+from include.desk.board.drawing import DRAWN
+from include.desk.board.figures import LONGEST_EXPORT, read_board, read_section
+from include.desk.board.sections import FIGURES, SECTIONS, STEPS_OVER_ALL_TEAMS, Section, Table
+from include.desk.board.wording import headings_in, teller
 from include.desk.campaigns import ALL
-from include.desk.drawing import DRAWN
-from include.desk.identity import BOARD, Viewer, needs
-from include.desk.rendering import language_of, page, theme_of
-from include.desk.sections import FIGURES, SECTIONS, STEPS_OVER_ALL_TEAMS, Section, Table
-from include.desk.sheets import as_csv
-from include.desk.wording import headings_in, teller
+from include.desk.web.identity import BOARD, Viewer, needs
+from include.desk.web.rendering import language_of, page, theme_of
 from include.desk.words import words_in
 from include.domain.errors import BadInput
 

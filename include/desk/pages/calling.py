@@ -2,14 +2,14 @@
 
 from fastapi import APIRouter, Request, Response
 
-from include.config.desk import Use
-from include.desk import phones
-from include.desk.acting import Actor
-from include.desk.identity import PHONES, Viewer, needs
+from include.config.readers.desk import Use
+from include.desk.calls import phones
 from include.desk.pages.fields import Fields, Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.pages.ticket import Given, Refusal, show
-from include.desk.receipts import Receipt, once
+from include.desk.tickets.acting import Actor
+from include.desk.web.identity import PHONES, Viewer, needs
+from include.desk.web.receipts import Receipt, once
 from include.domain.errors import LoopError, Refused
 
 router = APIRouter()

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from include.config.factors import Factors
+from include.config.readers.factors import Factors
 
 #: Facts of the profile worth telling, in the order to tell them, when they are known.
 _PROFILE = ("plan_data_mb", "plan_voice_minutes", "balance_yuan", "arrears_yuan", "numbers_on_account")

@@ -4,10 +4,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Query, Request, Response
 
-from include.desk.board import read_queue
-from include.desk.identity import TEAM, Viewer, needs
+from include.desk.board.figures import read_queue
+from include.desk.calls.phones import record_use
 from include.desk.pages.board import as_file
-from include.desk.phones import record_use
+from include.desk.web.identity import TEAM, Viewer, needs
 
 router = APIRouter()
 

@@ -7,8 +7,8 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from include.domain.errors import BadInput
-from include.domain.months import ZONE
-from include.domain.typed import parse_day
+from include.domain.periods.months import ZONE
+from include.domain.text.typed import parse_day
 
 LONGEST = 2000
 

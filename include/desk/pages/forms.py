@@ -6,17 +6,17 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from include.desk import checks, contacts, plans, tasks, work
-from include.desk.acting import Actor, looking
-from include.desk.identity import DESK, TEAM, Method, Viewer, needs
+from include.desk.calls.phones import ticket_in
 from include.desk.pages.fields import Fields, Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.pages.ticket import Refusal, show
-from include.desk.phones import ticket_in
-from include.desk.receipts import once
-from include.desk.rendering import taken
-from include.domain.canonical import canonical_id
+from include.desk.tickets import checks, contacts, plans, tasks, work
+from include.desk.tickets.acting import Actor, looking
+from include.desk.web.identity import DESK, TEAM, Method, Viewer, needs
+from include.desk.web.receipts import once
+from include.desk.web.rendering import taken
 from include.domain.errors import BadInput, Refused
+from include.domain.text.canonical import canonical_id
 
 router = APIRouter()
 Act = Callable[[Actor, Fields], Any]

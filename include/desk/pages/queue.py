@@ -10,21 +10,21 @@ import sqlalchemy as sa
 from fastapi import APIRouter, Query, Request, Response
 from fastapi.responses import RedirectResponse
 
+from include.clocks.ticket_clocks import Clocks, read_clocks
 from include.config import Config
-from include.desk.identity import TEAM, Reader, Viewer
+from include.database.queries import load
 from include.desk.pages.fields import Fields
-from include.desk.receipts import read_answer
-from include.desk.rendering import THEMES, page
-from include.desk.squad import Result
+from include.desk.tickets.reassignment import Result
+from include.desk.web.identity import TEAM, Reader, Viewer
+from include.desk.web.receipts import read_answer
+from include.desk.web.rendering import THEMES, page
 from include.desk.words import LANGUAGES
-from include.domain.canonical import canonical_id
 from include.domain.countdown import urgency
 from include.domain.errors import BadInput
-from include.queries import load
-from include.stages.clocks import Clocks, read_clocks
+from include.domain.text.canonical import canonical_id
 
-Q = load("desk_queue")
-SAVED = load("desk_views")
+Q = load("desk/queue")
+SAVED = load("desk/views")
 router = APIRouter()
 
 PAGE = 30

@@ -5,16 +5,17 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
 
-from include.desk import phones, talks, tasks
+from include.desk.calls import phones, talks
 from include.desk.campaigns import campaign_named
-from include.desk.errors import headers_of, status_of
-from include.desk.identity import TEAM, Reader, Viewer, Worker, needs
 from include.desk.pages.fields import Fields, Typed
 from include.desk.pages.sending import lead_to, receipt_of
-from include.desk.receipts import once
-from include.desk.rendering import page, taken
+from include.desk.tickets import tasks
+from include.desk.web.errors import headers_of, status_of
+from include.desk.web.identity import TEAM, Reader, Viewer, Worker, needs
+from include.desk.web.receipts import once
+from include.desk.web.rendering import page, taken
+from include.domain.contact.outcome import NEEDS
 from include.domain.errors import BadInput, Refused
-from include.domain.outcome import NEEDS
 
 router = APIRouter()
 #: Leads and managers; the database asks once more which of them it is.

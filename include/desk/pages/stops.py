@@ -3,15 +3,15 @@
 from fastapi import APIRouter, Request, Response
 
 from include.desk import stops
-from include.desk.errors import headers_of, status_of
-from include.desk.identity import TEAM, Viewer, needs
 from include.desk.pages.fields import Fields, Typed
 from include.desk.pages.sending import lead_to, receipt_of
-from include.desk.receipts import once
-from include.desk.rendering import page, taken
+from include.desk.web.errors import headers_of, status_of
+from include.desk.web.identity import TEAM, Viewer, needs
+from include.desk.web.receipts import once
+from include.desk.web.rendering import page, taken
+from include.domain.contact.stop import ALL, CAMPAIGN, REGION, SCOPES, Scope
+from include.domain.contact.stop import TEAM as OF_TEAM
 from include.domain.errors import BadInput, Refused
-from include.domain.stop import ALL, CAMPAIGN, REGION, SCOPES, Scope
-from include.domain.stop import TEAM as OF_TEAM
 
 router = APIRouter()
 #: Leads and managers; the database asks once more which of them it is.

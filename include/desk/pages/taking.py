@@ -2,13 +2,13 @@
 
 from fastapi import APIRouter, Request, Response
 
-from include.desk import next_ticket
-from include.desk.identity import Worker
 from include.desk.pages.fields import Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.pages.ticket import Refusal, show
-from include.desk.receipts import Answer, once
-from include.desk.rendering import taken
+from include.desk.tickets import next_ticket
+from include.desk.web.identity import Worker
+from include.desk.web.receipts import Answer, once
+from include.desk.web.rendering import taken
 from include.domain.errors import BadInput, Refused
 
 router = APIRouter()

@@ -8,30 +8,30 @@ from typing import Any
 import sqlalchemy as sa
 from fastapi import APIRouter, Request, Response
 
+from include.clocks.ticket_clocks import read_clocks
 from include.config import Config
-from include.config.campaign import CLOCKS
-from include.cycles import campaign_of
-from include.desk.acting import Actor
-from include.desk.errors import headers_of, status_of
-from include.desk.identity import DESK, PHONES, TEAM, Reader, Viewer
-from include.desk.next_ticket import must_say_why
-from include.desk.offers import offers_for
+from include.config.readers.campaign import CLOCKS
+from include.database.queries import load
+from include.desk.calls.phones import number_of
+from include.desk.calls.talks import waiting_refusals
 from include.desk.pages.customer import reasons_of, strategies_of, told_of_customer
-from include.desk.phones import number_of
-from include.desk.procedure import next_contact
-from include.desk.rendering import language_of, page
-from include.desk.talks import waiting_refusals
+from include.desk.tickets.acting import Actor
+from include.desk.tickets.next_ticket import must_say_why
+from include.desk.tickets.offers import offers_for
+from include.desk.tickets.procedure import next_contact
+from include.desk.web.errors import headers_of, status_of
+from include.desk.web.identity import DESK, PHONES, TEAM, Reader, Viewer
+from include.desk.web.rendering import language_of, page
+from include.domain.contact.outcome import NEEDS, OUTCOMES
 from include.domain.deadline import Deadline
 from include.domain.errors import LoopError
-from include.domain.outcome import NEEDS, OUTCOMES
 from include.domain.ticket import ACTIONS, UNFINISHED, is_taking
-from include.queries import load
-from include.stages.clocks import read_clocks
+from include.run.cycles import campaign_of
 
-Q = load("desk_ticket")
+Q = load("desk/ticket")
 router = APIRouter()
 
-NEXT = load("desk_next")
+NEXT = load("desk/next")
 _READ = ("clocks", "events", "attempts", "surveys", "checks", "plans", "tasks", "others", "past_contacts")
 _LEADS = frozenset({"reassign", "cancel", "reopen", "recall", "merge", "absorb"})
 

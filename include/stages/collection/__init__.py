@@ -8,11 +8,11 @@ from typing import Any
 from sqlalchemy import Connection
 
 from include.config import Config
-from include.config.sources import Sources
+from include.config.readers.sources import Sources
 from include.database import lock
+from include.database.queries import load
 from include.domain.errors import NotReady
 from include.lake import Lake
-from include.queries import load
 from include.stages.collection import deliveries, gaps
 from include.stages.collection.completeness import refuse_incomplete, refuse_unlisted
 from include.stages.collection.deliveries import Delivery, is_day
@@ -61,7 +61,7 @@ def plan(
     days before `as_of`, unless they were delivered as files. Only `feeds` are looked at, by default all.
     """
     with db.begin():
-        stand = db.execute(load("collection")["current_deliveries"]).all()
+        stand = db.execute(load("stages/collection")["current_deliveries"]).all()
         decided = gaps.approved(db)
     standing = {(row.feed, row.period): row.fingerprint for row in stand}
     found = deliveries.found(landing, config.sources, feeds)

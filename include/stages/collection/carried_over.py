@@ -15,8 +15,8 @@ import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
+from include.database.queries import load
 from include.lake import LAYOUT, Lake, Manifest, Part, scan_files
-from include.queries import load
 from include.stages.collection import per_campaign
 from include.stages.collection.intake import SPILL
 from include.stages.collection.publishing import hold_month
@@ -67,7 +67,7 @@ def _canonical_lake(db: Connection, lake: Lake, config: Config) -> dict[str, int
 def _record(db: Connection, action: str, counts: dict[str, int], now: datetime) -> None:
     with db.begin():
         told = {"now": now, "action": action, "details": json.dumps(counts)}
-        db.execute(load("collection")["audit_carried_over"], told)
+        db.execute(load("stages/collection")["audit_carried_over"], told)
 
 
 def _months(lake: Lake) -> Iterator[tuple[str, str]]:

@@ -7,7 +7,7 @@ import polars as pl
 
 from include.config import Config
 from include.domain.errors import BadInput, NotReady
-from include.domain.months import shift
+from include.domain.periods.months import shift
 from include.lake import Lake
 from include.stages.collection.deliveries import MANIFEST, Delivery, is_day, written
 from include.stages.collection.gaps import Incomplete

@@ -7,8 +7,8 @@ from itertools import compress
 
 import polars as pl
 
-from include.config.sources import Column, Feed
-from include.domain.months import ZONE
+from include.config.readers.sources import Column, Feed
+from include.domain.periods.months import ZONE
 from include.stages.collection.records import BROKEN
 from include.stages.collection.values import TYPES, converted, decoded
 

@@ -12,9 +12,9 @@ from pathlib import Path
 
 import polars as pl
 
-from include.config.sources import Sources
+from include.config.readers.sources import Sources
 from include.domain.errors import BadInput, NotReady
-from include.domain.months import ZONE, first_day, last_day, month_start, parse_month
+from include.domain.periods.months import ZONE, first_day, last_day, month_start, parse_month
 
 COMPLETE = "_COMPLETE"
 MANIFEST = "_MANIFEST.csv"

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 import polars as pl
 from sqlalchemy import Connection
 
+from include.database.queries import load
 from include.domain.erasure import bucket_of, hash_of
-from include.queries import load
 from include.stages.collection.records import BROKEN
 from include.stages.collection.values import canonical_ids
 
@@ -42,7 +42,7 @@ NOBODY = KeptOut("", (), ())
 
 def kept_out(db: Connection, period: str) -> KeptOut:
     """Whom a delivery of this period must not hold."""
-    rows = db.execute(load("erasure")["kept_out"], {"month": period[:7]}).all()
+    rows = db.execute(load("commands/erasure")["kept_out"], {"month": period[:7]}).all()
     if not rows:
         return NOBODY
     return KeptOut(rows[0].salt, {row.bucket for row in rows}, {row.subscriber_hash for row in rows})

@@ -10,9 +10,9 @@ from typing import Any
 
 from sqlalchemy import Connection
 
-from include.config.sources import Sources
+from include.config.readers.sources import Sources
+from include.database.queries import load
 from include.domain.errors import BadInput, NotReady
-from include.queries import load
 from include.stages.collection.deliveries import Delivery, is_day, written
 
 #: In place of a file's name: the delivery as a whole, incomplete as it is.
@@ -48,7 +48,7 @@ class Gap:
 def approved(db: Connection) -> Approved:
     """Every decision in force."""
     found: Approved = {}
-    for row in db.execute(load("collection")["gaps_in_force"]):
+    for row in db.execute(load("stages/collection")["gaps_in_force"]):
         found.setdefault((row.feed, row.period), set()).add((row.file, row.fingerprint))
     return found
 
@@ -104,26 +104,26 @@ def _command(feed: str, period: str, file: str) -> str:
     named = f" --file '{file}'" if file else ""
     word = "day" if is_day(period) else "month"
     asked = f"--{word} {period} --feed {feed}{named} --by NAME --because WHY"
-    return f"python -m include.quarantine continue {asked}."
+    return f"python -m include.commands.quarantine continue {asked}."
 
 
 def approve(db: Connection, gap: Gap, by: str, because: str, now: datetime) -> None:
     """Record the decision, once; the caller has begun the transaction."""
     values = {**vars(gap), "by": by, "because": because, "now": now}
-    db.execute(load("collection")["approve_gap"], values)
-    db.execute(load("collection")["audit_gap"], values)
+    db.execute(load("stages/collection")["approve_gap"], values)
+    db.execute(load("stages/collection")["audit_gap"], values)
 
 
 def keep_in_force(db: Connection, delivery: Delivery, now: datetime) -> None:
     """End the decisions about other files than those that the collected delivery really went without."""
     kept = [*delivery.left_out, *([WHOLE] if delivery.is_taken_as_is else [])]
     values = {"feed": delivery.feed, "period": delivery.period, "kept": kept, "now": now}
-    db.execute(load("collection")["supersede_gaps"], values)
+    db.execute(load("stages/collection")["supersede_gaps"], values)
 
 
 def of_month(db: Connection, month: str) -> list[dict[str, Any]]:
     """The decisions in force for a month: feed, period, file, rows (None when not counted), by, because, at."""
-    rows = db.execute(load("collection")["gaps_of_month"], {"month": month}).mappings()
+    rows = db.execute(load("stages/collection")["gaps_of_month"], {"month": month}).mappings()
     return [{**row, "at": row["at"].isoformat()} for row in rows]
 
 

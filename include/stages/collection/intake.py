@@ -7,7 +7,7 @@ from pathlib import Path
 
 import polars as pl
 
-from include.config.sources import Feed, Shared, Sources
+from include.config.readers.sources import Feed, Shared, Sources
 from include.domain.errors import BadInput
 from include.lake import Lake
 from include.stages.collection import erased

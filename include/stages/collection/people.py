@@ -8,10 +8,10 @@ import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
-from include.config.sources import Known
+from include.config.readers.sources import Known
+from include.database.queries import load
 from include.domain.errors import BadInput
 from include.lake import Lake, scan_files
-from include.queries import load
 
 PROFILES = "subscribers"
 #: Feeds that name people as they go: with no profile of an earlier month their ids cannot be expected in any.
@@ -71,14 +71,14 @@ def measure(
     ]
     with db.begin():
         wanted = {"feeds": named, "months": list(months)}
-        rows = db.execute(load("collection")["unmeasured"], wanted).all()
+        rows = db.execute(load("stages/collection")["unmeasured"], wanted).all()
     deliveries = [(row.feed, row.period) for row in rows if lake.has(row.feed, row.period[:7])]
     found = _named(lake, deliveries) if lake.months(PROFILES) else []
     strange = {each: _too_few(lake, each, config.sources.known_of(each.feed)) for each in found}
     with db.begin():
         for each in (each for each, why in strange.items() if why is None):
             counts = {"feed": each.feed, "period": each.period, "ids": each.ids, "known": each.known}
-            db.execute(load("collection")["record_known"], counts)
+            db.execute(load("stages/collection")["record_known"], counts)
     if sentences := [why for why in strange.values() if why]:
         raise BadInput(f"{' '.join(sentences)} Deliver one writing in all feeds, or map it in the query.")
     return found

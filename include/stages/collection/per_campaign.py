@@ -4,12 +4,12 @@ from dataclasses import replace
 
 from sqlalchemy import Connection
 
+from include.database.queries import load
 from include.lake import Lake
 from include.lake.campaigns import PER_CAMPAIGN, of_campaign
 from include.lake.description import MANIFEST
 from include.lake.manifest import encoded
 from include.lake.periods import period_of
-from include.queries import load
 from include.stages.collection.publishing import hold_month
 
 #: Whose a lake is whose database knows of no cycle: the only one there was before they were kept apart.
@@ -22,7 +22,7 @@ def move(db: Connection, lake: Lake) -> int:
     moved = 0
     for table, month in found:
         with db.begin():
-            campaign = db.execute(load("collection")["campaign_of_before"]).scalar() or _ONLY_ONE
+            campaign = db.execute(load("stages/collection")["campaign_of_before"]).scalar() or _ONLY_ONE
             for name in (table, of_campaign(table, campaign)):
                 hold_month(db, name, month)
             moved += _moved(lake, table, month, campaign)

@@ -9,11 +9,11 @@ from sqlalchemy import Connection
 
 from include.config import Config
 from include.database import lock
+from include.database.queries import load
 from include.domain.errors import NotReady
 from include.lake import Lake, Part
 from include.lake.folder import writing
 from include.lake.upkeep import QUARANTINE
-from include.queries import load
 from include.stages.collection.deliveries import Delivery, is_day
 from include.stages.collection.intake import Intake
 
@@ -61,7 +61,7 @@ def known(
 ) -> Result | None:
     """The result of a delivery that needs nothing more: it stands, or its whole month was delivered."""
     wanted = {"feed": delivery.feed, "period": delivery.period, "month": delivery.period[:7]}
-    row = db.execute(load("collection")["current_delivery"], wanted).one_or_none()
+    row = db.execute(load("stages/collection")["current_delivery"], wanted).one_or_none()
     if row is None:
         return None
     if row.period != delivery.period:
@@ -147,7 +147,7 @@ def publish(
 
 def record(db: Connection, delivery: Delivery, fingerprint: str, intake: Intake, now: datetime) -> None:
     """The delivery stands in the database, in place of an earlier one of its period."""
-    queries = load("collection")
+    queries = load("stages/collection")
     wanted = {"feed": delivery.feed, "period": delivery.period}
     db.execute(queries["retire_deliveries"], wanted)
     recorded = {

@@ -13,7 +13,7 @@ from typing import Any, BinaryIO, cast
 
 import polars as pl
 
-from include.config.dialects import Dialect
+from include.config.readers.dialects import Dialect
 from include.domain.errors import BadInput
 
 BLOCK_BYTES = 16 << 20

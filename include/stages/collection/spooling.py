@@ -12,9 +12,9 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from include.config.sources import Sources
+from include.config.readers.sources import Sources
 from include.domain.errors import BadInput, NotReady
-from include.domain.months import first_day, shift
+from include.domain.periods.months import first_day, shift
 from include.stages.collection.deliveries import Delivery, is_day, window
 from include.stages.collection.records import BATCH_ROWS, SPOOL, SPOOLED_HEADER
 

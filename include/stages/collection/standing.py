@@ -7,15 +7,15 @@ from typing import Any
 from sqlalchemy import Connection
 
 from include.config import Config
+from include.database.queries import load
 from include.domain.errors import NotReady
-from include.domain.months import month_start
+from include.domain.periods.months import month_start
 from include.lake import Lake
-from include.queries import load
 from include.stages.collection import gaps, people
-from include.stages.profiles import without_profile
+from include.subscribers.profiles import without_profile
 
 _NAMED_AT_MOST = 20
-# How many causes of quarantine the run itself tells; `python -m include.quarantine` tells all.
+# How many causes of quarantine the run itself tells; `python -m include.commands.quarantine` tells all.
 _WORST = 5
 # An id that is, or holds, such a word is the last row of somebody's spreadsheet.
 _TOTAL = r"合[计計]|[总總][计計数數和]|[小共累][计計]|[汇彙][总總]|^(?:grand|sub)?totals?$|^sum(?:total)?$|^overall$"
@@ -35,11 +35,13 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
     # also the days after the month: who refused or left since is asked before anybody is called
     named = [each for each in people.measure(db, lake, config, [month]) if each.period[:7] >= month]
     with db.begin():
-        totals = db.execute(load("collection")["month_totals"], {"month": month}).one()
+        totals = db.execute(load("stages/collection")["month_totals"], {"month": month}).one()
         without = gaps.of_month(db, month)
-        by_feed = db.execute(load("collection")["month_totals_by_feed"], {"month": month}).all()
-        aside = db.execute(load("collection")["quarantine_of_month"], {"month": month}).fetchmany(_WORST)
-        cleared = db.execute(load("collection")["cleared_of_month"], {"month": month}).all()
+        by_feed = db.execute(load("stages/collection")["month_totals_by_feed"], {"month": month}).all()
+        aside = db.execute(load("stages/collection")["quarantine_of_month"], {"month": month}).fetchmany(
+            _WORST
+        )
+        cleared = db.execute(load("stages/collection")["cleared_of_month"], {"month": month}).all()
     missing = [feed for feed in config.sources.feeds if not lake.has(feed, month)]
     stand = {feed: lake.manifest(feed, month).facts for feed in config.sources.feeds if feed not in missing}
     absent = {

@@ -5,11 +5,11 @@ from functools import reduce
 
 import polars as pl
 
-from include.config.dialects import SERIAL, Dialect
-from include.config.sources import Column, Feed
-from include.domain.canonical import canonical_id, canonical_phone
+from include.config.readers.dialects import SERIAL, Dialect
+from include.config.readers.sources import Column, Feed
 from include.domain.errors import BadInput
-from include.domain.typed import WORDS
+from include.domain.text.canonical import canonical_id, canonical_phone
+from include.domain.text.typed import WORDS
 
 TYPES: dict[str, pl.DataType] = {
     "id": pl.String(),
@@ -98,7 +98,7 @@ def converted(rows: pl.DataFrame, name: str, feed: Feed, zone: str, *, is_iso: b
 
 
 def canonical_ids(texts: pl.Series) -> pl.Series:
-    """Each id in its canonical form (`include.domain.canonical`); null where it has none."""
+    """Each id in its canonical form (`include.domain.text.canonical`); null where it has none."""
     if _is_plain(texts):
         return texts
     # pandas writes whole columns so: in one pass, and as canonical_id does it

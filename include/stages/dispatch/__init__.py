@@ -7,16 +7,17 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from include import cycles
+from include.clocks.calendar import fill_calendar
+from include.clocks.capacity import has_agents, read_capacity, taken
+from include.clocks.expiry import expire_waiting
 from include.config import Config
 from include.database import lock
-from include.domain import months
-from include.domain.assignment import Decision
+from include.domain.dispatch.assignment import Decision
 from include.domain.errors import NotReady, Refused
+from include.domain.periods import months
 from include.lake import Lake
 from include.lake.campaigns import grades_of
-from include.stages.calendar import fill_calendar
-from include.stages.capacity import has_agents, read_capacity, taken
+from include.run import cycles
 from include.stages.dispatch.decision import candidates, decide
 from include.stages.dispatch.figures import champions_before
 from include.stages.dispatch.fingerprint import fingerprint, require_planned
@@ -25,7 +26,6 @@ from include.stages.dispatch.run import Q, Run
 from include.stages.dispatch.size import is_late, plan_size
 from include.stages.dispatch.summary import summary_of
 from include.stages.dispatch.writing import fix, write, write_shadow
-from include.stages.expiry import expire_waiting
 from include.stages.release import release_within
 
 __all__ = [

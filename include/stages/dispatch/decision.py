@@ -3,12 +3,12 @@
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from include.config.contact import Caps
-from include.domain import assignment
-from include.domain.assignment import Candidate, Decision
+from include.config.readers.contact import Caps
+from include.domain.dispatch import assignment
+from include.domain.dispatch.assignment import Candidate, Decision
 from include.stages.dispatch.routing import find_routes
 from include.stages.dispatch.run import Drawn, Q, Row, Run
-from include.stages.eligibility import barred_in_database, barred_of
+from include.subscribers.eligibility import barred_in_database, barred_of
 
 #: The reason of who is left to a campaign that goes first.
 YIELDS = "yields"

@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.lake import Lake
+from include.models.champions import RULES, Champion
 from include.stages import prediction
-from include.stages.champions import RULES, Champion
 from include.stages.dispatch.run import Q, champions_of
 
 #: (word, this cycle, cycle before), most first.

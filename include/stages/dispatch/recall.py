@@ -10,9 +10,9 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database import lock
-from include.domain.assignment import HELD_OUT
+from include.domain.dispatch.assignment import HELD_OUT
 from include.domain.errors import BadInput, NotReady
-from include.domain.period import parse_key
+from include.domain.periods.period import parse_key
 from include.domain.ticket import ACTIONS
 from include.stages.dispatch.run import Q
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.clocks.capacity import Capacity
 from include.config import Config
-from include.domain import assignment
-from include.domain.assignment import Decision, Route, Routing
-from include.domain.months import ZONE
+from include.domain.dispatch import assignment
+from include.domain.dispatch.assignment import Decision, Route, Routing
+from include.domain.periods.months import ZONE
 from include.lake import Lake
-from include.stages.capacity import Capacity
 from include.stages.dispatch.run import Q, Row, Run
 
 #: Where the profile of the month names who looks after a subscriber, or sold to them.

@@ -8,16 +8,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.config import Config
-from include.config.campaign import Campaign
-from include.config.measures import Measure
-from include.domain import period
-from include.domain.assignment import Route
+from include.config.readers.campaign import Campaign
+from include.config.readers.measures import Measure
+from include.database.queries import load
+from include.domain.dispatch.assignment import Route
+from include.domain.periods import period
 from include.lake import Lake, Manifest
 from include.lake.campaigns import grades_of, scores_of
-from include.queries import load
-from include.stages.champions import POOLED, Champion, rules_champion
+from include.models.champions import POOLED, Champion, rules_champion
 
-Q = load("dispatch")
+Q = load("stages/dispatch")
 
 Row = Mapping[str, Any]
 

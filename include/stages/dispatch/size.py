@@ -6,13 +6,13 @@ from typing import Any
 
 import sqlalchemy as sa
 
+from include.clocks.calendar import fill_calendar
+from include.clocks.capacity import read_capacity, taken
 from include.config import Config
-from include.config.campaign import Approval, Campaign
-from include.domain.assignment import TREATED, Candidate, Route, walk
+from include.config.readers.campaign import Approval, Campaign
+from include.domain.dispatch.assignment import TREATED, Candidate, Route, walk
 from include.lake import Lake
 from include.lake.campaigns import grades_of
-from include.stages.calendar import fill_calendar
-from include.stages.capacity import read_capacity, taken
 from include.stages.dispatch.figures import champions_before, splits
 from include.stages.dispatch.fingerprint import fingerprint_within
 from include.stages.dispatch.routing import find_routes

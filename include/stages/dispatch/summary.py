@@ -4,14 +4,14 @@ from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from include.domain import cut
-from include.domain.assignment import HELD_OUT, TREATED, Decision
-from include.stages.capacity import Capacity
+from include.clocks.capacity import Capacity
+from include.domain.dispatch import unreached
+from include.domain.dispatch.assignment import HELD_OUT, TREATED, Decision
 from include.stages.dispatch.decision import YIELDS
 from include.stages.dispatch.routing import told_of_routes
 from include.stages.dispatch.run import Row, Run
 from include.stages.dispatch.size import warned
-from include.stages.eligibility import consent_note
+from include.subscribers.eligibility import consent_note
 
 
 def summary_of(
@@ -63,7 +63,7 @@ def _cut(
     effect = run.config.teams.assumed_effect
     missed = [_missed(each, rows) for each in decisions if _would_be_called(run, each)]
     contacts = {team: capacity.of_one_agent(team) for team in {each.team for each in missed}}
-    worth = cut.one_more_agent(missed, contacts, effect)
+    worth = unreached.one_more_agent(missed, contacts, effect)
     counts = Counter(each.decision for each in decisions)
     return {
         "one_more_agent": [
@@ -71,7 +71,7 @@ def _cut(
         ],
         "assumed_effect": effect,
         "effect_is": "assumed",
-        **cut.told(counts, worth[0] if worth else None, effect),
+        **unreached.told(counts, worth[0] if worth else None, effect),
     }
 
 
@@ -79,9 +79,9 @@ def _would_be_called(run: Run, each: Decision) -> bool:
     return each.decision == "not_reached" and run.arms[each.candidate.customer_key].arm == TREATED
 
 
-def _missed(each: Decision, rows: Mapping[str, Row]) -> cut.Missed:
+def _missed(each: Decision, rows: Mapping[str, Row]) -> unreached.Missed:
     row = rows[each.candidate.subscriber_id]
-    return cut.Missed(each.candidate.team, row["value_yuan"], row["probability"])
+    return unreached.Missed(each.candidate.team, row["value_yuan"], row["probability"])
 
 
 def _unstaffed(decisions: Sequence[Decision], whole: Mapping[str, int] | None) -> list[str]:

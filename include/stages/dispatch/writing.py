@@ -4,16 +4,16 @@ import json
 from collections.abc import Mapping, Sequence
 from typing import Any
 
+from include.clocks.capacity import Capacity
 from include.database import copy_rows
-from include.domain import assignment
-from include.domain.assignment import Candidate, Decision
+from include.domain.dispatch import assignment
+from include.domain.dispatch.assignment import Candidate, Decision
 from include.lake.campaigns import scores_of
 from include.stages import prediction
-from include.stages.capacity import Capacity
 from include.stages.dispatch.decision import YIELDS
+from include.stages.dispatch.evidence import evidence_of, sha256_of
 from include.stages.dispatch.routing import routes
 from include.stages.dispatch.run import Q, Row, Run
-from include.stages.evidence import evidence_of, sha256_of
 
 _STAGED = (
     "subscriber_id", "customer_key", "rank", "decision", "reason", "linked_ticket_id", "linked_subscriber_id",

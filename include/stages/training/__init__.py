@@ -14,14 +14,14 @@ from typing import Any
 from sqlalchemy import Connection
 
 from include.config import Config
-from include.domain.months import default_as_of, shift
+from include.database.queries import load
+from include.domain.periods.months import default_as_of, shift
 from include.lake import Lake
-from include.queries import load
-from include.stages import champions, examples, fitting, labels, models, trees
-from include.stages.champions import POOLED
-from include.stages.examples import LabelledMonth
-from include.stages.fitting import Fitted, Plan
-from include.stages.labels import Label
+from include.models import champions, fitting, labels, store, training_sets, trees
+from include.models.champions import POOLED
+from include.models.fitting import Fitted, Plan
+from include.models.labels import Label
+from include.models.training_sets import LabelledMonth
 from include.stages.training.card import card_of
 from include.stages.training.out_of_fold import publish_out_of_fold
 
@@ -156,11 +156,11 @@ def _build_factors(db: Connection, lake: Lake, config: Config, months: list[str]
 
 
 def _counted(db: Connection, lake: Lake, campaign: str, month: str, label: Label, as_of: datetime) -> Counted:
-    return _recounted(lake, examples.labelled_month(db, lake, campaign, month, label, as_of))
+    return _recounted(lake, training_sets.labelled_month(db, lake, campaign, month, label, as_of))
 
 
 def _recounted(lake: Lake, month: LabelledMonth) -> Counted:
-    return Counted(month, *examples.churners_and_stayers(lake, month))
+    return Counted(month, *training_sets.churners_and_stayers(lake, month))
 
 
 def _plan(learning: Learning, counted: list[Counted], nthread: int | None) -> Plan:
@@ -175,7 +175,7 @@ def _plan(learning: Learning, counted: list[Counted], nthread: int | None) -> Pl
         all_months=months,
         fit=months[:-1] if is_out_of_time else months,
         judge=months[-1:] if is_out_of_time else months,
-        factors=examples.common_factors(learning.lake, [each.month for each in months]),
+        factors=training_sets.common_factors(learning.lake, [each.month for each in months]),
         kept_share=min(1.0, room / max(stayers, 1)),
         nthread=nthread,
     )
@@ -217,12 +217,12 @@ def _recipes() -> dict[str, Any]:
 
 def _stored(learning: Learning, version: str, plan: Plan) -> dict[str, Any] | None:
     """The result of an earlier training on the same data, when everything it left is still there."""
-    queries, db, lake = load("training"), learning.db, learning.lake
+    queries, db, lake = load("stages/training"), learning.db, learning.lake
     with db.begin():
         row = db.execute(queries["model"], {"model_version": version}).mappings().one_or_none()
         if row is None or champions.out_of_fold(lake, learning.campaign, row["trained_for"], version) is None:
             return None
-        if not models.is_intact(lake, version, row["sha256"]):
+        if not store.is_intact(lake, version, row["sha256"]):
             return None
         db.execute(queries["known_earlier"], {"model_version": version, "as_of": learning.as_of})
     return _result(version, row["kind"], row["state"], plan, row["metrics"])
@@ -258,10 +258,10 @@ def _kept(learning: Learning, version: str, fitted: Fitted, card: dict[str, Any]
     """
     with learning.db.begin():
         asked = {"model_version": version}
-        row = learning.db.execute(load("training")["model"], asked).mappings().one_or_none()
-    if row is not None and models.is_intact(learning.lake, version, row["sha256"]):
+        row = learning.db.execute(load("stages/training")["model"], asked).mappings().one_or_none()
+    if row is not None and store.is_intact(learning.lake, version, row["sha256"]):
         return str(row["sha256"])
-    return models.save(learning.lake, version, fitted.booster, fitted.calibration, card)
+    return store.save(learning.lake, version, fitted.booster, fitted.calibration, card)
 
 
 def _result(version: str, kind: str, state: str, plan: Plan, figures: dict[str, Any]) -> dict[str, Any]:

@@ -57,7 +57,7 @@ def _evaluate(asked: argparse.Namespace) -> dict[str, Any]:
 
 
 def _compare(asked: argparse.Namespace) -> dict[str, Any]:
-    from include.domain.months import parse_month
+    from include.domain.periods.months import parse_month
     from include.lake import Lake
     from include.stages.training.comparison import SPLITS, compare
 

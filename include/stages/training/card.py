@@ -5,10 +5,10 @@ from typing import Any
 
 import polars as pl
 
-from include.stages import quality, trees
-from include.stages.champions import POOLED
-from include.stages.examples import LabelledMonth
-from include.stages.fitting import Fitted, Plan
+from include.models import quality, trees
+from include.models.champions import POOLED
+from include.models.fitting import Fitted, Plan
+from include.models.training_sets import LabelledMonth
 
 #: A segment with fewer churners has no figures of its own: they would be chance.
 CHURNERS_PER_SEGMENT = 10

@@ -8,14 +8,14 @@ import numpy as np
 import polars as pl
 
 from include.domain.errors import NotReady
-from include.domain.horizon import Horizon
-from include.domain.months import shift
+from include.domain.periods.horizon import Horizon
+from include.domain.periods.months import shift
 from include.lake import Lake
-from include.stages import bootstrap, examples, fitting, labels, quality
-from include.stages.calibration import Floats
-from include.stages.examples import FOLDS, Folds, LabelledMonth
-from include.stages.fitting import Plan
-from include.stages.histories import Histories
+from include.models import bootstrap, fitting, labels, quality, training_sets
+from include.models.calibration import Floats
+from include.models.fitting import Plan
+from include.models.training_sets import FOLDS, Folds, LabelledMonth
+from include.subscribers.histories import Histories
 
 #: So many ways to put the people into folds; one way alone is chance where few left.
 SPLITS = 5
@@ -40,7 +40,9 @@ def compare(
     everybody = lake.scan("factors", month).select("subscriber_id")
     told = labels.truths(lake, labels.leaving(horizon), horizon.after(month), everybody)
     labelled = LabelledMonth(month, told, pl.DataFrame(schema=_NO_WEIGHTS))
-    plan = Plan((labelled,), (labelled,), (labelled,), examples.common_factors(lake, [month]), 1.0, nthread)
+    plan = Plan(
+        (labelled,), (labelled,), (labelled,), training_sets.common_factors(lake, [month]), 1.0, nthread
+    )
     fitted = fitting.fit(lake, plan)
     every = [replace(plan, split=number) for number in range(splits)]
     now = [fitting.scores(lake, each, fitted.kind) for each in every]

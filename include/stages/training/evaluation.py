@@ -5,10 +5,10 @@ from typing import Any
 import numpy as np
 
 from include.domain.errors import BadInput
-from include.stages import bootstrap, fitting, quality, trees
-from include.stages.calibration import Floats
-from include.stages.examples import FOLDS, Examples
-from include.stages.fitting import Chosen
+from include.models import bootstrap, fitting, quality, trees
+from include.models.calibration import Floats
+from include.models.fitting import Chosen
+from include.models.training_sets import FOLDS, Examples
 from include.stages.training.table import Table
 
 

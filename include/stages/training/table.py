@@ -8,9 +8,9 @@ import numpy as np
 import polars as pl
 
 from include.domain.errors import BadInput
-from include.stages.calibration import Floats
-from include.stages.examples import Folds, folds_of
-from include.stages.models import Matrix, matrix
+from include.models.calibration import Floats
+from include.models.store import Matrix, matrix
+from include.models.training_sets import Folds, folds_of
 
 #: Words that mean "left" when nobody says which value does.
 _POSITIVE = ("1", "1.0", "true", "yes", "y", "t", "churn", "churned", "left", "是")

@@ -8,7 +8,7 @@ from fastapi.routing import APIRoute
 from fastapi.staticfiles import StaticFiles
 from starlette.routing import Mount
 
-from include.desk.identity import permission_of
+from include.desk.web.identity import permission_of
 
 
 def routes_of(app: FastAPI) -> Iterator[tuple[APIRoute, str]]:

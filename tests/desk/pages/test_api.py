@@ -201,7 +201,7 @@ def test_the_next_ticket_is_held_and_passed_by(visit, tickets, desk_app):
 
 
 def test_numbers_are_shown_and_searched_up_to_the_days_limit(visit, desk_app, tickets, numbers, ask):
-    from include.config.desk import Limits
+    from include.config.readers.desk import Limits
 
     few = Limits(reveal=1, call=1, search=1, export=1)
     desk_app.state.rules = desk_app.state.rules.model_copy(update={"limits_per_day": few})

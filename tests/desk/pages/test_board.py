@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 import pytest
 import sqlalchemy as sa
 
-from include.desk import contacts, plans, work
-from include.desk.acting import Actor
-from include.desk.charts import Look, bars, stacked
-from include.desk.sections import SECTIONS, STEPS, VERDICTS
-from include.desk.sheets import harmless
-from include.queries import load
+from include.database.queries import load
+from include.desk.board.charts import Look, bars, stacked
+from include.desk.board.csv_export import harmless
+from include.desk.board.sections import SECTIONS, STEPS, VERDICTS
+from include.desk.tickets import contacts, plans, work
+from include.desk.tickets.acting import Actor
 from include.stages.release import release
 from tests.fixtures.desk import worked_through
 from tests.fixtures.work import FRIDAY, fill_cycle
@@ -187,7 +187,7 @@ def _rates(rows, desk_app, people, who):
         defined = [
             row
             for row in desk.execute(
-                load("rates")["count_rates"],
+                load("desk/rates")["count_rates"],
                 {"campaign": "churn_warning", "willing": desk_app.state.config.willing(["churn_warning"])},
             ).mappings()
             if row["level"] == "cycle" and row["cycle"] == "2026-10"
@@ -226,7 +226,7 @@ def test_the_sample_is_five_in_a_hundred_closed_tickets(db, desk_app, people):
         db.execute(sa.text(close), {"now": FRIDAY})
     values = {"campaigns": ["churn_warning"], "cycles": ["2026-10"], "share": 0.05, "limit": 800}
     with desk_app.state.database.reading(people.lead) as desk:
-        drawn = {row.ticket_id for row in desk.execute(load("desk_board")["read_sample"], values)}
+        drawn = {row.ticket_id for row in desk.execute(load("desk/board")["read_sample"], values)}
     assert drawn <= set(ids)
     assert 15 <= len(drawn) <= 70  # 40 expected; far beyond three deviations either way
 
@@ -367,7 +367,7 @@ def test_the_queue_is_exported_masked_and_of_the_own_team(worked, visit, db, peo
 def test_a_queue_too_long_for_a_file_says_so_on_screen_and_in_the_file(
     worked, visit, monkeypatch, language, on_screen, in_file
 ):
-    for module in ("include.desk.board", "include.desk.pages.board"):
+    for module in ("include.desk.board.figures", "include.desk.pages.board"):
         monkeypatch.setattr(f"{module}.LONGEST_EXPORT", 2)
     assert on_screen in visit("manager", language).get("/board").text
     *rows, last = visit("manager", language).get("/queue.csv").text.splitlines()

@@ -7,8 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
-from include.desk import contacts, next_ticket, phones, plans, work
-from include.desk.acting import Actor
+from include.desk.calls import phones
+from include.desk.tickets import contacts, next_ticket, plans, work
+from include.desk.tickets.acting import Actor
 from include.domain.errors import Refused
 from include.domain.ticket import ASKS_LIMITS, WHILE_FROZEN
 from tests.fixtures.renewal import RENEWAL, with_renewal

@@ -10,7 +10,7 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import sqlalchemy as sa
 
-from include.config.desk import DeskRules, Limits, NextTicket
+from include.config.readers.desk import DeskRules, Limits, NextTicket
 from include.domain.errors import LoopError
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
@@ -264,7 +264,7 @@ def test_a_talk_refused_keeps_what_was_typed(visit, tickets, ask):
 
 
 def test_the_telephone_system_is_asked_by_post_with_its_token(httpx_posts):
-    from include.desk.dialling import dial_by
+    from include.desk.calls.dialling import dial_by
 
     dial_by("https://cti.example/calls", "secret")("agent", "13800000001", 7)
     address, sent = httpx_posts.pop()
@@ -305,7 +305,7 @@ def connection(port):
 def test_a_connection_of_airflow_puts_a_call_through(
     visit, desk_app, tickets, numbers, exchange, monkeypatch
 ):
-    from include.desk.dialling import dial_from_airflow
+    from include.desk.calls.dialling import dial_from_airflow
 
     port, asked = exchange
     monkeypatch.setenv("AIRFLOW_CONN_CHURN_CTI", connection(port))
@@ -318,7 +318,7 @@ def test_a_connection_of_airflow_puts_a_call_through(
 
 
 def test_without_a_connection_a_call_is_a_link(airflow_home, monkeypatch):
-    from include.desk.dialling import dial_from_airflow
+    from include.desk.calls.dialling import dial_from_airflow
 
     monkeypatch.delenv("AIRFLOW_CONN_CHURN_CTI", raising=False)
     assert dial_from_airflow() is None
@@ -326,7 +326,7 @@ def test_without_a_connection_a_call_is_a_link(airflow_home, monkeypatch):
 
 @pytest.mark.parametrize("status", [302, 404, 500])
 def test_a_telephone_system_that_does_not_take_a_call_says_so_without_the_number(httpx_posts, status):
-    from include.desk.dialling import dial_by
+    from include.desk.calls.dialling import dial_by
 
     httpx_posts.status = status
     with pytest.raises(LoopError, match="did not take the call") as told:

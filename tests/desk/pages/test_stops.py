@@ -4,8 +4,9 @@ from datetime import timedelta
 
 import pytest
 
-from include.desk import contacts, next_ticket, phones, work
-from include.desk.acting import Actor
+from include.desk.calls import phones
+from include.desk.tickets import contacts, next_ticket, work
+from include.desk.tickets.acting import Actor
 from include.domain.errors import Refused
 from tests.fixtures.desk import RULES
 from tests.fixtures.work import FRIDAY

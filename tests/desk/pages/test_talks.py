@@ -367,7 +367,7 @@ def test_a_do_not_call_by_who_works_with_the_customer_leaves_nothing_to_decide(v
 
 
 def test_what_leads_are_told_of_refusals_names_ticket_and_person(config):
-    from include.config.notices import load_notices
+    from include.config.readers.notices import load_notices
     from tests.conftest import ROOT
 
     notices = load_notices(ROOT / "include" / "config")

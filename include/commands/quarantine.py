@@ -1,0 +1,155 @@
+"""What was put aside from the deliveries that stand for a month, as a table; and the choice to go on without.
+
+python -m include.commands.quarantine --month YYYY-MM [--db URL]
+python -m include.commands.quarantine continue (--month YYYY-MM | --day YYYY-MM-DD) --feed FEED [--file NAME] --by WHO
+    --because WHY [--landing DIR] [--db URL] [--now ISO]
+"""
+
+import argparse
+import sys
+from collections.abc import Sequence
+from datetime import datetime
+from pathlib import Path
+
+import sqlalchemy as sa
+
+from include import settings
+from include.commands import add_place_and_time, day, ended, in_columns, instant, opened
+from include.config import load_config
+from include.config.readers.sources import Sources
+from include.database.queries import load
+from include.domain.errors import BadInput, LoopError
+from include.domain.periods.months import parse_month
+from include.stages.collection import deliveries, gaps
+from include.stages.collection.records import batches
+
+_HEADER = ("feed", "period", "file", "column", "reason", "rows", "first line")
+_SHOW = "show"
+_CONTINUE = "continue"
+
+
+def put_aside(db: sa.Connection, month: str) -> list[tuple[str, ...]]:
+    """Feed, period, file, column, reason, rows and first line of a month's quarantine, worst first."""
+    return _causes(db, "quarantine_of_month", month)
+
+
+def not_taken(db: sa.Connection, month: str) -> list[tuple[str, ...]]:
+    """The same of the values that were left out although their rows were taken."""
+    return _causes(db, "cleared_of_month", month)
+
+
+def _causes(db: sa.Connection, statement: str, month: str) -> list[tuple[str, ...]]:
+    with db.begin():
+        found = db.execute(load("stages/collection")[statement], {"month": month}).all()
+    return [
+        (row.feed, row.period, row.file, row.column_name, row.reason, f"{row.rows:,}", _line(row.first_line))
+        for row in found
+    ]
+
+
+def go_on(
+    *, db: sa.Connection, sources: Sources, landing: Path, feed: str, period: str, file: str | None,
+    by: str, because: str, now: datetime,
+) -> str:  # fmt: skip
+    """Record that a delivery is collected without `file`, or without one incomplete as it is; told in a sentence.
+
+    The decision is about the file's bytes: delivered anew, it is read again. BadInput for an unknown file, and
+    for the only file of a feed that a month cannot do without.
+    """
+    if not (by.strip() and because.strip()):
+        raise BadInput("Who decides, and why, must be said. Give --by and --because.")
+    delivery = deliveries.named(landing, sources, feed, period)
+    gap = _whole(delivery) if file is None else _one(delivery, sources, file)
+    with db.begin():
+        gaps.approve(db, gap, by.strip(), because.strip(), now)
+    told = {**vars(gap), "rows": gap.rows_left_out, "by": by.strip(), "because": because.strip()}
+    return f"{gaps.described(told)}. Clear the failed task, or run again."
+
+
+def _whole(delivery: deliveries.Delivery) -> gaps.Gap:
+    return gaps.Gap(delivery.feed, delivery.period, gaps.WHOLE, delivery.fingerprint(""), None)
+
+
+def _one(delivery: deliveries.Delivery, sources: Sources, file: str) -> gaps.Gap:
+    paths = {deliveries.written(path.name): path for path in delivery.files}
+    if file not in paths:
+        raise BadInput(f"{delivery.name} has no file {file}, only {', '.join(paths)}. Name one of them.")
+    declared = sources.feeds[delivery.feed]
+    if declared.required and len(paths) == 1:
+        raise BadInput(f"{file} is all there is of {delivery.name}, which the loop needs. Deliver it again.")
+    rows: int | None
+    try:
+        read = batches(paths[file], declared.columns, declared.dialect)
+        rows = sum(batch.rows.height + batch.broken.height for batch in read)
+    except LoopError:
+        rows = None  # it cannot even be counted
+    return gaps.Gap(delivery.feed, delivery.period, file, gaps.file_fingerprint(paths[file]), rows)
+
+
+def table(rows: Sequence[Sequence[str]]) -> str:
+    """Rows in columns as wide as their widest cell; Chinese characters take two places."""
+    return in_columns([_HEADER, *rows])
+
+
+def main(words: list[str] | None = None) -> int:
+    """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
+    given = sys.argv[1:] if words is None else words
+    told = _arguments(given)
+    return ended(lambda: print(told.command(told)))
+
+
+def _shown(told: argparse.Namespace) -> str:
+    month = parse_month(told.month)
+    with opened(told.db) as db:
+        rows, cleared = put_aside(db, month), not_taken(db, month)
+        with db.begin():
+            without = gaps.of_month(db, month)
+    told_rows = table(rows) if rows else f"Nothing of {month} is in quarantine."
+    left_out = ["Values not taken, of rows that were:", table(cleared)] if cleared else []
+    return "\n".join([told_rows, *left_out, *(f"{gaps.described(gap)}." for gap in without)])
+
+
+def _continued(told: argparse.Namespace) -> str:
+    if bool(told.month) == bool(told.day):
+        raise BadInput("Name the delivery by --month or by --day.")
+    sources = load_config(settings.config_folder()).sources
+    with opened(told.db) as db:
+        return go_on(
+            db=db, sources=sources, landing=told.landing, feed=told.feed, period=told.month or told.day.isoformat(),
+            file=told.file, by=told.by, because=told.because, now=instant(told),
+        )  # fmt: skip
+
+
+def _arguments(words: list[str]) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        prog="python -m include.commands.quarantine",
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(metavar="COMMAND", required=True)
+    shown = commands.add_parser(_SHOW, help="what was put aside of a month; done where no command is given")
+    shown.add_argument("--month", required=True, help="YYYY-MM")
+    _add_continue(commands.add_parser(_CONTINUE, help="go on without a file, or with an incomplete delivery"))
+    for one, command in ((shown, _shown), (commands.choices[_CONTINUE], _continued)):
+        add_place_and_time(one)
+        one.set_defaults(command=command)
+    is_named = words[:1] and (words[0] in commands.choices or words[0] in ("-h", "--help"))
+    return parser.parse_args(words if is_named else [_SHOW, *words])
+
+
+def _add_continue(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--month", help="YYYY-MM, of a month feed")
+    parser.add_argument("--day", type=day, help="YYYY-MM-DD, of a day feed")
+    parser.add_argument("--feed", required=True)
+    parser.add_argument("--file", help="its name; without one the delivery is taken as it is")
+    parser.add_argument("--by", required=True, help="who decides")
+    parser.add_argument("--because", required=True, help="why")
+    parser.add_argument("--landing", type=Path, default=settings.landing(), help="folder of deliveries")
+
+
+def _line(first: int | None) -> str:
+    return "" if first is None else f"{first:,}"
+
+
+if __name__ == "__main__":
+    sys.exit(main())

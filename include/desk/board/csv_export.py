@@ -1,0 +1,58 @@
+"""Tables as CSV files that a spreadsheet opens safely: UTF-8 with BOM, no cell that begins a formula."""
+
+import csv
+import io
+from collections.abc import Callable, Iterator
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from include.desk.board.sections import CONFIGURED, SHARE, WORD, Table
+from include.domain.periods.months import ZONE
+
+_BOM = "\ufeff"
+#: A cell beginning with one of these is run by spreadsheets (OWASP, CSV injection), also after blanks.
+_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
+
+#: `told(kind, value)`: the words for a value of a column.
+Teller = Callable[[str, Any], str]
+
+
+def as_csv(table: Table, heading: Callable[[Table, str], str], word: Teller, last: str = "") -> str:
+    """The table with a heading row; numbers and shares plain, instants in Shanghai time, text made harmless.
+
+    `last` is a sentence for a row of its own at the end.
+    """
+    out = io.StringIO()
+    writer = csv.writer(out)
+    writer.writerow([harmless(heading(table, column)) for column in table.section.columns])
+    for row in table.rows:
+        writer.writerow(_cells(table, row, word))
+    if last:
+        writer.writerow([harmless(last)])
+    return _BOM + out.getvalue()
+
+
+def harmless(text: str) -> str:
+    """Text that no spreadsheet takes for a formula."""
+    return f"'{text}" if text.lstrip(" \u00a0\u3000").startswith(_FORMULA) else text
+
+
+def _cells(table: Table, row: Any, word: Teller) -> Iterator[str]:
+    for column in table.section.columns:
+        kind, value = table.section.kind_of(column, row), row[column]
+        if kind.startswith(WORD) or kind in CONFIGURED or isinstance(value, str):
+            yield harmless(word(kind, value))
+        else:
+            yield _plain(kind, value)
+
+
+def _plain(kind: str, value: Any) -> str:
+    """A figure, day or instant; a negative number is a number, no formula."""
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return f"{value.astimezone(ZONE):%Y-%m-%d %H:%M}"
+    if kind == SHARE:
+        return f"{value:.4f}"
+    return f"{value:.2f}" if isinstance(value, float | Decimal) else str(value)

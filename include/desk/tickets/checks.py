@@ -1,0 +1,38 @@
+"""The checklist of a ticket's campaign: what is ticked off, by whom, once."""
+
+from collections.abc import Sequence
+
+from include.desk.tickets.acting import Actor, Work, working
+from include.desk.tickets.rounds import meet
+from include.domain.contact.outcome import check_items
+from include.domain.errors import Refused
+
+
+def record_checks(actor: Actor, *, items: Sequence[str]) -> int:
+    """Tick items of the campaign's checklist; the last one meets the clocks that wait for it. The new version.
+
+    What is ticked stays ticked, also when the ticket is reopened. Refused when all of these are ticked already.
+    """
+    with working(actor, "check") as work:
+        check_items(list(items), work.campaign.checklist)
+        ticked = _ticked(work)
+        new = [item for item in dict.fromkeys(items) if item not in ticked]
+        if not new:
+            raise Refused(
+                "{items}: ticked already on ticket {ticket}. Look at it again.",
+                code="ticked_already", items=list(items), ticket=actor.ticket_id,
+            )  # fmt: skip
+        work.run("record_checks", items=new)
+        if is_complete(work):
+            meet(work, "checklist")
+        work.details = {"items": new}
+    return work.version
+
+
+def is_complete(work: Work) -> bool:
+    """Whether every item of the campaign's checklist is ticked."""
+    return set(work.campaign.checklist) <= _ticked(work)
+
+
+def _ticked(work: Work) -> set[str]:
+    return set(work.run("read_checked").scalars())

@@ -1,0 +1,228 @@
+"""What people do to a ticket itself: take, pass on, pause, close. Each returns the ticket's new version."""
+
+import json
+from datetime import date
+from typing import get_args
+
+import sqlalchemy as sa
+
+from include.desk.tickets.acting import (
+    Actor,
+    Work,
+    in_words,
+    limit_today,
+    looking,
+    told,
+    working,
+    working_on_two,
+)
+from include.desk.tickets.checks import is_complete
+from include.desk.tickets.procedure import step_of
+from include.desk.tickets.rounds import done_in_round, meet, move_clocks, pauses
+from include.domain import sla
+from include.domain.contact import outcome as outcomes
+from include.domain.contact.ladder import Step
+from include.domain.errors import BadInput, Refused
+from include.domain.ticket import refuse_limited
+
+#: How the constraints begin that hold whoever calls to one unfinished ticket of a customer.
+_ONE_CALLING = "tickets_one_calling_"
+
+
+def claim(actor: Actor) -> int:
+    """Take an unassigned ticket of the own team."""
+    with working(actor, "claim") as work:
+        if work.ticket.assignee_id not in (None, actor.staff_id):
+            raise Refused(
+                "Ticket {ticket} is already somebody's. Ask your lead to reassign it.",
+                code="taken", ticket=actor.ticket_id,
+            )  # fmt: skip
+        work.changes["assignee_id"] = actor.staff_id
+    return work.version
+
+
+def reassign(actor: Actor, to_staff_id: int) -> int:
+    """Give a ticket to somebody else of its team; no clock restarts."""
+    with working(actor, "reassign") as work:
+        heir = work.run("find_staff", staff_id=to_staff_id).one_or_none()
+        if heir is None or heir.team != work.ticket.team:
+            raise Refused(
+                "Staff {staff} is not active in team '{team}'. Choose somebody who is.",
+                code="no_heir", staff=to_staff_id, team=work.ticket.team,
+            )  # fmt: skip
+        work.changes["assignee_id"] = to_staff_id
+        work.details = {"from": work.ticket.assignee_id, "to": to_staff_id}
+    return work.version
+
+
+def hand_back(actor: Actor, *, reason: str) -> int:
+    """Return a ticket to the team's queue; state, clocks and promised call-backs stay."""
+    words = in_words(reason, "reason")
+    with working(actor, "hand_back") as work:
+        if work.ticket.assignee_id is None:
+            raise Refused(
+                "Ticket {ticket} lies in the team's queue already. Claim it or leave it.",
+                code="in_queue", ticket=actor.ticket_id,
+            )  # fmt: skip
+        work.changes["assignee_id"] = None
+        work.details = {"from": work.ticket.assignee_id, "reason": words}
+    return work.version
+
+
+def pause(actor: Actor, *, call_back_on: date) -> int:
+    """Rest the clocks from today to the promised call-back, exclusive; Refused when every deadline has passed."""
+    with working(actor, "pause") as work:
+        running = work.run("find_running_clocks").all()
+        if running and running[-1].due_at < actor.now:
+            raise Refused(
+                "The ticket was due at {at}; a pause cannot undo that. Work the ticket.",
+                code="past_due", at=told(running[-1].due_at),
+            )  # fmt: skip
+        earlier = pauses(work)
+        start, until = sla.plan_pause(
+            actor.now, call_back_on, work.terms.calendar, earlier,
+            with_lead=work.role == "lead", limit=work.terms.rules.max_pause_days,
+        )  # fmt: skip
+        move_clocks(work, [*earlier, (start, until)])
+        work.changes["paused_until"] = until
+        work.details = {"from": start.isoformat(), "until": until.isoformat()}
+    return work.version
+
+
+def resume(actor: Actor) -> int:
+    """End a pause; a pause cut short gives its remaining days back to the clocks."""
+    with working(actor, "resume") as work:
+        pass
+    return work.version
+
+
+def close(actor: Actor, *, outcome: str, detail: str | None = None, satisfaction: int | None = None) -> int:
+    """Close with a main outcome, its detail and how satisfied (0–10) the subscriber was.
+
+    BadInput for a word not in the campaign's catalogue; Refused while what the ending needs is missing.
+    """
+    with working(actor, "close") as work:
+        catalogue = work.campaign.catalogue
+        needs = outcomes.outcome_named(outcome, catalogue).needs
+        done, next_step = _recorded(work, needs)
+        chosen = outcomes.check_close(outcome, detail, catalogue=catalogue, done=done, next_step=next_step)
+        outcomes.check_satisfaction(satisfaction, chosen)
+        meet(work, *get_args(sla.Stop))
+        ending = {"outcome": outcome, "outcome_detail": detail, "satisfaction": satisfaction}
+        work.changes |= {**ending, "is_willing": chosen.is_willing, "closed_at": actor.now}
+        work.details = {"outcome": outcome, "detail": detail, "satisfaction": satisfaction}
+    return work.version
+
+
+def cancel(actor: Actor, *, reason: str) -> int:
+    """Withdraw a ticket (gone, wrong number, …); its clocks are void."""
+    with working(actor, "cancel") as work:
+        _end(work)
+        work.details = {"reason": reason}
+    return work.version
+
+
+def reopen(actor: Actor, *, reason: str) -> int:
+    """Open a closed ticket again with new clocks for what is to be done anew; the verdicts of the old ones stay."""
+    try:
+        with working(actor, "reopen") as work:
+            _refuse_second(work)
+            _refuse_limited(work)
+            _start_again(work)
+            work.changes |= dict.fromkeys(
+                ("outcome", "outcome_detail", "is_willing", "satisfaction", "closed_at")
+            )
+            work.details = {"reason": reason}
+    except sa.exc.IntegrityError as error:
+        if _ONE_CALLING not in str(error.orig):
+            raise
+        with looking(actor) as work:  # another was dispatched or opened between the check and the record
+            _refuse_second(work)
+        raise
+    return work.version
+
+
+def _refuse_second(work: Work) -> None:
+    """Refused where the customer has a ticket, in any campaign and team, beside which this one may not be worked."""
+    other = work.run("find_unfinished_ticket").one_or_none()
+    if other is not None:
+        raise Refused(
+            "The customer has ticket {ticket} of campaign {campaign} in work. Go on with that one.",
+            code="other_in_work", ticket=other.ticket_id, campaign=other.campaign,
+        )  # fmt: skip
+
+
+#: What is recorded anew, or done once more, on a ticket that was reopened.
+_ANEW = frozenset({"survey", "plan", "closed"})
+
+
+def _start_again(work: Work) -> None:
+    """A new round of the clocks whose work starts over; whom somebody tried or reached was tried and reached."""
+    waits = _ANEW if is_complete(work) else _ANEW | {"checklist"}
+    clocks = {name: clock for name, clock in work.campaign.clocks.items() if clock.stops in waits}
+    started = work.terms.started(clocks, work.actor.now)
+    work.run("start_clocks", clocks=json.dumps(started, ensure_ascii=False))
+
+
+def _refuse_limited(work: Work) -> None:
+    """Refused when a limit of contact stands; of a refusal told at the desk it is said when."""
+    kind = limit_today(work.actor)
+    refused_at = work.run("find_refusal", **_customer(work)).scalar() if kind == "refused" else None
+    if refused_at is not None:
+        raise Refused(
+            "The customer refused all calls at {at}. Leave them in peace.",
+            code="refused_calls", at=told(refused_at),
+        )  # fmt: skip
+    refuse_limited("reopen", kind)
+
+
+def merge(
+    actor: Actor, *, into: int, into_version: int, reason: str, has_changed_customer: bool = False
+) -> tuple[int, int]:
+    """Fold the actor's ticket into another one of the same customer: cancelled with a link, its contacts stay read.
+
+    `has_changed_customer` says that two tickets which share neither customer nor number are one customer's
+    since the customer's id changed. Returns the new versions of both, the surviving one last.
+    """
+    if into == actor.ticket_id:
+        raise BadInput(
+            "Ticket {ticket} cannot be merged into itself. Name the customer's other ticket.",
+            code="merged_into_itself", ticket=into,
+        )  # fmt: skip
+    words = in_words(reason, "reason")
+    with working_on_two(actor, "merge", (into, into_version), "absorb") as (gone, kept):
+        if not (has_changed_customer or _customer(gone).items() & _customer(kept).items()):
+            raise Refused(
+                "Tickets {ticket} and {into} share neither customer nor number. "
+                "Say that the customer's id has changed if they are one customer's.",
+                code="two_customers", ticket=actor.ticket_id, into=into,
+            )  # fmt: skip
+        _end(gone)
+        gone.changes["merged_into"] = into
+        gone.details = {"into": into, "reason": words}
+        promised = gone.run("find_promise").scalar()
+        kept.details = {"from": actor.ticket_id, "reason": words} | (
+            {"call_back_at": promised.isoformat()} if promised else {}
+        )
+    return gone.version, kept.version
+
+
+def _recorded(work: Work, needs: frozenset[str]) -> tuple[set[str], Step | None]:
+    """What of `needs` the running round has, and what the contact ladder asks for next."""
+    done, step = done_in_round(work), step_of(work) if outcomes.PROCEDURE in needs else None
+    recorded = {
+        outcomes.SURVEY: done.survey_at is not None,
+        outcomes.PLAN: done.plan_at is not None,
+        outcomes.CHECKLIST: is_complete(work),
+        outcomes.PROCEDURE: step is not None and step.is_unreachable_allowed,
+    }
+    return {name for name, is_there in recorded.items() if is_there}, step
+
+
+def _end(work: Work) -> None:
+    work.run("void_clocks")
+    work.changes["closed_at"] = work.actor.now
+
+
+def _customer(work: Work) -> dict[str, str]:
+    return {"customer_key": work.ticket.customer_key, "subscriber_id": work.ticket.subscriber_id}

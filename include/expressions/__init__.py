@@ -1,6 +1,0 @@
-"""The one grammar of factor, rule and population expressions, and their translation into Polars."""
-
-from include.expressions.grammar import Expression, parse
-from include.expressions.rows import compile_row
-
-__all__ = ["Expression", "compile_row", "parse"]
