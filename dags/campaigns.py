@@ -16,8 +16,10 @@ from include.orchestration import (
     announce_drift,
     announce_labels,
     deliveries,
+    finish_parts,
     finish_stage,
     run_stage,
+    run_task,
     write_part,
 )
 from include.orchestration import campaign as campaign_run
@@ -105,8 +107,8 @@ def collection(cycle):
     @task(trigger_rule="none_failed", outlets=[COLLECTION])
     def report(cycle: dict, required: dict, collected: list, outlet_events):
         """Say what stands for the month and what the operator did not deliver, on the asset's page as well."""
-        told = finish_stage(deliveries.report, cycle, collected=[required, *collected[:]])
-        return deliveries.announce(told, outlet_events)
+        reported = finish_stage(deliveries.report, cycle, collected=[required, *collected[:]])
+        return deliveries.announce(reported, outlet_events)
 
     required = RequiredFeeds(task_id="required", cycle_from="open_cycle")
     planned = plan(cycle)
@@ -143,7 +145,7 @@ def features(cycle):
         """Make the computed shards the month's factors."""
         from include.stages import features
 
-        return finish_stage(features.publish, cycle, made[:])
+        return finish_parts(features.publish, cycle, made[:])
 
     computed = compute.partial(cycle=cycle).expand(shard=shards())
     peers(cycle) >> computed
@@ -190,7 +192,7 @@ def prediction(cycle):
         """Make the scored shards the cycle's scores."""
         from include.stages import prediction
 
-        return finish_stage(prediction.publish, cycle, made[:], champions=champions)
+        return finish_parts(prediction.publish, cycle, made[:], champions=champions)
 
     chosen = champions(cycle)
     publish(cycle, chosen, predict.partial(cycle=cycle, champions=chosen).expand(shard=shards()))
@@ -222,12 +224,12 @@ def dispatch(cycle):
         """Who is gone, porting out or refuses by now: their unfinished tickets, of any campaign, first."""
         from include.stages import limits
 
-        return run_stage(limits.process)
+        return run_task(lambda at: limits.process(db=at.db, lake=at.lake, config=at.config, now=at.now))
 
     @task
     def plan_size(cycle: dict, params: dict, ti=None):
         """How large the dispatch would be, and whether a person must agree first; the last entry holds."""
-        return campaign_run.plans(cycle, campaign_run.how_to_dispatch(params), ti.try_number)
+        return campaign_run.plans(cycle, params, ti.try_number)
 
     @task
     def rescore(cycle: dict, plans: list, ti=None):
@@ -237,8 +239,10 @@ def dispatch(cycle):
     @task(trigger_rule="none_failed")
     def assign(cycle: dict, plans: list, params: dict, ti=None):
         """Eligibility, arms, walk by rank, evidence and tickets in one transaction; see the campaign's board."""
-        approved, rescored = answer_to(plans, ti), ti.xcom_pull(task_ids="dispatch.rescore")
-        return campaign_run.assign(cycle, plans[-1], approved, rescored, campaign_run.how_to_dispatch(params))
+        rescored = ti.xcom_pull(task_ids="dispatch.rescore")
+        return campaign_run.assign(
+            cycle, campaign_run.Answer(plans[-1], answer_to(plans, ti), rescored), params
+        )
 
     plans = plan_size(cycle)
     approve = DispatchApproval.partial(
@@ -265,9 +269,7 @@ def follow_up(cycle):
     @task
     def evaluate(cycle: dict):
         """Labels, outcomes and figures per grade, cluster and arm."""
-        from include.stages import follow_up
-
-        return finish_stage(follow_up.follow_up, cycle)
+        return campaign_run.follow_up(cycle)
 
     @task(outlets=[LABELS])
     def announce(result: dict, outlet_events):

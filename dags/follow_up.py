@@ -9,7 +9,7 @@ Afterwards what has been kept as long as `retention.yaml` says is removed.
 
 from airflow.sdk import CronTriggerTimetable, dag, task, task_group
 
-from include.orchestration import DEFAULTS, LABELS, all_campaigns, announce_labels, right_now, run_stage
+from include.orchestration import DEFAULTS, LABELS, all_campaigns, announce_labels, notices, run_task
 
 
 @task
@@ -38,9 +38,7 @@ def followed(campaign: str):
 @task(retries=1)
 def heartbeats():
     """Alarm when the watcher of the clocks has fallen silent."""
-    from include.notices import tick
-
-    return run_stage(tick.check)
+    return notices.check()
 
 
 @task(trigger_rule="all_done")
@@ -48,7 +46,7 @@ def retain():
     """Remove what has been kept long enough: months of the lake, quarantine, rows of the database."""
     from include.commands import data_retention
 
-    return run_stage(data_retention.retain, now=right_now())
+    return run_task(lambda at: data_retention.retain(db=at.db, lake=at.lake, config=at.config, now=at.now))
 
 
 @dag(

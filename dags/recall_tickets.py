@@ -9,7 +9,7 @@ top-up of the campaign may dispatch the same customers again. Running it twice t
 from airflow.sdk import Param, dag, task
 
 from include.domain.campaign_files import cadences
-from include.orchestration import DEFAULTS, run_stage
+from include.orchestration import DEFAULTS, run_task
 from include.settings import config_folder
 
 CAMPAIGNS = sorted(cadences(config_folder()))
@@ -56,7 +56,8 @@ def recall(params: dict):
     """Take back what the Params select."""
     from include.commands.recall import chosen
 
-    return run_stage(chosen(params))
+    take_back = chosen(params)
+    return run_task(lambda at: take_back(db=at.db, config=at.config, now=at.now))
 
 
 @dag(

@@ -12,7 +12,7 @@ Running it twice in a morning releases nothing more than the day's capacity.
 
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
-from include.orchestration import DEFAULTS, morning, run_stage
+from include.orchestration import DEFAULTS, morning, notices, run_task
 
 ON_REST_DAYS = Param(
     False, type="boolean", title="On rest days 休息日也放单", description="Release on a rest day, too."
@@ -36,15 +36,16 @@ def release(params: dict):
     """Give each team what it can first-contact today."""
     from include.stages import release
 
-    return run_stage(release.release, on_rest_days=params["on_rest_days"])
+    is_any_day = params["on_rest_days"]
+    return run_task(
+        lambda at: release.release(db=at.db, config=at.config, now=at.now, on_rest_days=is_any_day)
+    )
 
 
 @task(retries=1)
 def heartbeats():
     """Alarm when the watcher of the clocks has fallen silent."""
-    from include.notices import tick
-
-    return run_stage(tick.check)
+    return notices.check()
 
 
 @dag(

@@ -10,7 +10,8 @@ from datetime import timedelta
 
 from airflow.sdk import MultipleCronTriggerTimetable, dag, task
 
-from include.orchestration import DEFAULTS, run_stage
+from include.orchestration import DEFAULTS, run_task
+from include.orchestration import notices as due
 
 
 @task(execution_timeout=timedelta(minutes=10), retries=1)
@@ -18,15 +19,13 @@ def sla():
     """Stamp warnings and breaches, each once."""
     from include.stages import sla
 
-    return run_stage(sla.watch)
+    return run_task(lambda at: sla.watch(db=at.db, config=at.config, now=at.now))
 
 
 @task(execution_timeout=timedelta(minutes=10), retries=1, trigger_rule="all_done")
 def notices():
     """Gather notices into one digest per person on duty, and deliver what is due."""
-    from include.notices import tick
-
-    return run_stage(tick.tell)
+    return due.tell()
 
 
 @dag(

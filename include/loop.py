@@ -6,7 +6,6 @@ python -m include.loop --landing DIR --lake DIR --db URL [--campaign NAME] --mon
 
 import argparse
 import json
-import resource
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,7 +14,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
 from typing import Any
-from uuid import uuid4
 
 import sqlalchemy as sa
 
@@ -26,7 +24,8 @@ from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE, parse_instant
 from include.domain.periods.period import DAILY, parse_key
 from include.lake import Lake
-from include.run import cycles
+from include.run import Run, cycles
+from include.run.results import Counts, measured, record
 from include.stages import (
     collection,
     dispatch,
@@ -40,13 +39,12 @@ from include.stages import (
     training,
 )
 from include.stages.collection import carried_over
-
-Result = dict[str, Any]
+from include.stages.dispatch import Choices
 
 
 @dataclass(frozen=True)
 class Loop:
-    """What every stage is given; `key` is the month or day of the campaign's cycle, `now` None the real time."""
+    """How the loop is run once; `key` is the month or day of the campaign's cycle, `now` None the real time."""
 
     db: sa.Connection
     lake: Lake
@@ -61,31 +59,25 @@ class Loop:
     campaign: str = DEFAULT_CAMPAIGN
     connections: Mapping[str, Any] | None = None
 
-    def run(self, first: str | None = None, last: str | None = None) -> Iterator[Result]:
+    def run(self, first: str | None = None, last: str | None = None) -> Iterator[Mapping[str, Any]]:
         """Run the stages from `first` to `last` in order; yield each one's counts, seconds and peak memory."""
         if idle := self.config.why_idle(self.campaign):
             raise Refused(idle)
-        cycle = self._open()
+        opened = self._open()
         for name in stages_between(first, last):
-            if name in self._left_out():
-                continue
-            started = time.monotonic()
-            told = STAGES[name](self, cycle) | {"campaign": cycle.campaign, "month": cycle.month}
-            told |= {"as_of": cycle.as_of.isoformat(), "revision": cycle.revision}
-            yield self._recorded(cycle, told, time.monotonic() - started)
-
-    @property
-    def own(self) -> Config:
-        """What the campaign's cycle goes by: the common files and its own."""
-        return self.config.of(self.campaign)
+            if name not in self._left_out():
+                yield self._done(name, opened)
 
     def instant(self) -> datetime:
         """The instant people and clocks are stamped with."""
         return self.now or datetime.now(ZONE)
 
+    def has_factors(self, run: Run) -> bool:
+        """Whether a day finds the factors of its month made already."""
+        return self._is_daily and self.lake.has("factors", run.month)
+
     @property
-    def is_daily(self) -> bool:
-        """Whether its cycle is a day's, which reads factors of a month that may have been made before."""
+    def _is_daily(self) -> bool:
         return self.config.cadence(self.campaign) == DAILY
 
     def _left_out(self) -> set[str]:
@@ -93,7 +85,7 @@ class Loop:
         left_out = set() if self.train else {"training"}
         if self.config.campaign(self.campaign).model is None:
             left_out |= {"training", "prediction", "drift"}
-        return left_out | ({"drift", "outreach"} if self.is_daily else set())
+        return left_out | ({"drift", "outreach"} if self._is_daily else set())
 
     def _open(self) -> cycles.Cycle:
         return cycles.open_cycle(
@@ -101,22 +93,27 @@ class Loop:
             now=self.instant(),
         )  # fmt: skip
 
-    def _recorded(self, cycle: cycles.Cycle, told: Result, seconds: float) -> Result:
-        peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-        cycles.record_stage(
-            db=self.db, campaign=self.campaign, cycle=cycle.cycle, facts=told, seconds=seconds, peak_mb=peak_mb,
-            now=self.instant(),
-        )  # fmt: skip
-        return told | {"seconds": round(seconds, 2), "peak_mb": peak_mb}
+    def _run(self, opened: cycles.Cycle) -> Run:
+        own = self.config.of(self.campaign)
+        return Run.of(opened, db=self.db, lake=self.lake, config=own, now=self.instant())
+
+    def _done(self, name: str, opened: cycles.Cycle) -> Mapping[str, Any]:
+        """The result of a stage, kept with the cycle."""
+        started, run = time.monotonic(), self._run(opened)
+        facts = {**STAGES[name](self, run), "campaign": run.campaign, "month": run.month}
+        facts |= {"as_of": run.as_of.isoformat(), "revision": run.revision}
+        result = measured(facts, started)
+        record(self._run(opened), facts, seconds=time.monotonic() - started, peak_mb=result["peak_mb"])
+        return result
 
 
-def _collection(loop: Loop, cycle: cycles.Cycle) -> Result:
-    shared: dict[str, Any] = {"db": loop.db, "lake": loop.lake, "config": loop.own}
+def _collection(loop: Loop, run: Run) -> Mapping[str, Any]:
+    shared: dict[str, Any] = {"db": loop.db, "lake": loop.lake, "config": run.config}
     sources = loop.connections or {}
     # a day whose factors stand asks no database for that month once more
-    asked = None if _has_factors(loop, cycle) else cycle.month
+    asked = None if loop.has_factors(run) else run.month
     planned = collection.plan(
-        landing=loop.landing, as_of=cycle.as_of, month=asked, queried=sources.keys(), **shared
+        landing=loop.landing, as_of=run.as_of, month=asked, queried=sources.keys(), **shared
     )
     done = [
         collection.collect(
@@ -124,88 +121,42 @@ def _collection(loop: Loop, cycle: cycles.Cycle) -> Result:
         )
         for delivery in planned
     ]
-    reported = collection.report(month=cycle.month, as_of=cycle.as_of, **shared)
+    reported = collection.report(month=run.month, as_of=run.as_of, **shared)
     counts = {name: sum(each[name] for each in done) for name in ("rows_in", "rows_out", "quarantined")}
     return {**reported, "stage": "collection", **counts, "deliveries": len(done)}
 
 
-def _has_factors(loop: Loop, cycle: cycles.Cycle) -> bool:
-    return loop.is_daily and loop.lake.has("factors", cycle.month)
+def _features(loop: Loop, run: Run) -> Counts:
+    if loop.has_factors(run):
+        message = f"The factors of {run.month} stand."
+        return {"stage": "features", "rows_in": 0, "rows_out": 0, "quarantined": 0, "message": message}
+    return features.build(run)
 
 
-def _features(loop: Loop, cycle: cycles.Cycle) -> Result:
-    if _has_factors(loop, cycle):
-        told = f"The factors of {cycle.month} stand."
-        return {"stage": "features", "rows_in": 0, "rows_out": 0, "quarantined": 0, "message": told}
-    return features.build(
-        db=loop.db, lake=loop.lake, config=loop.own, month=cycle.month, as_of=cycle.as_of, run_id=_run_id()
+def _limits(loop: Loop, run: Run) -> Mapping[str, Any]:
+    return limits.process(db=run.db, lake=run.lake, config=loop.config, now=run.now)
+
+
+def _dispatch(loop: Loop, run: Run) -> Counts:
+    return dispatch.dispatch(run, Choices(loop.dispatch_late, loop.top_up))
+
+
+def _follow_up(loop: Loop, run: Run) -> Counts:
+    return follow_up.follow_up(
+        db=run.db, lake=run.lake, config=run.config, campaign=run.campaign, as_of=run.as_of, now=run.now
     )
 
 
-def _training(loop: Loop, cycle: cycles.Cycle) -> Result:
-    return training.train(
-        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, month=cycle.month,
-        as_of=cycle.as_of, now=loop.instant(),
-    )  # fmt: skip
-
-
-def _prediction(loop: Loop, cycle: cycles.Cycle) -> Result:
-    return prediction.predict(
-        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, cycle=cycle.cycle,
-        month=cycle.month, as_of=cycle.as_of, run_id=_run_id(), revision=cycle.revision,
-    )  # fmt: skip
-
-
-def _drift(loop: Loop, cycle: cycles.Cycle) -> Result:
-    return drift.measure(
-        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, cycle=cycle.cycle,
-        month=cycle.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
-    )  # fmt: skip
-
-
-def _grading(loop: Loop, cycle: cycles.Cycle) -> Result:
-    return grading.grade(
-        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, cycle=cycle.cycle,
-        month=cycle.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
-    )  # fmt: skip
-
-
-def _limits(loop: Loop, cycle: cycles.Cycle) -> Result:
-    return limits.process(db=loop.db, lake=loop.lake, config=loop.config, now=loop.instant())
-
-
-def _dispatch(loop: Loop, cycle: cycles.Cycle) -> Result:
-    return dispatch.dispatch(
-        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, cycle=cycle.cycle,
-        month=cycle.month, as_of=cycle.as_of, now=loop.instant(), revision=cycle.revision,
-        dispatch_late=loop.dispatch_late, top_up=loop.top_up,
-    )  # fmt: skip
-
-
-def _outreach(loop: Loop, cycle: cycles.Cycle) -> Result:
-    return outreach.outreach(
-        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, cycle=cycle.cycle,
-        month=cycle.month, now=loop.instant(), dispatch_late=loop.dispatch_late,
-    )  # fmt: skip
-
-
-def _follow_up(loop: Loop, cycle: cycles.Cycle) -> Result:
-    return follow_up.follow_up(
-        db=loop.db, lake=loop.lake, config=loop.own, campaign=loop.campaign, as_of=cycle.as_of,
-        now=loop.instant(),
-    )  # fmt: skip
-
-
-STAGES: dict[str, Callable[[Loop, cycles.Cycle], Result]] = {
+STAGES: dict[str, Callable[[Loop, Run], Mapping[str, Any]]] = {
     "collection": _collection,
     "features": _features,
-    "training": _training,
-    "prediction": _prediction,
-    "drift": _drift,
-    "grading": _grading,
+    "training": lambda _, run: training.train(run),
+    "prediction": lambda _, run: prediction.predict(run),
+    "drift": lambda _, run: drift.measure(run),
+    "grading": lambda _, run: grading.grade(run),
     "limits": _limits,
     "dispatch": _dispatch,
-    "outreach": _outreach,
+    "outreach": lambda loop, run: outreach.outreach(run, dispatch_late=loop.dispatch_late),
     "follow_up": _follow_up,
 }
 
@@ -222,10 +173,6 @@ def stages_between(first: str | None, last: str | None) -> list[str]:
             f"--from {first} comes after --until {last}. Give them in the order {', '.join(names)}."
         )
     return names[start : end + 1]
-
-
-def _run_id() -> str:
-    return uuid4().hex[:12]
 
 
 def _arguments(words: list[str] | None) -> argparse.Namespace:
@@ -264,34 +211,34 @@ def _arguments(words: list[str] | None) -> argparse.Namespace:
 
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
-    told = _arguments(words)
-    return ended(lambda: _run(told))
+    args = _arguments(words)
+    return ended(lambda: _run(args))
 
 
-def _run(told: argparse.Namespace) -> None:
-    first, last = stages_between(told.first, told.last)[0], told.last
-    as_of = parse_instant(told.as_of, "--as-of") if told.as_of else None
-    now = parse_instant(told.now, "--now") if told.now else None
-    if not told.landing.is_dir():
+def _run(args: argparse.Namespace) -> None:
+    first, last = stages_between(args.first, args.last)[0], args.last
+    as_of = parse_instant(args.as_of, "--as-of") if args.as_of else None
+    now = parse_instant(args.now, "--now") if args.now else None
+    if not args.landing.is_dir():
         raise BadInput(
-            f"The landing folder {told.landing} does not exist. Give the folder deliveries land in."
+            f"The landing folder {args.landing} does not exist. Give the folder deliveries land in."
         )
     config = load_config(settings.config_folder())
-    key = parse_key(told.key, config.cadence(told.campaign))
-    place = required_place(told.db)
+    key = parse_key(args.key, config.cadence(args.campaign))
+    place = required_place(args.db)
     database.upgrade(place)
-    lake = collection.open_lake(told.lake, told.landing, config)
+    lake = collection.open_lake(args.lake, args.landing, config)
     made = database.engine(place)
     with ExitStack() as stack:
         stack.callback(made.dispose)
-        sources = {feed: _opened(url, feed, stack) for feed, url in _sources(told.source, config).items()}
+        sources = {feed: _opened(url, feed, stack) for feed, url in _sources(args.source, config).items()}
         db = stack.enter_context(made.connect())
         counts = carried_over.bring_up_to_date(db=db, lake=lake, config=config, now=now or datetime.now(ZONE))
         if counts is not None:
             print(f"The lake was brought up to date: {json.dumps(counts)}", file=sys.stderr)
         loop = Loop(
-            db, lake, config, told.landing, key, as_of, now, told.train,
-            told.dispatch_late, told.top_up, told.campaign, sources,
+            db, lake, config, args.landing, key, as_of, now, args.train,
+            args.dispatch_late, args.top_up, args.campaign, sources,
         )  # fmt: skip
         for result in loop.run(first, last):
             print(json.dumps(result, ensure_ascii=False, default=str), flush=True)

@@ -19,7 +19,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from include import settings
-from include.analysis.dry_run import dry_run, sentence
+from include.analysis.dry_run import Trial, dry_run, sentence
 from include.commands import add_campaign, add_place, ended, opened
 from include.config import Config, load_config
 from include.config.readers import rules
@@ -29,6 +29,7 @@ from include.domain.errors import BadInput
 from include.domain.periods.months import ZONE, parse_instant, parse_month
 from include.lake import Lake
 from include.models import labels
+from include.models.training_sets import Labelling
 from include.stages import drift
 
 _STRONGEST = 10
@@ -62,10 +63,8 @@ def _dry_run(
             raise BadInput(f"There is no file {asked.file}. Name a YAML file of rules.")
         tried = rules.parse(read_yaml(read_text(asked.file), asked.file.name), asked.file.name)
         rules.check_factors(tried, config.factors, asked.file.name)
-    found = dry_run(
-        lake=Lake(asked.lake), config=config, month=month, rules=tried, as_of=as_of, name=asked.rule,
-        campaign=asked.campaign, db=db,
-    )  # fmt: skip
+    trial = Trial(Lake(asked.lake), config, asked.campaign, month, tried)
+    found = dry_run(trial, as_of=as_of, name=asked.rule, db=db)
     for facts in found:
         yield json.dumps(facts) if asked.json else sentence(facts)
 
@@ -75,18 +74,18 @@ def _drift(
 ) -> Iterator[str]:
     lake = Lake(asked.lake)
     label = labels.label_of(config, asked.campaign)
-    people = drift.newest_labelled(db, lake, asked.campaign, month, label, as_of)
-    known = people.month if people else None
+    labelling = label and Labelling(db, lake, asked.campaign, label, as_of)
+    people = drift.newest_labelled(labelling, month) if labelling else None
     shifts = drift.shifts_of(lake, config, asked.campaign, month)
-    strengths = drift.strengths_of(lake, config, people)
+    found = drift.Found(shifts, drift.strengths_of(lake, config, people), people.month if people else None)
     if asked.json:
-        yield from (json.dumps(asdict(each)) for each in shifts)
-        yield from (json.dumps(asdict(each)) for each in strengths)
+        yield from (json.dumps(asdict(each)) for each in found.shifts)
+        yield from (json.dumps(asdict(each)) for each in found.strengths)
         return
-    yield drift.told(lake, month, shifts, strengths, known, has_model=label is not None)["message"]
-    for each in shifts:
+    yield drift.result_of(lake, month, found, has_model=label is not None)["message"]
+    for each in found.shifts:
         yield f"{each.subject:<32}{each.psi:>8.4f}  {each.level:<8} known {each.coverage:.0%}"
-    for best in strengths:
+    for best in found.strengths:
         if best.rank <= _STRONGEST:
             figures = f"{best.information_value:>8.4f}{best.mutual_information:>9.5f}"
             yield f"{best.cluster:<10}{best.rank:>3}  {best.factor:<32}{figures}"

@@ -1,16 +1,15 @@
 """The dry run of a warning rule: on whom it would have fired in a month, and what would have come of it."""
 
 from collections.abc import Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
 from include.config.expressions.arithmetic import sum_down
-from include.config.readers.campaign import Campaign
 from include.config.readers.rules import Rule, Rules
 from include.domain.dispatch.grading import GRADES, HIGH, MID, Limits
 from include.domain.errors import BadInput
@@ -18,7 +17,7 @@ from include.lake import Lake, Manifest
 from include.lake.campaigns import scores_of
 from include.models import labels
 from include.models.labels import Label
-from include.models.training_sets import LabelledMonth, labelled_month
+from include.models.training_sets import LabelledMonth, Labelling
 from include.stages import grading
 from include.stages.grading import admission, rule_hits
 from include.stages.grading.rule_hits import ActiveRules
@@ -28,26 +27,70 @@ from include.subscribers.facts import fact_rows
 LABELLED_MONTHS = 3
 
 
-def dry_run(
-    *, lake: Lake, config: Config, campaign: str, month: str, rules: Rules, as_of: datetime,
-    name: str | None = None, db: Connection | None = None,
-) -> Iterator[dict[str, Any]]:  # fmt: skip
-    """Per rule of `rules` (or the one of that `name`) what it would have done in `month`.
+@dataclass(frozen=True)
+class Trial:
+    """Rules to try on a month of a campaign; each stands in for its namesake in `config`."""
 
-    Each stands in for its namesake in `config`, beside the other rules in force, whether it is in force itself
-    or not. With `db` the precision is of those whom nobody contacted (see `labelled_month`). NotReady when the
+    lake: Lake
+    config: Config
+    campaign: str
+    month: str
+    rules: Rules
+
+    @property
+    def factors(self) -> Manifest:
+        """The factors of the month; NotReady when there are none."""
+        return self.lake.manifest("factors", self.month)
+
+
+class Precision(TypedDict):
+    """Of people who count: how many a rule fires on and how many of them left; the shares are weighted."""
+
+    fired: int
+    left: int
+    base_rate: float
+    precision: float | None
+
+
+class Tried(TypedDict):
+    """What a rule would have done; `inactive` says why it cannot be judged, and then nothing else is told."""
+
+    rule: str
+    month: str
+    owner: str
+    in_force: bool
+    inactive: str
+    contacted_left_out: NotRequired[bool]
+    subscribers: NotRequired[int]
+    fired: NotRequired[int]
+    also_hit_by_others: NotRequired[int]
+    model_grades: NotRequired[dict[str, int] | None]
+    priority: NotRequired[int]
+    tickets: NotRequired[int]
+    tickets_added: NotRequired[int]
+    precision: NotRequired[float | None]
+    labelled: NotRequired[dict[str, Precision]]
+
+
+def dry_run(
+    trial: Trial, *, as_of: datetime, name: str | None = None, db: Connection | None = None
+) -> Iterator[Tried]:
+    """Per rule of the trial (or the one of that `name`) what it would have done in its month.
+
+    Each stands in for its namesake in the configuration, beside the other rules in force, whether it is in force
+    itself or not. With `db` the precision is of those whom nobody contacted (see `Labelling`). NotReady when the
     month has no factors, BadInput when there is no rule of that name.
     """
-    wanted = [rule for rule in rules.rules if name in (None, rule.name)]
+    wanted = [rule for rule in trial.rules.rules if name in (None, rule.name)]
     if not wanted:
-        known = ", ".join(rule.name for rule in rules.rules)
+        known = ", ".join(rule.name for rule in trial.rules.rules)
         raise BadInput(f"There is no rule '{name}'. Choose one of {known}.")
-    label = labels.label_of(config, campaign)
-    months = _known_months(lake, month, label, as_of)
-    labelled = [labelled_month(db, lake, campaign, each, label, as_of) for each in months] if label else []
+    label = labels.label_of(trial.config, trial.campaign)
+    labelling = label and Labelling(db, trial.lake, trial.campaign, label, as_of)
+    months = _known_months(trial.lake, trial.month, label, as_of)
+    labelled = [labelling.of_month(each) for each in months] if labelling else []
     for rule in wanted:
-        tried = _tried(lake, config, campaign, month, rule, rules, labelled)
-        yield {**tried, "contacted_left_out": db is not None}
+        yield cast(Tried, {**_tried(trial, rule, labelled), "contacted_left_out": db is not None})
 
 
 def sentence(facts: Mapping[str, Any]) -> str:
@@ -56,7 +99,7 @@ def sentence(facts: Mapping[str, Any]) -> str:
     if facts["inactive"]:
         return f"{rule}: cannot be judged in {month}: {facts['inactive']}."
     added = f"{facts['tickets_added']:,} only because of it (before who may be contacted and capacity)"
-    told = [
+    findings = [
         f"{rule}: would have fired on {facts['fired']:,} subscribers in {month}",
         f"precision {_percent(facts['precision'])}",
         f"{facts['priority']:,} priority warnings",
@@ -65,7 +108,7 @@ def sentence(facts: Mapping[str, Any]) -> str:
     ]
     model = facts["model_grades"]
     alone = ", ".join(f"{model[grade]:,} {grade}" for grade in GRADES) if model else "no model scored them"
-    return f"{', '.join(told)}. By the model alone: {alone}. {_labelled(facts)}{_remark(facts)}"
+    return f"{', '.join(findings)}. By the model alone: {alone}. {_labelled(facts)}{_remark(facts)}"
 
 
 def _labelled(facts: Mapping[str, Any]) -> str:
@@ -96,30 +139,26 @@ def _known_months(lake: Lake, month: str, label: Label | None, as_of: datetime) 
     return [each for each in known if lake.has("factors", each)][-LABELLED_MONTHS:]
 
 
-def _tried(
-    lake: Lake, config: Config, campaign: str, month: str, rule: Rule, rules: Rules, known: list[LabelledMonth]
-) -> dict[str, Any]:  # fmt: skip
-    factors = lake.manifest("factors", month)
+def _tried(trial: Trial, rule: Rule, known: list[LabelledMonth]) -> dict[str, Any]:
+    month = trial.month
     facts = {"rule": rule.name, "month": month, "owner": rule.owner, "in_force": rule.is_valid_in(month)}
-    inactive = rule_hits.why_inactive(rule, rules, factors)
+    inactive = rule_hits.why_inactive(rule, trial.rules, trial.factors)
     if inactive:
         return {**facts, "inactive": inactive}
-    labelled = {each.month: _precision(lake, each, rule, rules) for each in known}
+    labelled = {each.month: _precision(trial, each, rule) for each in known}
     mine = labelled.get(month)
     return {
         **facts,
         "inactive": "",
-        **_consequences(lake, config, campaign, month, factors, rule, rules),
+        **_consequences(trial, rule),
         "precision": mine["precision"] if mine else None,
         "labelled": {each: found for each, found in labelled.items() if found},
     }
 
 
-def _precision(lake: Lake, known: LabelledMonth, rule: Rule, rules: Rules) -> dict[str, Any] | None:
-    """How many of those it fires on in a labelled month left; None when its factors were not made then.
-
-    `fired` and `left` are people who count, the shares are weighted.
-    """
+def _precision(trial: Trial, known: LabelledMonth, rule: Rule) -> Precision | None:
+    """How many of those it fires on in a labelled month left; None when its factors were not made then."""
+    lake, rules = trial.lake, trial.rules
     factors = lake.manifest("factors", known.month)
     if rule_hits.why_inactive(rule, rules, factors):
         return None
@@ -136,30 +175,28 @@ def _precision(lake: Lake, known: LabelledMonth, rule: Rule, rules: Rules) -> di
             (sum_down((weight * left).filter(hit)) / sum_down(weight.filter(hit))).alias("precision"),
         )
     )
-    counts = found.collect(engine="streaming").row(0, named=True)
+    counts = cast(Precision, found.collect(engine="streaming").row(0, named=True))
     return counts if counts["fired"] else {**counts, "precision": None}
 
 
-def _consequences(
-    lake: Lake, config: Config, campaign: str, month: str, factors: Manifest, rule: Rule, rules: Rules
-) -> dict[str, Any]:
+def _consequences(trial: Trial, rule: Rule) -> dict[str, Any]:
     """Whom it fires on, their grades by the model alone, and how many tickets it would make.
 
     Tickets are those to be expected of the warnings when the hold-out gets none; who may be contacted and what
     the teams can take is not looked at.
     """
-    standing = rule_hits.active_rules(config, month, factors)
+    standing = rule_hits.active_rules(trial.config, trial.month, trial.factors)
     others = tuple(each for each in standing.hits if each[0].name != rule.name)
-    fires = (rule, rule_hits.hit_of(rule, rules, factors))
-    limits, rules_of = _limits(lake, config, campaign, month), config.campaign(campaign)
-    before = _graded(lake, campaign, month, ActiveRules(others, {}), limits, rules_of)
-    after = _graded(lake, campaign, month, ActiveRules((*others, fires), {}), limits, rules_of)
+    fires = (rule, rule_hits.hit_of(rule, trial.rules, trial.factors))
+    limits = _limits(trial)
+    before = _graded(trial, ActiveRules(others, {}), limits)
+    after = _graded(trial, ActiveRules((*others, fires), {}), limits)
     hit = after.filter(pl.col("rule_hits").list.contains(rule.name))
     called = after.filter(pl.col("tier") == "priority")
     is_called = before.filter(pl.col("tier") == "priority")
     priority = hit.filter(pl.col("tier") == "priority").height
     added = called.join(is_called, on="subscriber_id", how="anti").height
-    draw = config.measure(campaign)
+    draw = trial.config.measure(trial.campaign)
     treated = 1 - (draw.share if draw else 0)
     return {
         "subscribers": after.height,
@@ -172,24 +209,24 @@ def _consequences(
     }
 
 
-def _graded(
-    lake: Lake, campaign: str, month: str, rules: ActiveRules, limits: Limits, rules_of: Campaign
-) -> pl.DataFrame:
+def _graded(trial: Trial, active: ActiveRules, limits: Limits) -> pl.DataFrame:
     """Everybody graded; past refusals are not looked at, nor who may be contacted."""
-    rows = fact_rows(lake, month, admission.names_read(rules_of))
-    people = rule_hits.hits_of(rows, rules, admission.terms_of(rules_of, lake, month).member)
-    if lake.has(scores_of(campaign), month):
-        scores = lake.scan(scores_of(campaign), month).select("subscriber_id", "probability")
+    lake, month, rules = trial.lake, trial.month, trial.config.campaign(trial.campaign)
+    rows = fact_rows(lake, month, admission.names_read(rules))
+    people = rule_hits.hits_of(rows, active, admission.terms_of(rules, lake, month).member)
+    if lake.has(scores_of(trial.campaign), month):
+        scores = lake.scan(scores_of(trial.campaign), month).select("subscriber_id", "probability")
         rows = people.join(scores, on="subscriber_id", how="left")
     else:
         rows = people.with_columns(pl.lit(None, pl.Float64).alias("probability"))
     return admission.by_grade(rows.collect(engine="streaming"), limits, [])
 
 
-def _limits(lake: Lake, config: Config, campaign: str, month: str) -> Limits:
-    if lake.has(scores_of(campaign), month):
-        return grading.limits_of(config, lake.manifest(scores_of(campaign), month))
-    return grading.limits_of(config, replace(lake.manifest("factors", month), facts={}))
+def _limits(trial: Trial) -> Limits:
+    table = scores_of(trial.campaign)
+    if trial.lake.has(table, trial.month):
+        return grading.limits_of(trial.config, trial.lake.manifest(table, trial.month))
+    return grading.limits_of(trial.config, replace(trial.factors, facts={}))
 
 
 def _model_grades(hit: pl.DataFrame, limits: Limits) -> dict[str, int] | None:

@@ -123,14 +123,14 @@ def apply(db: sa.Connection, config: Config, now: datetime, *, confirm: int, act
         )
     for statement in ("remove_days", "put_days", "clear_drafts"):
         db.execute(Q[statement])
-    moved = _recompute(db, config, now, actor=actor, why=_told(noted))
+    moved = _recompute(db, config, now, actor=actor, why=_reasons(noted))
     days = [f"{row.layer} {row.date} {_said(row.is_working)}" for row in noted]
     details = json.dumps({"days": days, "tickets": moved}, ensure_ascii=False)
     db.execute(Q["record_change"], {"now": now, "actor": actor, "details": details})
     return moved
 
 
-def _told(noted: Sequence[sa.Row[Any]]) -> str:
+def _reasons(noted: Sequence[sa.Row[Any]]) -> str:
     first = noted[0]
     more = f" and {len(noted) - 1} more" if len(noted) > 1 else ""
     return f"{first.layer} {first.date} {_said(first.is_working)}{more}: {first.source}"

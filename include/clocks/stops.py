@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
 
@@ -19,9 +19,15 @@ from include.domain.errors import BadInput, Refused
 Q = load("clocks/stops")
 
 
-def stop(
-    db: sa.Connection, config: Config, scope: Scope, *, because: str, by: str, now: datetime
-) -> dict[str, Any]:
+class Stopped(TypedDict):
+    """A stop and what it is of."""
+
+    stop: int
+    scope: str
+    what: str | None
+
+
+def stop(db: sa.Connection, config: Config, scope: Scope, *, because: str, by: str, now: datetime) -> Stopped:
     """Stop all outbound of a scope at once, audited; BadInput when it is unknown, Refused when it stands already."""
     if not because.strip():
         raise BadInput("A stop needs its reason in words. Write one sentence.", code="stop_because")
@@ -35,7 +41,7 @@ def stop(
     return {"stop": stop_id, "scope": scope.scope, "what": scope.what}
 
 
-def lift(db: sa.Connection, stop_id: int, *, by: str, now: datetime) -> dict[str, Any]:
+def lift(db: sa.Connection, stop_id: int, *, by: str, now: datetime) -> Stopped:
     """Lift a stop, audited; its clocks go on with the next tick of the watcher. Refused when it is lifted already."""
     with db.begin():
         found = db.execute(Q["lift"], {"stop_id": stop_id, "by": by, "now": now}).one_or_none()

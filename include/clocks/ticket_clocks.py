@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import date, datetime, time, timedelta
 from functools import partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple, NotRequired, Protocol, TypedDict
 
 import sqlalchemy as sa
 
@@ -43,6 +43,36 @@ WORKING = "working"
 _FROM_SLA = {"first_contact": "contact_days", "plan": "plan_days"}
 
 
+class FrozenTerms(TypedDict):
+    """A `Frozen` as JSON."""
+
+    days: int
+    layers: list[str]
+    closes: str
+    early_warning: str
+    counts: NotRequired[str]
+
+
+class StoredClock(TypedDict):
+    """The columns of ticket_clocks that say when (ISO instants); the explanation is JSON text."""
+
+    warn_at: str
+    due_at: str
+    is_provisional: bool
+    explanation: str
+
+
+class StartedClock(TypedDict):
+    """A clock that begins, as a JSON row to store."""
+
+    warn_at: str
+    due_at: str
+    is_provisional: bool
+    clock: str
+    stops: str
+    explanation: dict[str, Any]
+
+
 class Frozen(NamedTuple):
     """What a running clock was started with; stored in its explanation, so that an edit does not change it."""
 
@@ -52,15 +82,15 @@ class Frozen(NamedTuple):
     early_warning: time
     counts: str = WORKING
 
-    def stored(self) -> dict[str, Any]:
+    def stored(self) -> FrozenTerms:
         """As JSON; what counts is told where it is not working days, so that clocks of before read alike."""
-        told = {
+        terms: FrozenTerms = {
             "days": self.days,
             "layers": list(self.layers),
             "closes": f"{self.closes:%H:%M}",
             "early_warning": f"{self.early_warning:%H:%M}",
         }
-        return told if self.counts == WORKING else told | {"counts": self.counts}
+        return terms if self.counts == WORKING else {**terms, "counts": self.counts}
 
     def counted_by(self, calendar: WorkCalendar) -> WorkCalendar:
         """The days that count: those worked by the calendar of its layers, or all there are."""
@@ -74,13 +104,21 @@ class Terms:
     rules: Rules
     calendar: WorkCalendar
 
-    def started(self, clocks: Mapping[str, Clock], started_at: datetime) -> list[dict[str, Any]]:
+    def started(self, clocks: Mapping[str, Clock], started_at: datetime) -> list[StartedClock]:
         """These clocks of a ticket, begun at `started_at`, as JSON rows to store."""
-        rows = []
+        rows: list[StartedClock] = []
         for name, clock in clocks.items():
             stored = stored_clock(self._frozen(name, clock), self.calendar, started_at, ())
-            explanation = json.loads(stored["explanation"])
-            rows.append({**stored, "clock": name, "stops": clock.stops, "explanation": explanation})
+            rows.append(
+                {
+                    "warn_at": stored["warn_at"],
+                    "due_at": stored["due_at"],
+                    "is_provisional": stored["is_provisional"],
+                    "explanation": json.loads(stored["explanation"]),
+                    "clock": name,
+                    "stops": clock.stops,
+                }
+            )
         return rows
 
     def is_within_hours(self, now: datetime) -> bool:
@@ -100,7 +138,7 @@ class Terms:
 
 def stored_clock(
     frozen: Frozen, calendar: WorkCalendar, started_at: datetime, paused: Sequence[sla.Pause]
-) -> dict[str, Any]:
+) -> StoredClock:
     """A clock's stored values: warn_at, due_at, is_provisional and the explanation."""
     counted = frozen.counted_by(calendar)
     deadline = sla.plan_deadline(started_at, counted, frozen.days, paused)
@@ -108,7 +146,7 @@ def stored_clock(
     return as_stored(frozen, deadline, warn_at)
 
 
-def as_stored(frozen: Frozen, deadline: Deadline, warn_at: datetime) -> dict[str, Any]:
+def as_stored(frozen: Frozen, deadline: Deadline, warn_at: datetime) -> StoredClock:
     """The columns of ticket_clocks that say when; the explanation also keeps the terms."""
     return {
         "warn_at": warn_at.isoformat(),
@@ -181,7 +219,7 @@ class Clocks:
 
     def again(
         self, explanation: Mapping[str, Any], started_at: datetime, paused: Sequence[sla.Pause]
-    ) -> dict[str, Any]:
+    ) -> StoredClock:
         """A running clock counted anew with these pauses, by the terms it was started with."""
         frozen = self.frozen(explanation)
         return stored_clock(frozen, self.layered(frozen.layers, frozen.closes), started_at, paused)

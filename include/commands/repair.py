@@ -25,12 +25,11 @@ from include.lake.campaigns import (
     SCORES,
     SCORES_REVISED,
     parted,
-    scores_of,
 )
 from include.lake.description import mended
 from include.lake.store import open_store
 from include.lake.upkeep import Fault, faults, faults_of
-from include.run import cycles
+from include.run import MonthRun, Run, cycles
 from include.stages import collection, features, grading, prediction
 from include.stages.collection import losses, per_campaign
 from include.stages.collection.deliveries import is_landed
@@ -202,35 +201,32 @@ def _remake(site: Site, db: sa.Connection, table: str, period: str) -> bool:
     cycle = next((found for each in campaigns if (found := _cycle(db, each, period))), None)
     config = cycles.config_of(db, cycle["config_hash"]) if cycle else site.config
     if base in (features.TABLE, peers.TABLE):
-        features.build(
-            db=db, lake=site.lake, config=config, month=period, as_of=default_as_of(period), run_id="repair"
-        )
-    elif base in _RECORDS and cycle:
-        run = {"campaign": campaign, "cycle": period, "month": cycle["month"], "as_of": cycle["as_of"]}
-        given = {"db": db, "lake": site.lake, "config": config, **run, "revision": 0}
+        as_of = default_as_of(period)
+        features.build(MonthRun(db=db, lake=site.lake, config=config, month=period, as_of=as_of))
+    elif base in _RECORDS and cycle and campaign:
+        run = Run(
+            db=db, lake=site.lake, config=config, campaign=campaign, cycle=period, month=cycle["month"],
+            as_of=cycle["as_of"], now=site.now,
+        )  # fmt: skip
         if base == SCORES:
-            _score(given)
+            _score(run)
         else:
-            grading.grade(**given, now=site.now)
+            grading.grade(run)
     return site.lake.has(table, period) and not faults_of(site.lake, table, period)
 
 
-def _score(given: dict[str, Any]) -> None:
+def _score(run: Run) -> None:
     """Score the cycle again by the models it was scored by, where that is known."""
-    lake = given["lake"]
-    with given["db"].begin():
-        fixed = cycles.dispatched_from(given["db"], given["campaign"], given["cycle"])
-    stands = lake.published(scores_of(given["campaign"]), given["cycle"])
-    chosen = (fixed or (stands.facts if stands else {})).get("champions")
+    with run.db.begin():
+        fixed = cycles.dispatched_from(run.db, run.campaign, run.cycle)
+    stands = run.lake.published(run.scores_table, run.cycle)
+    known = fixed if fixed is not None else stands.facts if stands else {}
+    chosen = known.get("champions")
     if chosen is None:
-        asked = {name: value for name, value in given.items() if name not in ("cycle", "revision")}
-        chosen = prediction.champions(**asked)
-    scoring = {name: given[name] for name in ("lake", "config", "campaign", "cycle", "month")}
-    parts = [
-        prediction.predict_shard(**scoring, shard=shard, champions=chosen, run_id="repair")
-        for shard in range(lake.shards)
-    ]
-    prediction.publish(**given, parts=parts, champions=chosen)
+        chosen = prediction.champions(run)
+    shards = range(run.lake.shards)
+    parts = [prediction.predict_shard(run, champions=chosen, shard=shard) for shard in shards]
+    prediction.publish(run, champions=chosen, parts=parts)
 
 
 def _cycle(db: sa.Connection, campaign: str, cycle: str) -> dict[str, Any] | None:

@@ -4,9 +4,20 @@ import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field, fields, replace
-from typing import Any
+from typing import Any, TypedDict, cast
 
 from pydantic import TypeAdapter
+
+
+class PartFacts(TypedDict):
+    """A `Part` as JSON carries it."""
+
+    name: str
+    shard: int
+    period: str
+    rows: int
+    size: int | None
+    sha256: str | None
 
 
 @dataclass(frozen=True)
@@ -27,6 +38,10 @@ class Part:
     def of(cls, told: Mapping[str, Any]) -> "Part":
         """The part that `asdict` made a mapping of; what else the mapping tells is left alone."""
         return cls(**{each.name: told[each.name] for each in fields(cls) if each.name in told})
+
+    def as_facts(self) -> PartFacts:
+        """The part as JSON carries it."""
+        return cast(PartFacts, asdict(self))
 
 
 @dataclass(frozen=True)

@@ -27,6 +27,7 @@ from include.lake.campaigns import scores_of
 from include.local.postgres import Server
 from include.local.progress import tell
 from include.loop import STAGES
+from include.run import Run
 from include.settings import ROOT
 from include.stages import prediction
 
@@ -77,14 +78,12 @@ def _reasons(lake: str, url: str) -> str:
     config, store = load_config(settings.config_folder()), Lake(lake)
     made = database.engine(url)
     with made.connect() as db:
-        chosen = prediction.champions(
-            db=db,
-            lake=store,
-            config=config,
-            month=_LAST,
-            as_of=default_as_of(_LAST),
-            campaign=DEFAULT_CAMPAIGN,
-        )
+        as_of = default_as_of(_LAST)
+        run = Run(
+            db=db, lake=store, config=config, month=_LAST, as_of=as_of, campaign=DEFAULT_CAMPAIGN, cycle=_LAST,
+            now=as_of,
+        )  # fmt: skip
+        chosen = prediction.champions(run)
     made.dispose()
     best = (
         store.scan(scores_of(DEFAULT_CAMPAIGN), _LAST)
@@ -93,9 +92,7 @@ def _reasons(lake: str, url: str) -> str:
     )
     wanted = best.collect()["subscriber_id"].to_list()
     started = time.monotonic()
-    prediction.reasons(
-        lake=store, config=config, month=_LAST, champions=chosen, subscriber_ids=wanted, top=None
-    )
+    prediction.reasons(lake=store, month=_LAST, champions=chosen, subscriber_ids=wanted, top=None)
     seconds = time.monotonic() - started
     return f"{'reasons':<12}{len(wanted):>14,}{seconds:>10.1f}{len(wanted) / max(seconds, 0.01):>12,.0f}"
 

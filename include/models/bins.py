@@ -39,13 +39,20 @@ def shares(code: Codes, bounds: Values) -> Counts:
 
 
 def stability(before: Counts, after: Counts) -> float:
-    """Population stability index of two shares over the same bins: 0 for the same, above 0.25 for others."""
+    """Population stability index of two shares over the same bins: 0 for the same, above 0.25 for others.
+
+    The symmetric divergence of Jeffreys (1946), with the bounds credit scoring goes by (Siddiqi, Credit Risk
+    Scorecards, 2006).
+    """
     old, new = np.maximum(before, LEAST_SHARE), np.maximum(after, LEAST_SHARE)
     return float(((new - old) * np.log(new / old)).sum())
 
 
 def information(code: Codes, happened: Counts, weights: Counts) -> tuple[float, float]:
     """Information value and mutual information (nats) of the bins about what happened (0 or 1).
+
+    The first is the divergence of the shares of those with whom it happened and of the others, by weights of
+    evidence (Good 1950; Siddiqi 2006); the second is Shannon's (1948), which does not grow with a rare event.
 
     Zero where nothing, or the same to everybody, happened.
     """

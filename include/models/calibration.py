@@ -92,8 +92,8 @@ def _loss(probabilities: Floats, happened: Floats, weights: Floats) -> float:
 def fit_calibration(kind: str, margins: Floats, happened: Floats, weights: Floats) -> Calibration:
     """Fit on margins of a model that did not see these rows; weights 0 do not count.
 
-    "isotonic": pool adjacent violators over steps of 25 churners, joined at their centres so that few ties
-    remain; "platt": a line with smoothed targets (Platt 1999).
+    "isotonic": pool adjacent violators (Zadrozny and Elkan 2002) over steps of 25 churners, joined at their centres
+    so that few ties remain; "platt": a line with smoothed targets (Platt 1999).
     """
     counted = weights > 0
     margins, happened, weights = margins[counted], happened[counted], weights[counted]

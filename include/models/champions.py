@@ -4,7 +4,7 @@ import hashlib
 import json
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 import polars as pl
 from sqlalchemy import Connection
@@ -23,8 +23,16 @@ RULES = "rules"
 #: Two models as good as each other differ by so much in their calibration error.
 CALIBRATION_NOISE = 0.002
 
-#: JSON: version, kind, base_rate (null for rules), sha256, trained_for, is_out_of_fold.
-Champion = dict[str, Any]
+
+class Champion(TypedDict):
+    """Who scores a cluster, as JSON; the rules have no base rate, no files and no training behind them."""
+
+    version: str
+    kind: str
+    base_rate: float | None
+    sha256: NotRequired[str]
+    trained_for: NotRequired[str]
+    is_out_of_fold: NotRequired[bool]
 
 
 def champions(
@@ -58,7 +66,6 @@ def settle(
     registration: dict[str, Any],
     newest: LabelledMonth,
     judged: pl.DataFrame,
-    now: datetime,
 ) -> Settled:
     """Register a trained version and make it champion where it has earned that.
 
@@ -81,7 +88,7 @@ def settle(
         if comparison is not None and not _has_earned(comparison, is_first=cluster not in chosen):
             return Settled("candidate", comparison)
         db.execute(queries["retire_champion"], registration)
-        promoted = {"model_version": registration["model_version"], "now": now}
+        promoted = {"model_version": registration["model_version"], "now": registration["trained_at"]}
         return Settled(str(db.execute(queries["promote"], promoted).scalar_one()), comparison)
 
 

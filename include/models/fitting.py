@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import polars as pl
@@ -10,8 +10,12 @@ import polars as pl
 from include.lake import Lake
 from include.models import quality, trees
 from include.models.calibration import PLATT, Calibrated, Calibration, Floats, calibrate
+from include.models.quality import Figures
 from include.models.store import Matrix, margins, matrix
 from include.models.training_sets import FOLDS, Examples, Folds, LabelledMonth, folds_of, read_examples
+
+if TYPE_CHECKING:  # two seconds that only who fits needs
+    from xgboost import Booster
 
 #: People who stayed are sampled, and weigh more, beyond so many for each who left: more add time, not skill.
 STAYERS_PER_CHURNER = 15
@@ -121,7 +125,7 @@ def judging_boosters(examples: Examples, plan: Plan, kinds: Collection[str]) -> 
 
 def cross_grown(
     examples: Examples, factors: Sequence[str], kinds: Collection[str], nthread: int | None
-) -> list[dict[str, Any]]:
+) -> list[dict[str, "Booster"]]:
     """Per fold a booster of each kind that never saw the subscribers of the fold."""
     return [
         trees.grow(examples.taken(examples.fold != fold), factors, kinds, nthread) for fold in range(FOLDS)
@@ -173,7 +177,7 @@ def judged_margins(values: Matrix, fold: Folds, boosters: Sequence[Any]) -> Floa
     return found
 
 
-def figures(lake: Lake, plan: Plan, fitted: Fitted) -> dict[str, Any]:
+def figures(lake: Lake, plan: Plan, fitted: Fitted) -> Figures:
     """Out-of-sample figures of the judged months; auc_early is of what was known a month earlier."""
     judged = fitted.judged
     found = quality.figures(*_arrays(judged, "probability"), judged["margin"].to_numpy())

@@ -99,16 +99,16 @@ def truths(lake: Lake, label: Label, window: Window, people: pl.LazyFrame) -> pl
     if AFTER in there and not label.are_gone:
         is_known &= pl.col(AFTER) | pl.col(LEFT)
     truth = pl.when(is_known).then(compile_row(label.expression).fill_null(False)).alias(HAPPENED)
-    told = rows.select("subscriber_id", truth).filter(pl.col(HAPPENED).fill_null(True))
-    return told.collect(engine="streaming").sort("subscriber_id")
+    listed = rows.select("subscriber_id", truth).filter(pl.col(HAPPENED).fill_null(True))
+    return listed.collect(engine="streaming").sort("subscriber_id")
 
 
-def with_labels(people: pl.LazyFrame, told: pl.DataFrame) -> pl.LazyFrame:
-    """`people` with the label's truth (Boolean), as `truths` told it."""
-    listed = told.lazy().with_columns(is_told=pl.lit(True))
-    joined = people.join(listed, on="subscriber_id", how="left", maintain_order="left")
-    truth = pl.when(pl.col("is_told").is_null()).then(pl.lit(False)).otherwise(pl.col(HAPPENED))
-    return joined.with_columns(truth.alias(HAPPENED)).drop("is_told")
+def with_labels(people: pl.LazyFrame, listed: pl.DataFrame) -> pl.LazyFrame:
+    """`people` with the label's truth (Boolean), as `truths` lists it."""
+    marked = listed.lazy().with_columns(is_listed=pl.lit(True))
+    joined = people.join(marked, on="subscriber_id", how="left", maintain_order="left")
+    truth = pl.when(pl.col("is_listed").is_null()).then(pl.lit(False)).otherwise(pl.col(HAPPENED))
+    return joined.with_columns(truth.alias(HAPPENED)).drop("is_listed")
 
 
 def fingerprint(lake: Lake, month: str, label: Label) -> str:

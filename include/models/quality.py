@@ -32,7 +32,7 @@ class Ranking:
         return churned.astype(np.float64), total.astype(np.float64)
 
     def auc(self, happened: Floats, weights: Floats) -> float | None:
-        """Area under the ROC curve; None when only one class has weight."""
+        """Area under the ROC curve as the rank statistic it is (Hanley and McNeil 1982); None with one class alone."""
         churned, total = self._by_tie(happened, weights)
         stayed = total - churned
         pairs = float(churned.sum()) * float(stayed.sum())
@@ -41,7 +41,7 @@ class Ranking:
         return float(churned @ (np.cumsum(stayed) - stayed / 2)) / pairs
 
     def average_precision(self, happened: Floats, weights: Floats) -> float | None:
-        """Area under the precision-recall steps; None without churners."""
+        """Area under the precision-recall steps (Davis and Goadrich 2006), not lines; None without churners."""
         churned, total = (values[::-1] for values in self._by_tie(happened, weights))
         if float(churned.sum()) <= 0:
             return None
@@ -111,7 +111,10 @@ def top_decile_lift(probabilities: Floats, happened: Floats, weights: Floats) ->
 
 
 def calibration_error(probabilities: Floats, happened: Floats, weights: Floats, bins: int = 10) -> float:
-    """Expected calibration error: |promised − seen| over tenths of the people by probability, weighted."""
+    """Expected calibration error (Naeini, Cooper and Hauskrecht 2015): |promised − seen| over tenths, weighted.
+
+    The tenths are of the people by probability, so that each counts alike.
+    """
     order = np.argsort(probabilities, kind="stable")
     w = weights[order]
     total = float(w.sum())

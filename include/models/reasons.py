@@ -1,7 +1,7 @@
 """Reasons in human words: the contributions of factors summed by what they speak of."""
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, TypedDict
 
 import polars as pl
 
@@ -22,9 +22,20 @@ _OTHER = Reason(zh="其他", en="Other", symptom=True)
 Evidence = Mapping[str, float]
 
 
+class HumanReason(TypedDict):
+    """A reason with its words, the log-odds it adds, and the points of evidence for it."""
+
+    reason: str
+    zh: str
+    en: str
+    is_symptom: bool
+    contribution: float
+    evidence: float
+
+
 def grouped(
     contributions: Iterable[Mapping[str, Any]], library: Factors, evidence: Evidence | None = None
-) -> list[dict[str, Any]]:
+) -> list[HumanReason]:
     """Human reasons with the summed log-odds of their factors, in the order to tell them.
 
     `contributions` hold factor and contribution (all factors of one person); the sum over the result is the
@@ -91,7 +102,7 @@ def _shared(sums: Mapping[str, float], library: Factors, evidence: Evidence) -> 
     return found
 
 
-def _named(reason: str, contribution: float, points: float, library: Factors) -> dict[str, Any]:
+def _named(reason: str, contribution: float, points: float, library: Factors) -> HumanReason:
     words = library.reasons.get(reason, _OTHER)
     return {
         "reason": reason,
@@ -103,7 +114,7 @@ def _named(reason: str, contribution: float, points: float, library: Factors) ->
     }
 
 
-def _order(told: Mapping[str, Any]) -> tuple[bool, bool, float, str]:
-    weight = told["contribution"] + WORTH_OF_A_POINT * told["evidence"]
+def _order(reason: HumanReason) -> tuple[bool, bool, float, str]:
+    weight = reason["contribution"] + WORTH_OF_A_POINT * reason["evidence"]
     lowers = weight <= 0
-    return (lowers, told["is_symptom"] and not lowers, -weight, told["reason"])
+    return (lowers, reason["is_symptom"] and not lowers, -weight, reason["reason"])

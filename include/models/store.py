@@ -3,6 +3,7 @@
 import hashlib
 import json
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -56,7 +57,10 @@ class Model:
         return self.calibration.probabilities(self.margins(matrix))
 
     def contributions(self, matrix: Matrix) -> Floats:
-        """Exact log-odds by factor (rows × factors + 1, the last is the base); a row sums to its margin."""
+        """Exact log-odds by factor (rows × factors + 1, the last is the base); a row sums to its margin.
+
+        Shapley values of trees (Lundberg, Erion and Lee 2018), as XGBoost's `pred_contribs` gives them.
+        """
         if matrix.shape[0] == 0:
             return np.empty((0, len(self.factors) + 1))
         from xgboost import DMatrix  # two seconds that most who read a card never need
@@ -83,15 +87,15 @@ def matrix(frame: pl.DataFrame, factors: tuple[str, ...]) -> Matrix:
     return np.ascontiguousarray(finite.to_numpy(), dtype=np.float32)
 
 
-def threads(rows: int, told: int | None = None) -> int:
-    """How many threads to use for so many rows: as told, else one per core, but no more than have work to do.
+def threads(rows: int, wanted: int | None = None) -> int:
+    """How many threads to use for so many rows: as wanted, else one per core, but no more than have work to do.
 
     On few rows threads wait for one another: on a busy machine minutes instead of a second.
     """
-    return min(told or os.cpu_count() or 1, 1 + rows // ROWS_PER_THREAD)
+    return min(wanted or os.cpu_count() or 1, 1 + rows // ROWS_PER_THREAD)
 
 
-def save(lake: Lake, version: str, booster: Any, calibration: Calibration, card: dict[str, Any]) -> str:
+def save(lake: Lake, version: str, booster: Any, calibration: Calibration, card: Mapping[str, Any]) -> str:
     """Write `<lake>/models/<version>/` and return the sha256 over its three files."""
     contents = (
         bytes(booster.save_raw(raw_format="json")),

@@ -123,25 +123,37 @@ class Examples:
         return float(self.weights @ self.happened / self.weights.sum())
 
 
-def labelled_month(
-    db: Connection | None, lake: Lake, campaign: str, month: str, label: Label, as_of: datetime
-) -> LabelledMonth:
-    """The label of the people of `month` and their contact weights as known at `as_of`.
+@dataclass(frozen=True)
+class Labelling:
+    """A campaign's label as it is known at `as_of`, for months of a lake.
 
     Without `db` everybody counts as they went: the lake does not know who was contacted.
     """
-    window = label.horizon.after(month)
-    people = lake.scan("factors", month).select("subscriber_id")
-    weights = (
-        pl.DataFrame(schema=_WEIGHTS) if db is None else contact_weights(db, campaign, month, window, as_of)
-    )
-    return LabelledMonth(month, labels.truths(lake, label, window, people), weights)
+
+    db: Connection | None
+    lake: Lake
+    campaign: str
+    label: Label
+    as_of: datetime
+
+    def of_month(self, month: str) -> LabelledMonth:
+        """The label of the people of `month`, and their contact weights."""
+        window = self.label.horizon.after(month)
+        people = self.lake.scan("factors", month).select("subscriber_id")
+        weights = (
+            pl.DataFrame(schema=_WEIGHTS)
+            if self.db is None
+            else contact_weights(self.db, self.campaign, month, window, self.as_of)
+        )
+        return LabelledMonth(month, labels.truths(self.lake, self.label, window, people), weights)
 
 
 def contact_weights(db: Connection, campaign: str, key: str, window: Window, as_of: datetime) -> pl.DataFrame:
     """Weights other than one (subscriber_id, weight) of the month or cycle `key`, by what is known at `as_of`.
 
-    Held out by two draws that know nothing of each other somebody stands for the treated of both: both count.
+    Contacted people are left out, and the held-out stand for them by the inverse of their chance (Horvitz and
+    Thompson 1952). Held out by two draws that know nothing of each other somebody stands for the treated of both:
+    both count.
     """
     # a month nobody scored for days to come is contacted from its end on
     is_whole = window.is_of_whole_months or cadence_of(key) != MONTHLY
@@ -176,10 +188,10 @@ def read_examples(
 
     Sorted by month and subscriber: what trees draw by position must not hang on how the lake is cut.
     """
-    pieces = [
-        _examples_of(month, position, lake, factors, kept_share, split)
-        for position, month in enumerate(months)
-    ]
+    pieces = []
+    for position, month in enumerate(months):
+        shards = [_drawn(month.people(lake, shard), factors, kept_share) for shard in range(lake.shards)]
+        pieces.append(_examples_of(pl.concat(shards), position, factors, kept_share, split))
     return Examples(
         np.concatenate([piece.matrix for piece in pieces]),
         np.concatenate([piece.happened for piece in pieces]),
@@ -212,15 +224,9 @@ def common_factors(lake: Lake, months: Iterable[str]) -> tuple[str, ...]:
 
 
 def _examples_of(
-    month: LabelledMonth,
-    position: int,
-    lake: Lake,
-    factors: tuple[str, ...],
-    kept_share: float,
-    split: int,
+    drawn: pl.DataFrame, position: int, factors: tuple[str, ...], kept_share: float, split: int
 ) -> Examples:
-    shards = [_drawn(month.people(lake, shard), factors, kept_share) for shard in range(lake.shards)]
-    frame = pl.concat(shards).sort("subscriber_id")
+    frame = drawn.sort("subscriber_id")
     happened = frame["happened"].cast(pl.Float64).to_numpy()
     return Examples(
         matrix=matrix(frame, factors),

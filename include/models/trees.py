@@ -1,15 +1,21 @@
-"""Trees: how each kind of model grows, and how two kinds become one booster that is still XGBoost's own JSON."""
+"""Trees: how each kind of model grows, and how two kinds become one booster that is still XGBoost's own JSON.
+
+Boosted trees as in Chen and Guestrin (2016), random forests as in Breiman (2001).
+"""
 
 import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from include.models.calibration import Floats
 from include.models.store import threads
 from include.models.training_sets import Examples
+
+if TYPE_CHECKING:  # two seconds that only who fits needs
+    from xgboost import Booster
 
 BOOSTED, FOREST, BLEND = "xgboost", "random_forest", "boosted_and_forest"
 
@@ -26,7 +32,7 @@ class Recipe:
     few: Mapping[str, Any]
     many: Mapping[str, Any]
 
-    def told(self) -> dict[str, Any]:
+    def described(self) -> Mapping[str, int | float | str | Mapping[str, float]]:
         """What the model card and the version are made of."""
         ways = {"few": dict(self.few), "many": dict(self.many), "few_rows": FEW_ROWS}
         return {**_SHARED, **self.parameters, **ways}
@@ -56,7 +62,7 @@ RECIPES: Mapping[str, Recipe] = {
 
 def grow(
     examples: Examples, factors: Sequence[str], kinds: Collection[str], nthread: int | None
-) -> dict[str, Any]:
+) -> dict[str, "Booster"]:
     """A booster of each of `kinds` on the examples, which are cut into bins once for all of them."""
     import xgboost as xgb
 

@@ -1,16 +1,13 @@
 """What the DAGs share: defaults, how a task calls a stage, how a result and a failure are told."""
 
 import hashlib
-import inspect
 import logging
-import resource
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from datetime import datetime, timedelta
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
-from uuid import uuid4
+from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar, cast
 
 from airflow.sdk import Asset
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
@@ -28,8 +25,12 @@ if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from include.config import Config
     from include.config.readers.notices import Notices
     from include.lake import Lake
+    from include.lake.manifest import PartFacts
     from include.notices.channels import Endpoint
     from include.notices.delivering import Send
+    from include.run import Run
+    from include.run.cycles import CycleFacts
+    from include.run.results import Result
 
 #: Told while a labelled month awaits training: what really happened to its subscribers is known.
 LABELS = Asset("labels", uri="churn://labels", group="churn")
@@ -42,10 +43,20 @@ FACTORS = Asset("factors", uri="churn://factors", group="churn")
 #: No retry cures these; a person does. NotReady may cure itself while the retries wait.
 _INCURABLE = (BadInput, ConfigError, Damaged, Refused)
 _REASON_LENGTH = 600
-_COUNTS = (("rows_in", "read"), ("rows_out", "accepted"), ("quarantined", "quarantined"))
-_NOT_TOLD = {"stage", "feed", "period", "month", "message", "name", *(name for name, _ in _COUNTS)}
 
 _log = logging.getLogger("churn")
+
+Arguments = ParamSpec("Arguments")
+Returned = TypeVar("Returned")
+
+
+class WrittenPart(TypedDict):
+    """A shard that is written, with what it cost."""
+
+    part: "PartFacts"
+    rows: int
+    seconds: float
+    peak_mb: int
 
 
 def tell_failure(context: Mapping[str, Any]) -> None:
@@ -111,9 +122,22 @@ def told_plainly() -> Iterator[None]:
 class Workplace:
     """What a task may ask for, opened when first asked for and closed when its `stack` is."""
 
-    def __init__(self, stack: ExitStack, cycle: Mapping[str, Any] | None = None) -> None:
+    def __init__(self, stack: ExitStack, cycle: "CycleFacts | None" = None) -> None:
         self._stack = stack
-        self._cycle = cycle or {}
+        self._cycle = cycle
+
+    @cached_property
+    def run(self) -> "Run":
+        """The run of the task's cycle, which a stage is given."""
+        from include.run import Run
+
+        cycle = self._cycle
+        assert cycle is not None  # noqa: S101  # asked for by tasks of a cycle alone
+        return Run(
+            db=self.db, lake=self.lake, config=self.config, now=self.now, campaign=cycle["campaign"],
+            cycle=cycle["cycle"], month=cycle["month"], as_of=datetime.fromisoformat(cycle["as_of"]),
+            revision=cycle["revision"],
+        )  # fmt: skip
 
     @cached_property
     def db(self) -> "Connection":
@@ -153,7 +177,7 @@ class Workplace:
     @cached_property
     def config(self) -> "Config":
         """The configuration the task's cycle was opened with; without a cycle that of `CHURN_CONFIG` now."""
-        if config_hash := self._cycle.get("config_hash"):
+        if config_hash := self._cycle and self._cycle.get("config_hash"):
             from include.run.cycles import config_of
 
             return config_of(self.db, config_hash)
@@ -185,11 +209,6 @@ class Workplace:
         """The instant this task stamps things with."""
         return right_now()
 
-    @cached_property
-    def run_id(self) -> str:
-        """A name for the files of this attempt, which no other attempt shares."""
-        return uuid4().hex[:12]
-
 
 def _endpoint(name: str) -> "Endpoint":
     """The server an Airflow Connection stands for."""
@@ -203,7 +222,7 @@ def _endpoint(name: str) -> "Endpoint":
 
 
 @contextmanager
-def workplace(cycle: Mapping[str, Any] | None = None) -> Iterator[Workplace]:
+def workplace(cycle: "CycleFacts | None" = None) -> Iterator[Workplace]:
     """Open what is asked for, close it afterwards, and tell a LoopError plainly.
 
     All tasks of a `cycle` work with the configuration it was opened with: an edit meanwhile waits for the next.
@@ -212,95 +231,107 @@ def workplace(cycle: Mapping[str, Any] | None = None) -> Iterator[Workplace]:
         yield Workplace(stack, cycle)
 
 
-def run_stage(function: Callable[..., Any], cycle: Mapping[str, Any] | None = None, **arguments: Any) -> Any:
-    """Call a stage function with what its parameters ask for by name; log and return its result.
+def run_task(task: Callable[[Workplace], "Result"]) -> "Result":
+    """Do what belongs to no cycle at a workplace of its own; log and return its measured result."""
+    with workplace() as place:
+        started = time.monotonic()
+        return logged(task(place), started)
 
-    `arguments` come first, then the `cycle` of `open_cycle` (campaign, cycle, month, as_of, revision, …), then
-    the `Workplace`. A result with counts gets `seconds` and `peak_mb`.
-    """
+
+def run_stage(
+    stage: Callable[Concatenate["Run", Arguments], Returned],
+    cycle: "CycleFacts",
+    *arguments: Arguments.args,
+    **named: Arguments.kwargs,
+) -> Returned:
+    """Call a stage with the run of the `cycle` and its own arguments; a result with counts is measured and logged."""
     with workplace(cycle) as place:
-        return called(place, function, cycle, arguments)
+        started = time.monotonic()
+        return _of_cycle(stage(place.run, *arguments, **named), started, cycle)
 
 
-def write_part(function: Callable[..., Any], cycle: Mapping[str, Any], **arguments: Any) -> dict[str, Any]:
-    """Call a stage function that writes one shard: its part, with rows, seconds and peak memory."""
+def write_part(
+    stage: "Callable[Concatenate[Run, Arguments], PartFacts]",
+    cycle: "CycleFacts",
+    *arguments: Arguments.args,
+    **named: Arguments.kwargs,
+) -> "WrittenPart":
+    """Call a stage that writes one shard: its part, with rows, seconds and peak memory."""
+    from include.run.results import measured
+
     started = time.monotonic()
-    part = run_stage(function, cycle, **arguments)
-    return measured({"part": part, "rows": part["rows"]}, started)
+    part = run_stage(stage, cycle, *arguments, **named)
+    return cast(WrittenPart, measured({"part": part, "rows": part["rows"]}, started))
 
 
 def finish_stage(
-    function: Callable[..., Any],
-    cycle: Mapping[str, Any],
-    made: Iterable[Mapping[str, Any]] | None = None,
-    **arguments: Any,
-) -> dict[str, Any]:
-    """`run_stage` for the call that ends a stage: its result is kept with the cycle.
-
-    `made` are the results of `write_part`: their parts are published, their seconds count as the stage's.
-    """
-    shards = list(made or ())
+    stage: Callable[Concatenate["Run", Arguments], Returned],
+    cycle: "CycleFacts",
+    *arguments: Arguments.args,
+    **named: Arguments.kwargs,
+) -> Returned:
+    """`run_stage` for the call that ends a stage: its result is kept with the cycle."""
     with workplace(cycle) as place:
-        parts = {} if made is None else {"parts": [each["part"] for each in shards]}
-        result: dict[str, Any] = called(place, function, cycle, {**arguments, **parts})
-        result["seconds"] = round(sum((each["seconds"] for each in shards), result["seconds"]), 2)
-        result["peak_mb"] = max((each["peak_mb"] for each in shards), default=result["peak_mb"])
-        _keep(place, cycle, result)
+        started = time.monotonic()
+        result = _of_cycle(stage(place.run, *arguments, **named), started, cycle)
+        _keep(place, result)
         return result
 
 
-def called(
-    place: Workplace,
-    function: Callable[..., Any],
-    cycle: Mapping[str, Any] | None,
-    arguments: Mapping[str, Any],
-) -> Any:
+def finish_parts(
+    stage: "Callable[..., Returned]", cycle: "CycleFacts", made: "Iterable[WrittenPart]", **named: Any
+) -> Returned:
+    """`finish_stage` for parts written by tasks of their own: their seconds count as the stage's."""
+    shards = list(made)
+    with workplace(cycle) as place:
+        started = time.monotonic()
+        parts = [each["part"] for each in shards]
+        done: Any = _of_cycle(stage(place.run, parts=parts, **named), started, cycle)
+        result: dict[str, Any] = dict(done)
+        result["seconds"] = round(sum((each["seconds"] for each in shards), result["seconds"]), 2)
+        result["peak_mb"] = max((each["peak_mb"] for each in shards), default=result["peak_mb"])
+        _keep(place, result)
+        return cast(Returned, result)
+
+
+def logged(result: "Result", started: float) -> "Result":
+    """The result with seconds since `started` (monotonic) and peak memory, logged; one without counts as it is."""
+    from include.run.results import described, measured
+
+    if not isinstance(result, dict) or "stage" not in result:
+        return result
+    done = measured(result, started)
+    _log.info(described(done))
+    return done
+
+
+def called(place: Workplace, function: Callable[..., Any], cycle: Any, arguments: Mapping[str, Any]) -> Any:
     """Call `function` with what it asks for, at a `place` opened already."""
+    import inspect
+
     facts = {**cycle, "as_of": datetime.fromisoformat(cycle["as_of"])} if cycle else {}
     asked = [name for name in inspect.signature(function).parameters if name not in arguments]
     given = {name: facts[name] for name in asked if name in facts}
     opened = {name: getattr(place, name) for name in asked if name not in facts and hasattr(Workplace, name)}
     started = time.monotonic()
     result = function(**given, **opened, **arguments)
-    if isinstance(result, dict) and "stage" in result:
-        told = {name: cycle[name] for name in ("campaign", "month")} if cycle else {}
-        result = measured({**result, **told}, started)
-        _log.info(described(result))
-    return result
+    return _of_cycle(result, started, cycle) if cycle else logged(result, started)
 
 
-def _keep(place: Workplace, cycle: Mapping[str, Any], result: Mapping[str, Any]) -> None:
-    from include.run import cycles
-
-    facts = {**result, "as_of": cycle["as_of"], "revision": cycle["revision"]}
-    cycles.record_stage(
-        db=place.db,
-        campaign=cycle["campaign"],
-        cycle=cycle["cycle"],
-        facts=facts,
-        seconds=result["seconds"],
-        peak_mb=result["peak_mb"],
-        now=right_now(),
-    )
+def _of_cycle(result: Returned, started: float, cycle: "CycleFacts") -> Returned:
+    """A result with counts is of the cycle's campaign and month, measured and logged."""
+    if not isinstance(result, dict) or "stage" not in result:
+        return result
+    facts = {**result, "campaign": cycle["campaign"], "month": cycle["month"]}
+    return cast(Returned, logged(facts, started))
 
 
-def measured(result: dict[str, Any], started: float) -> dict[str, Any]:
-    """The result with the seconds since `started` (monotonic) and the peak memory of this process."""
-    peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-    return {**result, "seconds": round(time.monotonic() - started, 2), "peak_mb": peak_mb}
+def _keep(place: Workplace, result: Any) -> None:
+    from include.run.results import record
 
-
-def described(result: Mapping[str, Any]) -> str:
-    """One line: "collection usage_months 2026-10: 20,000 read, 19,996 accepted, 4 quarantined, …"."""
-    about = (result["stage"], result.get("feed"), result.get("period") or result.get("month"))
-    counts = [f"{result[name]:,} {word}" for name, word in _COUNTS if isinstance(result.get(name), int)]
-    figures = [
-        f"{name} {value:,}"
-        for name, value in result.items()
-        if name not in _NOT_TOLD and isinstance(value, int | float) and not isinstance(value, bool)
-    ]
-    told = ", ".join(counts + figures)
-    return f"{' '.join(word for word in about if word)}: {told}. {result.get('message', '')}".strip()
+    run = place.run
+    facts = {**result, "as_of": run.as_of.isoformat(), "revision": run.revision}
+    record(run, facts, seconds=result["seconds"], peak_mb=result["peak_mb"])
 
 
 def announce_labels(result: Mapping[str, Any], outlet_events: Any) -> None:

@@ -1,11 +1,16 @@
 """What the DAGs of every day do for all campaigns: which ones, each followed up and trained on its own."""
 
 from collections.abc import Iterable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from include.domain.errors import NotReady
 from include.domain.periods.period import DAILY
-from include.orchestration import finish_stage, right_now, run_stage, workplace
+from include.orchestration import Workplace, finish_stage, right_now, run_task, workplace
+
+if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
+    from include.run.cycles import CycleFacts
+    from include.stages.follow_up import FollowedUp
+    from include.stages.training import Trained
 
 
 def to_follow_up() -> list[str]:
@@ -14,12 +19,21 @@ def to_follow_up() -> list[str]:
         return [*place.config.enabled(), *sorted(place.config.broken)]
 
 
-def follow_up(campaign: str) -> dict[str, Any]:
+def follow_up(campaign: str) -> "FollowedUp":
     """Labels, outcomes and figures of a campaign, as known now."""
     from include.stages import follow_up
 
-    result: dict[str, Any] = run_stage(follow_up.follow_up, campaign=campaign, as_of=right_now())
-    return {**result, "campaign": campaign}
+    def task(place: Workplace) -> "FollowedUp":
+        return follow_up.follow_up(
+            db=place.db,
+            lake=place.lake,
+            config=place.config,
+            campaign=campaign,
+            as_of=right_now(),
+            now=place.now,
+        )
+
+    return {**run_task(task), "campaign": campaign}
 
 
 def to_train(events: Iterable[Any]) -> list[str]:
@@ -33,7 +47,7 @@ def to_train(events: Iterable[Any]) -> list[str]:
         ]
 
 
-def train(campaign: str) -> dict[str, Any]:
+def train(campaign: str) -> "Trained":
     """Train for the newest month with factors on every label known now; kept with the campaign's newest cycle."""
     from include.stages import training
 
@@ -43,5 +57,8 @@ def train(campaign: str) -> dict[str, Any]:
         if not months:
             raise NotReady("The lake holds no factors yet. Run a campaign for a month first.")
         is_daily = place.config.cadence(campaign) == DAILY
-    key = {"campaign": campaign, "cycle": f"{now:%Y-%m-%d}" if is_daily else months[-1], "month": months[-1]}
-    return finish_stage(training.train, {**key, "as_of": now.isoformat(), "revision": 0})
+    cycle: CycleFacts = {
+        "campaign": campaign, "cycle": f"{now:%Y-%m-%d}" if is_daily else months[-1], "month": months[-1],
+        "as_of": now.isoformat(), "revision": 0,
+    }  # fmt: skip
+    return finish_stage(training.train, cycle)

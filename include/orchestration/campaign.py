@@ -2,30 +2,60 @@
 
 import logging
 from collections.abc import Mapping
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypedDict, cast
 
 from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 
 from include.domain.errors import BadInput
 from include.domain.periods.months import parse_instant
 from include.domain.periods.period import DAILY, MONTHLY, cadence_of, parse_key
-from include.orchestration import Workplace, finish_stage, run_stage, workplace, write_part
+from include.orchestration import Workplace, finish_parts, finish_stage, run_stage, workplace, write_part
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
-    from sqlalchemy import Connection
-
-    from include.config import Config
+    from include.models.champions import Champion
+    from include.run import Run
+    from include.run.cycles import CycleFacts
+    from include.stages.dispatch.run import Choices, Dispatched
+    from include.stages.dispatch.size import Size
+    from include.stages.features import Featured
+    from include.stages.follow_up import FollowedUp
+    from include.stages.training import Trained
 
 _log = logging.getLogger("churn")
 
 #: By cadence the Param that says what a run is for, and an example.
 _KEYS = {MONTHLY: ("month", "2026-10"), DAILY: ("day", "2026-10-17")}
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The size of the plan that stands, what was approved of it, and what scoring again by that approval made of it."""
+
+    size: Mapping[str, Any]
+    approved: Mapping[str, Any] | None
+    rescored: Mapping[str, Any] | None
+
+
+class MayGo(TypedDict):
+    """How many tickets may go out, and of which plan."""
+
+    most: int
+    planned: str
+
+
+class Rescored(TypedDict):
+    """The month graded again, and the fingerprint of what a dispatch would now go by; beside the counts of grading."""
+
+    fingerprint: str
+
+
 #: The approvals by which the month is scored and graded again.
 _RESCORED = ("last_champion", "rules_only")
 
 
-def open_cycle(campaign: str, params: Mapping[str, Any], partition_key: str | None) -> dict[str, Any] | None:
+def open_cycle(campaign: str, params: Mapping[str, Any], partition_key: str | None) -> "CycleFacts | None":
     """Open the cycle a run works on, or take up the one that stands; lay down the lake when there is none.
 
     None, after a sentence, for a campaign that is not enabled; ConfigError for one whose file is wrong.
@@ -44,7 +74,7 @@ def open_cycle(campaign: str, params: Mapping[str, Any], partition_key: str | No
         return opened
 
 
-def reopen_cycle(cycle: Mapping[str, Any]) -> dict[str, Any]:
+def reopen_cycle(cycle: "CycleFacts") -> "CycleFacts":
     """The cycle as it stands now: a task cleared after the dispatch must not touch what people act on.
 
     Its configuration stays the one the run was opened with.
@@ -53,7 +83,7 @@ def reopen_cycle(cycle: Mapping[str, Any]) -> dict[str, Any]:
         return _opened(place, cycle["campaign"], cycle["cycle"], datetime.fromisoformat(cycle["as_of"]))
 
 
-def _opened(place: Workplace, campaign: str, key: str, as_of: datetime | None) -> dict[str, Any]:
+def _opened(place: Workplace, campaign: str, key: str, as_of: datetime | None) -> "CycleFacts":
     from include.run import cycles
 
     opened = cycles.open_cycle(
@@ -78,7 +108,7 @@ def key_of_run(params: Mapping[str, Any], partition_key: str | None, cadence: st
     return parse_key(named, cadence)
 
 
-def is_daily(cycle: Mapping[str, Any]) -> bool:
+def is_daily(cycle: "CycleFacts") -> bool:
     """Whether the cycle is a day's: it reads factors of a month that may have been made long before."""
     return cadence_of(cycle["cycle"]) == DAILY
 
@@ -86,12 +116,12 @@ def is_daily(cycle: Mapping[str, Any]) -> bool:
 # ---------------------------------------------------------------- features
 
 
-def has_factors(place: Workplace, cycle: Mapping[str, Any]) -> bool:
+def has_factors(place: Workplace, cycle: "CycleFacts") -> bool:
     """Whether a day finds the factors it reads; a month makes sure of its own itself."""
     return is_daily(cycle) and place.lake.has("factors", cycle["month"])
 
 
-def make_factors(cycle: Mapping[str, Any]) -> dict[str, Any]:
+def make_factors(cycle: "CycleFacts") -> "Featured":
     """The factors a day reads, where no run has made them yet."""
     from include.stages import features
 
@@ -110,7 +140,7 @@ def shards() -> list[int]:
 # ---------------------------------------------------------------- training, prediction, dispatch
 
 
-def train(cycle: Mapping[str, Any]) -> dict[str, Any]:
+def train(cycle: "CycleFacts") -> "Trained":
     """Train on what is labelled at as_of; a campaign without a model skips."""
     from include.stages import training
 
@@ -118,21 +148,20 @@ def train(cycle: Mapping[str, Any]) -> dict[str, Any]:
     return finish_stage(training.train, cycle)
 
 
-def champions(cycle: Mapping[str, Any]) -> dict[str, Any]:
+def champions(cycle: "CycleFacts") -> "dict[str, Champion]":
     """Who scores which cluster; a campaign without a model skips, and everything that needs scores with it."""
     from include.stages import prediction
 
     run_stage(_need_model, cycle)
-    chosen: dict[str, Any] = run_stage(prediction.champions, cycle)
-    return chosen
+    return run_stage(prediction.champions, cycle)
 
 
-def _need_model(*, config: "Config", campaign: str) -> None:
-    if config.campaign(campaign).model is None:
-        raise AirflowSkipException(f"The campaign {campaign} works without a model.")
+def _need_model(run: "Run") -> None:
+    if run.rules.model is None:
+        raise AirflowSkipException(f"The campaign {run.campaign} works without a model.")
 
 
-def rescore(cycle: Mapping[str, Any], choice: str) -> dict[str, Any]:
+def rescore(cycle: "CycleFacts", choice: str) -> "Rescored":
     """Score and grade a month not dispatched yet again, by `last_champion` or `rules_only`; what else skips.
 
     Through the same stages as before; the champion of the register stays what it is for the next month.
@@ -141,43 +170,51 @@ def rescore(cycle: Mapping[str, Any], choice: str) -> dict[str, Any]:
 
     if choice not in _RESCORED:
         raise AirflowSkipException("The scores stay as they are.")
-    chosen = run_stage(_other_champions, cycle, choice=choice)
+    chosen = run_stage(_other_champions, cycle, choice)
     made = [write_part(prediction.predict_shard, cycle, champions=chosen, shard=each) for each in shards()]
-    finish_stage(prediction.publish, cycle, made, champions=chosen)
+    finish_parts(prediction.publish, cycle, made, champions=chosen)
     graded = finish_stage(grading.grade, cycle)
-    return {**graded, "fingerprint": run_stage(dispatch.fingerprint, cycle)}
+    return cast(Rescored, {**graded, "fingerprint": run_stage(dispatch.fingerprint, cycle)})
 
 
-def plans(cycle: Mapping[str, Any], choices: Mapping[str, Any], tries: int) -> list[dict[str, Any] | None]:
+def plans(cycle: "CycleFacts", params: Mapping[str, Any], tries: int) -> "list[Size | None]":
     """The plan of a dispatch as the last of so many entries as were planned in this run.
 
     Each entry has a question of its own: Airflow never changes one that was asked, not even when it is cleared.
     """
     from include.stages import dispatch
 
-    return [None] * (tries - 1) + [run_stage(dispatch.plan_size, cycle, **choices)]
+    size = run_stage(dispatch.plan_size, cycle, _choices(params))
+    return [*(None for _ in range(tries - 1)), size]
 
 
-def assign(
-    cycle: Mapping[str, Any],
-    size: Mapping[str, Any],
-    approved: Mapping[str, Any] | None,
-    rescored: Mapping[str, Any] | None,
-    choices: Mapping[str, Any],
-) -> dict[str, Any]:
+def assign(cycle: "CycleFacts", answer: Answer, params: Mapping[str, Any]) -> "Dispatched":
     """Dispatch what may go out of the plan that stands, and of no other."""
     from include.stages import dispatch
 
-    return finish_stage(dispatch.dispatch, cycle, **may_go(size, approved, rescored), **choices)
+    allowed = may_go(answer)
+    choices = replace(_choices(params), most=allowed["most"], planned=allowed["planned"])
+    return finish_stage(dispatch.dispatch, cycle, choices)
 
 
-def may_go(
-    size: Mapping[str, Any], approved: Mapping[str, Any] | None, rescored: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def follow_up(cycle: "CycleFacts") -> "FollowedUp":
+    """Labels, outcomes and figures of the campaign as known at the cycle's as_of; kept with the cycle."""
+    from include.stages import follow_up
+
+    def stage(run: "Run") -> "FollowedUp":
+        return follow_up.follow_up(
+            db=run.db, lake=run.lake, config=run.config, campaign=run.campaign, as_of=run.as_of, now=run.now
+        )
+
+    return finish_stage(stage, cycle)
+
+
+def may_go(answer: Answer) -> MayGo:
     """How many of which plan: what was approved, or what scoring again by that approval made of it.
 
     Unasked no more than needs no asking: people may have been hired since.
     """
+    size, approved, rescored = answer.size, answer.approved, answer.rescored
     if not size["ask"]:
         return {"most": size["tickets_unasked"], "planned": size["fingerprint"]}
     if not approved:
@@ -189,23 +226,23 @@ def may_go(
     return {"most": approved["most"], "planned": made["fingerprint"]}
 
 
-def how_to_dispatch(params: Mapping[str, Any]) -> dict[str, Any]:
+def _choices(params: Mapping[str, Any]) -> "Choices":
     """The Params that planning and dispatching must read alike."""
-    return {name: params[name] for name in ("dispatch_late", "top_up")}
+    from include.stages.dispatch import Choices
+
+    return Choices(dispatch_late=params["dispatch_late"], top_up=params["top_up"])
 
 
-def _other_champions(
-    *, db: "Connection", config: "Config", campaign: str, cycle: str, month: str, choice: str
-) -> dict[str, Any]:
+def _other_champions(run: "Run", choice: str) -> "dict[str, Champion]":
     from include.models.champions import POOLED, rules_champion
     from include.stages.dispatch import champions_before
 
     if choice == "rules_only":
-        return {POOLED: rules_champion(config.texts["rules.yaml"])}
-    with db.begin():
-        last = champions_before(db, {"campaign": campaign, "cycle": cycle}, month)
+        return {POOLED: rules_champion(run.config.texts["rules.yaml"])}
+    with run.db.begin():
+        last = champions_before(run.db, run.key, run.month)
     if last is None:
         raise BadInput(
-            f"No cycle before {cycle} was scored by a model. Clear dispatch.approve, choose another."
+            f"No cycle before {run.cycle} was scored by a model. Clear dispatch.approve, choose another."
         )
     return last

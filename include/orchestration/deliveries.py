@@ -2,17 +2,14 @@
 
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 from include.orchestration import COLLECTION, called, workplace
 from include.orchestration.campaign import has_factors
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
-    from sqlalchemy import Connection
-
-    from include.config import Config
-    from include.lake import Lake
+    from include.run import Run
+    from include.run.cycles import CycleFacts
 
 _log = logging.getLogger("churn")
 
@@ -24,7 +21,7 @@ _ROWS = ("rows_in", "rows_out", "quarantined")
 _LINES = 50
 
 
-def plan(cycle: Mapping[str, Any]) -> list[dict[str, Any]]:
+def plan(cycle: "CycleFacts") -> list[dict[str, Any]]:
     """What is to be collected, by feed and month.
 
     A day whose factors stand asks no database for that month once more.
@@ -44,7 +41,7 @@ def by_feed_and_month(deliveries: Iterable[Mapping[str, str]]) -> list[dict[str,
     return [{"feed": feed, "periods": sorted(periods)} for (feed, _), periods in sorted(groups.items())]
 
 
-def require(cycle: Mapping[str, Any], seen: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, Any], int]:
+def require(cycle: "CycleFacts", seen: Mapping[str, Mapping[str, str]]) -> tuple[dict[str, Any], int]:
     """Collect the feeds the month cannot do without; what came and lacks, and the hour to wait until.
 
     Nothing lacks for a day whose factors stand.
@@ -62,7 +59,7 @@ def require(cycle: Mapping[str, Any], seen: Mapping[str, Mapping[str, str]]) -> 
         return found, sources.completeness.wait_until_hour
 
 
-def collect(cycle: Mapping[str, Any], feed: str, periods: Iterable[str]) -> dict[str, Any]:
+def collect(cycle: "CycleFacts", feed: str, periods: Iterable[str]) -> dict[str, Any]:
     """Collect the deliveries of one feed and month, one after the other; their counts added up."""
     from include.stages import collection
 
@@ -72,24 +69,18 @@ def collect(cycle: Mapping[str, Any], feed: str, periods: Iterable[str]) -> dict
     return {"feed": feed, "deliveries": len(done), **_added(done)}
 
 
-def report(
-    *,
-    db: "Connection",
-    lake: "Lake",
-    config: "Config",
-    month: str,
-    as_of: datetime,
-    collected: Sequence[Mapping[str, Any]],
-) -> dict[str, Any]:
+def report(run: "Run", *, collected: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """What stands for the month after collection, with the counts of what this run `collected`."""
     from include.commands.quarantine import put_aside, table
     from include.stages import collection
 
-    standing = collection.report(db=db, lake=lake, config=config, month=month, as_of=as_of)
+    standing = collection.report(
+        db=run.db, lake=run.lake, config=run.config, month=run.month, as_of=run.as_of
+    )
     for note in standing.get("notes", ()):
         _log.warning("collection: %s", note)
-    if aside := put_aside(db, month):
-        _log.info("In quarantine of %s, the most rows first:\n%s", month, table(aside[:_LINES]))
+    if aside := put_aside(run.db, run.month):
+        _log.info("In quarantine of %s, the most rows first:\n%s", run.month, table(aside[:_LINES]))
     return {**standing, "deliveries": sum(each["deliveries"] for each in collected), **_added(collected)}
 
 

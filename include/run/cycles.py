@@ -1,10 +1,9 @@
 """Cycles: which month or day a campaign works on, what it may know (`as_of`), and which revision a re-run writes."""
 
 import json
-from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 import sqlalchemy as sa
 
@@ -16,6 +15,27 @@ from include.domain.errors import BadInput, NotReady
 from include.domain.periods import months, period
 
 Q = load("cycles")
+
+
+class CycleFacts(TypedDict):
+    """A `Cycle` as JSON; what trains apart from a cycle has neither its configuration nor its fix."""
+
+    campaign: str
+    cycle: str
+    month: str
+    as_of: str
+    revision: int
+    is_fixed: NotRequired[bool]
+    config_hash: NotRequired[str]
+
+
+class Fixed(TypedDict, total=False):
+    """What a cycle was dispatched from."""
+
+    as_of: str
+    config_hash: str
+    inputs: dict[str, str]
+    champions: dict[str, Any]
 
 
 @dataclass(frozen=True)
@@ -33,9 +53,9 @@ class Cycle:
     is_fixed: bool
     config_hash: str
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> CycleFacts:
         """The cycle as an XCom or a log line carries it."""
-        return asdict(self) | {"as_of": self.as_of.isoformat()}
+        return cast(CycleFacts, asdict(self) | {"as_of": self.as_of.isoformat()})
 
 
 def open_cycle(
@@ -104,59 +124,18 @@ def campaign_of(db: sa.Connection, config: Config, campaign: str, cycle: str) ->
     return config.campaign(campaign) if text is None else campaign_from(text, f"{campaign}.yaml of {cycle}")
 
 
-def provenance(config: Config, key: Mapping[str, str], as_of: datetime, revision: int) -> dict[str, Any]:
-    """The facts that tie scores and grades in the lake to the cycle (`key`) and run they came from."""
-    return {**_made_for(key, as_of, revision), "config_hash": config.hash}
-
-
-def foreign(facts: Mapping[str, Any], key: Mapping[str, str], as_of: datetime, revision: int) -> str:
-    """For which other cycle, as_of or revision scores or grades of those `facts` were made; empty when for none."""
-    wanted = _made_for(key, as_of, revision)
-    made = {name: facts.get(name, "not kept") for name in wanted}
-    if made == wanted:
-        return ""
-    told = "for {campaign} {cycle} as of {as_of} (revision {revision})"
-    return f"were made {told.format(**made)}, not {told.format(**wanted)}"
-
-
-def _made_for(key: Mapping[str, str], as_of: datetime, revision: int) -> dict[str, Any]:
-    instant = as_of.astimezone(months.ZONE).isoformat()
-    return {"campaign": key["campaign"], "cycle": key["cycle"], "as_of": instant, "revision": revision}
-
-
 def is_fixed(db: sa.Connection, campaign: str, cycle: str) -> bool:
     """Whether the cycle has been dispatched; to be asked inside a transaction that holds its lock."""
     return bool(db.execute(Q["is_fixed"], {"campaign": campaign, "cycle": cycle}).scalar())
 
 
-def dispatched_from(db: sa.Connection, campaign: str, cycle: str) -> dict[str, Any] | None:
+def dispatched_from(db: sa.Connection, campaign: str, cycle: str) -> Fixed | None:
     """What fixed the cycle (as_of, config_hash, champions, fingerprints of its inputs); None while it is not fixed.
 
     To be asked inside a transaction that holds its lock.
     """
-    found: dict[str, Any] | None = db.execute(
-        Q["dispatched_from"], {"campaign": campaign, "cycle": cycle}
-    ).scalar()
+    found: Fixed | None = db.execute(Q["dispatched_from"], {"campaign": campaign, "cycle": cycle}).scalar()
     return found
-
-
-def record_stage(
-    *,
-    db: sa.Connection,
-    campaign: str,
-    cycle: str,
-    facts: dict[str, Any],
-    seconds: float,
-    peak_mb: float,
-    now: datetime,
-) -> None:
-    """Keep what a finished stage counted, for summaries and the board."""
-    row = {"campaign": campaign, "cycle": cycle, "stage": facts["stage"], "now": now}
-    with db.begin():
-        db.execute(
-            Q["record_stage"],
-            row | {"seconds": seconds, "peak_mb": peak_mb, "facts": json.dumps(facts, ensure_ascii=False)},
-        )
 
 
 def _check_as_of(cycle: str, as_of: datetime | None) -> None:

@@ -39,9 +39,7 @@ def agreement(
     people = _people(out, lake, campaign, month, grades)
     champions = lake.manifest(scores_of(campaign), month).facts["champions"]
     ids = people["subscriber_id"].to_list()
-    found = prediction.reasons(
-        lake=lake, config=config, month=month, champions=champions, subscriber_ids=ids, top=None
-    )
+    found = prediction.reasons(lake=lake, month=month, champions=champions, subscriber_ids=ids, top=None)
     rows = lake.scan("factors", month).filter(
         pl.col("subscriber_id").is_in(people["subscriber_id"].implode())
     )

@@ -6,12 +6,9 @@ Kept with the cycle, for people to look at; nothing of the loop depends on it.
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime
-from typing import Any
 
 import numpy as np
 import polars as pl
-from sqlalchemy import Connection
 
 from include.config import Config
 from include.config.expressions.grammar import EVENT, REGIONAL_FEEDS
@@ -19,9 +16,10 @@ from include.database.queries import load
 from include.domain.periods.months import shift
 from include.lake import Lake
 from include.lake.campaigns import scores_of
-from include.models import bins, labels, training_sets
-from include.models.labels import Label
-from include.models.training_sets import LabelledMonth
+from include.models import bins, labels
+from include.models.training_sets import LabelledMonth, Labelling
+from include.run import Run
+from include.run.results import Counts
 
 SCORE = "probability"
 POOLED = "pooled"
@@ -55,34 +53,49 @@ class Strength:
     rank: int
 
 
-def measure(
-    *, db: Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, as_of: datetime,
-    now: datetime, revision: int,
-) -> dict[str, Any]:  # fmt: skip
-    """Drift of `month` against the month before, and the ranking on the newest labelled month; both stored.
+@dataclass(frozen=True)
+class Found:
+    """What was measured: how far things moved, and what tells most on the labelled month `ranked_on` (None: none)."""
+
+    shifts: Sequence[Shift]
+    strengths: Sequence[Strength]
+    ranked_on: str | None
+
+
+class Drifted(Counts):
+    """What moved against `baseline_month` (null: the lake lacks it), the farthest first; ranked_on: whose label."""
+
+    month: str
+    baseline_month: str | None
+    shifted: list[str]
+    watch: list[str]
+    largest: dict[str, float]
+    score_psi: float | None
+    ranked_on: str | None
+    strongest: list[str]
+
+
+def measure(run: Run) -> Drifted:
+    """Drift of the month against the month before, and the ranking on the newest labelled month; both stored.
 
     Replaces what the cycle held before; a re-run of a fixed cycle (`revision` above 0) only tells. Where the
     lake lacks the month before, or a label, that part is empty and the message says so.
     """
-    label = labels.label_of(config, campaign)
-    people = newest_labelled(db, lake, campaign, month, label, as_of)
-    known = people.month if people else None
-    shifts, strengths = shifts_of(lake, config, campaign, month), strengths_of(lake, config, people)
-    key = {"campaign": campaign, "cycle": cycle}
-    if revision == 0:
-        _keep(db, key, shifts, strengths, shift(month, -1), known, now)
-    return told(lake, month, shifts, strengths, known, has_model=label is not None)
+    label = labels.label_of(run.config, run.campaign)
+    labelling = label and Labelling(run.db, run.lake, run.campaign, label, run.as_of)
+    people = newest_labelled(labelling, run.month) if labelling else None
+    shifts = shifts_of(run.lake, run.config, run.campaign, run.month)
+    found = Found(shifts, strengths_of(run.lake, run.config, people), people.month if people else None)
+    if run.revision == 0:
+        _keep(run, found)
+    return result_of(run.lake, run.month, found, has_model=label is not None)
 
 
-def newest_labelled(
-    db: Connection | None, lake: Lake, campaign: str, month: str, label: Label | None, as_of: datetime
-) -> LabelledMonth | None:
-    """The newest month up to `month` whose label is known at `as_of` and whose factors stand."""
-    months = labels.labelled_months(lake, month, label, as_of)
-    found = [each for each in months if lake.has("factors", each)]
-    return (
-        training_sets.labelled_month(db, lake, campaign, found[-1], label, as_of) if label and found else None
-    )
+def newest_labelled(labelling: Labelling, month: str) -> LabelledMonth | None:
+    """The newest month up to `month` whose label is known and whose factors stand."""
+    months = labels.labelled_months(labelling.lake, month, labelling.label, labelling.as_of)
+    found = [each for each in months if labelling.lake.has("factors", each)]
+    return labelling.of_month(found[-1]) if found else None
 
 
 def shifts_of(lake: Lake, config: Config, campaign: str, month: str) -> list[Shift]:
@@ -108,30 +121,26 @@ def strengths_of(lake: Lake, config: Config, month: LabelledMonth | None) -> lis
     return [each for cluster in clusters for each in _ranked(frame, coded, cluster)]
 
 
-def told(
-    lake: Lake, month: str, shifts: Sequence[Shift], strengths: Sequence[Strength], known: str | None,
-    *, has_model: bool,
-) -> dict[str, Any]:  # fmt: skip
+def result_of(lake: Lake, month: str, found: Found, *, has_model: bool) -> Drifted:
     """The result of the stage: counts, what shifted, the strongest factors; without a model none are asked for."""
-    factors = lake.manifest("factors", month)
-    by_level = {
-        level: [each.subject for each in shifts if each.level == level] for level in ("shifted", "watch")
-    }
-    score = next((round(each.psi, 4) for each in shifts if each.subject == SCORE), None)
-    strongest = [each.factor for each in strengths if each.cluster == POOLED][:_TOLD]
+    shifts, strengths = found.shifts, found.strengths
+    shifted, watched = (
+        [each.subject for each in shifts if each.level == level] for level in ("shifted", "watch")
+    )
     return {
         "stage": "drift",
         "month": month,
-        "rows_in": factors.rows,
+        "rows_in": lake.manifest("factors", month).rows,
         "rows_out": len(shifts) + len(strengths),
         "quarantined": 0,
         "baseline_month": shift(month, -1) if shifts else None,
-        **by_level,
+        "shifted": shifted,
+        "watch": watched,
         "largest": {each.subject: round(each.psi, 4) for each in shifts[:_TOLD]},
-        "score_psi": score,
-        "ranked_on": known,
-        "strongest": strongest,
-        "message": _message(month, shifts, by_level["shifted"], is_ranked=bool(known) or not has_model),
+        "score_psi": next((round(each.psi, 4) for each in shifts if each.subject == SCORE), None),
+        "ranked_on": found.ranked_on,
+        "strongest": [each.factor for each in strengths if each.cluster == POOLED][:_TOLD],
+        "message": _message(month, shifts, shifted, is_ranked=bool(found.ranked_on) or not has_model),
     }
 
 
@@ -231,18 +240,17 @@ def _ranked(frame: pl.DataFrame, coded: Mapping[str, bins.Codes], cluster: str) 
 # ---------------------------------------------------------------- kept with the cycle
 
 
-def _keep(
-    db: Connection, key: Mapping[str, str], shifts: Sequence[Shift], strengths: Sequence[Strength],
-    baseline: str, known: str | None, now: datetime,
-) -> None:  # fmt: skip
-    queries = load("stages/drift")
-    with db.begin():
+def _keep(run: Run, found: Found) -> None:
+    queries, baseline = load("stages/drift"), shift(run.month, -1)
+    with run.db.begin():
         for name in ("delete_drift", "delete_ranking"):
-            db.execute(queries[name], key)
-        stamped = {**key, "now": now}
-        db.execute(queries["insert_drift"], {**stamped, "baseline": baseline, "rows": _json(shifts)})
-        if known:
-            db.execute(queries["insert_ranking"], {**stamped, "known": known, "rows": _json(strengths)})
+            run.db.execute(queries[name], run.key)
+        stamped = {**run.key, "now": run.now}
+        rows = _json(found.shifts)
+        run.db.execute(queries["insert_drift"], {**stamped, "baseline": baseline, "rows": rows})
+        if found.ranked_on:
+            rows = _json(found.strengths)
+            run.db.execute(queries["insert_ranking"], {**stamped, "known": found.ranked_on, "rows": rows})
 
 
 def _json(rows: Sequence[Shift] | Sequence[Strength]) -> str:

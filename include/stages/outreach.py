@@ -2,6 +2,7 @@
 
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
 
@@ -18,8 +19,9 @@ from include.domain.dispatch import assignment
 from include.domain.errors import NotReady
 from include.domain.periods import period
 from include.domain.periods.months import ZONE
-from include.lake import Lake
 from include.models.reasons import evidence_for, grouped
+from include.run import Run
+from include.run.results import Counts
 from include.stages.dispatch import is_late
 from include.subscribers.eligibility import Consent, barred, consent_asked
 from include.subscribers.facts import Chooser, facts_of
@@ -40,46 +42,53 @@ _GRAVITY = (
 Message = tuple[str, str, str]
 
 
-def outreach(
-    *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, now: datetime,
-    dispatch_late: bool = False,
-) -> dict[str, Any]:  # fmt: skip
+class Listed(Counts):
+    """How the secondary tier was decided; nobody was where the message says so."""
+
+    listed: int
+    held_out: int
+    not_reached: int
+    suppressed: dict[str, int]
+    channels: dict[str, int]
+
+
+def outreach(run: Run, *, dispatch_late: bool = False) -> Listed:
     """Decide for everybody of the secondary tier of a dispatched cycle, once: listed, held out, or why not.
 
-    Goes by the warnings people act on, whatever revision a re-run has. A second run changes nothing.
+    Goes by the warnings people act on, whatever revision a re-run has. A second run changes nothing. NotReady when
+    the cycle was never opened.
     """
-    key = {"campaign": campaign, "cycle": cycle}
-    with db.begin():
-        lock(db, "outreach", campaign, cycle)
-        found = db.execute(Q["find_cycle"], key).one_or_none()
+    with run.db.begin():
+        lock(run.db, "outreach", run.campaign, run.cycle)
+        found = run.db.execute(Q["find_cycle"], run.key).one_or_none()
         if found is None:
             raise NotReady(
-                f"Cycle {cycle} of {campaign} was never opened. Run the loop from its first stage."
+                f"Cycle {run.cycle} of {run.campaign} was never opened. Run the loop from its first stage."
             )
-        if counted := db.execute(Q["count_items"], key).all():
-            return _told(counted, f"The list of cycle {cycle} stands already; nothing is added.")
-        rules = config.campaign(campaign)
-        if found.fixed_at is None or rules.shadow:
-            return _told([], f"Cycle {cycle} was not dispatched, so nobody is written to.")
-        if is_late(rules, cycle, now) and not dispatch_late:
-            return _told([], f"{cycle} is over: a message would come late. Set dispatch_late to list anyway.")
-        rows = _prospects(db, config, key, found.as_of, now)
-        copy_rows(db, "outreach_items", _COLUMNS, _items(lake, config, key, month, found.as_of, rows, now))
-        return _told(db.execute(Q["count_items"], key).all())
+        if counted := run.db.execute(Q["count_items"], run.key).all():
+            return _counts(counted, f"The list of cycle {run.cycle} stands already; nothing is added.")
+        if found.fixed_at is None or run.rules.shadow:
+            return _counts([], f"Cycle {run.cycle} was not dispatched, so nobody is written to.")
+        if is_late(run.rules, run.cycle, run.now) and not dispatch_late:
+            return _counts(
+                [], f"{run.cycle} is over: a message would come late. Set dispatch_late to list anyway."
+            )
+        as_dispatched = replace(run, as_of=found.as_of)
+        rows = _prospects(as_dispatched)
+        copy_rows(run.db, "outreach_items", _COLUMNS, _items(as_dispatched, rows))
+        return _counts(run.db.execute(Q["count_items"], run.key).all())
 
 
-def _prospects(
-    db: sa.Connection, config: Config, key: Mapping[str, str], as_of: datetime, now: datetime
-) -> list[dict[str, Any]]:
+def _prospects(run: Run) -> list[dict[str, Any]]:
     """The secondary tier, best rank first, each with the gravest reason the database knows against it."""
-    caps = config.contact.caps
+    caps = run.config.contact.caps
     values = {
-        **key, **_spans(config, key["cycle"], now), "as_of": as_of, "now": now, "day": now.astimezone(ZONE).date(),
-        "cooling_off_days": config.strategies.outreach.cooling_off_days, "cap_month": caps.month,
-        "cap_quarter": caps.quarter,
+        **run.key, **_spans(run.config, run.cycle, run.now), "as_of": run.as_of, "now": run.now,
+        "day": run.now.astimezone(ZONE).date(), "cooling_off_days": run.config.strategies.outreach.cooling_off_days,
+        "cap_month": caps.month, "cap_quarter": caps.quarter,
     }  # fmt: skip
     alone, capped = (
-        {row.subscriber_id: row.reason for row in db.execute(Q[name], values)}
+        {row.subscriber_id: row.reason for row in run.db.execute(Q[name], values)}
         for name in ("find_left_alone", "find_capped")
     )
     return [
@@ -87,7 +96,7 @@ def _prospects(
             **row,
             "barred": _gravest(row["barred"], *(each.get(row["subscriber_id"]) for each in (alone, capped))),
         }
-        for row in db.execute(Q["find_prospects"], values).mappings()
+        for row in run.db.execute(Q["find_prospects"], values).mappings()
     ]
 
 
@@ -106,14 +115,10 @@ def _gravest(*reasons: str | None) -> str | None:
     return min(known, key=lambda reason: _GRAVITY.index(reason) if reason in _GRAVITY else -1, default=None)
 
 
-def _items(
-    lake: Lake, config: Config, key: Mapping[str, str], month: str, as_of: datetime,
-    rows: Sequence[Mapping[str, Any]], now: datetime,
-) -> Iterator[Sequence[object]]:  # fmt: skip
-    rules = config.strategies.outreach
-    messages = _messages(lake, config, key["campaign"], month, rows)
-    consent = _consent(config, key["campaign"], lake, month)
-    against = barred(lake, month, as_of, [row["subscriber_id"] for row in rows], consent)
+def _items(run: Run, rows: Sequence[Mapping[str, Any]]) -> Iterator[Sequence[object]]:
+    rules = run.config.strategies.outreach
+    messages = _messages(run, rows)
+    against = barred(run.lake, run.month, run.as_of, [row["subscriber_id"] for row in rows], _consent(run))
     prospects = [
         Prospect(
             row["subscriber_id"],
@@ -122,19 +127,18 @@ def _items(
         )
         for row in rows
     ]
-    quiet = config.contact.quiet_hours
-    first = send_from(now, quiet.begins, quiet.ends)
-    arms = _arms(prospects, rules, key["campaign"], period.epoch_of(key["cycle"]))
+    quiet = run.config.contact.quiet_hours
+    first = send_from(run.now, quiet.begins, quiet.ends)
+    arms = _arms(prospects, rules, run.campaign, period.epoch_of(run.cycle))
     for row, each in zip(rows, walk(prospects, arms, rules.at_most), strict=True):
         item = _item(row, each, messages[row["subscriber_id"]], rules.hold_out.share, first)
-        yield (*key.values(), *item, now)
+        yield (run.campaign, run.cycle, *item, run.now)
 
 
-def _consent(config: Config, campaign: str, lake: Lake, month: str) -> Consent:
+def _consent(run: Run) -> Consent:
     """The stricter of what the list and what calls of the campaign ask; a message always heeds a refusal."""
-    if config.strategies.outreach.needs_consent or consent_asked(config, campaign, lake, month) == "given":
-        return "given"
-    return "not_refused"
+    asked = consent_asked(run.config, run.campaign, run.lake, run.month)
+    return "given" if run.config.strategies.outreach.needs_consent or asked == "given" else "not_refused"
 
 
 def _item(
@@ -142,9 +146,9 @@ def _item(
 ) -> Sequence[object]:
     is_sent = each.decision == LISTED
     chance = {LISTED: 1 - share, assignment.HELD_OUT: share}.get(each.decision)
-    told = message if chance is not None and not isinstance(message, str) else (None, None, None)
+    sent = message if chance is not None and not isinstance(message, str) else (None, None, None)
     person = (row["subscriber_id"], row["customer_key"], row["rank"], row["grade"])
-    return (*person, each.decision, each.reason, *told, chance, first if is_sent else None)
+    return (*person, each.decision, each.reason, *sent, chance, first if is_sent else None)
 
 
 def _arms(prospects: Sequence[Prospect], rules: Outreach, campaign: str, epoch: str) -> dict[str, str]:
@@ -160,30 +164,38 @@ def phases_of(config: Config, campaign: str) -> tuple[str, ...]:
     return phases if own in phases else (own,)
 
 
-def _messages(
-    lake: Lake, config: Config, campaign: str, month: str, rows: Sequence[Mapping[str, Any]]
-) -> dict[str, Message | str]:
+@dataclass(frozen=True)
+class Asking:
+    """What a message for a subscriber may be about, and how it may come."""
+
+    reasons: Sequence[str]
+    phases: Sequence[str]
+    channels: Sequence[str]
+
+
+def _messages(run: Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, Message | str]:
     """Per subscriber the message that fits best, or why there is none: no_channel or no_fitting_offer."""
-    known, phases = config.strategies, phases_of(config, campaign)
-    facts = facts_of(lake, config, month, [row["subscriber_id"] for row in rows])
-    chooser = Chooser(config, facts)
+    known, phases = run.config.strategies, phases_of(run.config, run.campaign)
+    facts = facts_of(run.lake, run.config, run.month, [row["subscriber_id"] for row in rows])
+    chooser = Chooser(run.config, facts)
     uses_app = _app_users(facts)
-    reasons = _reasons(lake, config, month, rows)
+    reasons = _reasons(run, rows)
     found: dict[str, Message | str] = {}
     for row in rows:
         subscriber = row["subscriber_id"]
         channels = [each for each in known.outreach.channels if each != "app" or subscriber in uses_app]
-        found[subscriber] = _message(chooser, config, subscriber, reasons[subscriber], phases, channels)
+        found[subscriber] = _message(
+            chooser, run.config, subscriber, Asking(reasons[subscriber], phases, channels)
+        )
     return found
 
 
-def _reasons(
-    lake: Lake, config: Config, month: str, rows: Sequence[Mapping[str, Any]]
-) -> dict[str, list[str]]:
+def _reasons(run: Run, rows: Sequence[Mapping[str, Any]]) -> dict[str, list[str]]:
     """Per subscriber the causes that signs and rule hits speak for; the model is asked for tickets alone."""
+    config = run.config
     hits = {row["subscriber_id"]: row["rule_hits"] for row in rows}
     wanted = pl.LazyFrame({"subscriber_id": list(hits)}, schema={"subscriber_id": pl.String})
-    factors = lake.scan("factors", month)
+    factors = run.lake.scan("factors", run.month)
     there = [name for name in factors.collect_schema().names() if name in config.factors.names]
     people = factors.select("subscriber_id", *there).join(wanted, on="subscriber_id", how="semi")
     signs = evidence_for(people.collect(engine="streaming"), hits, config)
@@ -195,26 +207,19 @@ def _reasons(
     }
 
 
-def _message(
-    chooser: Chooser,
-    config: Config,
-    subscriber: str,
-    reasons: Sequence[str],
-    phases: Sequence[str],
-    channels: Sequence[str],
-) -> Message | str:
+def _message(chooser: Chooser, config: Config, subscriber: str, asking: Asking) -> Message | str:
     rules, book = config.strategies.outreach, config.strategies.book
-    facts = chooser.facts(subscriber, phases, channels)
+    facts = chooser.facts(subscriber, asking.phases, asking.channels)
     closed = frozenset[str]().union(*(book.closed_channels[each] for each in facts.segments))
-    if not set(channels) - closed:
+    if not set(asking.channels) - closed:
         return "no_channel"
 
     def is_cheap(offer: Offer) -> bool:
         return offer.cost_yuan <= rules.offer_at_most_yuan
 
-    for judged in chooser.judged(subscriber, reasons, phases, channels):
+    for judged in chooser.judged(subscriber, asking.reasons, asking.phases, asking.channels):
         if judged.fits and is_cheap(judged.offer):
-            channel = first_open(channels, open_channels(judged.offer, facts, book))
+            channel = first_open(asking.channels, open_channels(judged.offer, facts, book))
             if channel is not None:
                 return judged.offer.strategy, judged.offer.name, channel
     return "no_fitting_offer"
@@ -230,7 +235,7 @@ def _app_users(facts: pl.DataFrame) -> set[str]:
     return set(facts.filter(pl.col("app_logins") > 0)["subscriber_id"])
 
 
-def _told(counted: Sequence[sa.Row[Any]], message: str = "") -> dict[str, Any]:
+def _counts(counted: Sequence[sa.Row[Any]], message: str = "") -> Listed:
     decisions, reasons, channels = Counter[str](), Counter[str](), Counter[str]()
     for row in counted:
         decisions[row.decision] += row.subscribers
@@ -238,7 +243,7 @@ def _told(counted: Sequence[sa.Row[Any]], message: str = "") -> dict[str, Any]:
             reasons[row.reason] += row.subscribers
         if row.decision == LISTED:
             channels[row.channel] += row.subscribers
-    return {
+    counts: Listed = {
         "stage": "outreach",
         "rows_in": sum(decisions.values()),
         "rows_out": decisions[LISTED],
@@ -247,5 +252,7 @@ def _told(counted: Sequence[sa.Row[Any]], message: str = "") -> dict[str, Any]:
         "not_reached": decisions["not_reached"],
         "suppressed": dict(sorted(reasons.items())),
         "channels": dict(sorted(channels.items())),
-        **({"message": message} if message else {}),
     }
+    if message:
+        counts["message"] = message
+    return counts

@@ -2,176 +2,129 @@
 
 import hashlib
 import json
-from collections.abc import Mapping
-from dataclasses import asdict
-from datetime import datetime
+from collections.abc import Mapping, Sequence
 from itertools import chain
-from typing import Any
+from typing import NotRequired, TypedDict
 
 import numpy as np
 import polars as pl
-from sqlalchemy import Connection
 
-from include.config import Config
 from include.database import lock
 from include.domain.errors import NotReady
 from include.lake import Lake, Manifest, Part
-from include.lake.campaigns import scores_of
+from include.lake.locks import hold
+from include.lake.manifest import PartFacts
 from include.models import champions as registry
 from include.models import store
 from include.models.champions import POOLED, RULES, Champion
-from include.run import cycles
+from include.run import Run, cycles
+from include.run.results import Counts, new_name
 
 #: Rows turned into a float32 matrix at a time: flat memory for any size of shard.
 CHUNK = 250_000
 
 
-def champions(
-    *, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime, campaign: str
-) -> dict[str, Champion]:
-    """Who scores `month` as known at `as_of`: cluster → champion (JSON), "pooled" for clusters not named.
+class Contribution(TypedDict):
+    """What a factor of a subscriber adds to the log-odds of churn; value: null where it is unknown."""
+
+    factor: str
+    value: float | None
+    contribution: float
+
+
+class Predicted(Counts):
+    """fixed: the cycle was dispatched from the scores that stand. factors_missing: typical values stood in for them."""
+
+    month: str
+    model_version: str
+    is_out_of_fold: bool
+    factors_missing: list[str]
+    fixed: NotRequired[bool]
+
+
+def champions(run: Run) -> dict[str, Champion]:
+    """Who scores the month as known at `as_of`: cluster → champion (JSON), "pooled" for clusters not named.
 
     To be resolved once per run, so that every shard is scored by the same. Their files are checked here. A campaign
     without a model goes by the rules, whatever it once had.
     """
-    if config.campaign(campaign).model is None:
-        return {POOLED: registry.rules_champion(config.texts["rules.yaml"])}
-    chosen = registry.champions(db, campaign, month, as_of, config.texts["rules.yaml"])
+    rules_text = run.config.texts["rules.yaml"]
+    if run.rules.model is None:
+        return {POOLED: registry.rules_champion(rules_text)}
+    chosen = registry.champions(run.db, run.campaign, run.month, run.as_of, rules_text)
     for champion in chosen.values():
         if champion["kind"] != RULES:
-            store.load(lake, champion["version"], champion["sha256"])
+            store.load(run.lake, champion["version"], champion["sha256"])
     return chosen
 
 
 def predict_shard(
-    *,
-    lake: Lake,
-    config: Config,
-    campaign: str,
-    cycle: str,
-    month: str,
-    shard: int,
-    champions: Mapping[str, Champion],
-    run_id: str,
-    revision: int = 0,
-    nthread: int | None = None,
-) -> dict[str, Any]:
+    run: Run, *, champions: Mapping[str, Champion], shard: int, nthread: int | None = None
+) -> PartFacts:
     """Score one shard of the month's factors into an unpublished part of the cycle's scores; the part as a dict."""
-    factors = lake.scan("factors", month, shard)
+    factors = run.lake.scan("factors", run.month, shard)
     total = int(factors.select(pl.len()).collect().item())
     pieces = [
-        _scored(factors.slice(start, CHUNK).collect(), lake, champions, nthread)
+        _scored(factors.slice(start, CHUNK).collect(), run.lake, champions, nthread)
         for start in range(0, max(total, 1), CHUNK)
     ]
-    scores = _without_own_answers(pl.concat(pieces), lake, campaign, month, shard, champions)
-    return asdict(lake.write_part(scores_of(campaign, revision), cycle, shard, scores, run_id))
+    scores = _without_own_answers(run, pl.concat(pieces), shard, champions)
+    return run.lake.write_part(run.scores_table, run.cycle, shard, scores, new_name()).as_facts()
 
 
-def publish(
-    *,
-    db: Connection,
-    lake: Lake,
-    config: Config,
-    campaign: str,
-    cycle: str,
-    month: str,
-    parts: list[dict[str, Any]],
-    as_of: datetime,
-    revision: int,
-    champions: Mapping[str, Champion],
-) -> dict[str, Any]:
+def publish(run: Run, *, champions: Mapping[str, Champion], parts: Sequence[PartFacts]) -> Predicted:
     """Make the parts of all shards the scores of the cycle, marked with the run they came from; returns counts.
 
     The scores a dispatched cycle was made from stay: a late run of revision 0 leaves them as they are, unless they
-    are damaged and these are the very same.
+    are damaged and these are the very same. NotReady when a shard is missing.
     """
+    lake, table = run.lake, run.scores_table
     made = [Part.of(part) for part in parts]
     missing = sorted(set(range(lake.shards)) - {part.shard for part in made})
     if missing:
         raise NotReady(
-            f"Shard {missing[0]} of {month} was not scored. Run predict_shard for it, then publish."
+            f"Shard {missing[0]} of {run.month} was not scored. Run predict_shard for it, then publish."
         )
-    fingerprint, table = _fingerprint(lake, month, champions), scores_of(campaign, revision)
-    key = {"campaign": campaign, "cycle": cycle}
-    with db.begin():
+    fingerprint = _fingerprint(lake, run.month, champions)
+    with run.db.begin():
         # the same lock as dispatch: a cycle is not fixed while its scores are replaced
-        lock(db, "dispatch", campaign, cycle)
-        lock(db, table, cycle)
-        fixed = cycles.dispatched_from(db, campaign, cycle) if revision == 0 else None
+        lock(run.db, "dispatch", run.campaign, run.cycle)
+        hold(run.db, table, run.cycle)
+        fixed = cycles.dispatched_from(run.db, run.campaign, run.cycle) if run.revision == 0 else None
         if fixed is not None:
             same = fixed.get("inputs", {}).get("scores") == fingerprint
-            if not same or lake.standing(table, cycle):
-                stands = lake.manifest(table, cycle)
-                return _counts(lake, month, stands, champions) | {"rows_out": 0, "fixed": True}
-        manifest = lake.publish(
-            table,
-            cycle,
-            made,
-            fingerprint=fingerprint,
-            facts={"champions": dict(champions), **cycles.provenance(config, key, as_of, revision)},
-        )
-    return _counts(lake, month, manifest, champions)
+            if not same or lake.standing(table, run.cycle):
+                stands = lake.manifest(table, run.cycle)
+                return {**_counts(run, stands, champions), "rows_out": 0, "fixed": True}
+        facts = {"champions": dict(champions), **run.provenance, "config_hash": run.config.hash}
+        manifest = lake.publish(table, run.cycle, made, fingerprint=fingerprint, facts=facts)
+    return _counts(run, manifest, champions)
 
 
-def predict(
-    *,
-    db: Connection,
-    lake: Lake,
-    config: Config,
-    campaign: str,
-    cycle: str,
-    month: str,
-    as_of: datetime,
-    run_id: str,
-    revision: int,
-    nthread: int | None = None,
-) -> dict[str, Any]:
+def predict(run: Run, *, nthread: int | None = None) -> Predicted:
     """Resolve the champions, score every shard in turn and publish."""
-    chosen = champions(db=db, lake=lake, config=config, month=month, as_of=as_of, campaign=campaign)
-    scoring: dict[str, Any] = {
-        "lake": lake,
-        "config": config,
-        "campaign": campaign,
-        "cycle": cycle,
-        "month": month,
-        "champions": chosen,
-        "run_id": run_id,
-    }
+    chosen = champions(run)
     parts = [
-        predict_shard(**scoring, shard=shard, revision=revision, nthread=nthread)
-        for shard in range(lake.shards)
+        predict_shard(run, champions=chosen, shard=shard, nthread=nthread) for shard in range(run.lake.shards)
     ]
-    return publish(
-        db=db,
-        lake=lake,
-        config=config,
-        campaign=campaign,
-        cycle=cycle,
-        month=month,
-        parts=parts,
-        as_of=as_of,
-        revision=revision,
-        champions=chosen,
-    )
+    return publish(run, champions=chosen, parts=parts)
 
 
 def reasons(
     *,
     lake: Lake,
-    config: Config,
     month: str,
     champions: Mapping[str, Champion],
     subscriber_ids: list[str],
-    revision: int = 0,
     top: int | None = 10,
-) -> dict[str, list[dict[str, Any]]]:
+) -> dict[str, list[Contribution]]:
     """Per subscriber the `top` factors (None: all) that raise the risk most, with value and contribution.
 
     Contributions are exact log-odds of the champion before calibration; over all factors, with the model's
     base, they sum to its margin. Empty where the rules serve. Out-of-fold scores of a labelled month are
     explained by the champion itself.
     """
-    found: dict[str, list[dict[str, Any]]] = {subscriber: [] for subscriber in subscriber_ids}
+    found: dict[str, list[Contribution]] = {subscriber: [] for subscriber in subscriber_ids}
     wanted = pl.Series("subscriber_id", subscriber_ids, dtype=pl.String)
     people = lake.scan("factors", month).filter(pl.col("subscriber_id").is_in(wanted.implode())).collect()
     for champion, rows in _by_champion(people, champions):
@@ -212,24 +165,24 @@ def _scored_by(champion: Champion, people: pl.DataFrame, lake: Lake, nthread: in
 
 
 def _without_own_answers(
-    scores: pl.DataFrame, lake: Lake, campaign: str, month: str, shard: int, champions: Mapping[str, Champion]
+    run: Run, scores: pl.DataFrame, shard: int, champions: Mapping[str, Champion]
 ) -> pl.DataFrame:
     """Where a champion learned from this very month, the scores it made without the person take over."""
     for champion in champions.values():
         if not champion.get("is_out_of_fold"):
             continue
         version = champion["version"]
-        unseen = registry.out_of_fold(lake, campaign, month, version, shard)
+        unseen = registry.out_of_fold(run.lake, run.campaign, run.month, version, shard)
         if unseen is None:
             raise NotReady(
-                f"The out-of-fold scores of {version} for {month} are gone. Train {month} again first."
+                f"The out-of-fold scores of {version} for {run.month} are gone. Train {run.month} again first."
             )
         own = unseen.with_columns(pl.lit(version).alias("model_version")).collect()
         scores = scores.update(own, on=["subscriber_id", "model_version"], how="left")
     return scores
 
 
-def _explained(model: store.Model, people: pl.DataFrame, top: int | None) -> list[list[dict[str, Any]]]:
+def _explained(model: store.Model, people: pl.DataFrame, top: int | None) -> list[list[Contribution]]:
     values = store.matrix(people, model.factors)  # as they are known, to be told
     contributions = model.contributions(model.matrix(people))[:, :-1]
     order = np.argsort(-contributions, axis=1, kind="stable")[:, :top]
@@ -251,16 +204,16 @@ def _fingerprint(lake: Lake, month: str, champions: Mapping[str, Champion]) -> s
     return hashlib.sha256(json.dumps(made_of, sort_keys=True).encode()).hexdigest()
 
 
-def _counts(lake: Lake, month: str, manifest: Manifest, champions: Mapping[str, Champion]) -> dict[str, Any]:
+def _counts(run: Run, manifest: Manifest, champions: Mapping[str, Champion]) -> Predicted:
     return {
         "stage": "prediction",
-        "month": month,
-        "rows_in": lake.manifest("factors", month).rows,
+        "month": run.month,
+        "rows_in": run.lake.manifest("factors", run.month).rows,
         "rows_out": manifest.rows,
         "quarantined": 0,
         "model_version": champions[POOLED]["version"],
         "is_out_of_fold": bool(champions[POOLED].get("is_out_of_fold")),
-        "factors_missing": _missing(lake, month, champions),
+        "factors_missing": _missing(run.lake, run.month, champions),
     }
 
 

@@ -22,13 +22,20 @@ from include.database.queries import load
 from include.domain.dispatch.assignment import expected_days
 from include.domain.dispatch.sharing import NOBODY, Caller, Waiting, in_turn, least_of, share_among
 from include.domain.periods.months import ZONE
+from include.run.results import Counts
 
 Q = load("stages/release")
 
 
-def release(
-    *, db: sa.Connection, config: Config, now: datetime, on_rest_days: bool = False
-) -> dict[str, Any]:
+class Released(Counts):
+    """How many tickets were handed out, how many of them to a queue, and how many wait, by team."""
+
+    released: int
+    to_queue: int
+    waiting: dict[str, int]
+
+
+def release(*, db: sa.Connection, config: Config, now: datetime, on_rest_days: bool = False) -> Released:
     """Release what the teams can call today; on a rest day nothing, unless `on_rest_days`.
 
     A ticket goes to whom it is for when they are at work, else to the least loaded of the team who serves its
@@ -47,7 +54,7 @@ def release_within(
     *,
     on_rest_days: bool = False,
     is_unlimited: bool = False,
-) -> dict[str, Any]:
+) -> Released:
     """The same inside a transaction that is open already; `is_unlimited` when no capacity is configured."""
     fill_calendar(db, config, now)
     lock(db, "release")
@@ -56,13 +63,13 @@ def release_within(
     today = _today(now) | {"teams_at_rest": [] if on_rest_days else _at_rest(clocks, config, now)}
     agents = [] if is_unlimited else db.execute(Q["read_callers"], today).all()
     if agents and today["teams_at_rest"] and not any(row.contacts for row in agents):
-        return _told(db, [], "today is a rest day; tickets wait for the next working morning")
+        return _counts(db, [], "today is a rest day; tickets wait for the next working morning")
     pairs = _shared_out(db, config, agents, today) if agents else _everything(db, today)
     if pairs:
         _hand_out(db, clocks, pairs, now)
     if agents:
         _expect_later(db, config, now)
-    return _told(db, pairs)
+    return _counts(db, pairs)
 
 
 def _hand_out(db: sa.Connection, clocks: Clocks, pairs: Sequence[tuple[int, int]], now: datetime) -> None:
@@ -177,9 +184,9 @@ def _expect_later(db: sa.Connection, config: Config, now: datetime) -> None:
     db.execute(Q["expect_later"], {"ticket_ids": list(expected), "days": list(expected.values())})
 
 
-def _told(db: sa.Connection, pairs: Sequence[tuple[int, int]], message: str | None = None) -> dict[str, Any]:
+def _counts(db: sa.Connection, pairs: Sequence[tuple[int, int]], message: str | None = None) -> Released:
     waiting = {row.team: row.waiting for row in db.execute(Q["count_waiting"])}
-    told: dict[str, Any] = {
+    counts: Released = {
         "stage": "release",
         "rows_in": len(pairs) + sum(waiting.values()),
         "rows_out": len(pairs),
@@ -187,4 +194,6 @@ def _told(db: sa.Connection, pairs: Sequence[tuple[int, int]], message: str | No
         "to_queue": sum(staff_id == NOBODY for _, staff_id in pairs),
         "waiting": waiting,
     }
-    return told | ({"message": message} if message else {})
+    if message:
+        counts["message"] = message
+    return counts

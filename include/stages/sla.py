@@ -2,7 +2,7 @@
 
 import json
 from datetime import datetime
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -14,11 +14,23 @@ from include.database import lock
 from include.database.queries import load
 from include.domain import sla
 from include.domain.periods.months import ZONE
+from include.run.results import Counts
 
 Q = load("stages/sla")
 
 
-def watch(*, db: sa.Connection, config: Config, now: datetime) -> dict[str, Any]:
+class Watched(Counts):
+    """What a tick stamped and told; moved: clocks the calendar moved, rested: clocks a stop held up."""
+
+    warned: int
+    breached: int
+    escalated: int
+    overdue: int
+    moved: int
+    rested: int
+
+
+def watch(*, db: sa.Connection, config: Config, now: datetime) -> Watched:
     """One tick: warn, breach and escalate what is due at `now`, each exactly once; leave a heartbeat.
 
     Reads only stored deadlines, so it costs what changes, and after an outage it catches up in one tick. While
@@ -37,7 +49,8 @@ def watch(*, db: sa.Connection, config: Config, now: datetime) -> dict[str, Any]
             "rested": rested,
         }  # fmt: skip
         beat(db, "watch_sla", now, facts)
-    return {"stage": "sla", "rows_in": warned + breached, "rows_out": warned + breached + escalated, **facts}
+    counts = {"stage": "sla", "rows_in": warned + breached, "rows_out": warned + breached + escalated}
+    return cast(Watched, {**counts, **facts})
 
 
 def beat(db: sa.Connection, name: str, now: datetime, facts: dict[str, Any]) -> None:

@@ -75,7 +75,7 @@ def newest_profile(lake: Lake, before: datetime) -> str:
     return max((month for month in lake.months(PROFILES) if month <= today), default=today)
 
 
-def told_of(lake: Lake, profile: str, limits: pl.LazyFrame) -> dict[str, int]:
+def noteworthy_of(lake: Lake, profile: str, limits: pl.LazyFrame) -> dict[str, int]:
     """What is told of limits (subscriber_id, said_on, holds_for_number), counted.
 
     `lapsed`: their number went to somebody new since. `rejoined`: the number was joined anew since, but no leaving
@@ -89,5 +89,5 @@ def told_of(lake: Lake, profile: str, limits: pl.LazyFrame) -> dict[str, int]:
         lapsed=(~pl.col("holds_for_number")).sum(), rejoined=is_anew.sum()
     )
     unknown = limits.join(known, on="subscriber_id", how="anti").select(unknown=pl.len())
-    told = pl.concat([counted, unknown], how="horizontal").collect(engine="streaming")
-    return {name: int(count or 0) for name, count in told.row(0, named=True).items()}
+    counts = pl.concat([counted, unknown], how="horizontal").collect(engine="streaming")
+    return {name: int(count or 0) for name, count in counts.row(0, named=True).items()}

@@ -1,16 +1,16 @@
 """Who must not be called whatever the score says: gone, porting out, refused, protected. The same for both arms."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Literal
 
 import polars as pl
-import sqlalchemy as sa
 
 from include.config import Config
 from include.database.queries import load
 from include.domain.periods.months import ZONE, month_of
 from include.lake import Lake
+from include.run import Run
 from include.subscribers.contact_limits import FEED, limits_said
 from include.subscribers.departures import joined, still_gone
 from include.subscribers.facts import consent_is_delivered
@@ -21,18 +21,16 @@ from include.subscribers.last_profiles import profiles_of
 Consent = Literal["any", "not_refused", "given"]
 
 
-def barred_of(
-    config: Config, campaign: str, lake: Lake, month: str, as_of: datetime, subscribers: list[str]
-) -> dict[str, str]:
+def barred_of(run: Run, subscribers: list[str]) -> dict[str, str]:
     """The reason each barred subscriber of a campaign's is barred for, by its kind and whom it is for.
 
     Whom a campaign wins back has left and applied to port out: that bars from no campaign of `people: left`.
     """
-    rules, found = config.campaign(campaign), dict[str, str]()
-    for each, theirs in profiles_of(rules, lake, month, subscribers).items():
-        consent = consent_asked(config, campaign, lake, each)
-        frames = _unwelcome(lake, each, as_of, consent)
-        frames += _leaving(lake, each, as_of) if rules.people == "living" else []
+    rules, found = run.rules, dict[str, str]()
+    for each, theirs in profiles_of(rules, run.lake, run.month, subscribers).items():
+        consent = consent_asked(run.config, run.campaign, run.lake, each)
+        frames = _unwelcome(run.lake, each, run.as_of, consent)
+        frames += _leaving(run.lake, each, run.as_of) if rules.people == "living" else []
         found |= _found(frames, theirs)
     return found
 
@@ -50,10 +48,10 @@ def consent_note(config: Config, campaign: str, lake: Lake, month: str) -> str:
     if config.campaign(campaign).kind == "service" or consent_is_delivered(lake, month):
         return ""
     does = config.contact.consent_not_delivered
-    told = {"allow": "everybody counts as having consented", "refuse": "nobody is contacted"}[does]
+    meaning = {"allow": "everybody counts as having consented", "refuse": "nobody is contacted"}[does]
     return (
         f"subscribers of {month} has no column consents_to_marketing: by consent_not_delivered ({does}) in "
-        f"contact.yaml {told}."
+        f"contact.yaml {meaning}."
     )
 
 
@@ -87,15 +85,13 @@ def _found(frames: Sequence[pl.LazyFrame | None], subscribers: list[str]) -> dic
     return found
 
 
-def barred_in_database(
-    db: sa.Connection, key: Mapping[str, str], revision: int, as_of: datetime
-) -> dict[str, str]:
+def barred_in_database(run: Run) -> dict[str, str]:
     """The reason for each admitted warning of the cycle whose customer must not be called, in any campaign.
 
     What a person was told counts whenever it was told: a refusal after `as_of` is one all the same.
     """
-    values = {**key, "revision": revision, "day": as_of.astimezone(ZONE).date()}
-    rows = db.execute(load("stages/dispatch")["find_barred"], values)
+    values = {**run.key_of_revision, "day": run.as_of.astimezone(ZONE).date()}
+    rows = run.db.execute(load("stages/dispatch")["find_barred"], values)
     return {row.subscriber_id: row.reason for row in rows}
 
 

@@ -4,7 +4,7 @@ import functools
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import polars as pl
 
@@ -154,30 +154,30 @@ def open_faults(
         is_known = True
         is_open = (pl.col("kind") == "fault_report") & (_utc("occurred_at") < at)
         is_open &= pl.col("resolved_at").is_null() | (_utc("resolved_at") >= at)
-        told = [name for name in ("product", "category") if name in there]
+        shown = [name for name in ("product", "category") if name in there]
         rows = events.filter(is_open, pl.col("subscriber_id").is_in(list(subscribers))).select(
-            "subscriber_id", "event_id", "occurred_at", *told
+            "subscriber_id", "event_id", "occurred_at", *shown
         )
         for row in rows.sort("occurred_at", "event_id", descending=True).collect().iter_rows(named=True):
-            found.setdefault(row["subscriber_id"], []).append(_told(row, told))
+            found.setdefault(row["subscriber_id"], []).append(_as_told(row, shown))
     return found if is_known else None
 
 
-def told_events(events: pl.LazyFrame, subscribers: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def events_of_people(events: pl.LazyFrame, subscribers: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
     """By subscriber those of `events` that befell them, newest first: day, kind, product, category."""
     there = events.collect_schema().names()
-    told = [name for name in ("kind", "product", "category") if name in there]
+    shown = [name for name in ("kind", "product", "category") if name in there]
     order = [name for name in ("occurred_at", "event_id", "kind") if name in there]
     rows = events.filter(pl.col("subscriber_id").is_in(list(subscribers)))
     found: dict[str, list[dict[str, Any]]] = {}
     for row in rows.sort(order, descending=True).collect(engine="streaming").iter_rows(named=True):
-        found.setdefault(row["subscriber_id"], []).append(_told(row, told))
+        found.setdefault(row["subscriber_id"], []).append(_as_told(row, shown))
     return found
 
 
-def _told(event: Mapping[str, Any], told: Sequence[str]) -> dict[str, Any]:
+def _as_told(event: Mapping[str, Any], shown: Sequence[str]) -> dict[str, Any]:
     """The day of an event and what else of it may be told."""
-    what = {name: event[name] for name in told}
+    what = {name: event[name] for name in shown}
     if what.get("category"):
         what["category"] = _DIGITS.sub("***", what["category"])[:_LONGEST]
     return {"day": event["occurred_at"].astimezone(ZONE).date().isoformat()} | what
@@ -196,16 +196,16 @@ def other_numbers(lake: Lake, month: str, subscribers: Sequence[str]) -> dict[st
     there = people.collect_schema().names()
     if "customer_id" not in there:
         return {}
-    told = [name for name in ("plan_code", "plan_fee_yuan", "status") if name in there]
+    shown = [name for name in ("plan_code", "plan_fee_yuan", "status") if name in there]
     known = people.filter(pl.col("customer_id").is_not_null())
     wanted = known.filter(pl.col("subscriber_id").is_in(list(subscribers))).select(
         pl.col("subscriber_id").alias("of"), "customer_id"
     )
     pairs = wanted.join(known, on="customer_id").filter(pl.col("of") != pl.col("subscriber_id"))
     found: dict[str, list[dict[str, Any]]] = {}
-    rows = pairs.select("of", "subscriber_id", *told).sort("of", "subscriber_id").collect(engine="streaming")
+    rows = pairs.select("of", "subscriber_id", *shown).sort("of", "subscriber_id").collect(engine="streaming")
     for row in rows.iter_rows(named=True):
-        found.setdefault(row["of"], []).append({name: row[name] for name in told})
+        found.setdefault(row["of"], []).append({name: row[name] for name in shown})
     return found
 
 
@@ -246,9 +246,16 @@ class Chooser:
         return fitting_offers(facts, reasons, self._known.book, LEAD, None)
 
 
+class Chosen(TypedDict):
+    """What evidence keeps of the choice: what is known of the subscriber, and what was chosen by it."""
+
+    profile: dict[str, Any]
+    strategy: dict[str, Any]
+
+
 def choosing(
     lake: Lake, config: Config, month: str, campaign: str, subscribers: Sequence[str]
-) -> Callable[[str, Mapping[str, Any]], dict[str, Any]]:
+) -> Callable[[str, Mapping[str, Any]], Chosen]:
     """What adds to the evidence of a subscriber the profile, and the strategy chosen with its runner-up."""
     rows = facts_of(lake, config, month, subscribers)
     kept = [name for name in PROFILE if name in rows.columns]
@@ -256,17 +263,17 @@ def choosing(
     chooser = Chooser(config, rows)
     phases = [config.phase(campaign)]
 
-    def chosen(subscriber: str, evidence: Mapping[str, Any]) -> dict[str, Any]:
+    def chosen(subscriber: str, evidence: Mapping[str, Any]) -> Chosen:
         reasons = reasons_in(evidence, config.strategies)
         choice = choose(chooser.judged(subscriber, reasons, phases), reasons)
-        told = {
+        strategy = {
             "reason": choice.reason,
             "reasons": reasons,
             "segments": sorted(chooser.facts(subscriber, phases).segments),
             "chosen": _named(choice.best),
             "runner_up": _named(choice.runner_up),
         }
-        return {"profile": profiles[subscriber], "strategy": told}
+        return {"profile": profiles[subscriber], "strategy": strategy}
 
     return chosen
 

@@ -23,13 +23,13 @@ def new_holders(lake: Lake, month: str, before: datetime, shard: int | None = No
     """
     known = joined(lake, month, shard).filter(pl.col("joined_on") < before.astimezone(ZONE).date())
     events = pl.concat([_churned(lake, before, shard), _changed(lake, before, shard)])
-    told = events.join(known, on="subscriber_id").with_columns(pl.col("at").dt.date().alias("day"))
+    dated = events.join(known, on="subscriber_id").with_columns(pl.col("at").dt.date().alias("day"))
     is_later = (pl.col("day") > pl.col("joined_on")) & (pl.col("kind") != "returned")
-    told = told.with_columns(pl.col("at").filter(is_later).min().over("subscriber_id").alias("parted_at"))
+    dated = dated.with_columns(pl.col("at").filter(is_later).min().over("subscriber_id").alias("parted_at"))
     answers = (pl.col("kind") == "returned") & (pl.col("at") < pl.col("parted_at")).fill_null(True)
-    told = told.with_columns(pl.col("at").filter(answers).max().over("subscriber_id").alias("returned_at"))
+    dated = dated.with_columns(pl.col("at").filter(answers).max().over("subscriber_id").alias("returned_at"))
     is_final = (pl.col("at") > pl.col("returned_at")).fill_null(True) & (pl.col("kind") == "left")
-    gone = told.filter(is_final & (pl.col("day") <= pl.col("joined_on")))
+    gone = dated.filter(is_final & (pl.col("day") <= pl.col("joined_on")))
     latest = gone.group_by("subscriber_id", "joined_on").agg(pl.col("day").max().alias("left_on"))
     return latest.select(_HOLDERS)
 
@@ -44,8 +44,8 @@ def _churned(lake: Lake, before: datetime, shard: int | None) -> pl.LazyFrame:
     rows = _until(lake, "churned", before, shard)
     known = [frame.filter(pl.col("churned_on") < before.astimezone(ZONE).date()) for frame in rows]
     at = pl.col("churned_on").cast(_AT).alias("at")
-    told = [frame.select("subscriber_id", at, pl.lit("left").alias("kind")) for frame in known]
-    return pl.concat([pl.LazyFrame(schema=_EVENTS), *told])
+    dated = [frame.select("subscriber_id", at, pl.lit("left").alias("kind")) for frame in known]
+    return pl.concat([pl.LazyFrame(schema=_EVENTS), *dated])
 
 
 def _changed(lake: Lake, before: datetime, shard: int | None) -> pl.LazyFrame:
@@ -53,8 +53,8 @@ def _changed(lake: Lake, before: datetime, shard: int | None) -> pl.LazyFrame:
     is_known = (pl.col("occurred_at") < before.astimezone(UTC)) & pl.col("kind").is_in(_KINDS)
     here = pl.col("occurred_at").dt.convert_time_zone(ZONE.key).dt.replace_time_zone(None)
     at = here.cast(_AT).alias("at")
-    told = [frame.filter(is_known).select("subscriber_id", at, "kind") for frame in rows]
-    return pl.concat([pl.LazyFrame(schema=_EVENTS), *told])
+    dated = [frame.filter(is_known).select("subscriber_id", at, "kind") for frame in rows]
+    return pl.concat([pl.LazyFrame(schema=_EVENTS), *dated])
 
 
 def _until(lake: Lake, table: str, before: datetime, shard: int | None) -> list[pl.LazyFrame]:

@@ -10,7 +10,7 @@ from include.config.readers.strategies import Strategies, type_of
 from include.domain.contact.offer import Facts
 
 
-def facts_in(evidence: Mapping[str, Any]) -> dict[str, Any]:
+def facts_in(evidence: Mapping[str, Any]) -> dict[str, float | str | bool | None]:
     """The facts frozen in evidence by name: factors, identity, profile."""
     return {**evidence.get("factors", {}), **evidence.get("subscriber", {}), **evidence.get("profile", {})}
 

@@ -9,7 +9,7 @@ import yaml
 
 from include.analysis import dry_run as module
 from include.analysis.__main__ import main
-from include.analysis.dry_run import dry_run, sentence
+from include.analysis.dry_run import Trial, dry_run, sentence
 from include.config import Config
 from include.config.readers import rules as rules_config
 from include.domain.errors import BadInput, NotReady
@@ -65,9 +65,7 @@ def churn(lake: Lake) -> None:
 
 
 def tried(lake: Lake, config: Config, rules: rules_config.Rules, as_of: Any = AS_OF) -> dict[str, Any]:
-    return next(
-        dry_run(lake=lake, config=config, campaign="churn_warning", month=MONTH, rules=rules, as_of=as_of)
-    )
+    return next(dry_run(Trial(lake, config, "churn_warning", MONTH, rules), as_of=as_of))
 
 
 def test_it_tells_on_how_many_a_rule_fires_and_how_many_tickets_that_makes(month, config) -> None:
@@ -106,17 +104,7 @@ def test_whom_staff_called_does_not_count_where_the_database_tells_and_the_held_
         cycle.assign(f"S{number:02d}", "treated")
         cycle.contact(f"S{number:02d}", month_start(NEXT) + timedelta(days=10))
     cycle.assign("S00", "held_out")
-    told = next(
-        dry_run(
-            lake=month,
-            config=config,
-            campaign="churn_warning",
-            month=MONTH,
-            rules=library(RULE),
-            as_of=KNOWN,
-            db=db,
-        )
-    )
+    told = next(dry_run(Trial(month, config, "churn_warning", MONTH, library(RULE)), as_of=KNOWN, db=db))
     assert (told["labelled"][MONTH]["fired"], told["labelled"][MONTH]["left"]) == (6, 2)
     assert told["precision"] == pytest.approx((5 + 1) / (5 + 5))
     assert "Contacted people are left out, and the held-out weigh for them." in sentence(told)
@@ -173,28 +161,9 @@ def test_it_stores_nothing(month, config) -> None:
 
 def test_an_unknown_rule_and_an_unknown_month_are_refused_with_a_sentence(month, config) -> None:
     with pytest.raises(BadInput, match=r"no rule 'x'. Choose one of many_complaints"):
-        list(
-            dry_run(
-                lake=month,
-                config=config,
-                campaign="churn_warning",
-                month=MONTH,
-                rules=library(RULE),
-                as_of=AS_OF,
-                name="x",
-            )
-        )
+        list(dry_run(Trial(month, config, "churn_warning", MONTH, library(RULE)), as_of=AS_OF, name="x"))
     with pytest.raises(NotReady, match="holds no factors for 2020-01"):
-        list(
-            dry_run(
-                lake=month,
-                config=config,
-                campaign="churn_warning",
-                month="2020-01",
-                rules=library(RULE),
-                as_of=AS_OF,
-            )
-        )
+        list(dry_run(Trial(month, config, "churn_warning", "2020-01", library(RULE)), as_of=AS_OF))
 
 
 def test_at_most_three_labelled_months_tell_the_precision(month, config, monkeypatch) -> None:

@@ -22,6 +22,7 @@ from include.domain.periods.months import ZONE
 from include.stages.outreach import outreach
 from tests.fixtures.graded import Warned, put
 from tests.fixtures.offers import MONDAY
+from tests.fixtures.runs import run_of
 from tests.fixtures.secondary import secondary_cycle
 from tests.fixtures.work import hire
 
@@ -34,7 +35,7 @@ def listed(db, lake, config: Config) -> dict:
     rules = config.strategies.outreach
     whole = rules.model_copy(update={"hold_out": rules.hold_out.model_copy(update={"share": 0.0})})
     known = replace(config, strategies=config.strategies.model_copy(update={"outreach": whole}))
-    outreach(**secondary_cycle(db, lake, known, [Warned("A"), Warned("B")]))
+    outreach(run_of(**secondary_cycle(db, lake, known, [Warned("A"), Warned("B")])))
     return {"db": db, "lake": lake, "config": known, **CYCLE, "now": MONDAY, "by": "marketing"}
 
 
@@ -133,7 +134,7 @@ def test_the_command_takes_the_list_out_and_shows_it_masked(listed, role_url, la
 
 def test_the_effect_is_the_difference_of_the_two_groups(db, lake, config):
     names = [f"S{n:03}" for n in range(200)]
-    outreach(**secondary_cycle(db, lake, config, [Warned(name) for name in names]))
+    outreach(run_of(**secondary_cycle(db, lake, config, [Warned(name) for name in names])))
     with db.begin():
         arms = dict(db.execute(sa.text("select subscriber_id, decision from outreach_items")).all())
     held = sorted(name for name in names if arms[name] == "held_out")

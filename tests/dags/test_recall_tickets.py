@@ -4,6 +4,7 @@ import pytest
 import sqlalchemy as sa
 
 from tests.fixtures.graded import graded_cycle
+from tests.fixtures.runs import run_of
 from tests.stages.dispatch.test_dispatch import NOW, people
 
 
@@ -25,7 +26,7 @@ def test_the_form_asks_for_cycle_reason_and_name(parse, missing):
 def test_a_batch_is_taken_back_from_the_form(run_dag, db, lake, config):
     from include.stages.dispatch import dispatch
 
-    treated = dispatch(**graded_cycle(db, lake, config, people(10)), now=NOW)["treated"]
+    treated = dispatch(run_of(**graded_cycle(db, lake, config, people(10)), now=NOW))["treated"]
     run = run_dag(
         "recall_tickets", campaign="churn_warning", cycle="2026-10", because="wrong rule", by="Li Na"
     )

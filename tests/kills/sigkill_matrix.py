@@ -34,6 +34,7 @@ from include.stages.dispatch import dispatch
 from include.stages.release import release
 from include.stages.sla import watch
 from tests.fixtures.graded import Warned, graded_cycle
+from tests.fixtures.runs import run_of
 from tests.fixtures.work import hire
 from tests.kills.sigkill_points import (
     CAMPAIGNS,
@@ -137,7 +138,7 @@ def prepare(databases: Databases, template: str) -> None:
         graded_cycle(db, lake, config, people[-_CUSTOMERS:], campaign=CAMPAIGNS["other"], everybody=people)
     databases.ready |= dict.fromkeys(RIVALS, two)
     steps = {
-        "release": lambda db: dispatch(**given | {"db": db}, now=DISPATCHED),
+        "release": lambda db: dispatch(run_of(**given | {"db": db}, now=DISPATCHED)),
         "watch": lambda db: release(db=db, config=config, now=RELEASED),
         "deliver": lambda db: watch(db=db, config=config, now=WATCHED),
     }

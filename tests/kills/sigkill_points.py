@@ -24,6 +24,7 @@ from include.stages.dispatch import dispatch
 from include.stages.release import release
 from include.stages.sla import watch
 from tests.fixtures.beside import with_campaign
+from tests.fixtures.runs import run_of
 
 CONFIG = ROOT / "include" / "config"
 DISPATCHED = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
@@ -109,9 +110,17 @@ def work(
     if process in CAMPAIGNS:
         campaign = CAMPAIGNS[process]
         dispatch(
-            db=db, lake=Lake(folder / "lake"), config=config.of(campaign), campaign=campaign, cycle="2026-10",
-            month="2026-10", as_of=datetime(2026, 11, 5, 6, tzinfo=ZONE), now=DISPATCHED,
-        )  # fmt: skip
+            run_of(
+                db=db,
+                lake=Lake(folder / "lake"),
+                config=config.of(campaign),
+                campaign=campaign,
+                cycle="2026-10",
+                month="2026-10",
+                as_of=datetime(2026, 11, 5, 6, tzinfo=ZONE),
+                now=DISPATCHED,
+            )
+        )
     elif process == "release":
         release(db=db, config=config, now=RELEASED)
     elif process == "watch":

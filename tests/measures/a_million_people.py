@@ -31,7 +31,8 @@ from include.models.champions import Champion
 from include.settings import ROOT
 from include.stages import features, prediction
 from include.stages.features import peers
-from include.stages.features.rows import peer_means, shard_frame
+from include.stages.features.rows import MonthRows
+from tests.fixtures.runs import run_of
 
 _HISTORY = ("usage_months", "service_events", "subscriber_changes", "churned")
 _EXPLAINED = 10_000
@@ -120,19 +121,16 @@ def measure(source: Lake, folder: Path, month: str, copies: int, config: Config)
     with measured("prediction") as step:
         for shard in range(lake.shards):
             part = prediction.predict_shard(
-                lake=lake, config=config, campaign=DEFAULT_CAMPAIGN, cycle=month, month=month, shard=shard,
-                champions=chosen, run_id="m",
-            )  # fmt: skip
+                run_of(lake=lake, config=config, campaign=DEFAULT_CAMPAIGN, cycle=month, month=month),
+                shard=shard,
+                champions=chosen,
+            )
             step.rows += part["rows"]
         step.told["kinds"] = {cluster: champion["kind"] for cluster, champion in chosen.items()}
     wanted = lake.scan("factors", month).select("subscriber_id").head(_EXPLAINED).collect()
     with measured("reasons") as step:
         found = prediction.reasons(
-            lake=lake,
-            config=config,
-            month=month,
-            champions=chosen,
-            subscriber_ids=wanted["subscriber_id"].to_list(),
+            lake=lake, month=month, champions=chosen, subscriber_ids=wanted["subscriber_id"].to_list()
         )
         step.rows = len(found)
 
@@ -140,12 +138,16 @@ def measure(source: Lake, folder: Path, month: str, copies: int, config: Config)
 def build_factors(lake: Lake, config: Config, month: str) -> tuple[int, int]:
     """Write and publish the factors of the month; people and factors."""
     plan = features.make_plan(lake, config, month, default_as_of(month))
-    means = peer_means(lake, config.factors, month, plan.factors)
+    means = MonthRows(lake, config.factors, month, plan.factors).peer_means()
     if means.width:
         lake.publish(peers.TABLE, month, [lake.write_part(peers.TABLE, month, 0, means, "m")])
     parts = [
         lake.write_part(
-            "factors", month, shard, shard_frame(lake, config.factors, month, plan.factors, shard, means), "m"
+            "factors",
+            month,
+            shard,
+            MonthRows(lake, config.factors, month, plan.factors).of_shard(shard, means),
+            "m",
         )
         for shard in range(lake.shards)
     ]

@@ -194,7 +194,7 @@ def fitted(world: World, learned: list[str], *, weighted: bool) -> tuple[store.M
     """The model of the world's last cycles, with or without the weights; and how many rows it dropped."""
     as_of = default_as_of(shift(learned[-1], 1))
     found = [
-        training_sets.labelled_month(world.db, world.lake, CAMPAIGN, month, LEAVING, as_of)
+        training_sets.Labelling(world.db, world.lake, CAMPAIGN, LEAVING, as_of).of_month(month)
         for month in learned
     ]
     dropped = sum(each.weights.filter(pl.col("weight") == 0).height for each in found)
@@ -220,8 +220,8 @@ def people(world: World, judges: list[str], *, held_out_in: str | None) -> pl.Da
     """
     frames = []
     for month in judges:
-        as_went = training_sets.labelled_month(
-            None, world.lake, CAMPAIGN, month, LEAVING, default_as_of(month)
+        as_went = training_sets.Labelling(None, world.lake, CAMPAIGN, LEAVING, default_as_of(month)).of_month(
+            month
         )
         frame = as_went.people(world.lake).collect()
         if held_out_in:

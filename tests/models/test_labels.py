@@ -214,12 +214,14 @@ def test_of_people_who_were_gone_no_profile_means_that_they_stayed_away(lake: La
 
 
 def test_who_is_not_known_teaches_nothing(renewals: Lake) -> None:
-    from include.models.training_sets import churners_and_stayers, labelled_month
+    from include.models.training_sets import Labelling, churners_and_stayers
 
     people = pl.DataFrame({"subscriber_id": ["renewed", "same", "lost"], "x": [1.0, 2.0, 3.0]})
     parts = [renewals.write_part("factors", "2026-09", 0, people, "test")]
     renewals.publish("factors", "2026-09", parts, facts={"factors": ["x"]})
-    month = labelled_month(None, renewals, "renewal", "2026-09", label(RENEWED, Horizon(2)), at(2026, 12, 6))
+    month = Labelling(None, renewals, "renewal", label(RENEWED, Horizon(2)), at(2026, 12, 6)).of_month(
+        "2026-09"
+    )
     assert month.people(renewals).collect()["subscriber_id"].to_list() == ["renewed", "same"]
     assert churners_and_stayers(renewals, month) == (1, 1)
 

@@ -21,6 +21,7 @@ from include.models import store, trees
 from include.models.reasons import evidence_for, grouped
 from include.settings import OWN_CONFIG
 from include.stages import features, prediction, training
+from tests.fixtures.runs import run_of
 from tests.stages.province import Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN
 
@@ -190,20 +191,24 @@ def test_every_factor_shipped_speaks_of_a_reason_with_words_in_both_languages() 
 def test_human_reasons_and_the_base_sum_to_the_margin_of_the_score(
     db: sa.Connection, lake: Lake, config: Config, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(features, "build", lambda **_: {})
+    monkeypatch.setattr(features, "build", lambda _run: {})
     monkeypatch.setattr(trees, "RECIPES", quick_recipes(30))
     Province(lake, 1500, base=-2.5).live_through("2026-08")
     training.train(
-        db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-08", as_of=AS_OF, now=AS_OF, nthread=1
+        run_of(db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-08", as_of=AS_OF, now=AS_OF),
+        nthread=1,
     )
     champions = prediction.champions(
-        db=db, lake=lake, config=config, month="2026-08", as_of=AS_OF, campaign=CAMPAIGN
+        run_of(db=db, lake=lake, config=config, month="2026-08", as_of=AS_OF, campaign=CAMPAIGN)
     )
     people = lake.scan("factors", "2026-08").collect().head(50)
     found = prediction.reasons(
-        lake=lake, config=config, month="2026-08", champions=champions,
-        subscriber_ids=people["subscriber_id"].to_list(), top=None,
-    )  # fmt: skip
+        lake=lake,
+        month="2026-08",
+        champions=champions,
+        subscriber_ids=people["subscriber_id"].to_list(),
+        top=None,
+    )
     champion = champions["pooled"]
     model = store.load(lake, champion["version"], champion["sha256"])
     values = store.matrix(people, model.factors)

@@ -60,7 +60,7 @@ def test_an_edit_while_a_run_waits_does_not_mix_two_configurations(
     opened = campaign.open_cycle("churn_warning", PARAMS, None)
     before = (folder / "grading.yaml").read_text("utf-8")
     (folder / "grading.yaml").write_text(before + edited, "utf-8")
-    used = run_stage(lambda *, config: config, opened)
+    used = run_stage(lambda run: run.config, opened)
     assert used.hash == opened["config_hash"]
     assert used.texts["grading.yaml"] == before
     assert campaign.reopen_cycle(opened) == opened
@@ -107,11 +107,11 @@ SIZE = {"ask": True, "tickets_unasked": 2000, "fingerprint": "8f0e"}
     ],
 )
 def test_only_the_plan_that_was_approved_or_what_it_made_may_go(size, approved, rescored, given):
-    assert campaign.may_go(size, approved, rescored) == given
+    assert campaign.may_go(campaign.Answer(size, approved, rescored)) == given
 
 
 def test_a_plan_made_since_the_last_answer_may_not_go():
     with pytest.raises(
         AirflowFailException, match=r"nobody approved plan 8f0e, .* Clear dispatch\.approve to ask"
     ):
-        campaign.may_go(SIZE, None, None)
+        campaign.may_go(campaign.Answer(SIZE, None, None))

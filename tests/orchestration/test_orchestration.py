@@ -15,18 +15,22 @@ from airflow.sdk.exceptions import AirflowFailException, AirflowSkipException
 from include import orchestration, settings
 from include.domain.errors import BadInput, ConfigError, Damaged, NotReady, Refused
 from include.domain.periods.months import ZONE
-from include.notices import tick
 from include.orchestration import (
     FACTORS,
     LABELS,
+    Workplace,
     announce_drift,
     announce_labels,
-    described,
+    campaign,
+    notices,
     run_stage,
+    run_task,
     tell_failure,
     workplace,
     write_part,
 )
+from include.run.results import described, new_name
+from tests.fixtures.runs import run_of
 
 CYCLE = {
     "campaign": "churn_warning",
@@ -38,41 +42,51 @@ CYCLE = {
 }
 
 
-def test_a_stage_gets_what_it_asks_for_by_name():
-    def stage(*, campaign, cycle, month, as_of, revision, shard):
-        return [campaign, cycle, month, as_of, revision, shard]
+@pytest.fixture
+def nothing_opened(monkeypatch):
+    """A workplace whose run works with nothing at all."""
+    run = run_of(lake=None, config=None, campaign="churn_warning", month="2026-10", revision=2)
+    monkeypatch.setattr(Workplace, "run", run)
+    return run
 
+
+def test_a_stage_is_given_the_run_of_its_cycle_and_arguments_of_its_own(airflow_environment, config):
+    campaign.open_cycle("churn_warning", {"month": "2026-10", "as_of": None}, None)
+
+    def stage(run, *, shard):
+        found = [run.campaign, run.cycle, run.month, run.as_of, run.revision, shard]
+        return found, run.now, run.lake.shards, run.config.texts.keys()
+
+    found, now, shards, texts = run_stage(stage, CYCLE, shard=3)
     instant = datetime(2026, 11, 5, 6, tzinfo=ZONE)
-    assert run_stage(stage, CYCLE, shard=3) == ["churn_warning", "2026-10", "2026-10", instant, 2, 3]
+    assert found == ["churn_warning", "2026-10", "2026-10", instant, 2, 3]
+    assert abs((datetime.now(ZONE) - now).total_seconds()) < 60
+    assert (shards, texts) == (1, config.texts.keys())
 
 
 def test_now_is_the_real_time_in_shanghai():
-    now = run_stage(lambda *, now: now)
+    now = run_task(lambda at: at.now)
     assert abs((datetime.now(ZONE) - now).total_seconds()) < 5
     assert now.tzinfo is ZONE
 
 
 def test_files_of_two_attempts_never_share_a_name():
-    assert run_stage(lambda *, run_id: run_id) != run_stage(lambda *, run_id: run_id)
+    assert new_name() != new_name()
 
 
-def test_a_defaulted_parameter_nobody_gives_keeps_its_default():
-    assert run_stage(lambda *, month, top=10: (month, top), CYCLE) == ("2026-10", 10)
-
-
-def test_a_stage_that_lacks_an_argument_says_so():
+def test_a_stage_that_lacks_an_argument_says_so(nothing_opened):
     with pytest.raises(TypeError, match="shard"):
-        run_stage(lambda *, shard: shard, CYCLE)
+        run_stage(lambda _run, *, shard: shard, CYCLE)
 
 
 def test_the_database_is_opened_with_the_rights_of_the_stages_and_closed(airflow_environment):
     from sqlalchemy import text
 
-    def stage(*, db):
-        with db.begin():
-            return db, db.execute(text("select current_user")).scalar()
+    def task(at):
+        with at.db.begin():
+            return at.db, at.db.execute(text("select current_user")).scalar()
 
-    db, user = run_stage(stage)
+    db, user = run_task(task)
     assert user == "churn_loop"
     assert db.closed
 
@@ -80,23 +94,23 @@ def test_the_database_is_opened_with_the_rights_of_the_stages_and_closed(airflow
 def test_the_database_is_closed_when_the_stage_fails(airflow_environment):
     seen = []
 
-    def stage(*, db):
-        seen.append(db)
+    def task(at):
+        seen.append(at.db)
         raise ValueError("broken")
 
     with pytest.raises(ValueError, match="broken"):
-        run_stage(stage)
+        run_task(task)
     assert seen[0].closed
 
 
 def test_a_damaged_file_fails_at_once_for_a_retry_finds_it_as_it_is():
-    def stage():
+    def task(_at):
         raise Damaged("factors of 2026-10: a.parquet is gone", "Run the cure.")
 
     with pytest.raises(
         AirflowFailException, match=r"^factors of 2026-10: a\.parquet is gone\. Run the cure\.$"
     ):
-        run_stage(stage)
+        run_task(task)
 
 
 @pytest.mark.parametrize(
@@ -113,35 +127,35 @@ def test_a_damaged_file_fails_at_once_for_a_retry_finds_it_as_it_is():
     ],
 )
 def test_a_full_disk_or_a_database_that_went_away_is_a_sentence_and_retried(error, told):
-    def stage():
+    def task(_at):
         raise error
 
     with pytest.raises(NotReady, match=told):
-        run_stage(stage)
+        run_task(task)
 
 
 @pytest.mark.parametrize("error", [BadInput, ConfigError, Refused])
 def test_what_no_retry_cures_fails_at_once_with_its_sentence(error):
-    def stage():
+    def task(_at):
         raise error("Deliver it again.")
 
     with pytest.raises(AirflowFailException, match=r"^Deliver it again\.$"):
-        run_stage(stage)
+        run_task(task)
 
 
 def test_what_may_come_later_is_retried():
-    def stage():
+    def task(_at):
         raise NotReady("No usage rows yet.")
 
     with pytest.raises(NotReady):
-        run_stage(stage)
+        run_task(task)
 
 
 def test_a_result_is_told_in_one_line(caplog):
     caplog.set_level(logging.INFO, "churn")
     counts = {"stage": "collection", "feed": "usage_months", "period": "2026-10"}
     counts |= {"rows_in": 20_000, "rows_out": 19_996, "quarantined": 4, "missing": ["a"], "is_new": True}
-    run_stage(lambda: counts)
+    run_task(lambda _at: counts)
     told = caplog.messages[-1]
     assert told.startswith(
         "collection usage_months 2026-10: 20,000 read, 19,996 accepted, 4 quarantined, seconds"
@@ -154,23 +168,23 @@ def test_a_message_ends_the_line():
     assert told == "dispatch 2014-08: 0 accepted. 2014-08 is over."
 
 
-def test_a_part_carries_what_it_cost():
-    made = write_part(lambda *, shard: {"name": "p", "shard": shard, "rows": 7}, CYCLE, shard=1)
+def test_a_part_carries_what_it_cost(nothing_opened):
+    made = write_part(lambda _run, *, shard: {"name": "p", "shard": shard, "rows": 7}, CYCLE, shard=1)
     assert made["part"] == {"name": "p", "shard": 1, "rows": 7}
     assert made["rows"] == 7
     assert made["seconds"] >= 0
     assert made["peak_mb"] > 0
 
 
-def test_a_finished_stage_is_kept_with_the_cost_of_its_parts(monkeypatch):
+def test_a_finished_stage_is_kept_with_the_cost_of_its_parts(monkeypatch, nothing_opened):
     kept: list[dict[str, Any]] = []
-    monkeypatch.setattr(orchestration, "_keep", lambda _place, _cycle, result: kept.append(result))
+    monkeypatch.setattr(orchestration, "_keep", lambda _place, result: kept.append(result))
     made = [{"part": {"shard": n}, "rows": 1, "seconds": 10.0 + n, "peak_mb": 90_000 + n} for n in (0, 1)]
 
-    def publish(*, month, parts):
+    def publish(_run, *, parts):
         return {"stage": "features", "rows_out": len(parts), "shards": [part["shard"] for part in parts]}
 
-    result = orchestration.finish_stage(publish, CYCLE, made)
+    result = orchestration.finish_parts(publish, CYCLE, made)
     assert result["shards"] == [0, 1]
     assert result["seconds"] == pytest.approx(21, abs=0.5)
     assert result["peak_mb"] == 90_001
@@ -216,8 +230,8 @@ def test_what_hinders_an_alarm_is_logged_and_hides_nothing(airflow_environment, 
 
 
 def test_the_stages_of_notices_get_what_they_ask_for(airflow_environment):
-    assert run_stage(tick.tell)["stage"] == "notices"
-    assert run_stage(tick.check)["rows_in"] == 3
+    assert notices.tell()["stage"] == "notices"
+    assert notices.check()["rows_in"] == 3
 
 
 def test_a_channel_finds_its_server_in_an_airflow_connection(monkeypatch):

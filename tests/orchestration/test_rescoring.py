@@ -12,6 +12,7 @@ from include.lake.campaigns import scores_of
 from include.models import trees
 from include.orchestration import campaign
 from include.stages import prediction, training
+from tests.fixtures.runs import run_of
 from tests.stages.province import FACTORS, Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN
 
@@ -30,9 +31,9 @@ def champion(db, lake, config, monkeypatch):
     )
     province.publish("factors", MONTH, people, facts={"factors": list(FACTORS), "left_out": {}})
     given = {"db": db, "lake": lake, "config": config, "campaign": CAMPAIGN, "as_of": AS_OF}
-    monkeypatch.setattr("include.stages.features.build", lambda **_: {})
-    training.train(**given, month="2026-08", now=AS_OF, nthread=1)
-    return prediction.champions(**given, month=MONTH)["pooled"]
+    monkeypatch.setattr("include.stages.features.build", lambda _run: {})
+    training.train(run_of(**given, month="2026-08", now=AS_OF), nthread=1)
+    return prediction.champions(run_of(**given, month=MONTH))["pooled"]
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ def look(monkeypatch: pytest.MonkeyPatch) -> Any:
         moment = datetime(2026, 11, 5, hour, minute, tzinfo=ZONE)
         monkeypatch.setattr(waiting, "right_now", lambda: moment)
         found = {"stage": "collection", "rows_in": 3, "lacking": dict(lacking)}
-        monkeypatch.setattr(waiting.campaign_collection, "require", lambda cycle, seen: (found, 18))
+        monkeypatch.setattr(waiting.deliveries, "require", lambda cycle, seen: (found, 18))
         context = {
             "ti": SimpleNamespace(xcom_pull=lambda task_ids: CYCLE),
             "partition_key": "2026-10" if scheduled else None,

@@ -17,6 +17,7 @@ from include.lake.campaigns import scores_of
 from include.models import bins
 from include.run import cycles
 from include.stages import drift
+from tests.fixtures.runs import run_of
 from tests.stages.worked_cycle import CAMPAIGN
 
 MONTH = "2026-10"
@@ -60,9 +61,18 @@ def leave(lake: Lake, month: str) -> None:
 def measure(db: sa.Connection, lake: Lake, config: Config, revision: int = 0) -> dict[str, Any]:
     cycles.open_cycle(db=db, config=config, campaign=CAMPAIGN, cycle=MONTH, as_of=None, now=AS_OF)
     return drift.measure(
-        db=db, lake=lake, config=config, campaign=CAMPAIGN, cycle=MONTH, month=MONTH, as_of=AS_OF, now=AS_OF,
-        revision=revision,
-    )  # fmt: skip
+        run_of(
+            db=db,
+            lake=lake,
+            config=config,
+            campaign=CAMPAIGN,
+            cycle=MONTH,
+            month=MONTH,
+            as_of=AS_OF,
+            now=AS_OF,
+            revision=revision,
+        )
+    )
 
 
 def rows(db: sa.Connection, statement: str) -> list[tuple[Any, ...]]:

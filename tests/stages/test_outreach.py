@@ -19,6 +19,7 @@ from include.stages.outreach import outreach
 from tests.fixtures.beside import with_campaign, with_draws
 from tests.fixtures.graded import MONTH, Warned, graded_cycle, put
 from tests.fixtures.offers import MONDAY
+from tests.fixtures.runs import run_of
 from tests.fixtures.secondary import secondary_cycle
 from tests.fixtures.work import hire
 from tests.stages.dispatch.test_dispatch import cancel_everything
@@ -52,7 +53,7 @@ def test_the_secondary_tier_is_listed_with_channel_and_offer_and_the_priority_ti
         db, lake, everybody, [Warned("A"), Warned("B"), Warned("YOUNG")], priority=[Warned("P")],
         app={"B": 4}, born={"YOUNG": 2006},
     )  # fmt: skip
-    told = outreach(**cycle)
+    told = outreach(run_of(**cycle))
     assert decided(db) == {
         # they complain of the price; the discount of 36 yuan is too dear for a message
         "A": ("listed", None, "sms", "data_pack_discount"),
@@ -67,7 +68,7 @@ def test_the_secondary_tier_is_listed_with_channel_and_offer_and_the_priority_ti
 def test_the_message_answers_what_signs_and_rule_hits_speak_for(db, lake, everybody):
     calls = Warned("CALLS", price_words=0, rule="long_agent_calls")
     cycle = secondary_cycle(db, lake, everybody, [Warned("PRICE"), calls])
-    outreach(**cycle)
+    outreach(run_of(**cycle))
     assert {name: offer for name, (*_, offer) in decided(db).items()} == {
         "PRICE": "data_pack_discount", "CALLS": "plan_check",
     }  # fmt: skip
@@ -75,9 +76,9 @@ def test_the_message_answers_what_signs_and_rule_hits_speak_for(db, lake, everyb
 
 def test_a_second_run_a_revision_and_a_later_one_change_nothing(db, lake, everybody):
     cycle = secondary_cycle(db, lake, everybody, [Warned("A")])
-    first = outreach(**cycle)
+    first = outreach(run_of(**cycle))
     before = decided(db)
-    again = outreach(**cycle | {"now": MONDAY + timedelta(days=400)})
+    again = outreach(run_of(**cycle | {"now": MONDAY + timedelta(days=400)}))
     assert decided(db) == before
     assert again == first | {"message": "The list of cycle 2026-10 stands already; nothing is added."}
 
@@ -88,7 +89,7 @@ def test_two_at_once_make_one_list(db, lake, everybody, role_url):
 
     def run(_: int) -> dict:
         with made.connect() as own:
-            return outreach(**cycle | {"db": own})
+            return outreach(run_of(**cycle | {"db": own}))
 
     with ThreadPoolExecutor(4) as pool:
         told = list(pool.map(run, range(4)))
@@ -100,20 +101,30 @@ def test_two_at_once_make_one_list(db, lake, everybody, role_url):
 
 def test_a_cycle_that_was_not_dispatched_writes_to_nobody(db, lake, everybody):
     cycle = secondary_cycle(db, lake, everybody, [Warned("A")], is_dispatched=False)
-    assert outreach(**cycle)["message"] == "Cycle 2026-10 was not dispatched, so nobody is written to."
+    assert (
+        outreach(run_of(**cycle))["message"] == "Cycle 2026-10 was not dispatched, so nobody is written to."
+    )
     assert decided(db) == {}
 
 
 def test_a_month_that_is_over_is_listed_only_when_a_person_says_so(db, lake, everybody):
     cycle = secondary_cycle(db, lake, everybody, [Warned("A")]) | {"now": MONDAY + timedelta(days=30)}
-    assert outreach(**cycle)["message"].startswith("2026-10 is over")
-    assert outreach(**cycle, dispatch_late=True)["listed"] == 1
+    assert outreach(run_of(**cycle))["message"].startswith("2026-10 is over")
+    assert outreach(run_of(**cycle), dispatch_late=True)["listed"] == 1
 
 
 def test_a_cycle_never_opened_is_told(db, lake, everybody):
     with pytest.raises(NotReady, match="was never opened"):
         outreach(
-            db=db, lake=lake, config=everybody, campaign="churn_warning", cycle=MONTH, month=MONTH, now=MONDAY
+            run_of(
+                db=db,
+                lake=lake,
+                config=everybody,
+                campaign="churn_warning",
+                cycle=MONTH,
+                month=MONTH,
+                now=MONDAY,
+            )
         )
 
 
@@ -145,7 +156,7 @@ def test_who_must_not_be_written_to_is_suppressed_with_the_reason(db, lake, ever
         db, lake, everybody, named, priority=[Warned("P", customer_id="P1")],
         born={"OLD": 1950, "OLDAPP": 1950}, app={"OLDAPP": 3},
     )  # fmt: skip
-    outreach(**cycle)
+    outreach(run_of(**cycle))
     assert listed_by(db) == {
         "A": "listed",
         "DND": "do_not_disturb",
@@ -202,7 +213,7 @@ def test_what_stands_in_the_database_alone_bars_like_the_feed_and_a_frozen_ticke
             ),
             {"now": MONDAY, "staff": people.agent},
         )
-    outreach(**cycle)
+    outreach(run_of(**cycle))
     assert listed_by(db) == {
         "A": "listed",
         "TWIN": "refused",
@@ -222,7 +233,7 @@ def test_the_hold_out_of_the_tickets_is_left_alone_by_the_list_too(db, lake, eve
         db, lake, everybody, [Warned("A"), Warned("SECOND", customer_id=held)],
         priority=[Warned("P", customer_id=held)],
     )  # fmt: skip
-    outreach(**cycle)
+    outreach(run_of(**cycle))
     assert listed_by(db) == {"A": "listed", "SECOND": "held_out"}
 
 
@@ -231,11 +242,13 @@ def test_either_arm_of_another_campaign_is_left_alone_whatever_span_its_draw_has
     config = with_draws(everybody, contract_renewal={"epoch": "quarter"})
     config = with_campaign(config, "renewal", measure="contract_renewal")
     people = [Warned(f"S{n:02}") for n in range(40)]
-    dispatch(**graded_cycle(db, lake, config.of("renewal"), people, campaign="renewal"), now=MONDAY)
+    dispatch(run_of(**graded_cycle(db, lake, config.of("renewal"), people, campaign="renewal"), now=MONDAY))
     cancel_everything(db)
     arms = dict(arms_of(db))
     outreach(
-        **secondary_cycle(db, lake, replace(everybody, measures=config.measures), [*people, Warned("A")])
+        run_of(
+            **secondary_cycle(db, lake, replace(everybody, measures=config.measures), [*people, Warned("A")])
+        )
     )
     words = {"held_out": "held_out", "treated": "assigned_elsewhere"}
     assert listed_by(db) == {who: words[arm] for who, arm in arms.items()} | {"A": "listed"}
@@ -262,12 +275,12 @@ def test_nobody_is_written_to_more_often_than_all_campaigns_together_may(db, lak
         )
     caps = everybody.contact.caps.model_copy(update={"month": 1, "quarter": 1})
     strict = replace(everybody, contact=everybody.contact.model_copy(update={"caps": caps}))
-    outreach(**secondary_cycle(db, lake, strict, [Warned("A"), Warned("B"), Warned("C")]))
+    outreach(run_of(**secondary_cycle(db, lake, strict, [Warned("A"), Warned("B"), Warned("C")])))
     assert listed_by(db) == {"A": "cap_quarter", "B": "cap_month", "C": "listed"}
 
 
 def test_a_customer_listed_last_month_cools_off(db, lake, everybody):
-    outreach(**secondary_cycle(db, lake, everybody, [Warned("A")]))
+    outreach(run_of(**secondary_cycle(db, lake, everybody, [Warned("A")])))
     later = default_as_of("2026-11")
     cycles.open_cycle(
         db=db, config=everybody, campaign="churn_warning", cycle="2026-11", as_of=None, now=later
@@ -290,15 +303,22 @@ def test_a_customer_listed_last_month_cools_off(db, lake, everybody):
             table, "2026-11", [lake.write_part(table, "2026-11", 0, rows, "t")], facts={"factors": []}
         )
     told = outreach(
-        db=db, lake=lake, config=everybody, campaign="churn_warning", cycle="2026-11", month="2026-11",
-        now=later,
-    )  # fmt: skip
+        run_of(
+            db=db,
+            lake=lake,
+            config=everybody,
+            campaign="churn_warning",
+            cycle="2026-11",
+            month="2026-11",
+            now=later,
+        )
+    )
     assert told["suppressed"] == {"cooling_off": 1}
 
 
 def test_a_tenth_is_held_out_to_measure_the_list_and_carries_what_it_would_have_got(db, lake, config):
     cycle = secondary_cycle(db, lake, config, [Warned(f"S{n:03}") for n in range(200)])
-    told = outreach(**cycle)
+    told = outreach(run_of(**cycle))
     assert told["listed"] + told["held_out"] == 200
     assert 8 <= told["held_out"] <= 36  # 20 expected; fixed by the salt
     held_out = [each for each in decided(db).values() if each[0] == "held_out"]
@@ -308,5 +328,5 @@ def test_a_tenth_is_held_out_to_measure_the_list_and_carries_what_it_would_have_
 def test_the_list_is_cut_by_rank(db, lake, everybody):
     rules = everybody.strategies.outreach.model_copy(update={"at_most": 2})
     short = replace(everybody, strategies=everybody.strategies.model_copy(update={"outreach": rules}))
-    outreach(**secondary_cycle(db, lake, short, [Warned("A"), Warned("B"), Warned("C")]))
+    outreach(run_of(**secondary_cycle(db, lake, short, [Warned("A"), Warned("B"), Warned("C")])))
     assert listed_by(db) == {"A": "listed", "B": "listed", "C": "not_reached"}

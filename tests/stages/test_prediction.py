@@ -18,6 +18,7 @@ from include.lake import Lake
 from include.lake.campaigns import OUT_OF_FOLD, of_campaign, scores_of
 from include.models import store, trees
 from include.stages import features, prediction, training
+from tests.fixtures.runs import run_of
 from tests.stages.province import FACTORS, Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN
 
@@ -27,7 +28,7 @@ AS_OF = default_as_of("2026-09")
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
     """The province publishes its factors itself, and a short fit is good enough for it."""
-    monkeypatch.setattr(features, "build", lambda **_: {})
+    monkeypatch.setattr(features, "build", lambda _run: {})
     monkeypatch.setattr(trees, "RECIPES", quick_recipes(30))
 
 
@@ -42,41 +43,47 @@ def province(lake: Lake) -> Province:
 
 def train(db: sa.Connection, lake: Lake, config: Config) -> dict[str, Any]:
     return training.train(
-        db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-08", as_of=AS_OF, now=AS_OF, nthread=1
+        run_of(db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-08", as_of=AS_OF, now=AS_OF),
+        nthread=1,
     )
 
 
 def champions(db: sa.Connection, lake: Lake, config: Config, month: str = "2026-09") -> dict[str, Any]:
-    return prediction.champions(db=db, lake=lake, config=config, campaign=CAMPAIGN, month=month, as_of=AS_OF)
+    return prediction.champions(
+        run_of(db=db, lake=lake, config=config, campaign=CAMPAIGN, month=month, as_of=AS_OF)
+    )
 
 
 def predict(
     db: sa.Connection, lake: Lake, config: Config, month: str = "2026-09", revision: int = 0
 ) -> pl.DataFrame:
     prediction.predict(
-        db=db,
-        lake=lake,
-        config=config,
-        campaign=CAMPAIGN,
-        cycle=month,
-        month=month,
-        as_of=AS_OF,
-        run_id="run",
-        revision=revision,
+        run_of(
+            db=db,
+            lake=lake,
+            config=config,
+            campaign=CAMPAIGN,
+            cycle=month,
+            month=month,
+            as_of=AS_OF,
+            revision=revision,
+        )
     )
     return lake.scan(scores_of(CAMPAIGN, revision), month).collect()
 
 
 def publish(db: sa.Connection, lake: Lake, config: Config, **given: Any) -> None:
     prediction.publish(
-        db=db,
-        lake=lake,
-        config=config,
-        campaign=CAMPAIGN,
-        cycle=given["month"],
-        as_of=AS_OF,
-        revision=0,
-        **given,
+        run_of(
+            db=db,
+            lake=lake,
+            config=config,
+            campaign=CAMPAIGN,
+            cycle=given["month"],
+            as_of=AS_OF,
+            revision=0,
+            **given,
+        )
     )
 
 
@@ -85,14 +92,9 @@ def predict_with(
 ) -> pl.DataFrame:
     parts = [
         prediction.predict_shard(
-            lake=lake,
-            config=config,
-            campaign=CAMPAIGN,
-            cycle=month,
-            month=month,
+            run_of(lake=lake, config=config, campaign=CAMPAIGN, cycle=month, month=month),
             shard=shard,
             champions=chosen,
-            run_id="run",
         )
         for shard in range(lake.shards)
     ]
@@ -110,9 +112,9 @@ def test_without_a_model_the_rules_serve_with_their_own_version(
     (version,) = scores["model_version"].unique()
     assert re.fullmatch("rules-[0-9a-f]{8}", version)
     chosen = champions(db, lake, config)
-    assert prediction.reasons(
-        lake=lake, config=config, month="2026-09", champions=chosen, subscriber_ids=["S0000001"]
-    ) == {"S0000001": []}
+    assert prediction.reasons(lake=lake, month="2026-09", champions=chosen, subscriber_ids=["S0000001"]) == {
+        "S0000001": []
+    }
 
 
 def test_everybody_with_factors_gets_a_calibrated_probability(
@@ -189,9 +191,11 @@ def test_a_champion_that_learned_from_an_older_month_does_not_score_it(
 ) -> None:
     province.live_through("2026-09")
     late = default_as_of("2026-11")
-    training.train(db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-09", as_of=late, now=late)
+    training.train(
+        run_of(db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-09", as_of=late, now=late)
+    )
     chosen = prediction.champions(
-        db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-08", as_of=late
+        run_of(db=db, lake=lake, config=config, campaign=CAMPAIGN, month="2026-08", as_of=late)
     )
     assert chosen["pooled"]["kind"] == "rules"
 
@@ -228,9 +232,17 @@ def test_what_a_whole_feed_told_is_not_taken_for_the_worst_when_it_fails_to_come
     nobody = predict(db, lake, config)["probability"]
     province.publish("factors", "2026-09", people.drop("complaints"))
     told = prediction.predict(
-        db=db, lake=lake, config=config, campaign=CAMPAIGN, cycle="2026-09", month="2026-09",
-        as_of=AS_OF, run_id="run", revision=0,
-    )  # fmt: skip
+        run_of(
+            db=db,
+            lake=lake,
+            config=config,
+            campaign=CAMPAIGN,
+            cycle="2026-09",
+            month="2026-09",
+            as_of=AS_OF,
+            revision=0,
+        )
+    )
     silent = lake.scan(scores_of(CAMPAIGN), "2026-09").collect()["probability"]
     assert told["factors_missing"] == ["complaints"]
     assert silent.to_list() == nobody.to_list()  # the median of complaints is none
@@ -252,11 +264,7 @@ def test_new_plans_unknown_clusters_and_missing_feeds_are_scored_by_the_pooled_m
     assert scores["probability"].null_count() == 0
     assert set(scores["model_version"]) == {version}
     told = prediction.reasons(
-        lake=lake,
-        config=config,
-        month="2026-09",
-        champions=chosen,
-        subscriber_ids=[scores["subscriber_id"][0]],
+        lake=lake, month="2026-09", champions=chosen, subscriber_ids=[scores["subscriber_id"][0]]
     )
     assert all(each["value"] is None for each in next(iter(told.values())) if each["factor"] == "complaints")
 
@@ -324,9 +332,7 @@ def test_reasons_are_exact_and_sum_to_the_margin(
     chosen = champions(db, lake, config)
     people = lake.scan("factors", "2026-09").head(50).collect()
     ids = people["subscriber_id"].to_list()
-    found = prediction.reasons(
-        lake=lake, config=config, month="2026-09", champions=chosen, subscriber_ids=ids, top=None
-    )
+    found = prediction.reasons(lake=lake, month="2026-09", champions=chosen, subscriber_ids=ids, top=None)
     model = store.load(lake, chosen["pooled"]["version"], chosen["pooled"]["sha256"])
     matrix = store.matrix(people, model.factors)
     base = model.contributions(matrix)[:, -1]
@@ -347,11 +353,6 @@ def test_only_the_strongest_reasons_are_told(
     train(db, lake, config)
     who = lake.scan("factors", "2026-09").sort("bill_fall").tail(1).collect()["subscriber_id"].to_list()
     found = prediction.reasons(
-        lake=lake,
-        config=config,
-        month="2026-09",
-        champions=champions(db, lake, config),
-        subscriber_ids=who,
-        top=1,
+        lake=lake, month="2026-09", champions=champions(db, lake, config), subscriber_ids=who, top=1
     )
     assert [reason["factor"] for reason in found[who[0]]] == ["bill_fall"]

@@ -11,6 +11,7 @@ from include.lake import Lake
 from include.subscribers.eligibility import barred, barred_of, consent_note
 from tests.fixtures.campaigns import with_campaign
 from tests.fixtures.lakes import put
+from tests.fixtures.runs import run_of
 
 MONTH = "2026-10"
 AS_OF = default_as_of(MONTH)  # 5 November, 06:00 in Shanghai
@@ -184,7 +185,9 @@ def asked(
     )
     known = with_campaign(config, "renewal", f"kind: {kind}\n")
     known = replace(known, contact=known.contact.model_copy(update={"consent_not_delivered": otherwise}))
-    return barred_of(known, "renewal", lake, MONTH, AS_OF, list(told))
+    return barred_of(
+        run_of(lake=lake, config=known, campaign="renewal", month=MONTH, as_of=AS_OF), list(told)
+    )
 
 
 def test_marketing_needs_a_consent_that_was_given(lake: Lake, config: Config) -> None:
@@ -226,9 +229,13 @@ def test_who_is_won_back_is_barred_by_no_leaving_and_by_every_refusal(lake: Lake
         [{"subscriber_id": "B", "kind": "red_list", "valid_from": date(2026, 10, 1)}],
     )
     known = with_campaign(config, "win_back", "people: left\n")
-    assert barred_of(known, "win_back", lake, MONTH, AS_OF, ["A", "B"]) == {"B": "red_list"}
+    assert barred_of(
+        run_of(lake=lake, config=known, campaign="win_back", month=MONTH, as_of=AS_OF), ["A", "B"]
+    ) == {"B": "red_list"}
     put(lake, "factors", MONTH, people)
-    assert barred_of(config, "churn_warning", lake, MONTH, AS_OF, ["A", "B"]) == {
+    assert barred_of(
+        run_of(lake=lake, config=config, campaign="churn_warning", month=MONTH, as_of=AS_OF), ["A", "B"]
+    ) == {
         "A": "gone",
         "B": "red_list",
     }

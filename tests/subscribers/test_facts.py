@@ -16,6 +16,7 @@ from include.subscribers.facts import facts_of, open_faults, other_numbers
 from include.subscribers.histories import Histories
 from tests.fixtures.graded import MONTH, Warned, graded_cycle, put
 from tests.fixtures.offers import MONDAY
+from tests.fixtures.runs import run_of
 from tests.fixtures.work import hire
 
 PROFILE = {
@@ -143,7 +144,7 @@ def frozen(db: sa.Connection) -> dict[str, dict]:
 
 
 def test_the_strategy_chosen_and_the_runner_up_are_frozen_with_the_evidence(cycle, db):
-    dispatch(**cycle, now=MONDAY)
+    dispatch(run_of(**cycle, now=MONDAY))
     evidence = frozen(db)
     young, old = evidence["YOUNG"]["strategy"], evidence["SENIOR"]["strategy"]
     # what they complain of points to the price, and who is worth 200 yuan gets the custom plan, which a lead records
@@ -166,7 +167,7 @@ def test_without_a_model_signs_and_rule_hits_alone_choose_and_a_symptom_chooses_
 ):
     calls = Warned("CALLS", price_words=0, rule="long_agent_calls")
     given = graded_cycle(db, lake, config, [calls, Warned("LESS_USE", price_words=0)])
-    dispatch(**given, now=MONDAY)
+    dispatch(run_of(**given, now=MONDAY))
     chosen = {name: evidence["strategy"] for name, evidence in frozen(db).items()}
     assert (chosen["CALLS"]["reasons"], chosen["CALLS"]["chosen"]["offer"]) == (
         ["service"],
@@ -179,7 +180,7 @@ def test_without_a_model_signs_and_rule_hits_alone_choose_and_a_symptom_chooses_
 @pytest.fixture
 def shown(cycle, db, config):
     """The offers of a subscriber's ticket as a lead or agent sees them."""
-    dispatch(**cycle, now=MONDAY)
+    dispatch(run_of(**cycle, now=MONDAY))
     with db.begin():
         ids = dict(db.execute(sa.text("select subscriber_id, ticket_id from tickets")).all())
 

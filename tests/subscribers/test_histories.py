@@ -16,8 +16,9 @@ from include.lake import Lake
 from include.models.training_sets import LabelledMonth
 from include.stages import features
 from include.stages.dispatch.evidence import evidence_of
-from include.stages.features.rows import shard_frame
+from include.stages.features.rows import MonthRows
 from tests.fixtures.lakes import AMOUNT, put
+from tests.fixtures.runs import month_run, run_of
 
 MONTH = "2026-10"
 MONTHS = [shift(MONTH, -back) for back in range(5, -1, -1)]
@@ -99,7 +100,9 @@ def events(told: Sequence[tuple[str, str, date]]) -> pl.DataFrame:
 def factors(lake: Lake, config) -> pl.DataFrame:
     plan = features.make_plan(lake, config, MONTH, default_as_of(MONTH))
     assert {"complaints_6m", "port_out_queries_3m", "repair_hours_mean_3m", "bill_falls"} <= set(plan.factors)
-    shards = [shard_frame(lake, config.factors, MONTH, plan.factors, shard) for shard in range(lake.shards)]
+    shards = [
+        MonthRows(lake, config.factors, MONTH, plan.factors).of_shard(shard) for shard in range(lake.shards)
+    ]
     return pl.concat(shards).sort("subscriber_id")
 
 
@@ -150,10 +153,10 @@ def test_a_leaving_told_later_makes_the_factors_anew(lake, db, config) -> None:
     known = replace(RECYCLED, told=COMPLAINTS)
     done = {"db": db, "lake": lake, "config": config, "month": MONTH, "as_of": default_as_of(MONTH)}
     deliver(lake, {"S10": known})
-    features.build(run_id="a", **done)
+    features.build(month_run(**done))
     assert row(lake.scan("factors", MONTH).collect())["complaints_3m"] == 2
     deliver(lake, {"S10": RECYCLED})
-    assert not features.build(run_id="b", **done)["unchanged"]
+    assert not features.build(month_run(**done))["unchanged"]
     assert row(lake.scan("factors", MONTH).collect())["complaints_3m"] == 0
 
 
@@ -163,12 +166,13 @@ def test_the_evidence_tells_nothing_of_the_former_holder(lake, db, config) -> No
     for month in ("2026-08", MONTH):  # nothing is repaired
         rows = lake.scan("service_events", month).collect()
         put(lake, "service_events", month, rows.with_columns(resolved_at=pl.lit(None, INSTANT)))
-    features.build(db=db, lake=lake, config=config, month=MONTH, as_of=default_as_of(MONTH), run_id="a")
+    features.build(month_run(db=db, lake=lake, config=config, month=MONTH, as_of=default_as_of(MONTH)))
     score = dict.fromkeys(("probability", "model_version", "grade", "tier", "rank", "rule_points"))
     told = evidence_of(
-        lake=lake, config=config, month=MONTH, as_of=default_as_of(MONTH), reasons={}, campaign="churn_warning",
+        run_of(lake=lake, config=config, month=MONTH, as_of=default_as_of(MONTH), campaign="churn_warning"),
+        reasons={},
         warnings=[{"subscriber_id": "S10", "rule_hits": [], **score}],
-    )["S10"]  # fmt: skip
+    )["S10"]
     evidence = pl.Series([told]).str.json_decode(infer_schema_length=None).to_list()[0]
     assert evidence["history"]["bill_yuan"] == [None] * 5 + [15]
     assert [fault["day"] for fault in evidence["open_faults"]] == ["2026-10-07"]

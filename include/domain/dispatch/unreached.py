@@ -56,7 +56,7 @@ def _kept(tickets: Sequence[Missed], effect: float) -> Decimal | None:
     return (sum(known, Decimal(0)) * Decimal(str(effect))).quantize(_CENT) if known else None
 
 
-def told(counts: Mapping[str, int], best: OneMore | None, effect: float) -> dict[str, str]:
+def described(counts: Mapping[str, int], best: OneMore | None, effect: float) -> dict[str, str]:
     """The cut in a sentence, `zh` and `en`; `counts` holds treated, held_out and not_reached."""
     reached = counts.get("treated", 0) + counts.get("held_out", 0)
     missed = counts.get("not_reached", 0)

@@ -4,19 +4,19 @@ import hashlib
 import json
 import math
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import polars as pl
 
 from include.config import Config
-from include.config.readers.campaign import Campaign
 from include.domain.periods.months import shift
-from include.lake import Lake
 from include.models.reasons import evidence_for, grouped
+from include.run import Run
 from include.stages.grading.sources import events_of
-from include.subscribers.facts import choosing, open_faults, other_numbers, splits_of, told_events
+from include.stages.prediction import Contribution
+from include.subscribers.facts import choosing, events_of_people, open_faults, other_numbers, splits_of
 from include.subscribers.histories import Histories
 from include.subscribers.last_profiles import profiles_of
 
@@ -36,14 +36,7 @@ _DIGITS = 6
 
 
 def evidence_of(
-    *,
-    lake: Lake,
-    config: Config,
-    month: str,
-    as_of: datetime,
-    warnings: Sequence[Mapping[str, Any]],
-    reasons: Mapping[str, list[dict[str, Any]]],
-    campaign: str,
+    run: Run, *, warnings: Sequence[Mapping[str, Any]], reasons: Mapping[str, list[Contribution]]
 ) -> dict[str, str]:
     """Canonical JSON evidence by subscriber_id for the rows of `warnings` (as dispatch reads them).
 
@@ -54,17 +47,16 @@ def evidence_of(
     """
     rows = {row["subscriber_id"]: row for row in warnings}
     found: dict[str, str] = {}
-    for each, theirs in profiles_of(config.campaign(campaign), lake, month, list(rows)).items():
-        own = [rows[subscriber] for subscriber in theirs]
-        found |= _of_month(lake, config, each, as_of, own, reasons, campaign)
+    for month, theirs in profiles_of(run.rules, run.lake, run.month, list(rows)).items():
+        found |= _of_month(replace(run, month=month), [rows[subscriber] for subscriber in theirs], reasons)
     return found
 
 
 def _of_month(
-    lake: Lake, config: Config, month: str, as_of: datetime, warnings: Sequence[Mapping[str, Any]],
-    reasons: Mapping[str, list[dict[str, Any]]], campaign: str,
-) -> dict[str, str]:  # fmt: skip
-    """The evidence of those whose profile is of `month`."""
+    run: Run, warnings: Sequence[Mapping[str, Any]], reasons: Mapping[str, list[Contribution]]
+) -> dict[str, str]:
+    """The evidence of those whose profile is of the run's month."""
+    lake, config, month, as_of = run.lake, run.config, run.month, run.as_of
     wanted = [row["subscriber_id"] for row in warnings]
     people = _rows_of(lake.scan("factors", month), wanted)
     profiles = {row["subscriber_id"]: row for row in people.iter_rows(named=True)}
@@ -72,11 +64,11 @@ def _of_month(
     named = lake.manifest("factors", month).facts["factors"]
     histories = Histories.of(lake, month)
     series = _series(histories, month, wanted)
-    chosen = choosing(lake, config, month, campaign, wanted)
+    chosen = choosing(lake, config, month, run.campaign, wanted)
     # facts of the days between the month's end and as_of stand in the month after
     faults = open_faults(histories, [*_months(month), shift(month, 1)], as_of, wanted)
     numbers = other_numbers(lake, month, wanted)
-    asked = _asked_for(lake, config, month, as_of, wanted, config.campaign(campaign))
+    asked = _asked_for(run, wanted)
     found = {}
     for row in warnings:
         subscriber = row["subscriber_id"]
@@ -95,23 +87,21 @@ def _of_month(
                 "other_numbers": numbers.get(subscriber, [])[:TOP],
             }
             | ({} if faults is None else {"open_faults": faults.get(subscriber, [])[:TOP]})
-            | {name: told.get(subscriber) for name, told in asked.items()},
+            | {name: facts.get(subscriber) for name, facts in asked.items()},
             partial(chosen, subscriber),
         )
     return found
 
 
-def _asked_for(
-    lake: Lake, config: Config, month: str, as_of: datetime, wanted: list[str], campaign: Campaign
-) -> dict[str, Mapping[str, Any]]:
+def _asked_for(run: Run, wanted: list[str]) -> dict[str, Mapping[str, Any]]:
     """By entry and subscriber what this campaign asks for: what its list is split by, the events it is about."""
-    told: dict[str, Mapping[str, Any]] = {}
-    if campaign.splits:
-        told["splits"] = splits_of(lake, month, campaign.splits, wanted)
-    if campaign.source.event is not None and wanted:
-        events = told_events(events_of(lake, config, campaign.source.event, month, as_of), wanted)
-        told["events"] = {subscriber: newest[:TOP] for subscriber, newest in events.items()}
-    return told
+    found: dict[str, Mapping[str, Any]] = {}
+    if run.rules.splits:
+        found["splits"] = splits_of(run.lake, run.month, run.rules.splits, wanted)
+    if run.rules.source.event is not None and wanted:
+        events = events_of_people(events_of(run, run.rules.source.event), wanted)
+        found["events"] = {subscriber: newest[:TOP] for subscriber, newest in events.items()}
+    return found
 
 
 def sha256_of(evidence: str) -> str:
@@ -164,10 +154,10 @@ def _rows_of(rows: pl.LazyFrame, wanted: list[str]) -> pl.DataFrame:
     return rows.join(ids, on="subscriber_id", how="semi").collect(engine="streaming")
 
 
-def _canonical(evidence: dict[str, Any], *parts: Callable[[dict[str, Any]], dict[str, Any]]) -> str:
+def _canonical(evidence: dict[str, Any], *parts: Callable[[dict[str, Any]], Mapping[str, Any]]) -> str:
     """`evidence` and what each of `parts` adds to it, as JSON with sorted names."""
     for part in parts:
-        evidence = evidence | part(evidence)
+        evidence = {**evidence, **part(evidence)}
     return json.dumps(_plain(evidence), sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 

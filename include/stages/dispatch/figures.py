@@ -2,13 +2,12 @@
 
 from collections import Counter
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import TypedDict, cast
 
 import sqlalchemy as sa
 
-from include.config import Config
-from include.lake import Lake
 from include.models.champions import RULES, Champion
+from include.run import Run
 from include.stages import prediction
 from include.stages.dispatch.run import Q, champions_of
 
@@ -19,23 +18,28 @@ _SHOWN = 10
 _EXPLAINED = 1000
 
 
-def splits(
-    *, db: sa.Connection, lake: Lake, config: Config, key: Mapping[str, str], month: str, revision: int,
-    before: str | None, subscribers: Sequence[str],
-) -> dict[str, Any]:  # fmt: skip
+class Splits(TypedDict):
+    """The admitted split up, each against the cycle before."""
+
+    region: Split
+    cluster: Split
+    rule: Split
+    reason: Split
+
+
+def splits(run: Run, *, before: str | None, subscribers: Sequence[str]) -> Splits:
     """The admitted by `region`, `cluster`, `rule`, and the first reasons of the best ranked.
 
     Counts of this cycle and of `before` (zeros without one), at most ten words a split; `reason` is in
     percent of the subscribers explained: the first thousand by rank, and everybody assigned before.
     """
-    values = {**key, "revision": revision, "before": before or ""}
-    found: dict[str, Any] = {slice_: [] for slice_ in ("region", "cluster", "rule")}
-    for row in db.execute(Q["count_splits"], values):
+    values = {**run.key_of_revision, "before": before or ""}
+    found: dict[str, Split] = {slice_: [] for slice_ in ("region", "cluster", "rule")}
+    for row in run.db.execute(Q["count_splits"], values):
         found[row.slice].append((row.word or "–", row.warned_now, row.warned_before))
-    was = {row.factor: row.subscribers for row in db.execute(Q["count_reasons_before"], values)}
-    is_ = _reasons(lake, config, key, month, revision, subscribers[:_EXPLAINED])
-    found["reason"] = _shares(is_, was)
-    return {slice_: rows[:_SHOWN] for slice_, rows in found.items()}
+    was = {row.factor: row.subscribers for row in run.db.execute(Q["count_reasons_before"], values)}
+    found["reason"] = _shares(_reasons(run, subscribers[:_EXPLAINED]), was)
+    return cast(Splits, {slice_: rows[:_SHOWN] for slice_, rows in found.items()})
 
 
 def champions_before(db: sa.Connection, key: Mapping[str, str], month: str) -> dict[str, Champion] | None:
@@ -50,14 +54,10 @@ def champions_before(db: sa.Connection, key: Mapping[str, str], month: str) -> d
     return {name: {**each, "is_out_of_fold": False} for name, each in found.items()}
 
 
-def _reasons(
-    lake: Lake, config: Config, key: Mapping[str, str], month: str, revision: int, subscribers: Sequence[str]
-) -> Mapping[str, int]:
-    champions = champions_of(lake, config, key, revision)
+def _reasons(run: Run, subscribers: Sequence[str]) -> Mapping[str, int]:
     found = prediction.reasons(
-        lake=lake, config=config, month=month, champions=champions, subscriber_ids=list(subscribers),
-        revision=revision,
-    )  # fmt: skip
+        lake=run.lake, month=run.month, champions=champions_of(run), subscriber_ids=list(subscribers)
+    )
     return Counter(reasons[0]["factor"] for reasons in found.values() if reasons)
 
 

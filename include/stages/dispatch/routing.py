@@ -12,24 +12,23 @@ from include.domain.dispatch import assignment
 from include.domain.dispatch.assignment import Decision, Route, Routing
 from include.domain.periods.months import ZONE
 from include.lake import Lake
-from include.stages.dispatch.run import Q, Row, Run
+from include.run import Run
+from include.stages.dispatch.run import Dispatching, Q, Row
 
 #: Where the profile of the month names who looks after a subscriber, or sold to them.
 _CODES = {"manager": "manager_code", "seller": "seller_code"}
 
 
-def find_routes(
-    db: sa.Connection, lake: Lake, config: Config, campaign: str, month: str, rows: Sequence[Row]
-) -> dict[str, Route]:
+def find_routes(run: Run, rows: Sequence[Row]) -> dict[str, Route]:
     """The route of every warning of `rows` (subscriber_id, value_yuan, tenure_months), as `routing` says."""
-    routing = config.campaign(campaign).routing
+    routing = run.rules.routing
     subscribers = [row["subscriber_id"] for row in rows]
-    leads = _codes(lake, month, routing.by, subscribers)
-    shares = _codes(lake, month, routing.shared_by, subscribers)
-    teams = _teams_of(db, config, leads.values())
+    leads = _codes(run.lake, run.month, routing.by, subscribers)
+    shares = _codes(run.lake, run.month, routing.shared_by, subscribers)
+    teams = _teams_of(run.db, run.config, leads.values())
     found = {}
     for row in rows:
-        subscriber, own = row["subscriber_id"], str(routing.team or team_for(config, row))
+        subscriber, own = row["subscriber_id"], str(routing.team or team_for(run.config, row))
         code = leads.get(subscriber)
         led_by = code if code in teams else None
         team = teams[led_by] if led_by else own
@@ -58,19 +57,19 @@ def _teams_of(db: sa.Connection, config: Config, codes: Iterable[str]) -> dict[s
     return {row.staff_code: row.team for row in db.execute(Q["find_leaders"], values)}
 
 
-def told_of_routes(run: Run, decisions: Iterable[Decision]) -> dict[str, int]:
+def counts_of_routes(run: Dispatching, decisions: Iterable[Decision]) -> dict[str, int]:
     """For the summary: tickets for the subscriber's manager or seller, and those that lack one at work.
 
     Nothing where the campaign routes by something else.
     """
-    if run.campaign.routing.by not in _CODES:
+    if run.rules.routing.by not in _CODES:
         return {}
     treated = [each for each in decisions if each.decision == assignment.TREATED]
     led = sum(_led_by(run, each) is not None for each in treated)
     return {"led": led, "without_leader": len(treated) - led}
 
 
-def _led_by(run: Run, decision: Decision) -> str | None:
+def _led_by(run: Dispatching, decision: Decision) -> str | None:
     """Whom a ticket is for, unless another team takes their overflow."""
     route = run.routes[decision.candidate.subscriber_id]
     return route.led_by if decision.worked_by in (None, route.team) else None
@@ -85,7 +84,7 @@ def team_for(config: Config, row: Row) -> str:
     return assignment.team_of(row["value_yuan"], row["tenure_months"], routing)
 
 
-def routes(run: Run, decisions: Sequence[Decision], capacity: Capacity) -> dict[str, dict[str, Any]]:
+def routes(run: Dispatching, decisions: Sequence[Decision], capacity: Capacity) -> dict[str, dict[str, Any]]:
     """What the ticket of every treated subscriber says of who works it and when, and the number to call."""
     treated = [each for each in decisions if each.decision == assignment.TREATED]
     teams = [each.worked_by or each.candidate.team for each in treated]
@@ -107,11 +106,11 @@ def routes(run: Run, decisions: Sequence[Decision], capacity: Capacity) -> dict[
     }
 
 
-def _days(run: Run, teams: Sequence[str], capacity: Capacity) -> list[date]:
+def _days(run: Dispatching, teams: Sequence[str], capacity: Capacity) -> list[date]:
     """When each ticket is expected: by the rooms of its team, all of a pool at once."""
     if not capacity.is_limited:
         return [run.now.astimezone(ZONE).date()] * len(teams)
-    if run.campaign.routing.by == "pool":
+    if run.rules.routing.by == "pool":
         return [capacity.days[0]] * len(teams)
     return assignment.expected_days(teams, capacity.rooms, capacity.days)
 

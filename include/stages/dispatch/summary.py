@@ -2,48 +2,49 @@
 
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from include.clocks.capacity import Capacity
 from include.domain.dispatch import unreached
 from include.domain.dispatch.assignment import HELD_OUT, TREATED, Decision
 from include.stages.dispatch.decision import YIELDS
-from include.stages.dispatch.routing import told_of_routes
-from include.stages.dispatch.run import Row, Run
+from include.stages.dispatch.routing import counts_of_routes
+from include.stages.dispatch.run import CandidateRow, Dispatched, Dispatching
 from include.stages.dispatch.size import warned
 from include.subscribers.eligibility import consent_note
 
 
 def summary_of(
-    run: Run, decisions: Sequence[Decision], rows: Mapping[str, Row], capacity: Capacity
-) -> dict[str, Any]:
+    run: Dispatching, decisions: Sequence[Decision], rows: Mapping[str, CandidateRow], capacity: Capacity
+) -> Dispatched:
     """The counts of a dispatch, its `cut` and, as `message`, the cut in English."""
     counts = _counted(each.decision for each in decisions)
     whole = capacity.of_cycle
     explained = _cut(run, decisions, rows, capacity)
-    return {
+    summary = {
         "stage": "dispatch",
         "rows_in": len(decisions),
         "rows_out": counts.get(TREATED, 0),
         "treated": counts.get(TREATED, 0),
         "held_out": counts.get(HELD_OUT, 0),
         "not_reached": counts.get("not_reached", 0),
-        **told_of_routes(run, decisions),
+        **counts_of_routes(run, decisions),
         "ineligible": _counted(each.reason for each in decisions if each.reason),
         "yields_to": _counted(
             rows[each.candidate.subscriber_id]["yields_to"] for each in decisions if each.reason == YIELDS
         ),
         "capacity": None if whole is None else sum(whole.values()),
         "teams": _by_team(decisions, whole),
-        "high": warned(run.db, run.key, run.revision),
+        "high": warned(run),
         "scored": run.grades.rows,
         "cut": explained,
         "message": " ".join([explained["en"], *_unstaffed(decisions, whole), *_consent(run)]),
     }
+    return cast(Dispatched, summary)
 
 
-def _consent(run: Run) -> list[str]:
-    note = consent_note(run.config, run.key["campaign"], run.lake, run.month)
+def _consent(run: Dispatching) -> list[str]:
+    note = consent_note(run.config, run.campaign, run.lake, run.month)
     return [note] if note else []
 
 
@@ -58,7 +59,7 @@ def _by_team(decisions: Sequence[Decision], whole: Mapping[str, int] | None) -> 
 
 
 def _cut(
-    run: Run, decisions: Sequence[Decision], rows: Mapping[str, Row], capacity: Capacity
+    run: Dispatching, decisions: Sequence[Decision], rows: Mapping[str, CandidateRow], capacity: Capacity
 ) -> dict[str, Any]:
     effect = run.config.teams.assumed_effect
     missed = [_missed(each, rows) for each in decisions if _would_be_called(run, each)]
@@ -71,15 +72,15 @@ def _cut(
         ],
         "assumed_effect": effect,
         "effect_is": "assumed",
-        **unreached.told(counts, worth[0] if worth else None, effect),
+        **unreached.described(counts, worth[0] if worth else None, effect),
     }
 
 
-def _would_be_called(run: Run, each: Decision) -> bool:
+def _would_be_called(run: Dispatching, each: Decision) -> bool:
     return each.decision == "not_reached" and run.arms[each.candidate.customer_key].arm == TREATED
 
 
-def _missed(each: Decision, rows: Mapping[str, Row]) -> unreached.Missed:
+def _missed(each: Decision, rows: Mapping[str, CandidateRow]) -> unreached.Missed:
     row = rows[each.candidate.subscriber_id]
     return unreached.Missed(each.candidate.team, row["value_yuan"], row["probability"])
 

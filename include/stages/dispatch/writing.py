@@ -13,7 +13,7 @@ from include.stages import prediction
 from include.stages.dispatch.decision import YIELDS
 from include.stages.dispatch.evidence import evidence_of, sha256_of
 from include.stages.dispatch.routing import routes
-from include.stages.dispatch.run import Q, Row, Run
+from include.stages.dispatch.run import CandidateRow, Dispatched, Dispatching, Q, Row, champions_of
 
 _STAGED = (
     "subscriber_id", "customer_key", "rank", "decision", "reason", "linked_ticket_id", "linked_subscriber_id",
@@ -23,7 +23,7 @@ _STAGED = (
 
 
 def write(
-    run: Run, decisions: Sequence[Decision], rows: Mapping[str, dict[str, Any]], capacity: Capacity
+    run: Dispatching, decisions: Sequence[Decision], rows: Mapping[str, CandidateRow], capacity: Capacity
 ) -> None:
     """Write arms, assignments, tickets and decisions by way of one staging table."""
     assigned = [each for each in decisions if each.decision in (assignment.TREATED, assignment.HELD_OUT)]
@@ -31,7 +31,7 @@ def write(
     for subscriber, facts in routes(run, assigned, capacity).items():
         extras[subscriber] |= facts
     _stage(run, decisions, rows, extras)
-    rules = run.campaign
+    rules = run.rules
     values = {
         "measure": rules.measure_name, "epoch": run.epoch, "now": run.now, "waiting_days": rules.waiting_days,
         "precedence": rules.precedence, "beside_others": rules.beside_others,
@@ -43,7 +43,7 @@ def write(
 
 
 def write_shadow(
-    run: Run, decisions: Sequence[Decision], rows: Mapping[str, dict[str, Any]], summary: dict[str, Any]
+    run: Dispatching, decisions: Sequence[Decision], rows: Mapping[str, CandidateRow], summary: Dispatched
 ) -> None:
     """Write what would have been decided, and no more: nobody is assigned, called or kept from other campaigns."""
     run.db.execute(Q["forget_decisions"], run.key)
@@ -53,50 +53,50 @@ def write_shadow(
 
 
 def _stage(
-    run: Run, decisions: Sequence[Decision], rows: Mapping[str, Row], extras: Mapping[str, Row]
+    run: Dispatching,
+    decisions: Sequence[Decision],
+    rows: Mapping[str, CandidateRow],
+    extras: Mapping[str, Row],
 ) -> None:
     run.db.execute(Q["stage_decisions"])
     staged = (_staged(run, each, rows[each.candidate.subscriber_id], extras) for each in decisions)
     copy_rows(run.db, "dispatch_stage", _STAGED, staged)
 
 
-def fix(run: Run, summary: dict[str, Any]) -> None:
+def fix(run: Dispatching, summary: Dispatched) -> None:
     """Mark the cycle as fixed by its first dispatch, with what fixed it; keep the summary."""
     made_from = {"factors": run.lake.manifest("factors", run.month)}
-    if run.campaign.model is not None:
-        made_from["scores"] = run.lake.manifest(scores_of(run.key["campaign"]), run.key["cycle"])
+    if run.rules.model is not None:
+        made_from["scores"] = run.lake.manifest(scores_of(run.campaign), run.cycle)
     facts = {
         "as_of": run.as_of.isoformat(),
         "config_hash": run.config.hash,
         "inputs": {name: manifest.fingerprint for name, manifest in made_from.items()},
-        "champions": run.champions,
+        "champions": champions_of(run),
     }
     values = {"now": run.now, "facts": json.dumps(facts), "summary": json.dumps(summary)}
     run.db.execute(Q["fix_cycle"], run.key | values)
 
 
-def _chance(run: Run, candidate: Candidate) -> float:
+def _chance(run: Dispatching, candidate: Candidate) -> float:
     """The probability with which the customer got the arm, by the share in force when it was drawn."""
     drawn = run.arms[candidate.customer_key]
     return float(drawn.held_out_share if drawn.arm == assignment.HELD_OUT else 1 - drawn.held_out_share)
 
 
-def _evidence(run: Run, rows: Sequence[dict[str, Any]]) -> dict[str, dict[str, Any]]:
+def _evidence(run: Dispatching, rows: Sequence[CandidateRow]) -> dict[str, dict[str, Any]]:
     reasons = prediction.reasons(
-        lake=run.lake, config=run.config, month=run.month, champions=run.champions,
-        subscriber_ids=[row["subscriber_id"] for row in rows], revision=run.revision, top=None,
+        lake=run.lake, month=run.month, champions=champions_of(run),
+        subscriber_ids=[row["subscriber_id"] for row in rows], top=None,
     )  # fmt: skip
-    found = evidence_of(
-        lake=run.lake, config=run.config, month=run.month, as_of=run.as_of, warnings=rows, reasons=reasons,
-        campaign=run.key["campaign"],
-    )  # fmt: skip
+    found = evidence_of(run, warnings=rows, reasons=reasons)
     return {
         subscriber: {"evidence": text, "evidence_sha256": sha256_of(text)}
         for subscriber, text in found.items()
     }
 
 
-def _staged(run: Run, each: Decision, row: Row, extras: Mapping[str, Row]) -> list[Any]:
+def _staged(run: Dispatching, each: Decision, row: CandidateRow, extras: Mapping[str, Row]) -> list[Any]:
     subscriber = each.candidate.subscriber_id
     values: dict[str, Any] = (
         dict(row)

@@ -6,13 +6,12 @@ Nothing after the end of M is read, so the factors of a month are the same whene
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 import polars as pl
-from sqlalchemy import Connection
 
 from include.config import Config
 from include.config.expressions.grammar import EVENT, MONTHLY, ROW, Expression
@@ -21,9 +20,13 @@ from include.database import lock
 from include.domain.errors import NotReady
 from include.domain.periods.months import month_start, shift
 from include.lake import Lake, Manifest, Part, drafts
+from include.lake.locks import hold
+from include.lake.manifest import PartFacts
+from include.run import MonthRun
+from include.run.results import Counts, new_name
 from include.stages.collection import losses
 from include.stages.features import peers
-from include.stages.features.rows import peer_means, shard_frame
+from include.stages.features.rows import MonthRows
 from include.subscribers.profiles import without_profile
 
 TABLE = "factors"
@@ -49,71 +52,83 @@ class Plan:
     fingerprint: str
 
 
-def compute_shard(
-    *, db: Connection, lake: Lake, config: Config, month: str, shard: int, as_of: datetime, run_id: str
-) -> dict[str, Any]:
-    """Compute and write one shard; the Part as a dict with the fingerprint of what it was made from.
+class DraftFacts(PartFacts):
+    """A shard that is written and not yet published, with the fingerprint of what it was made from."""
+
+    fingerprint: str
+
+
+class PeersMade(TypedDict):
+    """How many rows of plan and region were made; none where they stood."""
+
+    month: str
+    rows: int
+
+
+class Featured(Counts):
+    """factors: how many could be made; left_out: why the others could not; unchanged: they stood."""
+
+    factors: int
+    left_out: dict[str, str]
+    usage_without_profile: int
+    unchanged: bool
+
+
+def compute_shard(run: MonthRun, *, shard: int) -> DraftFacts:
+    """Compute and write one shard.
 
     Factors are common to all campaigns: a shard that another run has made from the same inputs, published or
     about to be, is taken as it is. NotReady when M has not ended at `as_of` or its required feeds are absent.
     """
-    plan = make_plan(lake, config, month, as_of)
-    with db.begin():
-        return _shard(db, lake, config, plan, shard, run_id)
+    plan = plan_of(run)
+    with run.db.begin():
+        return _shard(run, plan, shard)
 
 
-def compute_peers(
-    *, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime, run_id: str
-) -> dict[str, Any]:
+def compute_peers(run: MonthRun) -> PeersMade:
     """Make the means of plan and region that all shards compare their people with; counts.
 
     A shard computed without them makes them itself, so that the values are the same; this saves the work.
     """
-    with db.begin():
-        losses.refuse_lost(db, lake, partial(_is_read, month))
-        return {
-            "month": month,
-            "rows": _peers(db, lake, config, make_plan(lake, config, month, as_of), run_id),
-        }
+    with run.db.begin():
+        losses.refuse_lost(run.db, run.lake, partial(_is_read, run.month))
+        return {"month": run.month, "rows": _peers(run, plan_of(run))}
 
 
-def publish(
-    *, db: Connection, lake: Lake, config: Config, month: str, parts: list[dict[str, Any]]
-) -> dict[str, Any]:
+def publish(run: MonthRun, *, parts: Sequence[DraftFacts]) -> Featured:
     """Make the computed shards the month's factors; NotReady when the inputs changed in between."""
-    with db.begin():
-        losses.refuse_lost(db, lake, partial(_is_read, month))
-        return _published(db, lake, config, month, parts)
+    with run.db.begin():
+        losses.refuse_lost(run.db, run.lake, partial(_is_read, run.month))
+        return _published(run, parts)
 
 
-def build(
-    *, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime, run_id: str
-) -> dict[str, Any]:
+def build(run: MonthRun) -> Featured:
     """All shards in turn, then publish; returns at once when nothing changed since the last time.
 
     One run makes a month's factors; whoever else asks for them waits and finds them made.
     """
-    with db.begin():
-        lock(db, TABLE, month)
-        plan = make_plan(lake, config, month, as_of)
-        standing = _standing(lake, plan)
-        if standing is not None and not _lacks_peers(lake, plan):
+    with run.db.begin():
+        hold(run.db, TABLE, run.month)
+        plan = plan_of(run)
+        standing = _standing(run.lake, plan)
+        if standing is not None and not _lacks_peers(run.lake, plan):
             return _result(plan, standing, unchanged=True)
-        losses.refuse_lost(db, lake, partial(_is_read, month))
-        _peers(db, lake, config, plan, run_id)
-        parts = [_shard(db, lake, config, plan, shard, run_id) for shard in range(lake.shards)]
-        return _published(db, lake, config, month, parts)
+        losses.refuse_lost(run.db, run.lake, partial(_is_read, run.month))
+        _peers(run, plan)
+        return _published(run, [_shard(run, plan, shard) for shard in range(run.lake.shards)])
 
 
-def _shard(db: Connection, lake: Lake, config: Config, plan: Plan, shard: int, run_id: str) -> dict[str, Any]:
+def _shard(run: MonthRun, plan: Plan, shard: int) -> DraftFacts:
     """One shard as it was made from the plan's inputs, by whichever run; by this one where none has."""
-    lock(db, TABLE, plan.month, shard)
-    part = _made(lake, plan, shard)
+    lock(run.db, "shard", TABLE, plan.month, shard)
+    part = _made(run.lake, plan, shard)
     if part is None:
-        frame = shard_frame(lake, config.factors, plan.month, plan.factors, shard, _means(lake, config, plan))
-        part = lake.write_part(TABLE, plan.month, shard, frame, run_id)
-        drafts.leave(lake, TABLE, plan.month, part, plan.fingerprint)
-    return {**asdict(part), "fingerprint": plan.fingerprint}
+        frame = MonthRows(run.lake, run.config.factors, plan.month, plan.factors).of_shard(
+            shard, _means(run, plan)
+        )
+        part = run.lake.write_part(TABLE, plan.month, shard, frame, new_name())
+        drafts.leave(run.lake, TABLE, plan.month, part, plan.fingerprint)
+    return {**part.as_facts(), "fingerprint": plan.fingerprint}
 
 
 def _made(lake: Lake, plan: Plan, shard: int) -> Part | None:
@@ -122,23 +137,22 @@ def _made(lake: Lake, plan: Plan, shard: int) -> Part | None:
     return drafts.left(lake, TABLE, plan.month, shard, plan.fingerprint)
 
 
-def _peers(db: Connection, lake: Lake, config: Config, plan: Plan, run_id: str) -> int:
+def _peers(run: MonthRun, plan: Plan) -> int:
     """Publish the peers of the month unless they stand; how many rows were made."""
-    lock(db, peers.TABLE, plan.month)
-    if not _lacks_peers(lake, plan):
+    hold(run.db, peers.TABLE, plan.month)
+    if not _lacks_peers(run.lake, plan):
         return 0
-    made = peer_means(lake, config.factors, plan.month, plan.factors)
+    made = MonthRows(run.lake, run.config.factors, plan.month, plan.factors).peer_means()
     if made.width:
-        part = lake.write_part(peers.TABLE, plan.month, 0, made, run_id)
-        lake.publish(peers.TABLE, plan.month, [part], fingerprint=plan.fingerprint)
+        part = run.lake.write_part(peers.TABLE, plan.month, 0, made, new_name())
+        run.lake.publish(peers.TABLE, plan.month, [part], fingerprint=plan.fingerprint)
     return made.height
 
 
-def _published(
-    db: Connection, lake: Lake, config: Config, month: str, parts: list[dict[str, Any]]
-) -> dict[str, Any]:
+def _published(run: MonthRun, parts: Sequence[DraftFacts]) -> Featured:
     """The month as these parts make it, or as another run has from the same inputs."""
-    plan = make_plan(lake, config, month, month_start(shift(month, 1)))
+    lake, month = run.lake, run.month
+    plan = make_plan(lake, run.config, month, month_start(shift(month, 1)))
     if {part["fingerprint"] for part in parts} != {plan.fingerprint}:
         raise NotReady(
             f"The feeds or factors.yaml changed while the factors of {month} were computed. Run it again."
@@ -146,13 +160,18 @@ def _published(
     written = [Part.of(part) for part in parts]
     if sorted(part.shard for part in written) != list(range(lake.shards)):
         raise NotReady(f"The factors of {month} lack a shard of {lake.shards}. Compute every shard first.")
-    lock(db, TABLE, month)
+    hold(run.db, TABLE, month)
     standing = _standing(lake, plan)
     made = standing or lake.publish(
         TABLE, month, written, fingerprint=plan.fingerprint, facts=_facts(lake, plan)
     )
     drafts.forget(lake, TABLE, month)
     return _result(plan, made, unchanged=standing is not None)
+
+
+def plan_of(run: MonthRun) -> Plan:
+    """The plan of the run's month; see `make_plan`."""
+    return make_plan(run.lake, run.config, run.month, run.as_of)
 
 
 def make_plan(lake: Lake, config: Config, month: str, as_of: datetime) -> Plan:
@@ -199,11 +218,11 @@ def _lacks_peers(lake: Lake, plan: Plan) -> bool:
     return _standing(lake, plan) is None or lake.has(peers.TABLE, plan.month)
 
 
-def _means(lake: Lake, config: Config, plan: Plan) -> pl.DataFrame:
+def _means(run: MonthRun, plan: Plan) -> pl.DataFrame:
     """The peers of the month as they stand for these inputs, or made anew."""
-    if _standing(lake, plan, peers.TABLE):
-        return lake.scan(peers.TABLE, plan.month).collect()
-    return peer_means(lake, config.factors, plan.month, plan.factors)
+    if _standing(run.lake, plan, peers.TABLE):
+        return run.lake.scan(peers.TABLE, plan.month).collect()
+    return MonthRows(run.lake, run.config.factors, plan.month, plan.factors).peer_means()
 
 
 def _facts(lake: Lake, plan: Plan) -> dict[str, Any]:
@@ -216,7 +235,7 @@ def _facts(lake: Lake, plan: Plan) -> dict[str, Any]:
     }
 
 
-def _result(plan: Plan, made: Manifest, *, unchanged: bool) -> dict[str, Any]:
+def _result(plan: Plan, made: Manifest, *, unchanged: bool) -> Featured:
     return {
         "stage": "features",
         "rows_in": plan.rows_in,

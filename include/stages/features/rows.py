@@ -1,6 +1,7 @@
 """The rows of the factors table: everybody who belongs to a month, with their usage and events, per shard."""
 
 from collections.abc import Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 
 import polars as pl
@@ -19,43 +20,45 @@ from include.subscribers.profiles import living
 _USE = ("data_mb", "voice_out_minutes", "voice_in_minutes")
 
 
-def peer_means(lake: Lake, library: Factors, month: str, factors: Collection[str]) -> pl.DataFrame:
-    """The means that the available factors compare people of `month` with (see the module peers)."""
-    compiler, _ = _compiled(library, factors)
-    return peers.means(lake, month, compiler.peers) if compiler.peers else pl.DataFrame()
+@dataclass(frozen=True)
+class MonthRows:
+    """The factors table of a month, made of the `factors` that are available for it."""
 
+    lake: Lake
+    library: Factors
+    month: str
+    factors: Collection[str]
 
-def shard_frame(
-    lake: Lake,
-    library: Factors,
-    month: str,
-    factors: Collection[str],
-    shard: int,
-    means: pl.DataFrame | None = None,
-) -> pl.DataFrame:
-    """The factors table of one shard: identity columns, then one Float64 column per available factor.
+    def peer_means(self) -> pl.DataFrame:
+        """The means that the available factors compare people of the month with (see the module peers)."""
+        compiler, _ = _compiled(self.library, self.factors)
+        return peers.means(self.lake, self.month, compiler.peers) if compiler.peers else pl.DataFrame()
 
-    `means` are the `peer_means` of the month, made here when not given.
-    """
-    compiler, values = _compiled(library, factors)
-    identity = _identity_values(lake.scan("usage_months", month).collect_schema().names())
-    histories = Histories.of(lake, month, shard)
-    wide = _with_usage(histories, month, living(lake, month, shard), [*values, *identity])
-    for feed, aggregates in compiler.aggregates.items():
-        if feed in REGIONAL_FEEDS:
-            happened = _by_region(lake, month, shard, feed, aggregates)
-            wide = wide.join(happened, on=REGIONAL_FEEDS[feed], how="left")
-        else:
-            happened = _aggregated(histories, month, feed, aggregates)
-            wide = wide.join(happened, on="subscriber_id", how="left")
-    if compiler.peers:
-        known = peer_means(lake, library, month, factors) if means is None else means
-        compared = known.lazy().select("plan_code", "region_code", *compiler.peers)
-        wide = wide.join(compared, on=("plan_code", "region_code"), how="left", nulls_equal=True)
-    made = wide.with_columns(identity).select(*IDENTITY, *values).collect(engine="streaming")
-    if made["subscriber_id"].n_unique() != made.height:
-        raise LoopError(f"A feed of {month} holds a subscriber twice in shard {shard}. Deliver it again.")
-    return made
+    def of_shard(self, shard: int, means: pl.DataFrame | None = None) -> pl.DataFrame:
+        """One shard: identity columns, then one Float64 column per available factor.
+
+        `means` are the `peer_means` of the month, made here when not given. LoopError when a feed holds somebody twice.
+        """
+        lake, month = self.lake, self.month
+        compiler, values = _compiled(self.library, self.factors)
+        identity = _identity_values(lake.scan("usage_months", month).collect_schema().names())
+        histories = Histories.of(lake, month, shard)
+        wide = _with_usage(histories, month, living(lake, month, shard), [*values, *identity])
+        for feed, aggregates in compiler.aggregates.items():
+            if feed in REGIONAL_FEEDS:
+                happened = _by_region(lake, month, shard, feed, aggregates)
+                wide = wide.join(happened, on=REGIONAL_FEEDS[feed], how="left")
+            else:
+                happened = _aggregated(histories, month, feed, aggregates)
+                wide = wide.join(happened, on="subscriber_id", how="left")
+        if compiler.peers:
+            known = self.peer_means() if means is None else means
+            compared = known.lazy().select("plan_code", "region_code", *compiler.peers)
+            wide = wide.join(compared, on=("plan_code", "region_code"), how="left", nulls_equal=True)
+        made = wide.with_columns(identity).select(*IDENTITY, *values).collect(engine="streaming")
+        if made["subscriber_id"].n_unique() != made.height:
+            raise LoopError(f"A feed of {month} holds a subscriber twice in shard {shard}. Deliver it again.")
+        return made
 
 
 def _compiled(library: Factors, factors: Collection[str]) -> tuple[FactorCompiler, list[pl.Expr]]:

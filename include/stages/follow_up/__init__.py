@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired, cast
 
 import polars as pl
 from sqlalchemy import Connection
@@ -15,9 +15,11 @@ from include.domain.periods.horizon import Window
 from include.domain.periods.months import ZONE
 from include.lake import Lake
 from include.lake.campaigns import LABELS, grades_of, of_campaign
+from include.lake.locks import hold
 from include.models import labels, training_sets
 from include.models.labels import HAPPENED, Label
 from include.models.training_sets import LabelledMonth
+from include.run.results import Counts
 from include.stages import training
 from include.stages.follow_up import verdicts
 from include.stages.follow_up.verdicts import Figure
@@ -56,9 +58,27 @@ class Seen:
     is_judged: bool
 
 
+class Judged(verdicts.Summary):
+    """A revision of a cycle that was judged."""
+
+    cycle: str
+    month: str
+    revision: int
+
+
+class FollowedUp(Counts):
+    """What became known; see `follow_up`. campaign: where the edge adds it."""
+
+    labelled: list[str]
+    untaught: list[str]
+    months: list[Judged]
+    waiting: dict[str, str]
+    campaign: NotRequired[str]
+
+
 def follow_up(
     *, db: Connection, lake: Lake, config: Config, campaign: str, as_of: datetime, now: datetime
-) -> dict[str, Any]:
+) -> FollowedUp:
     """Label every month with factors whose label is known at `as_of`; evaluate the cycles and revisions that can be.
 
     Replaces what it wrote before, so that running it again changes nothing. `labelled` names the months
@@ -71,7 +91,8 @@ def follow_up(
     watch = Watch(db, lake, campaign, label, success, leaving, as_of, now)
     known = _labelled(lake, label, as_of)
     labelled = [month for month in known if label and _write_labels(watch, month, label)]
-    judged, waiting = [], {}
+    judged: list[Judged] = []
+    waiting: dict[str, str] = {}
     for cycle in list(_cycles(watch)):
         _record_outcomes(watch, cycle)
         if not cycle.is_success_known:
@@ -80,7 +101,7 @@ def follow_up(
     return {
         "stage": "follow_up",
         "rows_in": sum(each["subscribers"] for each in judged),
-        "rows_out": sum(each.pop("figures") for each in judged),
+        "rows_out": sum(each.pop("figures", 0) for each in judged),
         "quarantined": 0,
         "labelled": labelled,
         "untaught": _untaught(watch, known),
@@ -114,19 +135,19 @@ def _write_labels(watch: Watch, month: str, label: Label) -> bool:
     lake, table = watch.lake, of_campaign(LABELS, watch.campaign)
     made_of = labels.fingerprint(lake, month, label)
     with watch.db.begin():
-        lock(watch.db, table, month)
+        hold(watch.db, table, month)
         stands = lake.standing(table, month)
         # a month labelled before there were other labels than leaving does not say what it is of
         if stands and stands.fingerprint == made_of and stands.facts.get("label") == label.text:
             return False
         window = label.horizon.after(month)
-        told = labels.truths(lake, label, window, lake.scan("factors", month).select("subscriber_id"))
+        truths = labels.truths(lake, label, window, lake.scan("factors", month).select("subscriber_id"))
         if labels.is_leaving(label):
-            told = told.join(later.leavers(lake, window), on="subscriber_id", how="left")
+            truths = truths.join(later.leavers(lake, window), on="subscriber_id", how="left")
         parts = []
         for shard in range(lake.shards):
             people = lake.scan("factors", month, shard).select("subscriber_id")
-            frame = labels.with_labels(people, told)
+            frame = labels.with_labels(people, truths)
             parts.append(lake.write_part(table, month, shard, frame, f"labels-{made_of[:8]}"))
         facts = {"label": label.text, "horizon": label.horizon.told}
         lake.publish(table, month, parts, fingerprint=made_of, facts=facts)
@@ -183,17 +204,17 @@ def _left(watch: Watch, seen: Seen, assigned: pl.Series) -> dict[str, Any]:
 
 def _succeeded(watch: Watch, seen: Seen, assigned: pl.Series) -> dict[str, Any]:
     """Of whom of the assigned success is true, or null: nobody knows; of the others it is false, once it is known."""
-    told = pl.DataFrame(schema={"subscriber_id": pl.String, HAPPENED: pl.Boolean})
+    truths = pl.DataFrame(schema={"subscriber_id": pl.String, HAPPENED: pl.Boolean})
     if seen.is_success_known:
-        told = labels.truths(watch.lake, watch.success, seen.window, assigned.to_frame().lazy())
+        truths = labels.truths(watch.lake, watch.success, seen.window, assigned.to_frame().lazy())
     return {
         "is_success_known": seen.is_success_known,
-        "judged": told["subscriber_id"].to_list(),
-        "successes": told[HAPPENED].to_list(),
+        "judged": truths["subscriber_id"].to_list(),
+        "successes": truths[HAPPENED].to_list(),
     }
 
 
-def _evaluate(watch: Watch, seen: Seen, revision: int) -> dict[str, Any] | None:
+def _evaluate(watch: Watch, seen: Seen, revision: int) -> Judged | None:
     """Judge one revision and replace its figures; None while it cannot be, or where nothing is left to judge."""
     key = {"campaign": watch.campaign, "cycle": seen.cycle, "revision": revision}
     queries, db, figures = load("stages/follow_up"), watch.db, _figures_of_people(watch, seen, revision)
@@ -209,7 +230,8 @@ def _evaluate(watch: Watch, seen: Seen, revision: int) -> dict[str, Any] | None:
         db.execute(queries["forget_evaluations"], key)
         rows = [{**key, **vars(figure), "now": watch.now} for figure in figures]
         db.execute(queries["write_evaluation"], rows)
-    return {"cycle": seen.cycle, "month": seen.window.month, "revision": revision, **verdicts.told(figures)}
+    whose = {"cycle": seen.cycle, "month": seen.window.month, "revision": revision}
+    return cast(Judged, {**whose, **verdicts.summary_of(figures)})
 
 
 def _figures_of_people(watch: Watch, seen: Seen, revision: int) -> list[Figure] | None:
@@ -221,9 +243,9 @@ def _figures_of_people(watch: Watch, seen: Seen, revision: int) -> list[Figure] 
     grades = _grades(watch, seen.cycle, revision)
     if grades is None:
         return None
-    told = labels.truths(watch.lake, watch.label, seen.window, grades.select("subscriber_id"))
+    truths = labels.truths(watch.lake, watch.label, seen.window, grades.select("subscriber_id"))
     weights = training_sets.contact_weights(watch.db, watch.campaign, seen.cycle, seen.window, watch.as_of)
-    people = _judged(LabelledMonth(seen.window.month, told, weights), grades)
+    people = _judged(LabelledMonth(seen.window.month, truths, weights), grades)
     names = verdicts.LEAVING if labels.is_leaving(watch.label) else verdicts.OTHER
     return list(verdicts.of_people(people, names))
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 import polars as pl
 
@@ -152,18 +152,31 @@ def _against(found: dict[str, float], arms: dict[str, Arm]) -> Iterator[Figure]:
         yield Figure("arm", _AGAINST, metric, value, subscribers)
 
 
-def told(figures: list[Figure]) -> dict[str, Any]:
+class Summary(TypedDict):
+    """A judged revision: its people, the metrics of everybody beside them by name, and those of each group.
+
+    figures: how many were found, for the one who counts them.
+    """
+
+    subscribers: int
+    figures: NotRequired[int]
+    grades: dict[str, dict[str, float]]
+    arms: dict[str, dict[str, float]]
+    contacts: dict[str, dict[str, float]]
+
+
+def summary_of(figures: list[Figure]) -> Summary:
     """What a summary shows of a judged revision: everybody, grades and arms, as nested JSON."""
     everybody = [figure for figure in figures if figure.slice == "all"]
-    kinds = {kind: _told_of(kind, figures) for kind in ("grade", "arm", "contact")}
+    kinds = {kind: _groups_of(kind, figures) for kind in ("grade", "arm", "contact")}
     arms = {each.slice_value: each.subscribers for each in figures if each.slice == "arm"}
     people = everybody[0].subscribers if everybody else sum(arms.get(arm, 0) for arm in (TREATED, HELD_OUT))
     found: dict[str, Any] = {"figures": len(figures), "subscribers": people}
     found |= {figure.metric: figure.value for figure in everybody}
-    return found | {f"{kind}s": groups for kind, groups in kinds.items()}
+    return cast(Summary, found | {f"{kind}s": groups for kind, groups in kinds.items()})
 
 
-def _told_of(kind: str, figures: list[Figure]) -> dict[str, dict[str, Any]]:
+def _groups_of(kind: str, figures: list[Figure]) -> dict[str, dict[str, Any]]:
     groups: dict[str, dict[str, Any]] = {}
     for figure in figures:
         if figure.slice == kind:

@@ -3,8 +3,7 @@
 import hashlib
 import json
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired
 
 import polars as pl
 import sqlalchemy as sa
@@ -14,12 +13,12 @@ from include.database import copy_rows, lock
 from include.database.queries import load
 from include.domain.dispatch.grading import GRADES, LOW, MONITORING, TIERS, Limits
 from include.domain.errors import NotReady
-from include.lake import Lake, Manifest
-from include.lake.campaigns import grades_of, scores_of
-from include.run import cycles
+from include.lake import Manifest
+from include.lake.locks import hold
+from include.run import Run, cycles
+from include.run.results import Counts
 from include.stages.grading.admission import by_all, by_grade
 from include.stages.grading.population import Looked, looked_at
-from include.stages.grading.sources import Asked
 from include.subscribers.holders import new_holders
 
 Q = load("stages/grading")
@@ -41,69 +40,79 @@ _LOADED_AT_ONCE = 100_000
 _IS_WARNED = (pl.col("grade") != LOW).fill_null(pl.col("tier") != MONITORING)
 
 
-def grade(
-    *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, month: str, as_of: datetime,
-    now: datetime, revision: int,
-) -> dict[str, Any]:  # fmt: skip
+class Graded(Counts):
+    """How many were graded how; found: by the campaign's source, where it has one."""
+
+    admitted: int
+    grades: dict[str, int]
+    tiers: dict[str, int]
+    rule_hits: dict[str, int]
+    inactive_rules: dict[str, str]
+    base_rate: float
+    outside_population: int
+    found: NotRequired[int]
+    fixed: NotRequired[bool]
+
+
+def grade(run: Run) -> Graded:
     """Grade everybody the campaign looks at into the lake, and whom people act on into `warnings`.
 
     Replaces what the same revision held before; a cycle that is already dispatched stays as it is. NotReady
     when the scores that stand were made for another cycle, as_of or revision; a campaign without a model needs none.
     Where what it rests on was not delivered the result says so as `message`, and nobody is graded.
     """
-    key = {"campaign": campaign, "cycle": cycle}
-    scores = _own_scores(lake, key, as_of, revision) if config.campaign(campaign).model else None
-    asked = Asked(db, lake, config, campaign, month, as_of)
-    factors = lake.manifest("factors", month)
-    looked = looked_at(asked, scores)
-    limits = limits_of(config, scores)
-    graded, refused = _graded(asked, cycle, looked.people, limits)
+    scores = _own_scores(run) if run.rules.model else None
+    factors = run.lake.manifest("factors", run.month)
+    looked = looked_at(run, scores)
+    limits = limits_of(run.config, scores)
+    graded, refused = _graded(run, looked.people, limits)
     summary = _summary(graded, looked, limits)
     inputs = {"factors": factors.fingerprint, **({"scores": scores.fingerprint} if scores else {})}
-    with db.begin():
+    with run.db.begin():
         # the same lock as dispatch: a cycle is not fixed while its warnings are replaced
-        lock(db, "dispatch", campaign, cycle)
-        fixed = cycles.dispatched_from(db, campaign, cycle) if revision == 0 else None
+        lock(run.db, "dispatch", run.campaign, run.cycle)
+        fixed = cycles.dispatched_from(run.db, run.campaign, run.cycle) if run.revision == 0 else None
         if fixed is not None and not (
-            inputs.items() <= fixed.get("inputs", {}).items() and _restores(db, lake, graded, key)
+            inputs.items() <= fixed.get("inputs", {}).items() and _restores(run, graded)
         ):
-            return summary | {"rows_out": 0, "fixed": True}
-        if scores and _own_scores(lake, key, as_of, revision).fingerprint != scores.fingerprint:
-            raise NotReady(f"The scores of {cycle} were replaced while they were graded. Run grading again.")
+            return {**summary, "rows_out": 0, "fixed": True}
+        if scores and _own_scores(run).fingerprint != scores.fingerprint:
+            raise NotReady(
+                f"The scores of {run.cycle} were replaced while they were graded. Run grading again."
+            )
         described = [
             scores.fingerprint if scores else "",
             factors.fingerprint,
-            config.texts["rules.yaml"],
-            config.texts["grading.yaml"],
+            run.config.texts["rules.yaml"],
+            run.config.texts["grading.yaml"],
             *looked.made_of,
         ]
-        facts = {**summary, **cycles.provenance(config, key, as_of, revision), "inputs": inputs}
-        _publish(db, lake, graded, [*described, refused], facts)
+        facts = {**summary, **run.provenance, "config_hash": run.config.hash, "inputs": inputs}
+        _publish(run, graded, [*described, refused], facts)
         if fixed is None:
-            _replace_warnings(db, graded, key | {"revision": revision})
-    with db.begin():  # apart: nothing waits for its lock, and without it the rest is slower and as right
-        db.execute(Q["analyze_warnings"])
+            _replace_warnings(run.db, graded, run.key_of_revision)
+    with run.db.begin():  # apart: nothing waits for its lock, and without it the rest is slower and as right
+        run.db.execute(Q["analyze_warnings"])
     return summary
 
 
-def _graded(asked: Asked, cycle: str, people: pl.DataFrame, limits: Limits) -> tuple[pl.DataFrame, list[str]]:
+def _graded(run: Run, people: pl.DataFrame, limits: Limits) -> tuple[pl.DataFrame, list[str]]:
     """`people` in the order of their rank, by grade or all, and by grade who refused before."""
-    campaign = asked.campaign
-    has_order = campaign.rank is not None
-    if campaign.admission.by == "all":
-        return by_all(people, campaign.admission.top, has_order=has_order), []
-    values = {"campaign": asked.name, "cycle": cycle, "as_of": asked.as_of}
-    with asked.db.begin():
-        refusals = asked.db.execute(Q["past_refusals"], values).all()
-    holders = new_holders(asked.lake, asked.month, asked.as_of).collect(engine="streaming")
+    rules = run.rules
+    has_order = rules.rank is not None
+    if rules.admission.by == "all":
+        return by_all(people, rules.admission.top, has_order=has_order), []
+    with run.db.begin():
+        refusals = run.db.execute(Q["past_refusals"], {**run.key, "as_of": run.as_of}).all()
+    holders = new_holders(run.lake, run.month, run.as_of).collect(engine="streaming")
     refused = _refused(people, refusals, holders)
-    return by_grade(people, limits, refused, campaign.admission.top, has_order=has_order), refused
+    return by_grade(people, limits, refused, rules.admission.top, has_order=has_order), refused
 
 
-def _own_scores(lake: Lake, key: Mapping[str, str], as_of: datetime, revision: int) -> Manifest:
+def _own_scores(run: Run) -> Manifest:
     """The scores that stand, made for this very cycle, as_of and revision; NotReady when they are another run's."""
-    scores = lake.manifest(scores_of(key["campaign"], revision), key["cycle"])
-    if foreign := cycles.foreign(scores.facts, key, as_of, revision):
+    scores = run.lake.manifest(run.scores_table, run.cycle)
+    if foreign := run.foreign(scores.facts):
         raise NotReady(f"The scores {foreign}; run prediction for this as_of first.")
     return scores
 
@@ -119,9 +128,9 @@ def limits_of(config: Config, scores: Manifest | None) -> Limits:
 
 def _refused(people: pl.DataFrame, refusals: Sequence[Any], holders: pl.DataFrame) -> list[str]:
     """Whose customer refused or was not reached; not whose number's former holder did and left afterwards."""
-    told = pl.DataFrame([tuple(row) for row in refusals], schema=_REFUSAL, orient="row")
+    said = pl.DataFrame([tuple(row) for row in refusals], schema=_REFUSAL, orient="row")
     customer = pl.coalesce("customer_id", "subscriber_id").alias("customer_key")
-    theirs = people.select("subscriber_id", customer).join(told, on="customer_key")
+    theirs = people.select("subscriber_id", customer).join(said, on="customer_key")
     theirs = theirs.join(holders, on="subscriber_id", how="left")
     is_lapsed = (pl.col("subscriber_id") == pl.col("refused_by")) & (
         pl.col("refused_on") <= pl.col("left_on")
@@ -129,10 +138,10 @@ def _refused(people: pl.DataFrame, refusals: Sequence[Any], holders: pl.DataFram
     return theirs.filter(~is_lapsed.fill_null(False))["subscriber_id"].unique().sort().to_list()
 
 
-def _summary(graded: pl.DataFrame, looked: Looked, limits: Limits) -> dict[str, Any]:
+def _summary(graded: pl.DataFrame, looked: Looked, limits: Limits) -> Graded:
     rules = looked.rules
     hits = dict(graded["rule_hits"].explode().drop_nulls().value_counts().iter_rows())
-    return {
+    summary: Graded = {
         "stage": "grading",
         "rows_in": graded.height,
         "rows_out": graded.height,
@@ -144,9 +153,12 @@ def _summary(graded: pl.DataFrame, looked: Looked, limits: Limits) -> dict[str, 
         "inactive_rules": rules.inactive,
         "base_rate": limits.base_rate,
         "outside_population": graded.filter(~pl.col("is_member")).height,
-        **({} if looked.found is None else {"found": looked.found}),
-        **({"message": looked.note} if looked.note else {}),
     }
+    if looked.found is not None:
+        summary["found"] = looked.found
+    if looked.note:
+        summary["message"] = looked.note
+    return summary
 
 
 def _counts(column: pl.Series, words: Sequence[str]) -> dict[str, int]:
@@ -154,31 +166,28 @@ def _counts(column: pl.Series, words: Sequence[str]) -> dict[str, int]:
     return {word: found.get(word, 0) for word in words}
 
 
-def _publish(
-    db: sa.Connection, lake: Lake, graded: pl.DataFrame, inputs: Sequence[Any], facts: Mapping[str, Any]
-) -> None:
-    table, cycle = grades_of(facts["campaign"], facts["revision"]), facts["cycle"]
+def _publish(run: Run, graded: pl.DataFrame, inputs: Sequence[Any], facts: Mapping[str, Any]) -> None:
     fingerprint = hashlib.sha256(json.dumps(inputs).encode()).hexdigest()
-    lock(db, table, cycle)
+    hold(run.db, run.grades_table, run.cycle)
     parts = [
-        lake.write_part(
-            table,
-            cycle,
+        run.lake.write_part(
+            run.grades_table,
+            run.cycle,
             shard,
             graded.filter(pl.col("shard") == shard).select(_COLUMNS),
             f"grading-{fingerprint[:12]}",
         )
-        for shard in range(lake.shards)
+        for shard in range(run.lake.shards)
     ]
-    lake.publish(table, cycle, parts, fingerprint=fingerprint, facts=facts)
+    run.lake.publish(run.grades_table, run.cycle, parts, fingerprint=fingerprint, facts=facts)
 
 
-def _restores(db: sa.Connection, lake: Lake, graded: pl.DataFrame, key: Mapping[str, str]) -> bool:
+def _restores(run: Run, graded: pl.DataFrame) -> bool:
     """Whether the grades a cycle was dispatched from are damaged, and `graded` gives its very warnings again."""
-    if lake.standing(grades_of(key["campaign"]), key["cycle"]):
+    if run.lake.standing(run.grades_table, run.cycle):
         return False
     warned = graded.filter(_IS_WARNED).select("subscriber_id", "grade", "tier", "rank")
-    return set(warned.iter_rows()) == {tuple(row) for row in db.execute(Q["warned"], key)}
+    return set(warned.iter_rows()) == {tuple(row) for row in run.db.execute(Q["warned"], run.key)}
 
 
 def _replace_warnings(db: sa.Connection, graded: pl.DataFrame, key: Mapping[str, Any]) -> None:

@@ -3,7 +3,6 @@
 import json
 from collections.abc import Mapping
 from datetime import UTC, date, datetime
-from typing import Any
 
 import polars as pl
 import sqlalchemy as sa
@@ -16,9 +15,10 @@ from include.database.queries import load
 from include.domain.day_feeds import FEEDS
 from include.domain.periods.months import ZONE, month_of
 from include.lake import Lake
+from include.run.results import Counts
 from include.stages.collection import losses
 from include.stages.limits.standing import in_force, keep_standing, resolve_refusals
-from include.subscribers.contact_limits import newest_profile, told_of
+from include.subscribers.contact_limits import newest_profile, noteworthy_of
 from include.subscribers.eligibility import leaving
 
 Q = load("stages/limits")
@@ -26,7 +26,19 @@ Q = load("stages/limits")
 _NEVER_WITHOUT = ("churned", "subscriber_changes")
 
 
-def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> dict[str, Any]:
+class Limited(Counts):
+    """What reached the tickets; told: limits of contact a person should know of, ahead: changes after now."""
+
+    cancelled: int
+    cancelled_because: dict[str, int]
+    frozen: int
+    unfrozen: int
+    standing: dict[str, int]
+    told: dict[str, int]
+    ahead: int
+
+
+def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> Limited:
     """Bring tickets and standing limits up to what the lake knows before `now`, in one transaction.
 
     The result follows from the lake and the tickets as they stand, not from what was processed before: twice,
@@ -40,7 +52,7 @@ def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> 
         profile = newest_profile(lake, now)
         loaded = keep_standing(db, lake, profile, now)
         resolved = resolve_refusals(db, lake, profile)
-        told = told_of(lake, profile, in_force(db, today)) | {"resolved": resolved}
+        noteworthy = noteworthy_of(lake, profile, in_force(db, today)) | {"resolved": resolved}
         subscribers = list(db.execute(Q["read_unfinished"]).scalars())
         _stage(db, leaving(lake, profile, now, subscribers))
         values = {"now": now, "today": today}
@@ -61,9 +73,9 @@ def process(*, db: sa.Connection, lake: Lake, config: Config, now: datetime) -> 
         "frozen": frozen,
         "unfrozen": unfrozen,
         "standing": standing,
-        "told": told,
+        "told": noteworthy,
         "ahead": _ahead(lake, now),
-        "message": " ".join([_known_until(lake, today), *_sentences(told)]),
+        "message": " ".join([_known_until(lake, today), *_sentences(noteworthy)]),
     }
 
 
@@ -95,7 +107,7 @@ def _ahead(lake: Lake, now: datetime) -> int:
     return int(later.select(pl.len()).collect().item())
 
 
-def _sentences(told: Mapping[str, int]) -> list[str]:
+def _sentences(noteworthy: Mapping[str, int]) -> list[str]:
     """What is told of limits of contact, beside how many stand; nothing of what there is none of."""
     sentences = {
         "lapsed": "{} limits of contact were said by a former holder of the number: they lapsed for the number and hold"
@@ -106,14 +118,14 @@ def _sentences(told: Mapping[str, int]) -> list[str]:
         " profiles know them.",
         "unknown": "{} limits of contact name ids no profile has: they are kept, and hold as soon as one has.",
     }
-    return [words.format(f"{told[name]:,}") for name, words in sentences.items() if told[name]]
+    return [words.format(f"{noteworthy[name]:,}") for name, words in sentences.items() if noteworthy[name]]
 
 
 def _known_until(lake: Lake, today: date) -> str:
     """Up to which day or month each feed was delivered: silence of an operator must be seen."""
-    told = []
+    known = []
     for feed in FEEDS:
         months = [month for month in lake.months(feed) if month <= month_of(today)]
         last = max(lake.manifest(feed, months[-1]).periods) if months else None
-        told.append(f"{feed} is known until {last}" if last else f"{feed} was never delivered")
-    return "; ".join(told) + "."
+        known.append(f"{feed} is known until {last}" if last else f"{feed} was never delivered")
+    return "; ".join(known) + "."

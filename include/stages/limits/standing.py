@@ -68,12 +68,14 @@ def resolve_refusals(db: sa.Connection, lake: Lake, profile: str) -> int:
     and of a subscriber never warned of it knows no customer. Whoever joined after the refusal did not say it.
     """
     said = {"refusal_id": pl.Int64(), "subscriber_id": pl.String(), "said_on": pl.Date()}
-    told = pl.DataFrame([tuple(row) for row in db.execute(Q["read_unresolved"])], schema=said, orient="row")
-    if told.is_empty() or not lake.has(PROFILES, profile):
+    unresolved = pl.DataFrame(
+        [tuple(row) for row in db.execute(Q["read_unresolved"])], schema=said, orient="row"
+    )
+    if unresolved.is_empty() or not lake.has(PROFILES, profile):
         return 0
     people = _people(lake, profile)
-    exact = _about(told, people, "subscriber_id")
-    unknown = told.join(exact, on="refusal_id", how="anti")
+    exact = _about(unresolved, people, "subscriber_id")
+    unknown = unresolved.join(exact, on="refusal_id", how="anti")
     by_case = _about(unknown, people, "lower").filter(pl.len().over("refusal_id") == 1)
     by_number = _about(unknown.join(by_case, on="refusal_id", how="anti"), people, "msisdn")
     found = pl.concat([exact.filter(pl.col("customer_key") != pl.col("subscriber_id")), by_case, by_number])
@@ -102,14 +104,14 @@ def _people(lake: Lake, profile: str) -> pl.LazyFrame:
     return people.join(lake.scan("contacts", profile), on="subscriber_id", how="left")
 
 
-def _about(told: pl.DataFrame, people: pl.LazyFrame, by: str) -> pl.DataFrame:
+def _about(unresolved: pl.DataFrame, people: pl.LazyFrame, by: str) -> pl.DataFrame:
     """refusal_id, subscriber_id and customer_key of those whom a refusal names `by` what was typed."""
     typed = {
         "subscriber_id": pl.col("subscriber_id"),
         "lower": pl.col("subscriber_id").str.to_lowercase(),
         "msisdn": pl.col("subscriber_id").map_elements(canonical_phone, return_dtype=pl.String),
     }[by]
-    asked = told.select("refusal_id", "said_on", typed.alias("typed")).drop_nulls("typed")
+    asked = unresolved.select("refusal_id", "said_on", typed.alias("typed")).drop_nulls("typed")
     rows = people.join(asked.lazy(), left_on=by, right_on="typed", how="inner")
     is_theirs = (pl.col("joined_on") <= pl.col("said_on")).fill_null(True)
     return (

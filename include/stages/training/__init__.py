@@ -7,23 +7,26 @@ from all months and keeps that calibration; with one month five folds of subscri
 
 import hashlib
 import json
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, NotRequired, TypedDict, cast
 
 from sqlalchemy import Connection
 
-from include.config import Config
 from include.database.queries import load
 from include.domain.periods.months import default_as_of, shift
 from include.lake import Lake
+from include.lake.campaigns import OUT_OF_FOLD, of_campaign
 from include.models import champions, fitting, labels, store, training_sets, trees
 from include.models.champions import POOLED
 from include.models.fitting import Fitted, Plan
 from include.models.labels import Label
-from include.models.training_sets import LabelledMonth
-from include.stages.training.card import card_of
-from include.stages.training.out_of_fold import publish_out_of_fold
+from include.models.training_sets import LabelledMonth, Labelling
+from include.run import Run
+from include.run.results import Counts
+from include.stages.training.card import Card, card_of
+from include.stages.training.out_of_fold import Unseen, publish_out_of_fold
 
 #: At most so many of the newest labelled months teach.
 WINDOW_MONTHS = 6
@@ -41,45 +44,56 @@ class Counted:
     stayers: int
 
 
-def train(
-    *,
-    db: Connection,
-    lake: Lake,
-    config: Config,
-    campaign: str,
-    month: str,
-    as_of: datetime,
-    now: datetime,
-    nthread: int | None = None,
-) -> dict[str, Any]:
-    """Train on the months up to `month` labelled at `as_of`; again with the same data changes nothing.
+class NotTrained(TypedDict):
+    """Why a cluster has no model of its own."""
+
+    trained: bool
+    reason: str
+
+
+class Trained(Counts):
+    """What a training left, with the figures of `fitting.figures`; `reason`: why nothing was trained."""
+
+    trained: bool
+    reason: NotRequired[str]
+    model_version: NotRequired[str]
+    kind: NotRequired[str]
+    state: NotRequired[str]
+    months: NotRequired[list[str]]
+    judged_on: NotRequired[list[str]]
+    clusters: NotRequired["dict[str, Trained | NotTrained]"]
+    labels_seen: NotRequired[dict[str, str]]
+    comparison: NotRequired[dict[str, Any] | None]
+
+
+def train(run: Run, *, nthread: int | None = None) -> Trained:
+    """Train on the months up to the run's that are labelled at `as_of`; again with the same data changes nothing.
 
     A month is labelled over the horizon from its end, whatever the campaign's cadence. Without a model to train,
     without a labelled month, or with too few churners, nothing is trained and the result says why.
     `labels_seen` names the labels looked at, by which follow_up knows what to announce.
     """
-    rules, label = config.campaign(campaign), labels.label_of(config, campaign)
+    rules, label = run.rules.training, labels.label_of(run.config, run.campaign)
     if label is None:
         return _untrained("The campaign has no model: its order comes from elsewhere.")
-    known = months_looked_at(lake, month, label, as_of)
+    known = months_looked_at(run.lake, run.month, label, run.as_of)
     if not known:
         return _untrained(
-            f"No month up to {month} has its {_wanted(label)} complete at {as_of:%Y-%m-%d %H:%M}."
+            f"No month up to {run.month} has its {_wanted(label)} complete at {run.as_of:%Y-%m-%d %H:%M}."
         )
-    _build_factors(db, lake, config, [shift(known[-1], -1), *known])
-    seen = {"labels_seen": {each: labels.fingerprint(lake, each, label) for each in known}}
-    counted = [_counted(db, lake, campaign, each, label, as_of) for each in known]
+    _build_factors(run, [shift(known[-1], -1), *known])
+    labelling = Labelling(run.db, run.lake, run.campaign, label, run.as_of)
+    seen = {each: labels.fingerprint(run.lake, each, label) for each in known}
+    counted = [_recounted(run.lake, labelling.of_month(each)) for each in known]
     churners = sum(each.churners for each in counted)
-    if churners < rules.training.minimum_churners:
-        minimum = rules.training.minimum_churners
-        return (
-            _untrained(f"{churners} churners in {known[0]} to {known[-1]} are too few: {minimum} are needed.")
-            | seen
-        )
-    learning = Learning(db, lake, campaign, rules.training.minimum_churners, label, as_of, now)
-    pooled = _learned(learning, _plan(learning, counted, nthread))
-    enough = rules.training.minimum_cluster_churners
-    return {**pooled, "clusters": _by_cluster(learning, counted, enough, pooled["kind"], nthread)} | seen
+    if churners < rules.minimum_churners:
+        minimum = rules.minimum_churners
+        reason = f"{churners} churners in {known[0]} to {known[-1]} are too few: {minimum} are needed."
+        return {**_untrained(reason), "labels_seen": seen}
+    learning = Learning(labelling, run.now, rules.minimum_churners, nthread)
+    pooled = _learned(learning, _plan(learning, counted))
+    own = _by_cluster(learning, counted, rules.minimum_cluster_churners, pooled["kind"])
+    return {**pooled, "clusters": own, "labels_seen": seen}
 
 
 def months_looked_at(lake: Lake, month: str, label: Label, as_of: datetime) -> list[str]:
@@ -94,44 +108,51 @@ def _wanted(label: Label) -> str:
 
 @dataclass(frozen=True)
 class Learning:
-    """What all models of one training share."""
+    """What all models of one training share: the label they learn, when, and from how many churners at least."""
 
-    db: Connection
-    lake: Lake
-    campaign: str
-    minimum_churners: int
-    label: Label
-    as_of: datetime
+    labelling: Labelling
     now: datetime
+    minimum_churners: int
+    nthread: int | None = None
+
+    @property
+    def db(self) -> Connection:
+        """The operations database, which a training always has."""
+        assert self.labelling.db is not None  # noqa: S101
+        return self.labelling.db
+
+    @property
+    def lake(self) -> Lake:
+        """Where factors, labels and models lie."""
+        return self.labelling.lake
 
 
 def _by_cluster(
-    learning: Learning, counted: list[Counted], enough: int, kind: str, nthread: int | None
-) -> dict[str, dict[str, Any]]:
+    learning: Learning, counted: list[Counted], enough: int, kind: str
+) -> dict[str, Trained | NotTrained]:
     """A model per tenure cluster with churners enough; elsewhere the pooled model serves, and it says so.
 
     The kind of trees is chosen once, on everybody.
     """
-    told: dict[str, dict[str, Any]] = {}
+    found: dict[str, Trained | NotTrained] = {}
     for cluster in CLUSTERS:
         own = [_recounted(learning.lake, each.month.of_cluster(cluster)) for each in counted]
         churners = sum(each.churners for each in own)
         if churners >= enough:
-            plan = _plan(learning, own, nthread)
-            told[cluster] = _learned(learning, replace(plan, cluster=cluster, kind=kind))
+            found[cluster] = _learned(learning, replace(_plan(learning, own), cluster=cluster, kind=kind))
         else:
             reason = f"{churners} churners are too few for a model of its own: {enough} are needed."
-            told[cluster] = {"trained": False, "reason": f"{reason} The pooled model serves."}
-    return told
+            found[cluster] = {"trained": False, "reason": f"{reason} The pooled model serves."}
+    return found
 
 
-def _learned(learning: Learning, plan: Plan) -> dict[str, Any]:
+def _learned(learning: Learning, plan: Plan) -> Trained:
     """The result of training one model, or of the training that left it on the same data before."""
     version = _version(learning, plan)
     return _stored(learning, version, plan) or _trained(learning, plan, version)
 
 
-def _untrained(reason: str) -> dict[str, Any]:
+def _untrained(reason: str) -> Trained:
     return {
         "stage": "training",
         "trained": False,
@@ -142,28 +163,21 @@ def _untrained(reason: str) -> dict[str, Any]:
     }
 
 
-def _build_factors(db: Connection, lake: Lake, config: Config, months: list[str]) -> None:
+def _build_factors(run: Run, months: list[str]) -> None:
     """Factors of the labelled months, and of the month before the newest for the early figures."""
     from include.stages import features
 
-    delivered = set(lake.months("usage_months")) & set(lake.months("subscribers"))
+    delivered = set(run.lake.months("usage_months")) & set(run.lake.months("subscribers"))
     for month in months:
         if month in delivered:
-            as_of = default_as_of(month)
-            features.build(
-                db=db, lake=lake, config=config, month=month, as_of=as_of, run_id=f"training-{month}"
-            )
-
-
-def _counted(db: Connection, lake: Lake, campaign: str, month: str, label: Label, as_of: datetime) -> Counted:
-    return _recounted(lake, training_sets.labelled_month(db, lake, campaign, month, label, as_of))
+            features.build(replace(run, month=month, as_of=default_as_of(month)))
 
 
 def _recounted(lake: Lake, month: LabelledMonth) -> Counted:
     return Counted(month, *training_sets.churners_and_stayers(lake, month))
 
 
-def _plan(learning: Learning, counted: list[Counted], nthread: int | None) -> Plan:
+def _plan(learning: Learning, counted: list[Counted]) -> Plan:
     """Judge by the newest month where it and the older ones have churners enough, else by all months."""
     months = tuple(each.month for each in counted)
     older = sum(each.churners for each in counted[:-1])
@@ -177,7 +191,7 @@ def _plan(learning: Learning, counted: list[Counted], nthread: int | None) -> Pl
         judge=months[-1:] if is_out_of_time else months,
         factors=training_sets.common_factors(learning.lake, [each.month for each in months]),
         kept_share=min(1.0, room / max(stayers, 1)),
-        nthread=nthread,
+        nthread=learning.nthread,
     )
 
 
@@ -189,8 +203,8 @@ def _version(learning: Learning, plan: Plan) -> str:
         "recipe": [
             RECIPE,
             xgboost.__version__,
-            learning.campaign,
-            learning.label.horizon.told,
+            learning.labelling.campaign,
+            learning.labelling.label.horizon.told,
             _recipes(),
             plan.kept_share,
         ],
@@ -198,7 +212,7 @@ def _version(learning: Learning, plan: Plan) -> str:
         "months": [
             [
                 each.month,
-                labels.fingerprint(learning.lake, each.month, learning.label),
+                labels.fingerprint(learning.lake, each.month, learning.labelling.label),
                 each.weights.rows(),
             ]
             for each in plan.all_months
@@ -212,46 +226,51 @@ def _version(learning: Learning, plan: Plan) -> str:
 
 
 def _recipes() -> dict[str, Any]:
-    return {kind: recipe.told() for kind, recipe in trees.RECIPES.items()}
+    return {kind: recipe.described() for kind, recipe in trees.RECIPES.items()}
 
 
-def _stored(learning: Learning, version: str, plan: Plan) -> dict[str, Any] | None:
+def _stored(learning: Learning, version: str, plan: Plan) -> Trained | None:
     """The result of an earlier training on the same data, when everything it left is still there."""
     queries, db, lake = load("stages/training"), learning.db, learning.lake
     with db.begin():
         row = db.execute(queries["model"], {"model_version": version}).mappings().one_or_none()
-        if row is None or champions.out_of_fold(lake, learning.campaign, row["trained_for"], version) is None:
+        if (
+            row is None
+            or champions.out_of_fold(lake, learning.labelling.campaign, row["trained_for"], version) is None
+        ):
             return None
         if not store.is_intact(lake, version, row["sha256"]):
             return None
-        db.execute(queries["known_earlier"], {"model_version": version, "as_of": learning.as_of})
+        db.execute(queries["known_earlier"], {"model_version": version, "as_of": learning.labelling.as_of})
     return _result(version, row["kind"], row["state"], plan, row["metrics"])
 
 
-def _trained(learning: Learning, plan: Plan, version: str) -> dict[str, Any]:
-    db, lake = learning.db, learning.lake
+def _trained(learning: Learning, plan: Plan, version: str) -> Trained:
+    lake = learning.lake
     fitted = fitting.fit(lake, plan)
     figures = {**fitting.figures(lake, plan, fitted), "rows": fitted.rows}
-    card = card_of(version, learning.campaign, plan, fitted, figures)
+    card = card_of(version, learning.labelling.campaign, plan, fitted, figures)
     registration = {
         "model_version": version,
-        "campaign": learning.campaign,
+        "campaign": learning.labelling.campaign,
         "cluster": plan.cluster,
         "kind": fitted.kind,
         "trained_for": card["trained_for"],
         "trained_at": learning.now,
-        "as_of": learning.as_of,
+        "as_of": learning.labelling.as_of,
         "window_months": card["months"],
         "sha256": _kept(learning, version, fitted, card),
         "metrics": figures,
         "base_rate": fitted.base_rate,
     }
-    publish_out_of_fold(db, lake, learning.campaign, version, plan.all_months[-1].month, fitted.judged)
-    settled = champions.settle(db, lake, registration, plan.all_months[-1], fitted.judged, learning.now)
+    newest = plan.all_months[-1]
+    own = of_campaign(OUT_OF_FOLD, learning.labelling.campaign)
+    publish_out_of_fold(Unseen(learning.db, lake, own, newest.month), version, fitted.judged)
+    settled = champions.settle(learning.db, lake, registration, newest, fitted.judged)
     return _result(version, fitted.kind, settled.state, plan, {**figures, "comparison": settled.comparison})
 
 
-def _kept(learning: Learning, version: str, fitted: Fitted, card: dict[str, Any]) -> str:
+def _kept(learning: Learning, version: str, fitted: Fitted, card: Card) -> str:
     """The hash of the version's files; those that stand as registered stay, for scores name their hash.
 
     Trees grown again are the same but for rounding, which hangs on the number of threads.
@@ -264,8 +283,8 @@ def _kept(learning: Learning, version: str, fitted: Fitted, card: dict[str, Any]
     return store.save(learning.lake, version, fitted.booster, fitted.calibration, card)
 
 
-def _result(version: str, kind: str, state: str, plan: Plan, figures: dict[str, Any]) -> dict[str, Any]:
-    return {
+def _result(version: str, kind: str, state: str, plan: Plan, figures: Mapping[str, Any]) -> Trained:
+    result = {
         "stage": "training",
         "trained": True,
         "model_version": version,
@@ -278,3 +297,4 @@ def _result(version: str, kind: str, state: str, plan: Plan, figures: dict[str, 
         "quarantined": 0,
         **{name: value for name, value in figures.items() if name != "rows"},
     }
+    return cast(Trained, result)

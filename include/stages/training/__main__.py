@@ -7,8 +7,8 @@ python -m include.stages.training compare --lake DIR --month YYYY-MM
 import argparse
 import json
 import sys
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 from include.domain.errors import LoopError
 
@@ -17,7 +17,7 @@ def main(words: list[str] | None = None) -> int:
     """Run one command; 0, or 1 with a sentence on stderr when the input is at fault."""
     asked = _parser().parse_args(words)
     try:
-        result: dict[str, Any] = asked.command(asked)
+        result: Mapping[str, object] = asked.command(asked)
     except LoopError as error:
         sys.stderr.write(f"{error}\n")
         return 1
@@ -48,7 +48,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _evaluate(asked: argparse.Namespace) -> dict[str, Any]:
+def _evaluate(asked: argparse.Namespace) -> Mapping[str, object]:
     from include.stages.training.evaluation import evaluate
     from include.stages.training.table import read_table
 
@@ -56,7 +56,7 @@ def _evaluate(asked: argparse.Namespace) -> dict[str, Any]:
     return evaluate(read_table(asked.csv, asked.label, asked.positive, drop), asked.threads)
 
 
-def _compare(asked: argparse.Namespace) -> dict[str, Any]:
+def _compare(asked: argparse.Namespace) -> Mapping[str, object]:
     from include.domain.periods.months import parse_month
     from include.lake import Lake
     from include.stages.training.comparison import SPLITS, compare

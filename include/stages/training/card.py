@@ -1,13 +1,14 @@
 """The model card: window, factors, figures by cluster and segment, limits; nothing that a clock says."""
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterator, Mapping
+from typing import Any, TypedDict
 
 import polars as pl
 
 from include.models import quality, trees
 from include.models.champions import POOLED
 from include.models.fitting import Fitted, Plan
+from include.models.quality import Figures
 from include.models.training_sets import LabelledMonth
 
 #: A segment with fewer churners has no figures of its own: they would be chance.
@@ -17,9 +18,31 @@ _VALUES = 10
 _SEGMENTS = ("cluster", "is_active", "value", "region_code")
 
 
-def card_of(
-    version: str, campaign: str, plan: Plan, fitted: Fitted, figures: dict[str, Any]
-) -> dict[str, Any]:
+class Card(TypedDict):
+    """The model card as JSON. known: per factor its median in training and the share that missed it."""
+
+    version: str
+    campaign: str
+    cluster: str
+    kind: str
+    log_loss_of_candidates: dict[str, float]
+    trained_for: str
+    months: list[str]
+    judged_on: list[str]
+    judged_by: str
+    factors: list[str]
+    known: dict[str, Mapping[str, float]]
+    parameters: dict[str, Mapping[str, Any]]
+    calibration: str
+    base_rate_of_all_months: float
+    kept_share_of_stayers: float
+    contacted_dropped: int
+    figures: Figures
+    segments: list[dict[str, Any]]
+    limits: list[str]
+
+
+def card_of(version: str, campaign: str, plan: Plan, fitted: Fitted, figures: Figures) -> Card:
     """The card of a version as JSON, the same for the same data."""
     return {
         "version": version,
@@ -33,7 +56,7 @@ def card_of(
         "judged_by": "older months" if len(plan.fit) < len(plan.all_months) else "folds of subscribers",
         "factors": list(plan.factors),
         "known": dict(fitted.known),
-        "parameters": {kind: trees.RECIPES[kind].told() for kind in trees.parts_of(fitted.kind)},
+        "parameters": {kind: trees.RECIPES[kind].described() for kind in trees.parts_of(fitted.kind)},
         "calibration": fitted.calibration.kind,
         "base_rate_of_all_months": fitted.base_rate,
         "kept_share_of_stayers": plan.kept_share,
@@ -65,13 +88,13 @@ def _figures_of(segment: str, name: object, rows: pl.DataFrame) -> Iterator[dict
     figures = quality.figures(
         *(rows[each].to_numpy() for each in ("probability", "happened", "weight", "margin"))
     )
-    told = {"segment": segment, "value": str(name).lower() if isinstance(name, bool) else name}
+    whose = {"segment": segment, "value": str(name).lower() if isinstance(name, bool) else name}
     if (figures["churners"] or 0) < CHURNERS_PER_SEGMENT:
         figures = {each: figures[each] for each in ("n", "churners", "base_rate")}
-    yield {**told, **figures}
+    yield {**whose, **figures}
 
 
-def _limits(plan: Plan, fitted: Fitted, figures: dict[str, Any]) -> Iterator[str]:
+def _limits(plan: Plan, fitted: Fitted, figures: Figures) -> Iterator[str]:
     """What the model must not be taken for, in sentences."""
     window = f"{plan.all_months[0].month} to {plan.all_months[-1].month}"
     yield (
@@ -80,8 +103,9 @@ def _limits(plan: Plan, fitted: Fitted, figures: dict[str, Any]) -> Iterator[str
     )
     if len(plan.all_months) == 1:
         yield "One month was all there was: other people of that month have judged it, no other month."
-    if figures["churners"] < 200:
-        yield f"Its figures rest on {figures['churners']} churners; an AUC may be 0.03 off by chance alone."
+    churners = figures["churners"] or 0
+    if churners < 200:
+        yield f"Its figures rest on {churners} churners; an AUC may be 0.03 off by chance alone."
     if plan.cluster != POOLED:
         yield f"It scores subscribers of the tenure cluster {plan.cluster} only."
     if not fitted.judged["is_active"].any():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
+from typing import Any, Protocol, TypedDict
 
 import numpy as np
 import polars as pl
@@ -24,9 +24,29 @@ _A_MONTH = Horizon(1)
 _NO_WEIGHTS = {"subscriber_id": pl.String, "weight": pl.Float64}
 
 
+class Rival(Protocol):
+    """A model of scikit-learn."""
+
+    def fit(self, values: Floats, happened: Floats) -> "Rival":
+        """Learn; returns itself."""
+
+    def predict_proba(self, values: Floats) -> Floats:
+        """The probabilities (rows × classes)."""
+
+
+class Compared(TypedDict):
+    """Areas by view; in each `loop` is ours, and every rival has its own with the interval of the difference."""
+
+    month: str
+    kind: str
+    factors: int
+    splits: int
+    views: dict[str, dict[str, Any]]
+
+
 def compare(
     lake: Lake, month: str, horizon: Horizon = _A_MONTH, nthread: int | None = None, splits: int = SPLITS
-) -> dict[str, Any]:
+) -> Compared:
     """Areas under the curve of `month` by view, and how far each rival lies behind (95 %, paired bootstrap).
 
     Everybody is cross-fitted `splits` times with the same folds for all models; areas are means over them.
@@ -38,8 +58,8 @@ def compare(
     if missing := [each for each in horizon.after(month).months if not lake.has("churned", each)]:
         raise NotReady(f"The lake has no churned of {missing[0]}: nobody knows who left. Deliver it first.")
     everybody = lake.scan("factors", month).select("subscriber_id")
-    told = labels.truths(lake, labels.leaving(horizon), horizon.after(month), everybody)
-    labelled = LabelledMonth(month, told, pl.DataFrame(schema=_NO_WEIGHTS))
+    truths = labels.truths(lake, labels.leaving(horizon), horizon.after(month), everybody)
+    labelled = LabelledMonth(month, truths, pl.DataFrame(schema=_NO_WEIGHTS))
     plan = Plan(
         (labelled,), (labelled,), (labelled,), training_sets.common_factors(lake, [month]), 1.0, nthread
     )
@@ -87,7 +107,7 @@ def _rivals(raw: pl.DataFrame, people: pl.DataFrame) -> Mapping[str, pl.Series]:
     return {name: pl.Series(_crossed(rival, values, happened, fold)) for name, rival in rivals().items()}
 
 
-def rivals() -> dict[str, Any]:
+def rivals() -> dict[str, Rival]:
     """The models of scikit-learn to compare with, as they come."""
     from sklearn.ensemble import HistGradientBoostingClassifier, RandomForestClassifier
 
@@ -97,7 +117,7 @@ def rivals() -> dict[str, Any]:
     }
 
 
-def _crossed(rival: Any, values: Floats, happened: Floats, fold: Folds) -> Floats:
+def _crossed(rival: Rival, values: Floats, happened: Floats, fold: Folds) -> Floats:
     found = np.empty(len(happened))
     for number in range(FOLDS):
         seen = fold != number
@@ -109,7 +129,7 @@ def _view(scored: Sequence[pl.DataFrame]) -> dict[str, Any]:
     """Mean areas over the splits of one view; `scored` holds the same people in the same order."""
     happened, weights = scored[0]["happened"].to_numpy(), scored[0]["weight"].to_numpy()
     ours = [each["loop"].to_numpy() for each in scored]
-    told: dict[str, Any] = {
+    areas: dict[str, Any] = {
         "people": len(happened),
         "churners": int(happened.sum()),
         "loop": _mean_area(ours, happened, weights),
@@ -118,8 +138,8 @@ def _view(scored: Sequence[pl.DataFrame]) -> dict[str, Any]:
         theirs = [each[name].to_numpy() for each in scored]
         low, high = bootstrap.mean_auc_difference(ours, theirs, happened, weights) or (None, None)
         auc = _mean_area(theirs, happened, weights)
-        told[name] = {"auc": auc, "difference_low": low, "difference_high": high}
-    return told
+        areas[name] = {"auc": auc, "difference_low": low, "difference_high": high}
+    return areas
 
 
 def _mean_area(scores: Sequence[Floats], happened: Floats, weights: Floats) -> float | None:

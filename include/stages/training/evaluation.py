@@ -1,6 +1,6 @@
 """Evaluation of a flat table: the loop's own model code, cross-validated, with intervals."""
 
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import numpy as np
 
@@ -12,7 +12,34 @@ from include.models.training_sets import FOLDS, Examples
 from include.stages.training.table import Table
 
 
-def evaluate(table: Table, nthread: int | None = None) -> dict[str, Any]:
+class Bounded(TypedDict):
+    """A figure and its 95 % interval; null where it is not defined."""
+
+    value: float | None
+    low: float | None
+    high: float | None
+
+
+class Evaluation(TypedDict):
+    """What `evaluate` found; the figures that rank or fit are `Bounded`."""
+
+    rows: int
+    churners: int
+    rows_without_label: int
+    factors: int
+    left_out: dict[str, str]
+    folds: int
+    kind: str
+    log_loss_of_candidates: dict[str, float]
+    base_rate: float | None
+    auc: Bounded
+    pr_auc: Bounded
+    top_decile_lift: Bounded
+    brier: Bounded
+    calibration_error: float
+
+
+def evaluate(table: Table, nthread: int | None = None) -> Evaluation:
     """Every row judged by models, and a calibration, that saw neither it nor its equals; JSON-able.
 
     Figures are value, low, high (95 %, bootstrap over rows). The kind is chosen as in training: the
@@ -32,7 +59,7 @@ def evaluate(table: Table, nthread: int | None = None) -> dict[str, Any]:
         for kind in trees.RECIPES
     }
     chosen = fitting.choose(margins, table.happened, weights, table.fold)
-    return {
+    found = {
         "rows": len(weights),
         "churners": int(table.happened.sum()),
         "rows_without_label": table.unlabelled,
@@ -43,6 +70,7 @@ def evaluate(table: Table, nthread: int | None = None) -> dict[str, Any]:
         "log_loss_of_candidates": dict(chosen.losses),
         **_with_intervals(chosen, table.happened, weights),
     }
+    return cast(Evaluation, found)
 
 
 def _with_intervals(chosen: Chosen, happened: Floats, weights: Floats) -> dict[str, Any]:

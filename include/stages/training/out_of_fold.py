@@ -1,24 +1,33 @@
 """Out-of-fold scores: what a version gave to the people of a month whose label it had not seen, kept in the lake."""
 
+from dataclasses import dataclass
+
 import polars as pl
 from sqlalchemy import Connection
 
-from include.database import lock
 from include.lake import Lake
-from include.lake.campaigns import OUT_OF_FOLD, of_campaign
+from include.lake.locks import hold
 
 
-def publish_out_of_fold(
-    db: Connection, lake: Lake, campaign: str, version: str, month: str, judged: pl.DataFrame
-) -> None:
+@dataclass(frozen=True)
+class Unseen:
+    """The out-of-fold scores of a month: one table and period of the lake, written under its lock."""
+
+    db: Connection
+    lake: Lake
+    table: str
+    month: str
+
+
+def publish_out_of_fold(unseen: Unseen, version: str, judged: pl.DataFrame) -> None:
     """Keep the scores of the newest month made by models that did not learn from the person, per version."""
-    table = of_campaign(OUT_OF_FOLD, campaign)
+    lake, table, month = unseen.lake, unseen.table, unseen.month
     scores = judged.filter(pl.col("month") == month).select(
         "subscriber_id", "probability", pl.lit(version).alias("model_version"), "cluster"
     )
     shard = lake.shard_of(scores["subscriber_id"])
-    with db.begin():
-        lock(db, table, month)
+    with unseen.db.begin():
+        hold(unseen.db, table, month)
         others = _other_versions(lake, table, month, version)
         parts = []
         for number in range(lake.shards):

@@ -21,6 +21,7 @@ from include.stages.collection import carried_over
 from include.stages.dispatch import dispatch
 from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle
 from tests.fixtures.lakes import as_before_campaigns, put
+from tests.fixtures.runs import run_of
 from tests.fixtures.work import hire
 
 NOW = datetime(2026, 11, 6, 2, tzinfo=UTC)
@@ -242,7 +243,7 @@ def test_a_cycle_graded_before_is_dispatched_without_scoring_it_again(
     given = of_before(db, lake, config)
     old = as_before_campaigns(lake)
     carried_over.bring_up_to_date(db=db, lake=old, config=config, now=NOW)
-    result = dispatch(**given | {"lake": old}, now=NOW)
+    result = dispatch(run_of(**given | {"lake": old}, now=NOW))
     assert result["rows_in"] == 5
     assert rows(db, "select count(*) from assignments") == [(result["treated"] + result["held_out"],)]
     assert rows(db, "select fixed_facts -> 'inputs' from cycles") == [
@@ -254,10 +255,10 @@ def test_a_cycle_dispatched_before_stays_fixed_and_keeps_its_evidence(
     db: sa.Connection, lake: Lake, config: Config
 ) -> None:
     given = of_before(db, lake, config)
-    dispatch(**given, now=NOW)
+    dispatch(run_of(**given, now=NOW))
     before = rows(db, "select subscriber_id, arm, evidence_sha256 from assignments order by 1")
     old = as_before_campaigns(lake)
     carried_over.bring_up_to_date(db=db, lake=old, config=config, now=NOW)
-    result = dispatch(**given | {"lake": old}, now=NOW)
+    result = dispatch(run_of(**given | {"lake": old}, now=NOW))
     assert (result["already_fixed"], result["would_differ"]) == (True, 0)
     assert rows(db, "select subscriber_id, arm, evidence_sha256 from assignments order by 1") == before

@@ -24,8 +24,9 @@ from include.domain.periods.months import ZONE
 from include.lake import Lake
 from include.local.postgres import Server
 from include.settings import ROOT
-from include.stages.dispatch import dispatch
+from include.stages.dispatch import Choices, dispatch
 from tests.fixtures.graded import Warned, graded_cycle
+from tests.fixtures.runs import run_of
 
 NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
 HALF_AN_HOUR = timedelta(minutes=30)
@@ -169,7 +170,7 @@ def main() -> None:
             after = graded_cycle(db, lake, config, others, "2026-11")
 
         def dispatched(db: sa.Connection, which: dict[str, Any] = given, now: datetime = NOW) -> int:
-            return int(dispatch(**which | {"db": db}, now=now, most=told.tickets)["treated"])
+            return int(dispatch(run_of(**which | {"db": db}, now=now), Choices(most=told.tickets))["treated"])
 
         print(json.dumps(measured(url, "set-based", dispatched)), flush=True)
         print(json.dumps(measured(url, "set-based, again", dispatched)), flush=True)

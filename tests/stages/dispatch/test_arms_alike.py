@@ -12,6 +12,7 @@ from include.domain.periods.months import ZONE
 from include.stages.dispatch import dispatch
 from tests.fixtures.beside import with_campaign
 from tests.fixtures.graded import Warned, graded_cycle
+from tests.fixtures.runs import run_of
 from tests.fixtures.work import hire
 
 NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
@@ -40,7 +41,7 @@ def test_the_arms_of_both_campaigns_stay_alike_over_200_drawn_provinces(
 
     given = {name: graded(name) for name in order} if graded_before else {}
     for name in order:
-        dispatch(**given.get(name) or graded(name), now=NOW)
+        dispatch(run_of(**given.get(name) or graded(name), now=NOW))
     assert rows(
         db,
         "select count(*) from assignments as a join assignments as b using (customer_key)"

@@ -18,8 +18,9 @@ from include.domain.periods.months import ZONE
 from include.lake import Lake
 from include.lake.campaigns import grades_of, scores_of
 from include.run.cycles import open_cycle
-from include.stages.dispatch import champions_before, dispatch, plan_size
+from include.stages.dispatch import Choices, champions_before, dispatch, plan_size
 from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle, put
+from tests.fixtures.runs import run_of
 from tests.fixtures.work import fill_cycle, hire
 
 NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
@@ -60,14 +61,14 @@ def cancel_everything(db: sa.Connection) -> None:
 
 
 def test_everybody_eligible_is_treated_or_held_out_when_nothing_limits(db, lake, config):
-    result = dispatch(**graded_cycle(db, lake, config, people(200)), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, people(200)), now=NOW))
     assert result["treated"] + result["held_out"] == 200
     assert 20 <= result["held_out"] <= 60  # a share of 20 % of 200
     assert rows(db, "select count(*) from tickets") == [(result["treated"],)]
 
 
 def test_no_held_out_customer_can_get_a_ticket(db, lake, config):
-    dispatch(**graded_cycle(db, lake, config, people(60)), now=NOW)
+    dispatch(run_of(**graded_cycle(db, lake, config, people(60)), now=NOW))
     held_out = rows(db, "select assignment_id from assignments where arm = 'held_out' limit 1")[0][0]
     with pytest.raises(sa.exc.IntegrityError), db.begin():
         db.execute(
@@ -82,7 +83,7 @@ def test_no_held_out_customer_can_get_a_ticket(db, lake, config):
 
 def test_the_treated_fill_the_capacity_and_the_rest_is_in_neither_arm(db, lake, config):
     hire(db, contacts_per_day=4)  # two agents of mid_high: 4 × 2 × 3 days = 24; one of vip: 12
-    result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, people(100)), now=NOW))
     assert (result["treated"], result["capacity"]) == (24, 36)
     last = rows(db, "select max(rank) from assignments where arm = 'treated'")[0][0]
     assert rows(
@@ -97,7 +98,7 @@ def test_a_team_without_room_does_not_eat_anothers(db, lake, config):
     warned += [Warned(f"M{n:03d}") for n in range(20)] + [
         Warned(f"N{n:03d}", tenure_months=2) for n in range(5)
     ]
-    result = dispatch(**graded_cycle(db, lake, _all_treated(config), warned), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, _all_treated(config), warned), now=NOW))
     teams = {team: told.get("treated", 0) for team, told in result["teams"].items()}
     assert teams == {"mid_high": 12, "new_subscriber": 0, "vip": 6}
     assert rows(db, "select team, count(*) from tickets group by team order by team") == [
@@ -114,7 +115,7 @@ def test_overflow_is_taken_where_it_is_configured(db, lake, config):
     config = _all_treated(config)
     config = replace(config, teams=config.teams.model_copy(update={"overflow": {"vip": ("mid_high",)}}))
     warned = [Warned(f"V{n:03d}", value_yuan=200) for n in range(10)]
-    dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    dispatch(run_of(**graded_cycle(db, lake, config, warned), now=NOW))
     assert rows(db, "select team, count(*) from tickets group by team order by team") == [
         ("mid_high", 4), ("vip", 6),
     ]  # fmt: skip
@@ -124,7 +125,7 @@ def test_overflow_is_taken_where_it_is_configured(db, lake, config):
 def test_the_held_out_of_a_full_team_are_not_reached_either(db, lake, config):
     hire(db, contacts_per_day=2)
     warned = [Warned(f"S{n:04d}", value_yuan=200 if n % 2 else 80) for n in range(200)]
-    dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    dispatch(run_of(**graded_cycle(db, lake, config, warned), now=NOW))
     for team in ("vip", "mid_high"):
         last = rows(
             db,
@@ -149,14 +150,14 @@ def test_leave_in_the_days_of_the_cycle_lowers_its_capacity(db, lake, config):
         db.execute(
             sa.text(leave), {"who": staff.colleague, "day": date(2026, 11, 20)}
         )  # after the cycle's days
-    result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, people(100)), now=NOW))
     assert (result["teams"]["mid_high"]["capacity"], result["treated"]) == (20, 20)
 
 
 def test_the_cut_is_explained_and_kept(db, lake, config):
     hire(db, contacts_per_day=4)
     config = _all_treated(config)
-    result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, people(100)), now=NOW))
     assert result["cut"]["one_more_agent"] == [{"team": "mid_high", "tickets": 12, "yuan_a_month": None}]
     assert result["message"].startswith("100 admitted may be called, 24 within reach this cycle")
     assert rows(db, "select dispatch_summary -> 'cut' ->> 'effect_is' from cycles") == [("assumed",)]
@@ -173,18 +174,20 @@ def test_a_refusal_told_to_us_bars_both_numbers_of_a_customer_in_every_campaign(
             {"who": staff.agent},
         )
     warned = [Warned("S0001", "C9"), Warned("S0002", "C1"), Warned("S0003", "C3")]
-    result = dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, warned), now=NOW))
     assert result["ineligible"] == {"refused": 2}
 
 
 def test_an_arm_holds_for_the_half_year_even_when_the_share_changes(db, lake, config):
     first = dispatch(
-        **graded_cycle(db, lake, config, people(80), month="2026-07"),
-        now=datetime(2026, 8, 5, 7, tzinfo=ZONE),
+        run_of(
+            **graded_cycle(db, lake, config, people(80), month="2026-07"),
+            now=datetime(2026, 8, 5, 7, tzinfo=ZONE),
+        )
     )
     cancel_everything(db)
     changed = _all_treated(config)
-    later = dispatch(**graded_cycle(db, lake, changed, people(80), month="2026-10"), now=NOW)
+    later = dispatch(run_of(**graded_cycle(db, lake, changed, people(80), month="2026-10"), now=NOW))
     assert (later["treated"], later["held_out"]) == (first["treated"], first["held_out"])
 
 
@@ -214,7 +217,7 @@ def test_who_must_not_be_called_is_in_neither_arm_and_counted_by_reason(db, lake
         LIMITS,
     )  # fmt: skip
     warned = [*people(6), Warned("S0007", consents=False)]
-    result = dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, warned), now=NOW))
     assert result["ineligible"] == {
         "gone": 1,
         "no_consent": 1,
@@ -229,7 +232,7 @@ def test_who_must_not_be_called_is_in_neither_arm_and_counted_by_reason(db, lake
 def test_one_customer_gets_one_ticket_and_the_other_number_is_linked_to_it(db, lake, config):
     warned = [Warned("S0001", customer_id="C1"), Warned("S0002", customer_id="C1"), Warned("S0003")]
     config = _all_treated(config)
-    dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    dispatch(run_of(**graded_cycle(db, lake, config, warned), now=NOW))
     assert rows(
         db,
         "select d.reason, t.subscriber_id from dispatch_decisions as d join tickets as t"
@@ -245,10 +248,10 @@ def _all_treated(config: Config) -> Config:
 def test_a_number_keeps_its_arm_when_its_customer_becomes_known_or_changes(db, lake, config):
     config = _with_campaign(config, config.campaign(CAMPAIGN).model_copy(update={"cooling_off_days": 0}))
     july = graded_cycle(db, lake, config, people(60), month="2026-07")
-    dispatch(**july, now=datetime(2026, 8, 5, 7, tzinfo=ZONE))
+    dispatch(run_of(**july, now=datetime(2026, 8, 5, 7, tzinfo=ZONE)))
     cancel_everything(db)
     known = [Warned(f"S{number:04d}", customer_id=f"C{number:04d}") for number in range(1, 61)]
-    dispatch(**graded_cycle(db, lake, config, known), now=NOW)
+    dispatch(run_of(**graded_cycle(db, lake, config, known), now=NOW))
     both = "select subscriber_id from assignments group by subscriber_id having count(distinct arm) > 1"
     assert rows(db, both) == []
     assert rows(db, "select count(*) from assignments where cycle = '2026-10'") == [(60,)]
@@ -257,14 +260,14 @@ def test_a_number_keeps_its_arm_when_its_customer_becomes_known_or_changes(db, l
 def test_a_customer_whose_numbers_were_in_both_arms_is_in_neither(db, lake, config):
     config = _with_campaign(config, config.campaign(CAMPAIGN).model_copy(update={"cooling_off_days": 0}))
     july = graded_cycle(db, lake, config, people(60), month="2026-07")
-    dispatch(**july, now=datetime(2026, 8, 5, 7, tzinfo=ZONE))
+    dispatch(run_of(**july, now=datetime(2026, 8, 5, 7, tzinfo=ZONE)))
     cancel_everything(db)
     pair = [
         rows(db, f"select min(subscriber_id) from assignments where arm = '{arm}'")[0][0]
         for arm in ("treated", "held_out")
     ]
     joined = [Warned(name, customer_id="C1") for name in pair]
-    result = dispatch(**graded_cycle(db, lake, config, joined), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, joined), now=NOW))
     assert result["ineligible"] == {"mixed_arms": 2}
 
 
@@ -273,10 +276,12 @@ def test_an_unfinished_ticket_is_found_by_its_number_too(db, lake, config):
         _all_treated(config), config.campaign(CAMPAIGN).model_copy(update={"cooling_off_days": 0})
     )
     dispatch(
-        **graded_cycle(db, lake, config, people(1), month="2026-09"),
-        now=datetime(2026, 10, 8, 7, tzinfo=ZONE),
+        run_of(
+            **graded_cycle(db, lake, config, people(1), month="2026-09"),
+            now=datetime(2026, 10, 8, 7, tzinfo=ZONE),
+        )
     )
-    result = dispatch(**graded_cycle(db, lake, config, [Warned("S0001", customer_id="C1")]), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, [Warned("S0001", customer_id="C1")]), now=NOW))
     assert result["ineligible"] == {"unfinished_ticket": 1}
 
 
@@ -285,7 +290,7 @@ def test_grades_of_another_as_of_are_not_dispatched(db, lake, config):
     other = given["as_of"] - timedelta(days=1)
     open_cycle(db=db, config=config, campaign=CAMPAIGN, cycle=MONTH, as_of=other, now=NOW)
     with pytest.raises(Refused, match="Run prediction and grading for this as_of first"):
-        dispatch(**given | {"as_of": other}, now=NOW)
+        dispatch(run_of(**given | {"as_of": other}, now=NOW))
     assert rows(db, "select fixed_at from cycles") == [(None,)]
 
 
@@ -293,7 +298,7 @@ def test_agents_all_absent_today_are_still_the_capacity_of_the_cycle(db, lake, c
     hire(db, contacts_per_day=1)
     with db.begin():
         db.execute(sa.text("update staff set is_present = false"))
-    result = dispatch(**graded_cycle(db, lake, config, people(30)), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, people(30)), now=NOW))
     assert (result["capacity"], result["treated"]) == (9, 6)
     assert rows(db, "select distinct state from tickets") == [("waiting",)]
 
@@ -303,7 +308,7 @@ def test_the_arms_are_alike_in_what_was_known_before(db, lake, config):
         Warned(f"S{number:04d}", value_yuan=30 + number % 70, tenure_months=number % 97)
         for number in range(1, 2001)
     ]
-    dispatch(**graded_cycle(db, lake, config, warned), now=NOW)
+    dispatch(run_of(**graded_cycle(db, lake, config, warned), now=NOW))
     means = rows(
         db,
         "select avg(w.value_yuan), avg(w.tenure_months), avg(w.rank) from assignments as a"
@@ -317,29 +322,33 @@ def test_an_unfinished_ticket_suppresses_a_second_one_and_is_linked(db, lake, co
     campaign = config.campaign(CAMPAIGN).model_copy(update={"cooling_off_days": 0})
     config = _with_campaign(_all_treated(config), campaign)
     dispatch(
-        **graded_cycle(db, lake, config, people(1), month="2026-09"),
-        now=datetime(2026, 10, 8, 7, tzinfo=ZONE),
+        run_of(
+            **graded_cycle(db, lake, config, people(1), month="2026-09"),
+            now=datetime(2026, 10, 8, 7, tzinfo=ZONE),
+        )
     )
-    result = dispatch(**graded_cycle(db, lake, config, people(1)), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, people(1)), now=NOW))
     assert result["ineligible"] == {"unfinished_ticket": 1}
     assert rows(db, "select count(*) from dispatch_decisions where linked_ticket_id is not null") == [(1,)]
 
 
 def test_after_an_assignment_both_arms_are_left_in_peace_alike(db, lake, config):
     dispatch(
-        **graded_cycle(db, lake, config, people(40), month="2026-09"),
-        now=datetime(2026, 10, 8, 7, tzinfo=ZONE),
+        run_of(
+            **graded_cycle(db, lake, config, people(40), month="2026-09"),
+            now=datetime(2026, 10, 8, 7, tzinfo=ZONE),
+        )
     )
     cancel_everything(db)
-    result = dispatch(**graded_cycle(db, lake, config, people(40)), now=NOW)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, people(40)), now=NOW))
     assert result["ineligible"] == {"cooling_off": 40}
 
 
 def test_a_second_dispatch_changes_nothing_and_says_so(db, lake, config):
     given = graded_cycle(db, lake, config, people(30))
-    dispatch(**given, now=NOW)
+    dispatch(run_of(**given, now=NOW))
     before = state(db)
-    again = dispatch(**given, now=NOW + timedelta(days=1))
+    again = dispatch(run_of(**given, now=NOW + timedelta(days=1)))
     assert (again["already_fixed"], again["treated"], again["would_differ"]) == (True, 0, 0)
     assert state(db) == before
 
@@ -347,9 +356,9 @@ def test_a_second_dispatch_changes_nothing_and_says_so(db, lake, config):
 def test_a_month_that_is_over_is_not_dispatched_unless_a_person_says_so(db, lake, config):
     given = graded_cycle(db, lake, config, people(5))
     late = datetime(2026, 12, 1, 0, 0, tzinfo=ZONE)
-    assert "is over" in dispatch(**given, now=late)["message"]
+    assert "is over" in dispatch(run_of(**given, now=late))["message"]
     assert rows(db, "select count(*) from assignments") == [(0,)]
-    result = dispatch(**given, now=late, dispatch_late=True)
+    result = dispatch(run_of(**given, now=late), Choices(dispatch_late=True))
     assert result["treated"] + result["held_out"] == 5
 
 
@@ -357,7 +366,7 @@ def test_a_top_up_adds_new_high_risk_within_the_capacity_left(db, lake, config):
     config = _all_treated(config)
     hire(db, contacts_per_day=1)  # two agents of mid_high: capacity 6
     given = graded_cycle(db, lake, config, people(3))
-    dispatch(**given, now=NOW)
+    dispatch(run_of(**given, now=NOW))
     with db.begin():
         db.execute(
             sa.text(
@@ -378,7 +387,7 @@ def test_a_top_up_adds_new_high_risk_within_the_capacity_left(db, lake, config):
         ("factors", "factors"),
     ):
         put_copy(lake, table, target, [f"N{n}" for n in range(1, 6)])
-    result = dispatch(**given, now=NOW, revision=1, top_up=True)
+    result = dispatch(run_of(**given, now=NOW, revision=1), Choices(top_up=True))
     assert (result["treated"], result["not_reached"], result["top_up"]) == (3, 2, True)
     assert rows(db, "select count(*) from tickets") == [(6,)]
 
@@ -393,7 +402,7 @@ def put_copy(lake: Lake, table: str, target: str, extra: list[str]) -> None:
 
 def test_evidence_is_the_same_bytes_whenever_it_is_made(db, lake, config, database_url, execute):
     given = graded_cycle(db, lake, config, people(20))
-    dispatch(**given, now=NOW)
+    dispatch(run_of(**given, now=NOW))
     mine = state(db)
     assert {row[4] for row in mine} and json.loads(mine[0][3])["rules"][0]["rule"] == "arpu_falling"
     with db.begin():
@@ -407,12 +416,12 @@ def test_evidence_is_the_same_bytes_whenever_it_is_made(db, lake, config, databa
         " update cycles set fixed_at = null, fixed_facts = null",
         database=name,
     )
-    dispatch(**given, now=NOW + timedelta(days=7))
+    dispatch(run_of(**given, now=NOW + timedelta(days=7)))
     assert state(db) == mine
 
 
 def test_the_cycle_remembers_what_fixed_it(db, lake, config):
-    dispatch(**graded_cycle(db, lake, config, people(3)), now=NOW)
+    dispatch(run_of(**graded_cycle(db, lake, config, people(3)), now=NOW))
     facts = rows(db, "select fixed_facts from cycles")[0][0]
     assert facts["config_hash"] == config.hash
     assert facts["inputs"] == {"factors": "test", "scores": "test"}
@@ -421,20 +430,20 @@ def test_the_cycle_remembers_what_fixed_it(db, lake, config):
 def test_a_cycle_reopened_with_another_as_of_is_refused(db, lake, config):
     given = graded_cycle(db, lake, config, people(3))
     with pytest.raises(Refused, match="was reopened with as_of"):
-        dispatch(**given | {"as_of": given["as_of"] - timedelta(days=1)}, now=NOW)
+        dispatch(run_of(**given | {"as_of": given["as_of"] - timedelta(days=1)}, now=NOW))
 
 
 def test_a_clock_behind_as_of_dispatches_nothing(db, lake, config):
     given = graded_cycle(db, lake, config, people(3))
     with pytest.raises(NotReady, match=r"It is 2026-11-05T05:59:59\+08:00, before as_of 2026-11-05T06:00:00"):
-        dispatch(**given, now=given["as_of"] - timedelta(seconds=1))
+        dispatch(run_of(**given, now=given["as_of"] - timedelta(seconds=1)))
     assert rows(db, "select fixed_at from cycles") == [(None,)]
     assert rows(db, "select count(*) from assignments") == [(0,)]
-    assert dispatch(**given, now=given["as_of"])["treated"] > 0
+    assert dispatch(run_of(**given, now=given["as_of"]))["treated"] > 0
 
 
 def test_warnings_of_a_fixed_cycle_cannot_be_rewritten(db, lake, config):
-    dispatch(**graded_cycle(db, lake, config, people(3)), now=NOW)
+    dispatch(run_of(**graded_cycle(db, lake, config, people(3)), now=NOW))
     with pytest.raises(sa.exc.IntegrityError, match="fixed since its first dispatch"), db.begin():
         db.execute(sa.text("delete from warnings"))
 
@@ -442,10 +451,10 @@ def test_warnings_of_a_fixed_cycle_cannot_be_rewritten(db, lake, config):
 def test_an_unusually_large_dispatch_asks_a_person(db, lake, config):
     given = graded_cycle(db, lake, config, people(30))
     asked = {name: value for name, value in given.items() if name != "as_of"}
-    assert plan_size(**asked, now=NOW)["ask"] is False
+    assert plan_size(run_of(**asked, now=NOW), Choices())["ask"] is False
     campaign = config.campaign(CAMPAIGN)
     small = campaign.model_copy(update={"approval": campaign.approval.model_copy(update={"tickets": 10})})
-    told = plan_size(**asked | {"config": _with_campaign(config, small)}, now=NOW)
+    told = plan_size(run_of(**asked | {"config": _with_campaign(config, small)}, now=NOW), Choices())
     assert told["ask"] is True
     assert "more than 10 need approval" in told["why"]
 
@@ -472,9 +481,9 @@ def test_a_plan_that_changed_since_it_was_approved_is_not_dispatched(db, lake, c
     with pytest.raises(
         Refused, match=rf"Plan {planned} is not what would be dispatched now .* Clear dispatch\.plan"
     ):
-        dispatch(**given, now=NOW, planned=planned)
+        dispatch(run_of(**given, now=NOW), Choices(planned=planned))
     assert rows(db, "select fixed_at from cycles") == [(None,)]
-    assert dispatch(**given, now=NOW, planned=_fingerprint(given))["treated"] > 0
+    assert dispatch(run_of(**given, now=NOW), Choices(planned=_fingerprint(given)))["treated"] > 0
 
 
 def test_another_as_of_or_configuration_is_another_plan(db, lake, config):
@@ -491,24 +500,24 @@ def test_the_plan_that_was_approved_is_dispatched_whoever_was_hired_or_fell_ill_
     planned = _fingerprint(given)
     hire(db, contacts_per_day=1)
     assert _fingerprint(given) == planned
-    assert dispatch(**given, now=NOW, planned=planned)["treated"] > 0
+    assert dispatch(run_of(**given, now=NOW), Choices(planned=planned))["treated"] > 0
 
 
 def _fingerprint(given):
-    return plan_size(**{name: value for name, value in given.items() if name != "as_of"}, now=NOW)[
-        "fingerprint"
-    ]
+    return plan_size(
+        run_of(**{name: value for name, value in given.items() if name != "as_of"}, now=NOW), Choices()
+    )["fingerprint"]
 
 
 def test_a_top_up_asks_like_a_first_dispatch(db, lake, config):
     given = graded_cycle(db, lake, config, people(30))
-    dispatch(**given, now=NOW)
+    dispatch(run_of(**given, now=NOW))
     campaign = config.campaign(CAMPAIGN)
     small = campaign.model_copy(update={"approval": campaign.approval.model_copy(update={"tickets": 10})})
     asked = {name: value for name, value in given.items() if name != "as_of"}
     asked["config"] = _with_campaign(config, small)
-    assert plan_size(**asked, now=NOW)["ask"] is False
-    assert plan_size(**asked, now=NOW, top_up=True)["ask"] is True
+    assert plan_size(run_of(**asked, now=NOW), Choices())["ask"] is False
+    assert plan_size(run_of(**asked, now=NOW), Choices(top_up=True))["ask"] is True
 
 
 def test_a_share_warned_that_jumps_asks_a_person(db, lake, config):
@@ -522,7 +531,9 @@ def test_a_share_warned_that_jumps_asks_a_person(db, lake, config):
             )
         )
     given = graded_cycle(db, lake, config, people(30))
-    told = plan_size(**{name: value for name, value in given.items() if name != "as_of"}, now=NOW)
+    told = plan_size(
+        run_of(**{name: value for name, value in given.items() if name != "as_of"}, now=NOW), Choices()
+    )
     assert told["ask"] is True and told["share_warned_times"] == 100
 
 
@@ -533,7 +544,7 @@ def test_two_dispatchers_at_once_make_one_set_of_tickets(db, lake, config, role_
     def run() -> None:
         made = engine(role_url("churn_loop"))
         with made.connect() as own:
-            told.append(dispatch(**given | {"db": own}, now=NOW))
+            told.append(dispatch(run_of(**given | {"db": own}, now=NOW)))
         made.dispose()
 
     threads = [threading.Thread(target=run) for _ in range(3)]
@@ -577,12 +588,12 @@ def test_the_last_champion_is_the_model_of_the_cycle_dispatched_before(db, champ
 def test_the_figures_of_the_question_are_split_against_the_cycle_before(db, lake, config):
     config = _with_campaign(config, config.campaign(CAMPAIGN).model_copy(update={"cooling_off_days": 0}))
     july = graded_cycle(db, lake, config, people(20), month="2026-07")
-    dispatch(**july, now=datetime(2026, 8, 5, 7, tzinfo=ZONE))
+    dispatch(run_of(**july, now=datetime(2026, 8, 5, 7, tzinfo=ZONE)))
     given = graded_cycle(db, lake, config, people(30))
     campaign = config.campaign(CAMPAIGN)
     small = campaign.model_copy(update={"approval": campaign.approval.model_copy(update={"tickets": 10})})
     asked = {name: value for name, value in given.items() if name != "as_of"}
-    told = plan_size(**asked | {"config": _with_campaign(config, small)}, now=NOW)
+    told = plan_size(run_of(**asked | {"config": _with_campaign(config, small)}, now=NOW), Choices())
     assert told["before"] == "2026-07"
     assert told["figures"]["cluster"] == [("over_12", 30, 20)]
     assert told["figures"]["rule"] == [("arpu_falling", 30, 20)]
@@ -590,7 +601,7 @@ def test_the_figures_of_the_question_are_split_against_the_cycle_before(db, lake
 
 
 def test_no_more_than_was_approved_goes_out_and_the_arms_stay_comparable(db, lake, config):
-    result = dispatch(**graded_cycle(db, lake, config, people(100)), now=NOW, most=20)
+    result = dispatch(run_of(**graded_cycle(db, lake, config, people(100)), now=NOW), Choices(most=20))
     assert result["treated"] == 20
     last = rows(db, "select max(rank) from assignments where arm = 'treated'")[0][0]
     assert rows(db, "select count(*) from assignments where rank > :last", last=last) == [(0,)]

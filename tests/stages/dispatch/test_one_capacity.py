@@ -11,10 +11,11 @@ from include.clocks.expiry import expire_waiting
 from include.config import Config
 from include.database import engine
 from include.domain.periods.months import ZONE
-from include.stages.dispatch import dispatch, plan_size
+from include.stages.dispatch import Choices, dispatch, plan_size
 from include.stages.release import release
 from tests.fixtures.beside import with_campaign, with_draws
 from tests.fixtures.graded import Warned, graded_cycle
+from tests.fixtures.runs import run_of
 from tests.fixtures.work import hire
 
 NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
@@ -53,14 +54,14 @@ def states(db: sa.Connection) -> dict[tuple[str, str], int]:
 
 def test_what_waits_or_was_never_contacted_is_spoken_for_whichever_campaign_it_is_of(db, lake, both):
     hire(db, contacts_per_day=4)  # of mid_high 2 × 4 × 3 days: 24
-    dispatch(**graded(db, lake, both, FIRST, people("A", 20)), now=NOW)
-    told = dispatch(**graded(db, lake, both, SECOND, people("B")), now=NOW)
+    dispatch(run_of(**graded(db, lake, both, FIRST, people("A", 20)), now=NOW))
+    told = dispatch(run_of(**graded(db, lake, both, SECOND, people("B")), now=NOW))
     assert (told["treated"], told["not_reached"], told["capacity_taken"]) == (4, 56, 20)
 
 
 def test_who_was_contacted_takes_no_first_contact_any_more(db, lake, both):
     staff = hire(db, contacts_per_day=4)
-    dispatch(**graded(db, lake, both, FIRST, people("A", 24)), now=NOW)
+    dispatch(run_of(**graded(db, lake, both, FIRST, people("A", 24)), now=NOW))
     release(db=db, config=both, now=NOW.replace(hour=9))
     contacted = rows(
         db,
@@ -70,13 +71,13 @@ def test_who_was_contacted_takes_no_first_contact_any_more(db, lake, both):
         staff=staff.agent,
     )
     assert len(contacted) == 8
-    assert dispatch(**graded(db, lake, both, SECOND, people("B")), now=NOW)["treated"] == 8
+    assert dispatch(run_of(**graded(db, lake, both, SECOND, people("B")), now=NOW))["treated"] == 8
 
 
 def test_the_tickets_of_the_cycle_itself_stay_spoken_for_when_they_are_done(db, lake, both):
     hire(db, contacts_per_day=4)
     given = graded(db, lake, both, FIRST, people("A"))
-    assert dispatch(**given, now=NOW)["treated"] == 24
+    assert dispatch(run_of(**given, now=NOW))["treated"] == 24
     rows(
         db,
         "with gone as (update tickets set state = 'cancelled', closed_at = now(), version = version + 1"
@@ -84,18 +85,18 @@ def test_the_tickets_of_the_cycle_itself_stay_spoken_for_when_they_are_done(db, 
         " insert into ticket_events (ticket_id, version, kind, from_state, to_state, actor, occurred_at)"
         " select ticket_id, version, 'cancel', 'waiting', 'cancelled', 'x', now() from gone returning 1",
     )
-    assert dispatch(**given, now=NOW, top_up=True)["treated"] == 0
-    assert dispatch(**graded(db, lake, both, SECOND, people("B")), now=NOW)["treated"] == 24
+    assert dispatch(run_of(**given, now=NOW), Choices(top_up=True))["treated"] == 0
+    assert dispatch(run_of(**graded(db, lake, both, SECOND, people("B")), now=NOW))["treated"] == 24
 
 
 def test_a_plan_counts_what_is_spoken_for_like_the_dispatch(db, lake, both):
     hire(db, contacts_per_day=4)
-    dispatch(**graded(db, lake, both, FIRST, people("A", 20)), now=NOW)
+    dispatch(run_of(**graded(db, lake, both, FIRST, people("A", 20)), now=NOW))
     given = graded(db, lake, both, SECOND, people("B"))
     asked = {name: value for name, value in given.items() if name != "as_of"}
-    assert plan_size(**asked, now=NOW)["tickets_at_most"] == 4
+    assert plan_size(run_of(**asked, now=NOW), Choices())["tickets_at_most"] == 4
     # what will have expired by the dispatch frees its place in the plan already
-    assert plan_size(**asked, now=NOW + timedelta(days=27))["tickets_at_most"] == 24
+    assert plan_size(run_of(**asked, now=NOW + timedelta(days=27)), Choices())["tickets_at_most"] == 24
 
 
 def test_two_campaigns_that_dispatch_at_once_never_sell_a_contact_twice(db, lake, both, role_url):
@@ -108,7 +109,7 @@ def test_two_campaigns_that_dispatch_at_once_never_sell_a_contact_twice(db, lake
         made = engine(role_url("churn_loop"))
         with made.connect() as own:
             together.wait()
-            told.append(dispatch(**one | {"db": own}, now=NOW))
+            told.append(dispatch(run_of(**one | {"db": own}, now=NOW)))
         made.dispose()
 
     threads = [threading.Thread(target=run, args=(one,)) for one in given]
@@ -123,10 +124,10 @@ def test_two_campaigns_that_dispatch_at_once_never_sell_a_contact_twice(db, lake
 def test_what_waited_for_the_days_of_its_campaign_expires_whoever_dispatches(db, lake, both):
     hire(db, contacts_per_day=1)
     quick = with_campaign(both, "quick", measure={"because": "test"}, waiting_days=2)
-    dispatch(**graded(db, lake, quick, FIRST, people("A", 3)), now=NOW)
-    dispatch(**graded(db, lake, quick, "quick", people("B", 2)), now=NOW)
+    dispatch(run_of(**graded(db, lake, quick, FIRST, people("A", 3)), now=NOW))
+    dispatch(run_of(**graded(db, lake, quick, "quick", people("B", 2)), now=NOW))
     later = NOW + timedelta(days=2)
-    dispatch(**graded(db, lake, quick, SECOND, []), now=later)
+    dispatch(run_of(**graded(db, lake, quick, SECOND, []), now=later))
     assert states(db) == {(FIRST, "waiting"): 3, ("quick", "expired"): 2}
     expired = rows(db, "select actor, occurred_at, from_state from ticket_events where kind = 'expire'")
     assert expired == [("loop", later, "waiting")] * 2
@@ -136,16 +137,16 @@ def test_the_dispatch_of_a_month_later_expires_what_the_former_left(db, lake, bo
     """Two monthly dispatches lie at least 28 days apart: February to March."""
     hire(db, contacts_per_day=1)
     february = datetime(2027, 2, 5, 6, 30, tzinfo=ZONE)
-    dispatch(**graded(db, lake, both, FIRST, people("A", 3), month="2027-01"), now=february)
+    dispatch(run_of(**graded(db, lake, both, FIRST, people("A", 3), month="2027-01"), now=february))
     march = february + timedelta(days=28, minutes=-20)
-    told = dispatch(**graded(db, lake, both, FIRST, people("B", 6), month="2027-02"), now=march)
+    told = dispatch(run_of(**graded(db, lake, both, FIRST, people("B", 6), month="2027-02"), now=march))
     assert told["treated"] == 6
     assert states(db) == {(FIRST, "expired"): 3, (FIRST, "waiting"): 6}
 
 
 def test_a_ticket_waits_until_the_instant_it_expires_and_no_longer(db, lake, both):
     hire(db, contacts_per_day=1)
-    dispatch(**graded(db, lake, both, FIRST, people("A", 3)), now=NOW)
+    dispatch(run_of(**graded(db, lake, both, FIRST, people("A", 3)), now=NOW))
     ends = NOW + timedelta(days=27)
     with db.begin():
         assert expire_waiting(db, ends - timedelta(seconds=1)) == 0
@@ -155,7 +156,7 @@ def test_a_ticket_waits_until_the_instant_it_expires_and_no_longer(db, lake, bot
 
 def test_expiring_waits_for_nobody_who_holds_a_ticket(db, lake, both, role_url):
     hire(db, contacts_per_day=1)
-    dispatch(**graded(db, lake, both, FIRST, people("A", 3)), now=NOW)
+    dispatch(run_of(**graded(db, lake, both, FIRST, people("A", 3)), now=NOW))
     made = engine(role_url("churn_loop"))
     with made.connect() as other, other.begin():
         other.execute(sa.text("select 1 from tickets where rank = 1 for update"))
@@ -166,7 +167,7 @@ def test_expiring_waits_for_nobody_who_holds_a_ticket(db, lake, both, role_url):
 
 def test_a_ticket_knows_its_place_among_campaigns(db, lake, both):
     beside = with_campaign(both, SECOND, measure={"because": "test"}, precedence=30, beside_others=True)
-    dispatch(**graded(db, lake, beside, SECOND, [Warned("A001", grade=None)]), now=NOW)
+    dispatch(run_of(**graded(db, lake, beside, SECOND, [Warned("A001", grade=None)]), now=NOW))
     assert rows(
         db,
         "select grade, tier, precedence, beside, is_pool, led_by, shared_by, expires_at - dispatched_at from tickets",
@@ -180,7 +181,7 @@ def test_a_day_is_dispatched_until_three_days_later(db, lake, config):
     )
     given = graded(db, lake, daily, "by_day", people("A", 5), month="2026-11-09")
     late = datetime(2026, 11, 12, 0, 0, tzinfo=ZONE)
-    assert dispatch(**given, now=late)["message"].startswith("2026-11-09 is over")
-    told = dispatch(**given, now=late - timedelta(seconds=1))
+    assert dispatch(run_of(**given, now=late))["message"].startswith("2026-11-09 is over")
+    told = dispatch(run_of(**given, now=late - timedelta(seconds=1)))
     assert (given["month"], told["treated"]) == ("2026-10", 5)
     assert rows(db, "select distinct cycle, epoch from assignments") == [("2026-11-09", "2026H2")]

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.domain.periods.months import ZONE
-from include.stages.dispatch import dispatch
+from include.stages.dispatch import Choices, dispatch
 from tests.fixtures.beside import with_campaign, with_draws
 from tests.fixtures.graded import Warned, graded_cycle
+from tests.fixtures.runs import run_of
 
 NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
 FIRST, SECOND = "churn_warning", "renewal"
@@ -69,8 +70,8 @@ BOTH = [Warned("S1")]
 
 def test_the_better_placed_campaign_dispatched_first_has_the_customer(db, lake, treating):
     given = [graded(db, lake, treating, name, BOTH) for name in (FIRST, SECOND)]
-    dispatch(**given[0], now=NOW)
-    told = dispatch(**given[1], now=NOW)
+    dispatch(run_of(**given[0], now=NOW))
+    told = dispatch(run_of(**given[1], now=NOW))
     assert tickets(db) == [(FIRST, "S1")]
     assert told["ineligible"] == {"unfinished_ticket": 1}
     assert rows(
@@ -80,18 +81,18 @@ def test_the_better_placed_campaign_dispatched_first_has_the_customer(db, lake, 
 
 
 def test_the_other_one_has_the_customer_where_the_better_placed_was_not_graded_yet(db, lake, treating):
-    dispatch(**graded(db, lake, treating, SECOND, BOTH), now=NOW)
-    told = dispatch(**graded(db, lake, treating, FIRST, BOTH), now=NOW)
+    dispatch(run_of(**graded(db, lake, treating, SECOND, BOTH), now=NOW))
+    told = dispatch(run_of(**graded(db, lake, treating, FIRST, BOTH), now=NOW))
     assert tickets(db) == [(SECOND, "S1")]
     assert told["ineligible"] == {"unfinished_ticket": 1}
 
 
 def test_a_campaign_yields_to_a_better_placed_one_that_is_graded_and_not_dispatched(db, lake, treating):
     given = {name: graded(db, lake, treating, name, BOTH) for name in (FIRST, SECOND)}
-    told = dispatch(**given[SECOND], now=NOW)
+    told = dispatch(run_of(**given[SECOND], now=NOW))
     assert (told["ineligible"], told["yields_to"]) == ({"yields": 1}, {FIRST: 1})
     assert rows(db, "select reason, yields_to from dispatch_decisions") == [("yields", FIRST)]
-    assert dispatch(**given[FIRST], now=NOW)["treated"] == 1
+    assert dispatch(run_of(**given[FIRST], now=NOW))["treated"] == 1
     assert tickets(db) == [(FIRST, "S1")]
 
 
@@ -102,7 +103,7 @@ def test_nothing_of_one_campaign_is_fixed_read_or_replaced_by_the_other(db, lake
         name: graded(db, lake, both, name, people, everybody=[*own, *others])
         for name, people in ((FIRST, own), (SECOND, others))
     }
-    dispatch(**given[FIRST], now=NOW)
+    dispatch(run_of(**given[FIRST], now=NOW))
     assert rows(db, "select campaign from cycles where fixed_at is null") == [(SECOND,)]
     rows(db, f"delete from warnings where campaign = '{SECOND}' and subscriber_id = 'B0' returning 1")
     with pytest.raises(sa.exc.IntegrityError, match="fixed since its first dispatch"):
@@ -116,7 +117,7 @@ def test_nothing_of_one_campaign_is_fixed_read_or_replaced_by_the_other(db, lake
     }
     tables |= {"dispatch_decisions": "campaign", "tickets": "campaign"}
     before = [rows(db, kept.format(*each)) for each in tables.items()]
-    told = dispatch(**given[SECOND], now=NOW)
+    told = dispatch(run_of(**given[SECOND], now=NOW))
     assert told["rows_in"] == 19
     assert [rows(db, kept.format(*each)) for each in tables.items()] == before
     assert rows(db, "select distinct measure from arms order by measure") == [
@@ -130,9 +131,9 @@ def test_of_equal_precedence_the_name_decides_who_yields(db, lake, config):
     for name in (FIRST, "a_campaign"):
         graded(db, lake, equal, name, BOTH)
     given = graded(db, lake, equal, FIRST, [Warned("S2")], month="2026-09")
-    assert dispatch(**given, now=datetime(2026, 10, 8, tzinfo=ZONE))["yields_to"] == {}
+    assert dispatch(run_of(**given, now=datetime(2026, 10, 8, tzinfo=ZONE)))["yields_to"] == {}
     given = graded(db, lake, equal, FIRST, BOTH, month="2026-08")
-    assert dispatch(**given, now=NOW, dispatch_late=True)["yields_to"] == {"a_campaign": 1}
+    assert dispatch(run_of(**given, now=NOW), Choices(dispatch_late=True))["yields_to"] == {"a_campaign": 1}
 
 
 def test_nobody_yields_to_a_cycle_that_is_late_in_the_shadow_or_fixed(db, lake, treating):
@@ -140,43 +141,45 @@ def test_nobody_yields_to_a_cycle_that_is_late_in_the_shadow_or_fixed(db, lake, 
     shadow = with_campaign(treating, "shadowy", precedence=1, shadow=True, measure={"because": "test"})
     graded(db, lake, shadow, "shadowy", BOTH)
     given = graded(db, lake, treating, FIRST, [Warned("S2")])
-    dispatch(**given, now=NOW)
-    assert dispatch(**graded(db, lake, treating, SECOND, BOTH), now=NOW)["treated"] == 1
+    dispatch(run_of(**given, now=NOW))
+    assert dispatch(run_of(**graded(db, lake, treating, SECOND, BOTH), now=NOW))["treated"] == 1
 
 
 def test_a_campaign_never_yields_to_itself(db, lake, treating):
     graded(db, lake, treating, SECOND, BOTH, month="2026-09")
     with db.begin():
         db.execute(sa.text("update cycles set precedence = 5, dispatch_ends_at = '2027-01-01'"))
-    assert dispatch(**graded(db, lake, treating, SECOND, BOTH), now=NOW)["treated"] == 1
+    assert dispatch(run_of(**graded(db, lake, treating, SECOND, BOTH), now=NOW))["treated"] == 1
 
 
 def test_both_numbers_of_a_customer_are_one_customer_in_every_campaign(db, lake, treating):
-    dispatch(**graded(db, lake, treating, FIRST, [Warned("S1", "C1"), Warned("S3", "C3")]), now=NOW)
+    dispatch(run_of(**graded(db, lake, treating, FIRST, [Warned("S1", "C1"), Warned("S3", "C3")]), now=NOW))
     # S3 has come to somebody else since; its ticket is still in work
-    told = dispatch(**graded(db, lake, treating, SECOND, [Warned("S2", "C1"), Warned("S3", "C9")]), now=NOW)
+    told = dispatch(
+        run_of(**graded(db, lake, treating, SECOND, [Warned("S2", "C1"), Warned("S3", "C9")]), now=NOW)
+    )
     assert told["ineligible"] == {"unfinished_ticket": 2}
 
 
 def test_either_arm_of_another_campaign_bars_until_its_horizon_ends(db, lake, both):
     people = [Warned(f"S{n:03}") for n in range(60)]
-    dispatch(**graded(db, lake, both, FIRST, people), now=NOW)
+    dispatch(run_of(**graded(db, lake, both, FIRST, people), now=NOW))
     finish(db)
     given = graded(db, lake, both, SECOND, people, everybody=people)
-    assert dispatch(**given, now=NOW)["ineligible"] == {"assigned_elsewhere": 60}
+    assert dispatch(run_of(**given, now=NOW))["ineligible"] == {"assigned_elsewhere": 60}
     later = graded(db, lake, both, SECOND, people, month="2026-11", everybody=people)
     told = dispatch(
-        **later, now=datetime(2026, 12, 5, 7, tzinfo=ZONE)
+        run_of(**later, now=datetime(2026, 12, 5, 7, tzinfo=ZONE))
     )  # the horizon of October ended on 1 December
     assert told["ineligible"] == {}
 
 
 def test_what_was_recalled_bars_no_other_campaign(db, lake, treating):
-    dispatch(**graded(db, lake, treating, FIRST, BOTH), now=NOW)
+    dispatch(run_of(**graded(db, lake, treating, FIRST, BOTH), now=NOW))
     finish(db)
     with db.begin():
         db.execute(sa.text("update assignments set is_recalled = true, recalled_at = now()"))
-    assert dispatch(**graded(db, lake, treating, SECOND, BOTH), now=NOW)["treated"] == 1
+    assert dispatch(run_of(**graded(db, lake, treating, SECOND, BOTH), now=NOW))["treated"] == 1
 
 
 def test_two_campaigns_that_both_allow_it_call_the_same_customer(db, lake, config):
@@ -184,11 +187,11 @@ def test_two_campaigns_that_both_allow_it_call_the_same_customer(db, lake, confi
     beside = with_campaign(beside, "two", beside_others=True, precedence=6, measure={"because": "test"})
     beside = with_campaign(beside, "alone", precedence=7, measure={"because": "test"})
     given = {name: graded(db, lake, beside, name, BOTH) for name in ("one", "two", "alone")}
-    assert dispatch(**given["two"], now=NOW)["treated"] == 1  # nor does it yield
-    assert dispatch(**given["one"], now=NOW)["treated"] == 1
-    assert dispatch(**given["alone"], now=NOW)["ineligible"] == {"unfinished_ticket": 1}
+    assert dispatch(run_of(**given["two"], now=NOW))["treated"] == 1  # nor does it yield
+    assert dispatch(run_of(**given["one"], now=NOW))["treated"] == 1
+    assert dispatch(run_of(**given["alone"], now=NOW))["ineligible"] == {"unfinished_ticket": 1}
     again = graded(db, lake, beside, "one", BOTH, month="2026-11")
-    told = dispatch(**again, now=datetime(2026, 12, 5, 7, tzinfo=ZONE))
+    told = dispatch(run_of(**again, now=datetime(2026, 12, 5, 7, tzinfo=ZONE)))
     assert told["ineligible"] == {"unfinished_ticket": 1}  # of its own campaign one is enough
 
 
@@ -225,7 +228,7 @@ def _capped(given: dict[str, Any], now: datetime, month: int, quarter: int, **ch
     contact = given["config"].contact
     caps = contact.caps.model_copy(update={"month": month, "quarter": quarter})
     capped = replace(given["config"], contact=contact.model_copy(update={"caps": caps}))
-    return dispatch(**given | {"config": capped} | changes, now=now)["ineligible"]
+    return dispatch(run_of(**given | {"config": capped} | changes, now=now))["ineligible"]
 
 
 def test_campaigns_of_one_measure_hold_the_same_customers_out(db, lake, config):
@@ -233,7 +236,7 @@ def test_campaigns_of_one_measure_hold_the_same_customers_out(db, lake, config):
     beside = with_campaign(shared, "third", measure="churn_warning", beside_others=True)
     people = [Warned(f"S{n:03}") for n in range(80)]
     for name in (SECOND, "third"):
-        dispatch(**graded(db, lake, beside, name, people), now=NOW)
+        dispatch(run_of(**graded(db, lake, beside, name, people), now=NOW))
     held_out = rows(
         db,
         "select campaign, array_agg(subscriber_id order by subscriber_id) from assignments where arm = 'held_out'"
@@ -251,8 +254,8 @@ def test_whom_another_span_of_the_same_draw_holds_out_is_left_alone_beside_other
     )  # fmt: skip
     people = [Warned(f"S{n:03}") for n in range(80)]
     january = datetime(2027, 1, 6, 7, tzinfo=ZONE)
-    dispatch(**graded(db, lake, beside, SECOND, people, month="2026-12"), now=january)
-    dispatch(**graded(db, lake, beside, "by_day", people, month="2027-01-06"), now=january)
+    dispatch(run_of(**graded(db, lake, beside, SECOND, people, month="2026-12"), now=january))
+    dispatch(run_of(**graded(db, lake, beside, "by_day", people, month="2027-01-06"), now=january))
     held_out = rows(
         db, "select subscriber_id from assignments where campaign = :first and arm = 'held_out'", first=SECOND
     )
@@ -262,7 +265,7 @@ def test_whom_another_span_of_the_same_draw_holds_out_is_left_alone_beside_other
 
 def test_a_campaign_without_a_measure_treats_everybody_and_draws_nothing(db, lake, config):
     alone = with_campaign(config, SECOND, measure={"because": "a service, owed to everybody"})
-    told = dispatch(**graded(db, lake, alone, SECOND, [Warned(f"S{n}") for n in range(30)]), now=NOW)
+    told = dispatch(run_of(**graded(db, lake, alone, SECOND, [Warned(f"S{n}") for n in range(30)]), now=NOW))
     assert (told["treated"], told["held_out"]) == (30, 0)
     assert rows(db, "select distinct measure, epoch, arm, probability_of_assignment from assignments") == [
         (None, "2026H2", "treated", 1.0)
@@ -272,5 +275,5 @@ def test_a_campaign_without_a_measure_treats_everybody_and_draws_nothing(db, lak
 
 def test_an_arm_holds_for_the_span_of_its_measure(db, lake, config):
     quarterly = with_draws(config, churn_warning={"epoch": "quarter"})
-    dispatch(**graded(db, lake, quarterly, FIRST, [Warned("S1")]), now=NOW)
+    dispatch(run_of(**graded(db, lake, quarterly, FIRST, [Warned("S1")]), now=NOW))
     assert rows(db, "select epoch from arms union all select epoch from assignments") == [("2026Q4",)] * 2

@@ -10,9 +10,10 @@ import sqlalchemy as sa
 from include.commands import recall as command
 from include.commands.budgets import set_pot
 from include.domain.errors import BadInput, NotReady
-from include.stages.dispatch import Selection, dispatch, recall
+from include.stages.dispatch import Choices, Selection, dispatch, recall
 from include.stages.release import release
 from tests.fixtures.graded import Warned, graded_cycle
+from tests.fixtures.runs import run_of
 from tests.fixtures.work import hire, snapshot
 from tests.stages.dispatch.test_dispatch import NOW, people, rows
 
@@ -27,7 +28,7 @@ def dispatched(db, lake, config):
     given = graded_cycle(
         db, lake, config, [*people(40), *(Warned(f"V{n:03d}", value_yuan=200) for n in range(10))]
     )
-    dispatch(**given, now=NOW)
+    dispatch(run_of(**given, now=NOW))
     release(db=db, config=config, now=NOW.replace(hour=8))
     return given, staff
 
@@ -64,7 +65,7 @@ def test_a_whole_cycle_is_taken_back_and_dispatched_again_into_the_same_arms(db,
     assert rows(db, "select distinct details ->> 'because' from ticket_events where kind = 'recall'") == [
         (WHY["because"],)
     ]
-    dispatch(**given, now=NOW, top_up=True)
+    dispatch(run_of(**given, now=NOW), Choices(top_up=True))
     again = rows(db, "select subscriber_id, arm from assignments where not is_recalled order by 1")
     assert again == arms
     assert count(db, "not is_recalled") == told["recalled"]
@@ -140,7 +141,7 @@ def test_what_was_never_dispatched_or_has_no_reason_is_refused(db, lake, config)
     given = graded_cycle(db, lake, config, people(3))
     with pytest.raises(NotReady, match="there is nothing to recall"):
         recall(db=db, **WHAT, **WHY, selection=Selection(), now=NOW)
-    dispatch(**given, now=NOW)
+    dispatch(run_of(**given, now=NOW))
     with pytest.raises(BadInput, match="reason in words"):
         recall(db=db, **WHAT, because=" ", by="x", selection=Selection(), now=NOW)
 
@@ -170,7 +171,7 @@ def test_the_command_takes_back_and_tells(db, dispatched, role_url, capsys):
 def test_a_name_that_is_not_known_is_told_with_the_known_ones(
     db, lake, config, role_url, capsys, given, told
 ):
-    dispatch(**graded_cycle(db, lake, config, people(3)), now=NOW)
+    dispatch(run_of(**graded_cycle(db, lake, config, people(3)), now=NOW))
     words = ["--cycle", "2026-10", "--because", "wrong rule", "--by", "Li Na", *given]
     assert command.main([*words, "--db", role_url("churn_loop")]) == 1
     error = capsys.readouterr().err
@@ -179,7 +180,7 @@ def test_a_name_that_is_not_known_is_told_with_the_known_ones(
 
 
 def test_the_form_checks_its_names_and_a_rule_since_removed_is_known_by_the_cycle(db, lake, config):
-    dispatch(**graded_cycle(db, lake, config, people(3)), now=NOW)
+    dispatch(run_of(**graded_cycle(db, lake, config, people(3)), now=NOW))
     form = {
         "campaign": "churn_warning",
         "cycle": "2026-10",

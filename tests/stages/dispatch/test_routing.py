@@ -10,11 +10,12 @@ import sqlalchemy as sa
 from include.clocks.capacity import read_capacity
 from include.domain.dispatch.assignment import TREATED, Candidate, Decision, Route
 from include.domain.periods.months import ZONE
-from include.stages.dispatch import dispatch, plan_size
+from include.stages.dispatch import Choices, dispatch, plan_size
 from include.stages.dispatch.routing import find_routes, routes
 from include.stages.dispatch.run import Run
 from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle, put
 from tests.fixtures.pools import POOL, with_campaign
+from tests.fixtures.runs import run_of
 from tests.fixtures.work import hire
 
 NOW = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
@@ -43,7 +44,7 @@ def found(db, lake, config, **routing):
     config = with_campaign(config, CAMPAIGN, routing=routing)
     asked = [{"subscriber_id": who, "value_yuan": 80, "tenure_months": 24} for who in PEOPLE]
     with db.begin():
-        return find_routes(db, lake, config, CAMPAIGN, MONTH, asked)
+        return find_routes(run_of(db=db, lake=lake, config=config, campaign=CAMPAIGN, month=MONTH), asked)
 
 
 def test_without_routing_the_team_rules_decide(db, lake, config, profiles):
@@ -136,7 +137,7 @@ def test_dispatch_fills_the_room_of_the_managers_team_and_counts_who_has_no_mana
     draw = config.measures[CAMPAIGN].model_copy(update={"share": 1e-9})
     config = replace(config, measures={CAMPAIGN: draw})
     run = graded_cycle(db, lake, config, [Warned(who) for who in PEOPLE])
-    told = dispatch(**run, now=NOW)
+    told = dispatch(run_of(**run, now=NOW))
     assert (told["led"], told["without_leader"]) == (2, 3)
     assert rows(db, "select subscriber_id, team from tickets order by rank") == [
         ("S1", "mid_high"), ("S2", "vip"), ("S3", "mid_high"), ("S4", "mid_high"), ("S5", "mid_high"),
@@ -149,9 +150,9 @@ def test_the_size_of_a_dispatch_is_planned_by_the_same_routes(db, lake, config, 
     pooled = with_campaign(config, CAMPAIGN, routing=POOL | {"team": "vip"})
     run = graded_cycle(db, lake, pooled, [Warned(who) for who in PEOPLE])
     planned = {name: run[name] for name in ("db", "lake", "config", "campaign", "cycle", "month")}
-    assert plan_size(**planned, now=NOW)["tickets_at_most"] == 3
+    assert plan_size(run_of(**planned, now=NOW), Choices())["tickets_at_most"] == 3
 
 
 def test_a_campaign_of_the_teams_counts_no_managers(db, lake, config):
-    told = dispatch(**graded_cycle(db, lake, config, [Warned("S1")]), now=NOW)
+    told = dispatch(run_of(**graded_cycle(db, lake, config, [Warned("S1")]), now=NOW))
     assert not {"led", "without_leader"} & set(told)

@@ -25,6 +25,7 @@ from include.stages.dispatch import dispatch
 from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.graded import Warned, graded_cycle
 from tests.fixtures.lakes import fill
+from tests.fixtures.runs import month_run, run_of
 from tests.fixtures.work import hire
 from tests.stages.province import Province, quick_recipes
 
@@ -45,7 +46,7 @@ def factored(lake: Lake, db: sa.Connection, both: Config, tmp_path: Any) -> Lake
     """The factors of the ten subscribers, common to both."""
     ten.write_landing(tmp_path / "landing")
     fill(lake, tmp_path / "landing")
-    features.build(db=db, lake=lake, config=both, month=MONTH, as_of=AS_OF, run_id="test")
+    features.build(month_run(db=db, lake=lake, config=both, month=MONTH, as_of=AS_OF))
     return lake
 
 
@@ -56,11 +57,11 @@ def given(db: sa.Connection, lake: Lake, config: Config, campaign: str) -> dict[
 
 def scored(db: sa.Connection, lake: Lake, config: Config, campaign: str) -> None:
     cycles.open_cycle(db=db, config=config, campaign=campaign, cycle=MONTH, as_of=None, now=NOW)
-    prediction.predict(**given(db, lake, config, campaign), run_id="test")
+    prediction.predict(run_of(**given(db, lake, config, campaign)))
 
 
 def graded(db: sa.Connection, lake: Lake, config: Config, campaign: str) -> dict[str, Any]:
-    return grading.grade(**given(db, lake, config, campaign), now=NOW)
+    return grading.grade(run_of(**given(db, lake, config, campaign), now=NOW))
 
 
 def made(lake: Lake, campaign: str) -> list[Any]:
@@ -176,7 +177,7 @@ def test_the_grades_of_one_are_not_dispatched_for_the_other(
     asked = graded_cycle(db, lake, both, people, campaign=OTHER)
     slipped_in(lake, "grades", OTHER, of=ONE, disguised=True)
     with pytest.raises(Refused, match=f"The grades were made for {ONE} {MONTH} .* not for {OTHER}"):
-        dispatch(**asked, now=NOW)
+        dispatch(run_of(**asked, now=NOW))
 
 
 def test_the_dispatch_of_one_fixes_nothing_of_the_other(
@@ -186,12 +187,12 @@ def test_the_dispatch_of_one_fixes_nothing_of_the_other(
     for campaign in (ONE, OTHER):
         scored(db, factored, both, campaign)
         graded(db, factored, both, campaign)
-    assert "already_fixed" not in dispatch(**given(db, factored, both, ONE), now=NOW)
+    assert "already_fixed" not in dispatch(run_of(**given(db, factored, both, ONE), now=NOW))
     fixed = made(factored, ONE)
-    told = prediction.predict(**given(db, factored, both, OTHER), run_id="again")
+    told = prediction.predict(run_of(**given(db, factored, both, OTHER)))
     assert "fixed" not in told
     assert "fixed" not in graded(db, factored, both, OTHER)
-    assert prediction.predict(**given(db, factored, both, ONE), run_id="again")["fixed"]
+    assert prediction.predict(run_of(**given(db, factored, both, ONE)))["fixed"]
     assert made(factored, ONE) == fixed
     assert "again" in factored.manifest(scores_of(OTHER), MONTH).parts[0].name
 
@@ -208,7 +209,7 @@ def test_repair_makes_the_one_again_and_leaves_the_other(
     for campaign in (ONE, OTHER):
         scored(db, factored, both, campaign)
         graded(db, factored, both, campaign)
-    dispatch(**given(db, factored, both, ONE), now=NOW)
+    dispatch(run_of(**given(db, factored, both, ONE), now=NOW))
     before = made(factored, ONE)
     wanted = {each.table: (each.fingerprint, each.facts) for each in made(factored, OTHER)}
     for table in (scores_of(OTHER), grades_of(OTHER)):
@@ -229,7 +230,7 @@ def test_repair_makes_the_one_again_and_leaves_the_other(
 def province(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> Province:
     """Three months of a made-up province, two of them labelled."""
     monkeypatch.setattr(trees, "RECIPES", quick_recipes(8))
-    monkeypatch.setattr(features, "build", lambda **_: None)
+    monkeypatch.setattr(features, "build", lambda _run: None)
     made = Province(lake, subscribers=1500)
     for month in ("2026-07", "2026-08"):
         made.live_through(month)
@@ -242,13 +243,13 @@ def test_each_has_its_own_labels_and_scores_out_of_fold(
     as_of = default_as_of("2026-09")
     run = {"db": db, "lake": lake, "config": both, "as_of": as_of, "now": as_of}
     follow_up.follow_up(**run, campaign=ONE)
-    first = training.train(**run, campaign=ONE, month="2026-08", nthread=1)
+    first = training.train(run_of(**run, campaign=ONE, month="2026-08"), nthread=1)
     assert first["trained"]
     before = made(lake, ONE)
     assert {parted(each.table)[0] for each in before} == {LABELS, OUT_OF_FOLD}
     assert champions.out_of_fold(lake, OTHER, "2026-08", first["model_version"]) is None
     assert follow_up.follow_up(**run, campaign=OTHER)["labelled"] == ["2026-07", "2026-08"]
-    second = training.train(**run, campaign=OTHER, month="2026-08", nthread=1)
+    second = training.train(run_of(**run, campaign=OTHER, month="2026-08"), nthread=1)
     assert second["model_version"] != first["model_version"]
     assert made(lake, ONE) == before
     assert champions.out_of_fold(lake, ONE, "2026-08", second["model_version"]) is None

@@ -15,8 +15,10 @@ from include.database import engine
 from include.domain.periods.months import default_as_of
 from include.lake import GRACE_SECONDS, Lake
 from include.stages import features
+from include.stages.features.rows import MonthRows
 from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.lakes import fill
+from tests.fixtures.runs import month_run
 
 MONTH, AS_OF = ten.MONTH, default_as_of(ten.MONTH)
 SHARDS = 2
@@ -36,16 +38,16 @@ def counted(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     done: list[str] = []
 
     def slow(name: str) -> None:
-        real = getattr(features, name)
+        real = getattr(MonthRows, name)
 
         def compute(*given: Any) -> Any:
             done.append(name)
             time.sleep(0.3)
             return real(*given)
 
-        monkeypatch.setattr(features, name, compute)
+        monkeypatch.setattr(MonthRows, name, compute)
 
-    for name in ("shard_frame", "peer_means"):
+    for name in ("of_shard", "peer_means"):
         slow(name)
     return done
 
@@ -78,7 +80,7 @@ def at_once(pool: sa.Engine, lake: Lake, act: Callable[[sa.Connection, Lake], An
 
 def compute(db: sa.Connection, lake: Lake, config: Config, run_id: str, shard: int = 0) -> dict[str, Any]:
     return features.compute_shard(
-        db=db, lake=lake, config=config, month=MONTH, shard=shard, as_of=AS_OF, run_id=run_id
+        month_run(db=db, lake=lake, config=config, month=MONTH, as_of=AS_OF), shard=shard
     )
 
 
@@ -87,7 +89,7 @@ def computed(db: sa.Connection, lake: Lake, config: Config, run_id: str) -> list
 
 
 def publish(db: sa.Connection, lake: Lake, config: Config, parts: list[dict[str, Any]]) -> dict[str, Any]:
-    return features.publish(db=db, lake=lake, config=config, month=MONTH, parts=parts)
+    return features.publish(month_run(db=db, lake=lake, config=config, month=MONTH), parts=parts)
 
 
 def left(lake: Lake) -> list[str]:
@@ -103,12 +105,12 @@ def test_two_runs_at_the_same_time_make_the_factors_once(
     pool: sa.Engine, filled: Lake, config: Config, counted: list[str]
 ) -> None:
     def build(db: sa.Connection, lake: Lake) -> dict[str, Any]:
-        return features.build(db=db, lake=lake, config=config, month=MONTH, as_of=AS_OF, run_id="run")
+        return features.build(month_run(db=db, lake=lake, config=config, month=MONTH, as_of=AS_OF))
 
     told = at_once(pool, filled, build)
     assert sorted(each.pop("unchanged") for each in told) == [False, True]
     assert told[0] == told[1]
-    assert sorted(counted) == ["peer_means", *["shard_frame"] * SHARDS]
+    assert sorted(counted) == [*["of_shard"] * SHARDS, "peer_means"]
     assert left(filled) == []
 
 
@@ -118,7 +120,7 @@ def test_a_second_run_finds_them_made_and_replaces_nothing(
     publish(db, filled, config, computed(db, filled, config, "first"))
     made = filled.manifest(features.TABLE, MONTH)
     counted.clear()
-    features.compute_peers(db=db, lake=filled, config=config, month=MONTH, as_of=AS_OF, run_id="second")
+    features.compute_peers(month_run(db=db, lake=filled, config=config, month=MONTH, as_of=AS_OF))
     assert publish(db, filled, config, computed(db, filled, config, "second"))["unchanged"]
     assert counted == []
     assert filled.manifest(features.TABLE, MONTH) == made
@@ -132,18 +134,18 @@ def test_tasks_of_two_runs_that_meet_compute_each_shard_once(
 
     one, other = at_once(pool, filled, shard)
     assert one == other
-    assert counted.count("shard_frame") == 1
+    assert counted.count("of_shard") == 1
     parts = [one, compute(db, filled, config, "run", 1)]
     assert not publish(db, filled, config, parts)["unchanged"]
     assert publish(db, filled, config, [other, compute(db, filled, config, "other", 1)])["unchanged"]
-    assert counted.count("shard_frame") == SHARDS
+    assert counted.count("of_shard") == SHARDS
 
 
 def test_peers_that_two_runs_ask_for_are_made_once(
     pool: sa.Engine, filled: Lake, config: Config, counted: list[str]
 ) -> None:
     def ask(db: sa.Connection, lake: Lake) -> dict[str, Any]:
-        return features.compute_peers(db=db, lake=lake, config=config, month=MONTH, as_of=AS_OF, run_id="run")
+        return features.compute_peers(month_run(db=db, lake=lake, config=config, month=MONTH, as_of=AS_OF))
 
     at_once(pool, filled, ask)
     assert counted == ["peer_means"]

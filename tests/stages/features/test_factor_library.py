@@ -12,8 +12,9 @@ from include.lake.upkeep import resharded
 from include.simulator.province import Province
 from include.simulator.walk import simulate
 from include.stages import features
-from include.stages.features.rows import peer_means, shard_frame
+from include.stages.features.rows import MonthRows
 from tests.fixtures.lakes import fill, fill_days, put
+from tests.fixtures.runs import month_run
 
 MONTH, LAST = "2026-08", "2026-09"
 FEEDS = ("subscribers", "usage_months", "service_events", "market_events", "subscriber_changes", "churned")
@@ -38,7 +39,9 @@ def copied(made: Lake, tmp_path: Path) -> Lake:
 
 def factors(lake: Lake, config, month: str = MONTH) -> pl.DataFrame:
     plan = features.make_plan(lake, config, month, default_as_of(month))
-    shards = [shard_frame(lake, config.factors, month, plan.factors, shard) for shard in range(lake.shards)]
+    shards = [
+        MonthRows(lake, config.factors, month, plan.factors).of_shard(shard) for shard in range(lake.shards)
+    ]
     return pl.concat(shards).sort("subscriber_id")
 
 
@@ -73,17 +76,17 @@ def test_every_factor_is_equal_for_one_and_for_eight_shards(made, config, tmp_pa
 
 def test_peers_made_beforehand_give_the_same_factors(made, config) -> None:
     plan = features.make_plan(made, config, MONTH, default_as_of(MONTH))
-    means = peer_means(made, config.factors, MONTH, plan.factors)
-    given = shard_frame(made, config.factors, MONTH, plan.factors, 0, means)
+    means = MonthRows(made, config.factors, MONTH, plan.factors).peer_means()
+    given = MonthRows(made, config.factors, MONTH, plan.factors).of_shard(0, means)
     assert given.sort("subscriber_id").equals(factors(made, config))
 
 
 def test_building_publishes_the_peers_for_all_shards(copied, config, db) -> None:
     done = {"db": db, "lake": copied, "config": config, "month": MONTH, "as_of": default_as_of(MONTH)}
-    assert features.compute_peers(run_id="a", **done)["rows"] > 0
+    assert features.compute_peers(month_run(**done))["rows"] > 0
     before = copied.manifest("peers", MONTH)
-    assert features.compute_peers(run_id="b", **done)["rows"] == 0
-    features.build(run_id="c", **done)
+    assert features.compute_peers(month_run(**done))["rows"] == 0
+    features.build(month_run(**done))
     assert copied.manifest("peers", MONTH) == before
     assert copied.manifest("factors", MONTH).fingerprint == before.fingerprint
 

@@ -10,9 +10,10 @@ from include.domain.errors import LoopError, NotReady
 from include.domain.periods.months import default_as_of, month_start, shift
 from include.lake import Lake
 from include.stages import collection, features
-from include.stages.features.rows import shard_frame
+from include.stages.features.rows import MonthRows
 from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.lakes import AMOUNT, fill, put
+from tests.fixtures.runs import month_run
 
 AS_OF = default_as_of(ten.MONTH)
 
@@ -31,13 +32,15 @@ def filled(lake, landing):
 
 def build(lake, db, config, run_id="test", month=ten.MONTH, as_of=None):
     as_of = as_of or default_as_of(month)
-    return features.build(db=db, lake=lake, config=config, month=month, as_of=as_of, run_id=run_id)
+    return features.build(month_run(db=db, lake=lake, config=config, month=month, as_of=as_of))
 
 
 def frame(lake, config, month=ten.MONTH):
     """The factors of a month without publishing them."""
     plan = features.make_plan(lake, config, month, default_as_of(month))
-    shards = [shard_frame(lake, config.factors, month, plan.factors, shard) for shard in range(lake.shards)]
+    shards = [
+        MonthRows(lake, config.factors, month, plan.factors).of_shard(shard) for shard in range(lake.shards)
+    ]
     return pl.concat(shards).sort("subscriber_id")
 
 
@@ -138,28 +141,28 @@ def test_a_changed_delivery_is_computed_again(filled, db, config):
 def test_a_published_shard_is_not_computed_twice(filled, db, config):
     build(filled, db, config)
     again = features.compute_shard(
-        db=db, lake=filled, config=config, month=ten.MONTH, shard=0, as_of=AS_OF, run_id="again"
+        month_run(db=db, lake=filled, config=config, month=ten.MONTH, as_of=AS_OF), shard=0
     )
     assert again["name"] == filled.manifest("factors", ten.MONTH).parts[0].name
 
 
 def test_shards_made_from_other_inputs_are_not_published(filled, db, config):
     part = features.compute_shard(
-        db=db, lake=filled, config=config, month=ten.MONTH, shard=0, as_of=AS_OF, run_id="a"
+        month_run(db=db, lake=filled, config=config, month=ten.MONTH, as_of=AS_OF), shard=0
     )
     put(filled, "usage_months", "2026-09", usage(["S01"], [500.0]))
     with pytest.raises(NotReady, match="changed while"):
-        features.publish(db=db, lake=filled, config=config, month=ten.MONTH, parts=[part])
+        features.publish(month_run(db=db, lake=filled, config=config, month=ten.MONTH), parts=[part])
 
 
 def test_a_month_lacking_a_shard_is_not_published(tmp_path, landing, db, config):
     lake = Lake.create(tmp_path / "two", subscribers=900_000)
     fill(lake, landing)
     part = features.compute_shard(
-        db=db, lake=lake, config=config, month=ten.MONTH, shard=1, as_of=AS_OF, run_id="a"
+        month_run(db=db, lake=lake, config=config, month=ten.MONTH, as_of=AS_OF), shard=1
     )
     with pytest.raises(NotReady, match="lack a shard"):
-        features.publish(db=db, lake=lake, config=config, month=ten.MONTH, parts=[part])
+        features.publish(month_run(db=db, lake=lake, config=config, month=ten.MONTH), parts=[part])
 
 
 def test_factors_are_equal_for_one_and_for_eight_shards(tmp_path, landing, ten_factors, config):

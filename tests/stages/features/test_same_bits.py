@@ -15,7 +15,7 @@ from include.lake import Lake
 from include.lake.campaigns import grades_of
 from include.models.training_sets import LabelledMonth
 from include.stages import drift, features, follow_up
-from include.stages.features.rows import shard_frame
+from include.stages.features.rows import MonthRows
 from include.stages.follow_up import verdicts
 from tests.fixtures.lakes import AMOUNT, put
 from tests.stages.worked_cycle import CAMPAIGN
@@ -74,7 +74,7 @@ def test_factors_over_events_are_the_same_in_any_order_of_rows_and_files(lake, c
     for seed in range(SHUFFLES):
         published(lake, events.sample(fraction=1, shuffle=True, seed=seed), parts=1 + seed)
         plan = features.make_plan(lake, config, MONTH, default_as_of(MONTH))
-        found.append(shard_frame(lake, config.factors, MONTH, plan.factors, 0).sort("subscriber_id"))
+        found.append(MonthRows(lake, config.factors, MONTH, plan.factors).of_shard(0).sort("subscriber_id"))
     hours = found[0]["repair_hours_mean_3m"]
     assert hours.null_count() == 0
     assert [each.equals(found[0]) for each in found] == [True] * SHUFFLES

@@ -11,8 +11,9 @@ from include.config import Config
 from include.domain.periods.months import default_as_of, month_start
 from include.lake import Lake
 from include.lake.campaigns import LABELS, grades_of, of_campaign
-from include.run import cycles
+from include.run.results import record
 from include.stages import features, follow_up, training
+from tests.fixtures.runs import run_of
 from tests.stages.province import Province
 from tests.stages.worked_cycle import CAMPAIGN, WorkedCycle
 
@@ -24,7 +25,7 @@ AS_OF = default_as_of("2026-09") + timedelta(days=1)
 @pytest.fixture(autouse=True)
 def published(monkeypatch: pytest.MonkeyPatch) -> None:
     """The province publishes its factors itself."""
-    monkeypatch.setattr(features, "build", lambda **_: {})
+    monkeypatch.setattr(features, "build", lambda _run: {})
 
 
 @pytest.fixture
@@ -131,11 +132,9 @@ def test_a_label_waits_for_training_until_one_has_seen_it(
 def see_labels(db: sa.Connection, lake: Lake, config: Config) -> None:
     """A training at AS_OF (ten subscribers are too few to fit), recorded as every edge records it."""
     given = {"db": db, "lake": lake, "config": config, "campaign": CAMPAIGN, "month": "2026-08"}
-    seen = training.train(**given, as_of=AS_OF, now=AS_OF)
+    seen = training.train(run_of(**given, as_of=AS_OF, now=AS_OF))
     assert seen["trained"] is False
-    cycles.record_stage(
-        db=db, campaign=CAMPAIGN, cycle="2026-08", facts=seen, seconds=1, peak_mb=1, now=AS_OF
-    )
+    record(run_of(**given, as_of=AS_OF), seen, seconds=1, peak_mb=1)
 
 
 def test_every_assignment_gets_its_outcome(

@@ -13,6 +13,7 @@ from include.domain.periods.months import ZONE
 from include.lake import Lake
 from include.lake.campaigns import LABELS, grades_of, of_campaign
 from include.stages import features, follow_up, prediction, training
+from tests.fixtures.runs import run_of
 from tests.stages.collection.delivered import deliver, events, leave
 from tests.stages.worked_cycle import WorkedCycle
 
@@ -49,7 +50,7 @@ def at(*words: int) -> datetime:
 @pytest.fixture(autouse=True)
 def published(monkeypatch: pytest.MonkeyPatch) -> None:
     """The factors stand as the tests put them."""
-    monkeypatch.setattr(features, "build", lambda **_: {})
+    monkeypatch.setattr(features, "build", lambda _run: {})
 
 
 @pytest.fixture(scope="module")
@@ -309,9 +310,9 @@ def test_without_a_model_success_is_told_and_nothing_is_labelled_or_trained(
     assert (judged["subscribers"], judged["grades"]) == (8, {})
     assert figures(db)["treated", "succeeded"] == (2, 5)
     asked = {"db": db, "lake": lake, "config": plain, "campaign": RENEWAL, "month": "2026-08", "as_of": as_of}
-    trained = training.train(**asked, now=as_of)
+    trained = training.train(run_of(**asked, now=as_of))
     assert (trained["trained"], trained["reason"]) == (
         False,
         "The campaign has no model: its order comes from elsewhere.",
     )
-    assert prediction.champions(**asked)["pooled"]["kind"] == "rules"
+    assert prediction.champions(run_of(**asked))["pooled"]["kind"] == "rules"

@@ -23,6 +23,7 @@ from include.subscribers.facts import splits_of
 from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.campaigns import graded, opened, warned, with_campaign
 from tests.fixtures.lakes import fill, put
+from tests.fixtures.runs import month_run, run_of
 
 NOW = datetime(2026, 11, 5, 6, tzinfo=ZONE)
 NO_MODEL = "model: none\n"
@@ -34,7 +35,7 @@ def factored(lake: Lake, tmp_path: Path, db: sa.Connection, config: Config) -> L
     ten.write_landing(tmp_path / "landing")
     fill(lake, tmp_path / "landing")
     features.build(
-        db=db, lake=lake, config=config, month=ten.MONTH, as_of=default_as_of(ten.MONTH), run_id="a"
+        month_run(db=db, lake=lake, config=config, month=ten.MONTH, as_of=default_as_of(ten.MONTH))
     )
     return lake
 
@@ -144,7 +145,7 @@ def test_a_fact_that_is_known_of_nobody_is_told_and_nobody_is_warned(lake, tmp_p
         lake, "subscribers", ten.MONTH, lake.scan("subscribers", ten.MONTH).drop("contract_ends_on").collect()
     )
     features.build(
-        db=db, lake=lake, config=config, month=ten.MONTH, as_of=default_as_of(ten.MONTH), run_id="a"
+        month_run(db=db, lake=lake, config=config, month=ten.MONTH, as_of=default_as_of(ten.MONTH))
     )
     result = run(db, lake, config, f"{NO_MODEL}admission: {{by: all}}\n{text}\n")
     assert result["message"].startswith(f"The campaign's {why}")
@@ -175,9 +176,10 @@ def test_a_list_is_split_by_words_of_the_profile_which_its_evidence_keeps(factor
     )
     graded(db, factored, known, opened(db, known, "renewal", ten.MONTH, NOW))
     told = evidence_of(
-        lake=factored, config=known, month=ten.MONTH, as_of=NOW, warnings=warned(db, "renewal")[:1], reasons={},
-        campaign="renewal",
-    )  # fmt: skip
+        run_of(lake=factored, config=known, month=ten.MONTH, as_of=NOW, campaign="renewal"),
+        warnings=warned(db, "renewal")[:1],
+        reasons={},
+    )
     (evidence,) = pl.Series(list(told.values())).str.json_decode(infer_schema_length=None).to_list()
     assert evidence["splits"] == split
     assert (evidence["score"]["grade"], evidence["score"]["probability"]) == (None, None)

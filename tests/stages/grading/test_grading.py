@@ -22,6 +22,7 @@ from include.stages.grading import admission, rule_hits
 from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.campaigns import close_ticket
 from tests.fixtures.lakes import fill, put
+from tests.fixtures.runs import month_run, run_of
 
 CAMPAIGN = "churn_warning"
 SCORES = scores_of(CAMPAIGN)
@@ -35,7 +36,7 @@ def factored(lake, tmp_path, db, config):
     """The ten subscribers' factors in the lake, their cycle opened."""
     ten.write_landing(tmp_path / "landing")
     fill(lake, tmp_path / "landing")
-    features.build(db=db, lake=lake, config=config, month=ten.MONTH, as_of=AS_OF, run_id="test")
+    features.build(month_run(db=db, lake=lake, config=config, month=ten.MONTH, as_of=AS_OF))
     open_cycle(db=db, config=config, campaign=CAMPAIGN, cycle=ten.MONTH, as_of=None, now=NOW)
     return lake
 
@@ -66,10 +67,18 @@ def own(lake: Lake, table: str = SCORES, **facts: Any) -> None:
 
 def run(lake, db, config, revision=0):
     return grading.grade(
-        db=db, lake=lake, config=config, campaign=CAMPAIGN, cycle=ten.MONTH, month=ten.MONTH, as_of=AS_OF,
-        now=NOW,
-        revision=revision,
-    )  # fmt: skip
+        run_of(
+            db=db,
+            lake=lake,
+            config=config,
+            campaign=CAMPAIGN,
+            cycle=ten.MONTH,
+            month=ten.MONTH,
+            as_of=AS_OF,
+            now=NOW,
+            revision=revision,
+        )
+    )
 
 
 def graded(lake, revision=0):
@@ -273,7 +282,7 @@ def test_a_rule_whose_factor_is_left_out_is_inactive_and_reported(lake, tmp_path
             file.unlink()
         folder.rmdir()
     fill(lake, tmp_path / "landing")
-    features.build(db=db, lake=lake, config=config, month=ten.MONTH, as_of=AS_OF, run_id="test")
+    features.build(month_run(db=db, lake=lake, config=config, month=ten.MONTH, as_of=AS_OF))
     open_cycle(db=db, config=config, campaign=CAMPAIGN, cycle=ten.MONTH, as_of=None, now=NOW)
     score(lake)
     result = run(lake, db, config)

@@ -16,6 +16,7 @@ from include.stages.dispatch.evidence import evidence_of
 from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.campaigns import close_ticket, graded, opened, warned, with_campaign
 from tests.fixtures.lakes import fill, put
+from tests.fixtures.runs import month_run, run_of
 
 DAY = "2026-11-10"
 NOW = datetime(2026, 11, 10, 6, tzinfo=ZONE)
@@ -40,7 +41,7 @@ def factored(lake: Lake, tmp_path: Path, db: sa.Connection, config: Config) -> L
     ten.write_landing(tmp_path / "landing")
     fill(lake, tmp_path / "landing")
     features.build(
-        db=db, lake=lake, config=config, month=ten.MONTH, as_of=default_as_of(ten.MONTH), run_id="a"
+        month_run(db=db, lake=lake, config=config, month=ten.MONTH, as_of=default_as_of(ten.MONTH))
     )
     return lake
 
@@ -233,7 +234,9 @@ def test_the_evidence_tells_the_events_a_ticket_is_about_newest_first(factored, 
     known = with_campaign(config, "signals", COMPLAINTS, "daily")
     rows = [row for row in warned(db, "signals") if row["subscriber_id"] == "S01"]
     told = evidence_of(
-        lake=factored, config=known, month=ten.MONTH, as_of=NOW, warnings=rows, reasons={}, campaign="signals"
+        run_of(lake=factored, config=known, month=ten.MONTH, as_of=NOW, campaign="signals"),
+        warnings=rows,
+        reasons={},
     )
     (evidence,) = pl.Series(list(told.values())).str.json_decode(infer_schema_length=None).to_list()
     assert evidence["events"] == [{"day": "2026-11-09", "kind": "complaint"}] * 2

@@ -11,6 +11,7 @@ from include.domain.periods.months import ZONE, default_as_of, month_start
 from include.lake import Lake
 from include.models import champions, labels, training_sets, trees
 from include.stages import features, prediction, training
+from tests.fixtures.runs import run_of
 from tests.stages.collection.delivered import events
 from tests.stages.province import Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN, LEAVING, WorkedCycle
@@ -33,7 +34,7 @@ training: {minimum_churners: 20}
 @pytest.fixture(autouse=True)
 def standing_factors(monkeypatch: pytest.MonkeyPatch) -> None:
     """The province publishes its factors itself, and a short fit is good enough for it."""
-    monkeypatch.setattr(features, "build", lambda **_: {})
+    monkeypatch.setattr(features, "build", lambda _run: {})
     monkeypatch.setattr(trees, "RECIPES", quick_recipes(20))
 
 
@@ -61,7 +62,7 @@ def worked(
 
 
 def weights(db: sa.Connection, lake: Lake, campaign: str = CAMPAIGN) -> dict[str, float]:
-    found = training_sets.labelled_month(db, lake, campaign, MONTH, LEAVING, LATER).weights
+    found = training_sets.Labelling(db, lake, campaign, LEAVING, LATER).of_month(MONTH).weights
     return dict(found.rows())
 
 
@@ -150,7 +151,7 @@ def train(
     db: sa.Connection, lake: Lake, config: Config, campaign: str, as_of: datetime = LATER
 ) -> dict[str, Any]:
     asked = {"db": db, "lake": lake, "config": config, "campaign": campaign, "month": MONTH}
-    return training.train(**asked, as_of=as_of, now=as_of, nthread=1)
+    return training.train(run_of(**asked, as_of=as_of, now=as_of), nthread=1)
 
 
 @pytest.fixture
@@ -182,7 +183,9 @@ def test_each_campaign_is_scored_by_its_own_champion(
 ) -> None:
     versions = {each: train(db, complaints, campaigns, each)["model_version"] for each in (CAMPAIGN, DAILY)}
     asked = {"db": db, "lake": complaints, "config": campaigns, "month": "2026-09", "as_of": LATER}
-    chosen = {each: prediction.champions(**asked, campaign=each)[champions.POOLED] for each in versions}
+    chosen = {
+        each: prediction.champions(run_of(**asked, campaign=each))[champions.POOLED] for each in versions
+    }
     assert {each: champion["version"] for each, champion in chosen.items()} == versions
     assert versions[CAMPAIGN] != versions[DAILY]
 
@@ -194,9 +197,11 @@ def test_a_campaign_that_gave_its_model_up_is_scored_by_the_rules(
     plain = TEXT.replace("model: {label: later_complaint > 0}", "model: none")
     without = config_from(campaigns.texts | {f"campaigns/daily/{DAILY}.yaml": plain})
     asked = {"db": db, "lake": complaints, "month": "2026-09", "as_of": LATER, "campaign": DAILY}
-    assert prediction.champions(**asked, config=campaigns)[champions.POOLED]["kind"] != champions.RULES
-    assert set(prediction.champions(**asked, config=without)) == {champions.POOLED}
-    assert prediction.champions(**asked, config=without)[champions.POOLED]["kind"] == champions.RULES
+    assert (
+        prediction.champions(run_of(**asked, config=campaigns))[champions.POOLED]["kind"] != champions.RULES
+    )
+    assert set(prediction.champions(run_of(**asked, config=without))) == {champions.POOLED}
+    assert prediction.champions(run_of(**asked, config=without))[champions.POOLED]["kind"] == champions.RULES
 
 
 def test_who_is_called_in_the_days_of_the_label_is_no_example_though_nobody_scored_the_month(
@@ -208,7 +213,7 @@ def test_who_is_called_in_the_days_of_the_label_is_no_example_though_nobody_scor
     for number, day in ((1, 2), (2, 8)):
         cycle.assign(who(number), "treated")
         cycle.contact(who(number), datetime(2026, 9, day, 10, tzinfo=ZONE))
-    month = training_sets.labelled_month(db, complaints, DAILY, MONTH, label, LATER)
+    month = training_sets.Labelling(db, complaints, DAILY, label, LATER).of_month(MONTH)
     assert month.weights.rows() == [(who(1), 0.0)]
 
 

@@ -16,6 +16,7 @@ from include.lake import Lake
 from include.lake.campaigns import scores_of
 from include.models import champions, fitting, store, training_sets, trees
 from include.stages import features, prediction, training
+from tests.fixtures.runs import run_of
 from tests.stages.province import FACTORS, Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN, LEAVING
 
@@ -24,7 +25,7 @@ AS_OF = default_as_of("2026-12")
 
 @pytest.fixture(autouse=True)
 def quick(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(features, "build", lambda **_: {})
+    monkeypatch.setattr(features, "build", lambda _run: {})
     monkeypatch.setattr(trees, "RECIPES", quick_recipes(40))
 
 
@@ -40,7 +41,8 @@ def train(
     db: sa.Connection, lake: Lake, config: Config, month: str, as_of: datetime = AS_OF
 ) -> dict[str, Any]:
     return training.train(
-        db=db, lake=lake, config=config, campaign=CAMPAIGN, month=month, as_of=as_of, now=as_of, nthread=1
+        run_of(db=db, lake=lake, config=config, campaign=CAMPAIGN, month=month, as_of=as_of, now=as_of),
+        nthread=1,
     )
 
 
@@ -67,9 +69,18 @@ def test_a_cluster_with_churners_enough_has_its_own_model_and_the_others_the_poo
 
     province.publish("factors", "2026-09", province.factors(), facts={"factors": list(FACTORS)})
     prediction.predict(
-        db=db, lake=lake, config=config, campaign=CAMPAIGN, cycle="2026-09", month="2026-09", as_of=AS_OF,
-        run_id="test", revision=0, nthread=1,
-    )  # fmt: skip
+        run_of(
+            db=db,
+            lake=lake,
+            config=config,
+            campaign=CAMPAIGN,
+            cycle="2026-09",
+            month="2026-09",
+            as_of=AS_OF,
+            revision=0,
+        ),
+        nthread=1,
+    )
     scores = lake.scan(scores_of(CAMPAIGN), "2026-09").collect()
     by = dict(scores.group_by("cluster").agg(pl.col("model_version").unique().sort()).iter_rows())
     assert by == {"over_12": [own], "under_6": [told["model_version"]], "6_to_12": [told["model_version"]]}
@@ -78,7 +89,7 @@ def test_a_cluster_with_churners_enough_has_its_own_model_and_the_others_the_poo
 
 def test_a_model_of_a_cluster_learns_from_its_people_alone(db: sa.Connection, lake: Lake) -> None:
     Province(lake, 600).live_through("2026-08")
-    month = training_sets.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, AS_OF)
+    month = training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, AS_OF).of_month("2026-08")
     own = month.of_cluster("under_6").people(lake).collect()
     assert own["cluster"].unique().to_list() == ["under_6"]
     assert sum(training_sets.churners_and_stayers(lake, month.of_cluster("under_6"))) == own.height < 600
@@ -251,7 +262,9 @@ def test_what_was_known_a_month_earlier_is_judged_by_models_of_that_month(
     province.live_through("2026-07")
     gone = set(province.gone)
     province.live_through("2026-08")
-    month = training_sets.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, AS_OF).seen_a_month_earlier()
+    month = (
+        training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, AS_OF).of_month("2026-08").seen_a_month_earlier()
+    )
     seen = month.people(lake).collect()
     assert not gone & set(seen["subscriber_id"])
     assert seen.height == lake.manifest("factors", "2026-08").rows

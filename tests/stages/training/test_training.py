@@ -19,6 +19,7 @@ from include.lake.campaigns import OUT_OF_FOLD, of_campaign
 from include.models import champions, fitting, labels, store, training_sets, trees
 from include.stages import features, training
 from include.subscribers import later
+from tests.fixtures.runs import run_of
 from tests.stages.province import Province, quick_recipes
 from tests.stages.worked_cycle import CAMPAIGN, LEAVING, WorkedCycle
 
@@ -26,7 +27,7 @@ from tests.stages.worked_cycle import CAMPAIGN, LEAVING, WorkedCycle
 @pytest.fixture(autouse=True)
 def standing_factors(monkeypatch: pytest.MonkeyPatch) -> None:
     """The province publishes its factors itself, and a short fit is good enough for it."""
-    monkeypatch.setattr(features, "build", lambda **_: {})
+    monkeypatch.setattr(features, "build", lambda _run: {})
     monkeypatch.setattr(trees, "RECIPES", quick_recipes(40))
 
 
@@ -35,7 +36,8 @@ def train(
 ) -> dict[str, Any]:
     as_of = as_of or default_as_of("2026-12")
     return training.train(
-        db=db, lake=lake, config=config, campaign=CAMPAIGN, month=month, as_of=as_of, now=as_of, nthread=1
+        run_of(db=db, lake=lake, config=config, campaign=CAMPAIGN, month=month, as_of=as_of, now=as_of),
+        nthread=1,
     )
 
 
@@ -100,7 +102,7 @@ def test_once_somebody_is_reached_the_treated_drop_out_and_the_held_out_weigh_fo
     cycle.contact("S0000001", default_as_of("2026-08") + timedelta(days=2))
     cycle.contact("S0000002", default_as_of("2026-08") + timedelta(days=2), result="no_answer")
     cycle.contact("S0000003", month_start("2026-10"))
-    month = training_sets.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
+    month = training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, default_as_of("2026-12")).of_month("2026-08")
     # not reached, reached too late and never called count as little as those reached: it was no lot that chose them
     dropped = [("S0000001", 0.0), ("S0000002", 0.0), ("S0000003", 0.0)]
     assert month.weights.rows() == [*dropped, ("S0000004", 5.0), ("S0000005", 0.0)]
@@ -116,7 +118,7 @@ def test_where_nobody_is_held_out_only_those_reached_drop_out(db: sa.Connection,
     cycle.assign("S0000002", "treated")
     cycle.contact("S0000001", default_as_of("2026-08") + timedelta(days=2))
     cycle.write_to("S0000003", default_as_of("2026-08") + timedelta(days=2))
-    month = training_sets.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
+    month = training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, default_as_of("2026-12")).of_month("2026-08")
     assert month.weights.rows() == [("S0000001", 0.0), ("S0000003", 0.0)]
 
 
@@ -130,11 +132,11 @@ def test_who_was_written_to_drops_out_like_the_called_and_the_lists_own_held_out
     cycle.write_to("S0000003", default_as_of("2026-08") + timedelta(days=2))
     cycle.write_to("S0000004", month_start("2026-10"))
     cycle.write_to("S0000005", default_as_of("2026-08"), "held_out")
-    month = training_sets.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
+    month = training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, default_as_of("2026-12")).of_month("2026-08")
     # nobody was called, so that the held-out of the tickets stand for nobody
     assert month.weights.rows() == [("S0000003", 0.0), ("S0000004", 0.0), ("S0000005", 10.0)]
     early = default_as_of("2026-08") + timedelta(days=1)
-    assert training_sets.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, early).weights.is_empty()
+    assert training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, early).of_month("2026-08").weights.is_empty()
 
 
 def test_a_cycle_nobody_was_reached_in_leaves_all_weights_at_one(db: sa.Connection, lake: Lake) -> None:
@@ -142,7 +144,7 @@ def test_a_cycle_nobody_was_reached_in_leaves_all_weights_at_one(db: sa.Connecti
     cycle = WorkedCycle(db, "2026-08")
     cycle.assign("S0000001", "treated")
     cycle.assign("S0000004", "held_out")
-    month = training_sets.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
+    month = training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, default_as_of("2026-12")).of_month("2026-08")
     assert month.weights.is_empty()
 
 
@@ -152,14 +154,14 @@ def test_a_contact_after_as_of_is_not_known_yet(db: sa.Connection, lake: Lake) -
     cycle.assign("S0000001", "treated")
     cycle.contact("S0000001", default_as_of("2026-08") + timedelta(days=9))
     as_of = default_as_of("2026-08") + timedelta(days=8)
-    assert training_sets.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, as_of).weights.is_empty()
+    assert training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, as_of).of_month("2026-08").weights.is_empty()
 
 
 def test_sampling_keeps_every_churner_and_the_weight_of_those_who_stayed(
     db: sa.Connection, lake: Lake
 ) -> None:
     Province(lake, 8000).live_through("2026-08")
-    month = training_sets.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
+    month = training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, default_as_of("2026-12")).of_month("2026-08")
     churners, stayers = training_sets.churners_and_stayers(lake, month)
     read = training_sets.read_examples(lake, [month], ("noise",), kept_share=0.25)
     assert read.happened.sum() == churners
@@ -225,7 +227,7 @@ def test_the_newest_month_is_judged_by_a_model_of_the_older_ones_alone(db: sa.Co
     for month in ("2026-07", "2026-08"):
         province.live_through(month)
     months = tuple(
-        training_sets.labelled_month(db, lake, CAMPAIGN, month, LEAVING, default_as_of("2026-12"))
+        training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, default_as_of("2026-12")).of_month(month)
         for month in ("2026-07", "2026-08")
     )
     plan = fitting.Plan(months, months[:1], months[1:], ("bill_fall", "complaints"), 1.0, 1)
@@ -242,7 +244,7 @@ def test_with_one_month_nobody_is_judged_by_a_model_that_learned_from_them(
     db: sa.Connection, lake: Lake
 ) -> None:
     Province(lake, 1500).live_through("2026-08")
-    month = training_sets.labelled_month(db, lake, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
+    month = training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, default_as_of("2026-12")).of_month("2026-08")
     plan = fitting.Plan((month,), (month,), (month,), ("bill_fall", "complaints"), 1.0, 1)
     read = training_sets.read_examples(lake, [month], plan.factors, 1.0)
     boosters = fitting.judging_boosters(read, plan, (trees.BOOSTED,))[trees.BOOSTED]
@@ -268,7 +270,7 @@ def test_factors_are_asked_for_as_each_labelled_month_could_have_known_them(
     for month in ("2026-06", "2026-07", "2026-08"):
         province.live_through(month)
     asked: dict[str, datetime] = {}
-    monkeypatch.setattr(features, "build", lambda *, month, as_of, **_: asked.update({month: as_of}))
+    monkeypatch.setattr(features, "build", lambda run: asked.update({run.month: run.as_of}))
     train(db, lake, config, "2026-08", default_as_of("2026-08"))
     assert asked == {month: default_as_of(month) for month in ("2026-06", "2026-07")}
 
@@ -338,7 +340,9 @@ def test_how_the_lake_is_cut_changes_no_example(db: sa.Connection, lake: Lake, t
     read = []
     for each in (lake, many):
         Province(each, 500).live_through("2026-08")
-        month = training_sets.labelled_month(db, each, CAMPAIGN, "2026-08", LEAVING, default_as_of("2026-12"))
+        month = training_sets.Labelling(db, each, CAMPAIGN, LEAVING, default_as_of("2026-12")).of_month(
+            "2026-08"
+        )
         read.append(training_sets.read_examples(each, [month], ("bill_fall", "noise"), 0.5))
     assert many.shards > lake.shards
     for name in ("matrix", "happened", "weights", "fold"):

@@ -48,7 +48,7 @@ def month(db: sa.Connection, lake: Lake) -> LabelledMonth:
         if called[at]:
             then = default_as_of(MONTH) + timedelta(days=2)
             cycle.contact(subscriber, then, "reached" if reached[at] else "no_answer")
-    return training_sets.labelled_month(db, lake, CAMPAIGN, MONTH, LEAVING, default_as_of("2026-12"))
+    return training_sets.Labelling(db, lake, CAMPAIGN, LEAVING, default_as_of("2026-12")).of_month(MONTH)
 
 
 def promised(lake: Lake, month: LabelledMonth, people: pl.DataFrame) -> Mapping[str, float]:
