@@ -282,6 +282,17 @@ def unordered_sums(tree: ast.Module, path: str) -> Offences:
             yield node.lineno, f"adds floats in no fixed order with {node.attr}"
 
 
+def unlocked_writes(tree: ast.Module, path: str) -> Offences:
+    """Who publishes, drops or exchanges a period of the lake holds the lock that all who do so share."""
+    called = list(calls(tree))
+    if any(name.rpartition(".")[2] == "hold" for _, name in called):
+        return
+    for call, name in called:
+        receiver, _, method = name.rpartition(".")
+        if method in {"publish", "drop", "exchange"} and receiver.rpartition(".")[2] == "lake":
+            yield call.lineno, f"{method} without hold of include/lake/locks.py"
+
+
 def under(*folders: str) -> Callable[[str], bool]:
     """Holds in these folders or files."""
     return lambda path: path.startswith(folders)
@@ -313,6 +324,11 @@ RULES = {
     "except": Rule("no error is swallowed", outside(), swallowed_errors),
     "sql": Rule("SQL is never built from text", outside("include/local/"), built_sql),
     "inline": Rule("SQL lives in sql/", under(*LOOP, "include/desk/"), inline_sql),
+    "locks": Rule(
+        "a period of the lake is written under its lock",
+        outside("include/lake/", "include/simulator/"),
+        unlocked_writes,
+    ),
     "sums": Rule("floats are added in a fixed order", outside(), unordered_sums),
     "names": Rule("names say what a thing does", outside(), vague_names),
 }

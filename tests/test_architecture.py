@@ -58,6 +58,8 @@ BAD = [
     ("sql", "include/loop.py", "open_db().execute('select {} from tickets'.format(column))"),
     ("sql", "include/loop.py", "text('select ' + column)"),
     ("inline", "include/stages/x.py", "from sqlalchemy import Connection, text"),
+    ("locks", "include/stages/x.py", "run.lake.publish('scores', month, parts)"),
+    ("locks", "include/commands/x.py", "def f(lake):\n    lake.drop(table, month)"),
     ("sums", "include/stages/x.py", "WINDOWS = {'mean': pl.mean_horizontal}"),
     ("names", "include/utils.py", ""),
     ("names", "include/common/x.py", ""),
@@ -81,6 +83,7 @@ GOOD = [
     ("except", "include/loop.py", "try:\n    f()\nexcept ValueError:\n    pass"),
     ("sql", "include/loop.py", "db.execute(text('select 1 from t where a = :a'), {'a': f'{a}'})"),
     ("sums", "include/stages/x.py", "highest = pl.max_horizontal(bills)"),
+    ("locks", "include/commands/x.py", "hold(db, table, month)\nlake.drop(table, month)"),
     ("names", "include/stages/x.py", "def retention_manager(): ..."),
 ]
 
