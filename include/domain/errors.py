@@ -1,7 +1,15 @@
 """Errors a person can cure: each sentence says what happened, with which value, and what to do."""
 
 from collections.abc import Mapping, Set
-from typing import Any, Self
+from typing import Any, Self, TypedDict
+
+
+class KeptError(TypedDict):
+    """An error as JSON keeps it: its sentence or template, its code, and the values in it."""
+
+    sentence: str
+    code: str
+    values: dict[str, Any]
 
 
 class LoopError(Exception):
@@ -12,13 +20,11 @@ class LoopError(Exception):
     """
 
     def __init__(self, sentence: str, *, code: str = "", **values: object) -> None:
-        told = (
-            sentence.format(**{name: _plain(value) for name, value in values.items()}) if code else sentence
-        )
-        super().__init__(told)
+        plain = {name: _plain(value) for name, value in values.items()}
+        super().__init__(sentence.format(**plain) if code else sentence)
         self.code, self.template, self.values = code, sentence, values
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> "KeptError":
         """To be kept where JSON is; `from_json` reads it again. The values are ones JSON knows."""
         return {"sentence": self.template, "code": self.code, "values": self.values}
 
