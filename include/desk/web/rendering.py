@@ -14,7 +14,7 @@ from include.desk.web.refusals import tell
 from include.desk.words import LANGUAGES, named_in, words_in
 
 _ENVIRONMENT = Environment(
-    loader=FileSystemLoader(Path(__file__).parent / "templates"),
+    loader=FileSystemLoader(Path(__file__).parent.parent / "templates"),
     autoescape=select_autoescape(),
     undefined=StrictUndefined,
     trim_blocks=True,
