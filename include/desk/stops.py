@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from include.clocks.stops import Q, lifted, read_stops, require_known, standing
 from include.config import Config
 from include.desk.tickets.acting import begin, identify, in_words
-from include.desk.web.identity import Viewer
+from include.desk.viewer import Viewer
 from include.domain.contact.stop import TEAM, Scope
 from include.domain.errors import Refused
 

@@ -12,7 +12,8 @@ from include.desk.api.bodies import Body, Id
 from include.desk.api.repeating import Key, receipt_of
 from include.desk.tickets import checks, contacts, plans, tasks, work
 from include.desk.tickets.acting import Actor
-from include.desk.web.identity import DESK, TEAM, Method, Viewer, needs
+from include.desk.viewer import DESK, TEAM, Method, Viewer
+from include.desk.web.identity import needs
 from include.desk.web.receipts import once
 from include.domain.errors import BadInput
 

@@ -5,8 +5,8 @@ from typing import Annotated, Any
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
 
-from include.desk.pages.fields import LONGEST
 from include.desk.tickets import contacts, plans
+from include.desk.tickets.form_fields import LONGEST
 from include.desk.tickets.reassignment import MOST
 
 #: The largest bigint and integer of PostgreSQL.

@@ -25,7 +25,8 @@ from include.desk.calls import phones, talks
 from include.desk.campaigns import campaign_named
 from include.desk.tickets import tasks
 from include.desk.tickets.acting import Actor
-from include.desk.web.identity import PHONES, TEAM, Reader, Viewer, Worker, needs
+from include.desk.viewer import PHONES, TEAM, Viewer
+from include.desk.web.identity import Reader, Worker, needs
 from include.desk.web.receipts import Answer, Receipt, once
 from include.domain.errors import LoopError, Refused
 

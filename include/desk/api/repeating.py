@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from fastapi import Header, Request
 
-from include.desk.web.identity import Viewer
+from include.desk.viewer import Viewer
 from include.desk.web.receipts import IN_THE_SAME_WORDS, Receipt, request_sha256
 
 Key = Annotated[str | None, Header(alias="Idempotency-Key", pattern=r"^[\x21-\x7e]{1,200}$")]

@@ -9,7 +9,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from include.desk import stops
 from include.desk.api.bodies import Id
 from include.desk.api.repeating import Key, receipt_of
-from include.desk.web.identity import TEAM, Viewer, needs
+from include.desk.viewer import TEAM, Viewer
+from include.desk.web.identity import needs
 from include.desk.web.receipts import once
 from include.domain.contact.stop import Scope
 

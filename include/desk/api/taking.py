@@ -8,7 +8,8 @@ from include.desk.api.answers import Given, Held, Results, Told
 from include.desk.api.bodies import Id, Skip, Wishes
 from include.desk.api.repeating import Key, receipt_of
 from include.desk.tickets import next_ticket, reassignment
-from include.desk.web.identity import TEAM, Viewer, Worker, needs
+from include.desk.viewer import TEAM, Viewer
+from include.desk.web.identity import Worker, needs
 from include.desk.web.receipts import once
 from include.desk.web.refusals import as_values, tell
 from include.desk.web.rendering import language_of

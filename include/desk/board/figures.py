@@ -11,7 +11,7 @@ from include.desk.board import shaping
 from include.desk.board.asking import Asked
 from include.desk.board.sections import CAMPAIGN, QUEUE, SECTIONS, Section, Table
 from include.desk.campaigns import ALL
-from include.desk.web.identity import Viewer
+from include.desk.viewer import Viewer
 from include.domain.periods.months import ZONE
 
 Q = {**load("desk/board"), **load("desk/campaigns")}

@@ -17,7 +17,8 @@ from include.desk.board.figures import LONGEST_EXPORT, read_board, read_section
 from include.desk.board.sections import FIGURES, SECTIONS, STEPS_OVER_ALL_TEAMS, Section, Table
 from include.desk.board.wording import headings_in, teller
 from include.desk.campaigns import ALL
-from include.desk.web.identity import BOARD, Viewer, needs
+from include.desk.viewer import BOARD, Viewer
+from include.desk.web.identity import needs
 from include.desk.web.rendering import language_of, page, theme_of
 from include.desk.words import words_in
 from include.domain.errors import BadInput

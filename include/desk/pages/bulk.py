@@ -4,12 +4,14 @@ from typing import Any
 
 from fastapi import APIRouter, Request, Response
 
-from include.desk.pages.fields import Fields, Typed
+from include.desk.pages.fields import Typed
 from include.desk.pages.queue import address_of
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.tickets import reassignment, saved_views
+from include.desk.tickets.form_fields import Fields
 from include.desk.tickets.reassignment import MOST
-from include.desk.web.identity import TEAM, Reader, Viewer, needs
+from include.desk.viewer import TEAM, Viewer
+from include.desk.web.identity import Reader, needs
 from include.desk.web.receipts import once
 from include.domain.errors import BadInput
 

@@ -7,7 +7,8 @@ from fastapi import APIRouter, Query, Request, Response
 from include.desk.board.figures import read_queue
 from include.desk.calls.phones import record_use
 from include.desk.pages.board import as_file
-from include.desk.web.identity import TEAM, Viewer, needs
+from include.desk.viewer import TEAM, Viewer
+from include.desk.web.identity import needs
 
 router = APIRouter()
 

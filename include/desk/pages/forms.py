@@ -7,12 +7,14 @@ from typing import Any
 from fastapi import APIRouter, Request, Response
 
 from include.desk.calls.phones import ticket_in
-from include.desk.pages.fields import Fields, Typed
+from include.desk.pages.fields import Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.pages.ticket import Refusal, show
 from include.desk.tickets import checks, contacts, plans, tasks, work
 from include.desk.tickets.acting import Actor, looking
-from include.desk.web.identity import DESK, TEAM, Method, Viewer, needs
+from include.desk.tickets.form_fields import Fields
+from include.desk.viewer import DESK, TEAM, Method, Viewer
+from include.desk.web.identity import needs
 from include.desk.web.receipts import once
 from include.desk.web.rendering import taken
 from include.domain.errors import BadInput, Refused

@@ -13,9 +13,10 @@ from fastapi.responses import RedirectResponse
 from include.clocks.ticket_clocks import Clocks, read_clocks
 from include.config import Config
 from include.database.queries import load
-from include.desk.pages.fields import Fields
+from include.desk.tickets.form_fields import Fields
 from include.desk.tickets.reassignment import Result
-from include.desk.web.identity import TEAM, Reader, Viewer
+from include.desk.viewer import TEAM, Viewer
+from include.desk.web.identity import Reader
 from include.desk.web.receipts import read_answer
 from include.desk.web.rendering import THEMES, page
 from include.desk.words import LANGUAGES

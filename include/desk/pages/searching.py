@@ -7,11 +7,13 @@ from fastapi import APIRouter, Query, Request, Response
 
 from include.desk.calls import phones, talks
 from include.desk.campaigns import campaign_named
-from include.desk.pages.fields import Fields, Typed
+from include.desk.pages.fields import Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.tickets import tasks
+from include.desk.tickets.form_fields import Fields
+from include.desk.viewer import TEAM, Viewer
 from include.desk.web.errors import headers_of, status_of
-from include.desk.web.identity import TEAM, Reader, Viewer, Worker, needs
+from include.desk.web.identity import Reader, Worker, needs
 from include.desk.web.receipts import once
 from include.desk.web.rendering import page, taken
 from include.domain.contact.outcome import NEEDS

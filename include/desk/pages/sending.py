@@ -5,8 +5,8 @@ import secrets
 from fastapi import Request
 from fastapi.responses import RedirectResponse
 
-from include.desk.pages.fields import Fields
-from include.desk.web.identity import Viewer
+from include.desk.tickets.form_fields import Fields
+from include.desk.viewer import Viewer
 from include.desk.web.receipts import IN_THE_SAME_WORDS, KEPT, Receipt, request_sha256
 
 #: The field in which a form carries the key it was shown with.

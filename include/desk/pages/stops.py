@@ -3,10 +3,12 @@
 from fastapi import APIRouter, Request, Response
 
 from include.desk import stops
-from include.desk.pages.fields import Fields, Typed
+from include.desk.pages.fields import Typed
 from include.desk.pages.sending import lead_to, receipt_of
+from include.desk.tickets.form_fields import Fields
+from include.desk.viewer import TEAM, Viewer
 from include.desk.web.errors import headers_of, status_of
-from include.desk.web.identity import TEAM, Viewer, needs
+from include.desk.web.identity import needs
 from include.desk.web.receipts import once
 from include.desk.web.rendering import page, taken
 from include.domain.contact.stop import ALL, CAMPAIGN, REGION, SCOPES, Scope

@@ -19,8 +19,9 @@ from include.desk.tickets.acting import Actor
 from include.desk.tickets.next_ticket import must_say_why
 from include.desk.tickets.offers import offers_for
 from include.desk.tickets.procedure import next_contact
+from include.desk.viewer import DESK, PHONES, TEAM, Viewer
 from include.desk.web.errors import headers_of, status_of
-from include.desk.web.identity import DESK, PHONES, TEAM, Reader, Viewer
+from include.desk.web.identity import Reader
 from include.desk.web.rendering import language_of, page
 from include.domain.contact.outcome import NEEDS, OUTCOMES
 from include.domain.deadline import Deadline

@@ -1,50 +1,21 @@
 """Who asks: Airflow's user, what Airflow lets that user do here, and the staff row that goes with it."""
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from collections.abc import Callable
+from typing import Annotated, Any
 
 from airflow.api_fastapi.app import get_auth_manager
 from airflow.api_fastapi.core_api.security import get_user
 from fastapi import Depends, Request
 
 from include.database.queries import load
+from include.desk.viewer import BOARD, DESK, PHONES, TEAM, Method, Right, Viewer
 from include.desk.web.errors import Denied, UnknownLogin
 from include.desk.web.reading import Database
 
 Q = load("desk/identity")
 
-DESK, TEAM, BOARD, PHONES = "Retention Desk", "Retention Team", "Retention Board", "Phone Reveal"
-Method = Literal["GET", "PUT"]
-
-
-@dataclass(frozen=True)
-class Viewer:
-    """A person of the staff at the desk."""
-
-    staff_id: int
-    staff_code: str
-    name: str
-    role: str
-    team: str
-    branch_code: str | None
-    username: str
-    resources: frozenset[tuple[Method, str]]
-    #: What is stopped just now: scope, what, because, stopped_by, since
-    stops: Sequence[Mapping[str, Any]] = ()
-
-    @property
-    def may_stop(self) -> bool:
-        """Whether this person may stop outbound: a lead their team's, a manager any."""
-        return self.role in ("lead", "manager")
-
-    def may(self, method: Method, resource: str) -> bool:
-        """Whether Airflow lets this person read (GET) or change (PUT) a resource of the desk."""
-        return (method, resource) in self.resources
-
-
 #: Every right a page may ask about, in the order of `bootstrap.RIGHTS`.
-_RIGHTS: tuple[tuple[Method, str], ...] = (
+_RIGHTS: tuple[Right, ...] = (
     ("GET", DESK), ("PUT", DESK), ("GET", TEAM), ("PUT", TEAM), ("GET", BOARD), ("GET", PHONES),
 )  # fmt: skip
 
@@ -73,7 +44,7 @@ def needs(method: Method, resource: str) -> Any:
     return Depends(enter)
 
 
-def _viewer(database: Database, username: str, allowed: frozenset[tuple[Method, str]]) -> Viewer:
+def _viewer(database: Database, username: str, allowed: frozenset[Right]) -> Viewer:
     with database.reading(None) as db:
         row = db.execute(Q["find_by_login"], {"username": username}).mappings().one_or_none()
     if row is None:
@@ -86,6 +57,6 @@ Reader = Annotated[Viewer, needs("GET", DESK)]
 Worker = Annotated[Viewer, needs("PUT", DESK)]
 
 
-def permission_of(call: Callable[..., Any]) -> tuple[Method, str] | None:
+def permission_of(call: Callable[..., Any]) -> Right | None:
     """The right a dependency made by `needs` asks for; None for any other callable."""
     return getattr(call, "permission", None)
