@@ -1,11 +1,21 @@
 """What programs send to the desk: machine values only, no words in a language."""
 
+from collections.abc import Mapping
 from datetime import date
+from functools import cache
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    StringConstraints,
+    create_model,
+)
 
-from include.desk.tickets import contacts, plans
+from include.desk.tickets.actions import Input, Kind, Value
 from include.desk.tickets.form_fields import LONGEST
 from include.desk.tickets.reassignment import MOST
 
@@ -45,103 +55,49 @@ class Body(Entry):
     version: Version | None = None
 
 
-class Contact(Body):
-    """An attempt to reach the subscriber."""
-
-    channel: Annotated[Text, _one_of(contacts.CHANNELS)]
-    result: Annotated[Text, _one_of(contacts.RESULTS)]
-    call_back_at: AwareDatetime | None = None
-    note: Text | None = None
-
-
-class Survey(Body):
-    """What the subscriber needs, by the campaign's survey; 'other' with a note."""
-
-    needs: Annotated[list[Text], Field(min_length=1, max_length=20)]
-    note: Text | None = None
+#: The JSON of each kind of value.
+_JSON: Mapping[Kind, Any] = {
+    Kind.TEXT: Text,
+    Kind.TEXTS: list[Text],
+    Kind.NUMBER: int,
+    Kind.ID: Id,
+    Kind.VERSION: Version,
+    Kind.DAY: date,
+    Kind.INSTANT: AwareDatetime,
+    Kind.FLAG: bool,
+}
 
 
-class Check(Body):
-    """What of the campaign's checklist is done."""
-
-    items: Annotated[list[Text], Field(min_length=1, max_length=100)]
-
-
-class Plan(Body):
-    """The offer of a strategy, by default its first that fits."""
-
-    strategy: Text
-    offer: Text | None = None
-    note: Text | None = None
+@cache
+def body_of(takes: Input | None) -> type[Body]:
+    """What an action takes as JSON: the version, and its own values as the registry of actions describes them."""
+    if takes is None:
+        return Body
+    fields: dict[str, Any] = {value.name: _field_of(value) for value in takes.values}
+    made: type[Body] = create_model(
+        takes.name, __base__=Body, __module__=__name__, __doc__=takes.description, **fields
+    )
+    return made
 
 
-class Processing(Body):
-    """What became of the newest plan; done with its order number."""
-
-    result: Annotated[Text, _one_of(plans.RESULTS)]
-    order_number: Text | None = None
-    note: Text | None = None
-
-
-class Pause(Body):
-    """Until when the subscriber asked to be left alone."""
-
-    call_back_on: date
-
-
-class Close(Body):
-    """How the work ended, by the campaign's catalogue, and how satisfied (0–10) the subscriber was."""
-
-    outcome: Text
-    detail: Text | None = None
-    satisfaction: Annotated[int, Field(ge=0, le=10)] | None = None
-
-
-class Reason(Body):
-    """Why it is done, in words."""
-
-    reason: Text
-
-
-class Said(Body):
-    """What the customer said."""
-
-    words: Text
-
-
-class Task(Body):
-    """A problem charged to another unit."""
-
-    unit: Text
-    words: Text
+def _field_of(value: Value) -> tuple[Any, Any]:
+    """The type of a value and what it is when left out."""
+    kind = _JSON[value.kind]
+    if value.words:
+        kind = Annotated[kind, _one_of(value.words)]
+    if value.kind is Kind.TEXTS:
+        kind = Annotated[kind, Field(min_length=1, max_length=value.most)]
+    if value.kind is Kind.NUMBER:
+        kind = Annotated[kind, Field(ge=0, le=value.most)]
+    if value.kind is Kind.FLAG:
+        return kind, False
+    return (kind, ...) if value.is_needed else (kind | None, None)
 
 
 class TaskResult(Body):
     """What the unit did about a task of a talk."""
 
     result: Text
-
-
-class Finished(Body):
-    """What the unit did about a task of the ticket."""
-
-    task_id: Id
-    result: Text
-
-
-class Reassign(Body):
-    """Who takes the ticket."""
-
-    to_staff_id: Id
-
-
-class Merge(Body):
-    """The ticket that stays, as last seen, and why the two are one customer's."""
-
-    into: Id
-    into_version: Version
-    reason: Text
-    has_changed_customer: bool = False
 
 
 class Skip(Entry):

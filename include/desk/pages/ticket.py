@@ -16,6 +16,7 @@ from include.desk.calls.phones import number_of
 from include.desk.calls.talks import waiting_refusals
 from include.desk.pages.customer import reasons_of, strategies_of, told_of_customer
 from include.desk.tickets.acting import Actor
+from include.desk.tickets.actions import TICKET_ACTIONS
 from include.desk.tickets.next_ticket import must_say_why
 from include.desk.tickets.offers import offers_for
 from include.desk.tickets.procedure import next_contact
@@ -26,7 +27,7 @@ from include.desk.web.rendering import language_of, page
 from include.domain.contact.outcome import NEEDS, OUTCOMES
 from include.domain.deadline import Deadline
 from include.domain.errors import LoopError
-from include.domain.ticket import ACTIONS, UNFINISHED, is_taking
+from include.domain.ticket import UNFINISHED, is_taking
 from include.run.cycles import campaign_of
 
 Q = load("desk/ticket")
@@ -34,7 +35,6 @@ router = APIRouter()
 
 NEXT = load("desk/next")
 _READ = ("clocks", "events", "attempts", "surveys", "checks", "plans", "tasks", "others", "past_contacts")
-_LEADS = frozenset({"reassign", "cancel", "reopen", "recall", "merge", "absorb"})
 
 
 @dataclass(frozen=True)
@@ -216,11 +216,11 @@ def _possible(ticket: Mapping[str, Any], viewer: Viewer) -> set[str]:
     if not viewer.may("PUT", DESK):
         return set()
     return {
-        name
-        for name, action in ACTIONS.items()
-        if ticket["state"] in action.since and viewer.role in action.by
-        if name not in _LEADS or viewer.may("PUT", TEAM)
-        if not (_lies_in_pool(ticket) and is_taking(name, viewer.role))
+        action.name
+        for action in TICKET_ACTIONS
+        if ticket["state"] in action.transition.since and viewer.role in action.transition.by
+        if viewer.may(*action.right)
+        if not (_lies_in_pool(ticket) and is_taking(action.name, viewer.role))
     }
 
 
