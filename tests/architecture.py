@@ -139,6 +139,21 @@ def stage_imports(tree: ast.Module, path: str) -> Offences:
             yield line, f"a stage imports {module}"
 
 
+def page_imports(tree: ast.Module, path: str) -> Offences:
+    """The JSON API stands beside the pages, not on top of them."""
+    for line, module in imports(tree):
+        if is_within(module, ("include.desk.pages",)):
+            yield line, f"the API imports {module}"
+
+
+def web_imports(tree: ast.Module, path: str) -> Offences:
+    """What is done with tickets knows no request, page or template."""
+    above = ("include.desk.web", "include.desk.pages", "include.desk.api", "fastapi", "starlette", "jinja2")
+    for line, module in imports(tree):
+        if is_within(module, above):
+            yield line, f"a service of the desk imports {module}"
+
+
 def dotted(node: ast.expr) -> str:
     """`a.b.c` as text, or an empty text for anything else."""
     if isinstance(node, ast.Name):
@@ -306,6 +321,12 @@ def outside(*folders: str) -> Callable[[str], bool]:
 RULES = {
     "domain": Rule("domain imports only the standard library", under("include/domain/"), domain_imports),
     "stages": Rule("stages import only their contract", under(*LOOP), stage_imports),
+    "api": Rule("the API imports no page", under("include/desk/api/"), page_imports),
+    "services": Rule(
+        "what is done with tickets knows no web",
+        under("include/desk/tickets/", "include/desk/calls/"),
+        web_imports,
+    ),
     "clock": Rule("only the edge reads the clock", outside(*MAY_READ_CLOCK), clock_reads),
     "connection": Rule("stages never open a connection", under(*LOOP, "include/domain/"), connections_opened),
     "simulator": Rule(

@@ -9,7 +9,7 @@ import sqlalchemy as sa
 
 from include.database import DESK_ROLE, engine
 from include.database.queries import load
-from include.desk.pages.queue import PAGE, VIEWS, Q, _whose
+from include.desk.tickets.queue import PAGE, VIEWS, Q, _whose
 from include.desk.viewer import Viewer
 from include.domain.periods.months import ZONE
 from tests.desk.filling import fill

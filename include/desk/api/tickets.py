@@ -3,14 +3,15 @@
 from datetime import timedelta
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Query, Request, Response
+from fastapi import APIRouter, Depends, Path, Query, Request, Response
 
 from include.database.queries import load
 from include.desk.api.answers import Listed, Queue, Ticket
 from include.desk.api.bodies import Id
-from include.desk.pages import queue
+from include.desk.tickets import queue
 from include.desk.web.errors import NotFound
 from include.desk.web.identity import Reader
+from include.desk.web.queue_address import QueueAddress
 
 Q = load("desk/ticket")
 router = APIRouter()
@@ -22,22 +23,18 @@ _WORK = ("clocks", "attempts", "surveys", "checks", "plans", "events")
 def list_tickets(
     request: Request,
     viewer: Reader,
+    address: Annotated[QueueAddress, Depends()],
     view: Annotated[str, Query(max_length=20)] = "",
-    grade: Annotated[str | None, Query(max_length=10)] = None,
-    region: Annotated[str | None, Query(max_length=40)] = None,
-    tier: Annotated[str | None, Query(max_length=20)] = None,
-    segment: Annotated[str | None, Query(max_length=40)] = None,
-    campaign: Annotated[str | None, Query(max_length=63)] = None,
-    after: Annotated[str | None, Query(max_length=60)] = None,
 ) -> Queue:
     """One page of a view of the queue, by default the person's own; most urgent first."""
-    asked = queue.asked_for(viewer, view, queue.Filters.of(campaign, grade, region, tier, segment), after)
-    state = request.app.state
+    selection, state = address.selection(viewer, view), request.app.state
     with state.database.reading(viewer.staff_id) as db:
-        rows, next_page = queue.read_page(db, state.config, viewer, asked, state.clock())
-        counts = queue.count_campaigns(db, state.config, viewer, asked)
-    tickets = [Listed.model_validate(row | {"left_minutes": _minutes(row["left"])}) for row in rows]
-    return Queue(tickets=tickets, campaigns=counts, next=next_page)
+        shown = queue.read_page(db, state.config, viewer, selection, state.clock())
+        counts = queue.count_campaigns(db, state.config, viewer, selection)
+    tickets = [
+        Listed.model_validate({**each, "left_minutes": _minutes(each["left"])}) for each in shown.tickets
+    ]
+    return Queue(tickets=tickets, campaigns=counts, next=shown.next_place)
 
 
 def _minutes(left: timedelta | None) -> int | None:

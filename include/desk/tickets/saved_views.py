@@ -1,4 +1,7 @@
-"""Views of the queue a person keeps: a name and the filters of its address. Each its own transaction."""
+"""Views of the queue a person keeps: a name and the filters of its address. Each change its own transaction."""
+
+from collections.abc import Sequence
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -7,6 +10,11 @@ from include.desk.tickets.acting import begin, identify
 from include.domain.errors import BadInput
 
 Q = load("desk/views")
+
+
+def read_saved_views(db: sa.Connection, staff_id: int) -> Sequence[sa.Row[Any]]:
+    """The views a person keeps, each with view_id, name and query; within an open transaction of the person."""
+    return db.execute(Q["read_saved"], {"staff_id": staff_id}).all()
 
 
 def save_view(db: sa.Connection, *, staff_id: int, name: str, query: str) -> None:
