@@ -199,7 +199,7 @@ def test_limits_are_asked_for_until_the_first_ticket_that_may_be_called(filled, 
     given |= {"rested_since": NOW, "held_until": NOW + timedelta(minutes=10)}
     with filled.begin() as asked:
         filled.execute(sa.text("select set_config('app.staff_id', :staff_id, true)"), given)
-        clause = sa.text(f"explain (analyze, format json) {load('desk_next')['hold_next'].text}")
+        clause = sa.text(f"explain (analyze, format json) {load('desk/next')['hold_next'].text}")
         plan = list(nodes(filled.execute(clause, given).scalar_one()[0]["Plan"]))
         asked.rollback()
     (urgent,) = [node for node in plan if node.get("CTE Name") == "urgent"]

@@ -171,7 +171,7 @@ def count_campaigns(
 
 def heirs_of(db: sa.Connection, viewer: Viewer) -> Sequence[Any]:
     """Who may be given tickets: the person, and the agents of the team."""
-    mates = db.execute(Q["readheirs_of"], {"team": viewer.team, "staff_id": viewer.staff_id})
+    mates = db.execute(Q["read_heirs"], {"team": viewer.team, "staff_id": viewer.staff_id})
     return mates.all()
 
 

@@ -79,7 +79,7 @@ def test_an_address_that_asks_for_nonsense_is_answered_with_a_sentence(visit, ti
 
 
 def test_pages_follow_each_other_without_gap_or_repetition(visit, tickets, monkeypatch):
-    monkeypatch.setattr("include.desk.pages.queue.PAGE", 3)
+    monkeypatch.setattr("include.desk.tickets.queue.PAGE", 3)
     first = visit("lead").get("/?view=team&grade=high").text
     more = re.search(r'rel="next" href="([^"]+)"', first).group(1).replace("&amp;", "&")
     assert "grade=high" in more
