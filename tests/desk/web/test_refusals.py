@@ -135,6 +135,7 @@ def test_the_fields_of_every_form_have_a_name():
     for template in (ROOT / "include/desk/templates").glob("*.html"):
         text = template.read_text("utf-8")
         named |= set(re.findall(r'<(?:input|textarea|select)[^>]*\bname="([a-z_]+)"', text))
+        named |= set(re.findall(r'\b(?:text_area|tick)\("([a-z_]+)"', text))  # macros of parts.html
     filters = {
         "view",
         "grade",
