@@ -2,32 +2,30 @@
 
 import csv
 import io
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from include.desk.board.sections import CONFIGURED, SHARE, WORD, Table
+from include.desk.board.tables import CONFIGURED, SHARE, WORD, Table
+from include.desk.board.wording import BoardWords
 from include.domain.periods.months import ZONE
 
 _BOM = "\ufeff"
 #: A cell beginning with one of these is run by spreadsheets (OWASP, CSV injection), also after blanks.
 _FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
-#: `told(kind, value)`: the words for a value of a column.
-Teller = Callable[[str, Any], str]
 
-
-def as_csv(table: Table, heading: Callable[[Table, str], str], word: Teller, last: str = "") -> str:
+def as_csv(table: Table, words: BoardWords, last: str = "") -> str:
     """The table with a heading row; numbers and shares plain, instants in Shanghai time, text made harmless.
 
     `last` is a sentence for a row of its own at the end.
     """
     out = io.StringIO()
     writer = csv.writer(out)
-    writer.writerow([harmless(heading(table, column)) for column in table.section.columns])
+    writer.writerow([harmless(words.heading(table, column)) for column in table.section.columns])
     for row in table.rows:
-        writer.writerow(_cells(table, row, word))
+        writer.writerow(_cells(table, row, words))
     if last:
         writer.writerow([harmless(last)])
     return _BOM + out.getvalue()
@@ -38,11 +36,11 @@ def harmless(text: str) -> str:
     return f"'{text}" if text.lstrip(" \u00a0\u3000").startswith(_FORMULA) else text
 
 
-def _cells(table: Table, row: Any, word: Teller) -> Iterator[str]:
+def _cells(table: Table, row: Any, words: BoardWords) -> Iterator[str]:
     for column in table.section.columns:
         kind, value = table.section.kind_of(column, row), row[column]
         if kind.startswith(WORD) or kind in CONFIGURED or isinstance(value, str):
-            yield harmless(word(kind, value))
+            yield harmless(words.value(kind, value))
         else:
             yield _plain(kind, value)
 

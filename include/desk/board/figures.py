@@ -1,15 +1,15 @@
 """The figures of the board, of one campaign's cycle or of a month of all: funnel, service levels, endings, rates."""
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import sqlalchemy as sa
 
 from include.database.queries import load
-from include.desk.board import shaping
-from include.desk.board.asking import Asked
-from include.desk.board.sections import CAMPAIGN, QUEUE, SECTIONS, Section, Table
+from include.desk.board.scope import BoardScope
+from include.desk.board.sections import QUEUE, SECTIONS
+from include.desk.board.tables import CAMPAIGN, Section, Table
 from include.desk.campaigns import ALL
 from include.desk.viewer import Viewer
 from include.domain.periods.months import ZONE
@@ -17,59 +17,49 @@ from include.domain.periods.months import ZONE
 Q = {**load("desk/board"), **load("desk/campaigns")}
 QUEUED = load("desk/queue")
 
-#: Success and effect are told of so many cycles.
-HISTORY = 24
-#: A list longer than this is worked from the queue, not from the board.
-LONGEST_LIST = 100
 #: Of a lead's closed tickets this share is drawn for a look at the quality of the work.
 SAMPLE_SHARE = 0.05
 #: A file is written in the process that also answers task heartbeats; what a longer one leaves out is told in it.
 LONGEST_EXPORT = 20_000
 
 
-def read_section(db: sa.Connection, section: Section, asked: Asked, viewer: Viewer) -> Table:
+def read_section(db: sa.Connection, section: Section, scope: BoardScope, viewer: Viewer) -> Table:
     """A section's rows as the viewer may see them; inside a transaction of theirs."""
-    values = _values(section, asked) | {
+    values = _values(section, scope) | {
         "everybody": viewer.role == "manager",
         "branch_code": viewer.branch_code,
     }
     rows = [dict(row) for row in db.execute(Q[section.statement], values).mappings()]
-    table = _SHAPED.get(section.name, _as_read)(section, rows, asked)
-    return _by_campaign(table) if section.is_by_campaign and asked.campaign == ALL else table
+    table = section.shape(section, rows, scope)
+    return _by_campaign(table) if section.is_by_campaign and scope.campaign == ALL else table
 
 
-def _values(section: Section, asked: Asked) -> dict[str, Any]:
-    own = asked.config.campaigns.get(asked.campaign)
-    is_of_two = section.name == "funnel" and asked.campaign != ALL
+def _values(section: Section, scope: BoardScope) -> dict[str, Any]:
+    own = scope.config.campaigns.get(scope.campaign)
+    is_of_two = section.reads_before and scope.campaign != ALL
     return {
-        "campaigns": list(asked.campaigns),
-        "cycles": [*asked.cycles, *(asked.before if is_of_two else ())],
-        "shadows": asked.campaign != ALL,
-        "is_over_all": asked.campaign == ALL,
-        "willing": asked.config.willing(asked.campaigns),
-        "service": [name for name, each in asked.config.campaigns.items() if each.kind == "service"],
+        "campaigns": list(scope.campaigns),
+        "cycles": [*scope.cycles, *(scope.before if is_of_two else ())],
+        "shadows": scope.campaign != ALL,
+        "is_over_all": scope.campaign == ALL,
+        "willing": scope.config.willing(scope.campaigns),
+        "service": [name for name, each in scope.config.campaigns.items() if each.kind == "service"],
         "splits": list(own.splits) if own else [],
-        "now": asked.now,
-        "day": asked.now.astimezone(ZONE).date(),
-        "limit": HISTORY if section.name in ("effect", "success") else LONGEST_LIST,
+        "now": scope.now,
+        "day": scope.now.astimezone(ZONE).date(),
+        "limit": section.limit,
         "share": SAMPLE_SHARE,
     }
 
 
-def read_board(db: sa.Connection, asked: Asked, viewer: Viewer) -> list[Table]:
+def read_board(db: sa.Connection, scope: BoardScope, viewer: Viewer) -> list[Table]:
     """Every section of this board."""
-    return [read_section(db, section, asked, viewer) for section in sections_of(asked)]
+    return [read_section(db, section, scope, viewer) for section in sections_of(scope)]
 
 
-def sections_of(asked: Asked) -> Iterator[Section]:
-    """The sections this board has; one by splits only where the campaign splits its list or shares its figures."""
-    board, own = asked.board, asked.config.campaigns.get(asked.campaign)
-    is_split = own is not None and bool(
-        own.splits or own.routing.shared_by or own.routing.by in ("manager", "seller")
-    )
-    for section in SECTIONS.values():
-        if board in section.boards and (section.name != "splits" or is_split):
-            yield section
+def sections_of(scope: BoardScope) -> Iterator[Section]:
+    """The sections this board has."""
+    return (each for each in SECTIONS.values() if scope.board in each.boards and each.stands(scope))
 
 
 def read_queue(db: sa.Connection, viewer: Viewer, campaign: str | None) -> Table:
@@ -85,21 +75,7 @@ def read_queue(db: sa.Connection, viewer: Viewer, campaign: str | None) -> Table
     return Table(QUEUE, rows, left_out)
 
 
-def _as_read(section: Section, rows: shaping.Rows, asked: Asked) -> Table:
-    return Table(section, rows)
-
-
 def _by_campaign(table: Table) -> Table:
     """The table with the campaign of every row in front."""
     columns = {"campaign": CAMPAIGN, **table.section.columns}
     return replace(table, section=replace(table.section, columns=columns))
-
-
-_SHAPED: Mapping[str, Callable[[Section, shaping.Rows, Asked], Table]] = {
-    "funnel": shaping.funnel,
-    "service": shaping.service,
-    "outcomes": shaping.outcomes,
-    "rates": shaping.rates,
-    "splits": shaping.rates,
-    "success": shaping.success,
-}

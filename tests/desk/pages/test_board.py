@@ -14,7 +14,8 @@ import sqlalchemy as sa
 from include.database.queries import load
 from include.desk.board.charts import Look, bars, stacked
 from include.desk.board.csv_export import harmless
-from include.desk.board.sections import SECTIONS, STEPS, VERDICTS
+from include.desk.board.sections import SECTIONS
+from include.desk.board.tables import STEPS, VERDICTS
 from include.desk.tickets import contacts, plans, work
 from include.desk.tickets.acting import Actor
 from include.stages.release import release

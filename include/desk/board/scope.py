@@ -8,7 +8,7 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database.queries import load
-from include.desk.board.sections import OF_ALL, OF_ONE, OF_SHADOW
+from include.desk.board.tables import OF_ALL, OF_ONE, OF_SHADOW
 from include.desk.campaigns import ALL, known_campaigns, unknown_campaign
 from include.domain.errors import BadInput
 
@@ -21,7 +21,7 @@ _MONTH, _KEY = 7, 10
 
 
 @dataclass(frozen=True)
-class Asked:
+class BoardScope:
     """What the board is of, and when: a campaign or ALL, the period chosen, its cycles and those of the one before.
 
     `known` are the campaigns to choose from, and whether each is but a shadow; no period before the first cycle.
@@ -44,7 +44,7 @@ class Asked:
         return OF_ALL if self.campaign == ALL else OF_SHADOW if self.is_shadow else OF_ONE
 
 
-def asked(db: sa.Connection, config: Config, campaign: str, period: str, now: datetime) -> Asked:
+def board_scope(db: sa.Connection, config: Config, campaign: str, period: str, now: datetime) -> BoardScope:
     """The campaign named, else the only one or ALL; the period named, else the newest. BadInput for what is not."""
     known = known_campaigns(db, config)
     name = campaign or (ALL if len(known) != 1 else next(iter(known)))
@@ -57,7 +57,7 @@ def asked(db: sa.Connection, config: Config, campaign: str, period: str, now: da
     rows = db.execute(Q["list_cycles"], values | {"periods": [chosen, before]}).all()
     own, others = (tuple(dict.fromkeys(r.cycle for r in rows if r.period == of)) for of in (chosen, before))
     is_shadow = name != ALL and (any(row.is_shadow for row in rows if row.period == chosen) or known[name])
-    return Asked(name, names, known, periods, chosen, own, others, is_shadow, now, config)
+    return BoardScope(name, names, known, periods, chosen, own, others, is_shadow, now, config)
 
 
 def _chosen(campaign: str, periods: tuple[str, ...], typed: str) -> tuple[str | None, str | None]:
