@@ -22,7 +22,7 @@ from include.config.readers.desk import load_desk
 from include.database import engine
 from include.desk.calls.talks import Talk, keep_talk
 from include.desk.tickets import contacts, plans, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets.acting import Actor, AtDesk
 from include.domain.day_feeds import FEEDS
 from include.domain.errors import Refused
 from include.domain.periods.months import ZONE
@@ -497,7 +497,7 @@ def test_a_new_holder_who_refuses_at_the_desk_as_the_former_one_did_is_left_in_p
         "churn_warning", "S0001", "call", "no calls", "promised", is_refusal=True, is_unknown_confirmed=True
     )
     for said_at in (datetime(2026, 5, 10, 20, tzinfo=ZONE), datetime(2026, 11, 3, 10, tzinfo=ZONE)):
-        keep_talk(desk, mornings.config, rules, staff_id=people.agent, talk=talk, now=said_at)
+        keep_talk(AtDesk(desk, people.agent, said_at), mornings.config, rules, talk)
     assert mornings.work(FRIDAY)["told"]["lapsed"] == 0
     # and so are the other numbers of the customer the profile knows the new holder by
     assert standing(mornings) == {"S0001": "refused", "S0003": "refused"}
@@ -517,7 +517,7 @@ def test_a_refusal_of_somebody_the_desk_did_not_know_holds_for_the_subscriber_an
     talk = Talk(
         "churn_warning", typed, "call", "no calls", "promised", is_refusal=True, is_unknown_confirmed=True
     )
-    keep_talk(desk, mornings.config, rules, staff_id=people.agent, talk=talk, now=FRIDAY)
+    keep_talk(AtDesk(desk, people.agent, FRIDAY), mornings.config, rules, talk)
     for _ in range(2):
         told = mornings.work(FRIDAY + timedelta(hours=1))["told"]
     assert told["resolved"] == 0  # once done it is done
@@ -536,7 +536,7 @@ def test_a_refusal_typed_in_a_case_that_two_could_mean_holds_for_neither(morning
     talk = Talk(
         "churn_warning", "AB", "call", "no calls", "promised", is_refusal=True, is_unknown_confirmed=True
     )
-    keep_talk(desk, mornings.config, rules, staff_id=people.agent, talk=talk, now=FRIDAY)
+    keep_talk(AtDesk(desk, people.agent, FRIDAY), mornings.config, rules, talk)
     told = mornings.work(FRIDAY + timedelta(hours=1))
     assert (told["told"]["resolved"], told["told"]["unknown"]) == (0, 1)
 

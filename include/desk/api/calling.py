@@ -24,7 +24,7 @@ from include.desk.api.repeating import Key, receipt_of, receipt_of_words
 from include.desk.calls import phones, talks
 from include.desk.campaigns import campaign_named
 from include.desk.tickets import tasks
-from include.desk.tickets.acting import Actor
+from include.desk.tickets.acting import Actor, AtDesk
 from include.desk.viewer import PHONES, TEAM, Viewer
 from include.desk.web.identity import Reader, Worker, needs
 from include.desk.web.receipts import Answer, Receipt, once
@@ -104,9 +104,17 @@ def record_inbound(request: Request, viewer: Worker, talk: Talk, key: Key = None
     state, fields = request.app.state, talk.model_dump()
     fields["campaign"] = campaign_named(state.config, talk.campaign)
     receipt = receipt_of_words(request, viewer, key, "inbound", fields)
-    whole = {"staff_id": viewer.staff_id, "talk": talks.Talk(**fields), "now": state.clock()}
+    now = state.clock()
     with state.database.working() as db:
-        kept = once(db, receipt, lambda: asdict(talks.keep_talk(db, state.config, state.rules, **whole)))
+        kept = once(
+            db,
+            receipt,
+            lambda: asdict(
+                talks.keep_talk(
+                    AtDesk(db, viewer.staff_id, now), state.config, state.rules, talks.Talk(**fields)
+                )
+            ),
+        )
     return Kept(inbound_id=talks.Kept(**kept.value).number())
 
 

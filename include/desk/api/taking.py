@@ -8,6 +8,7 @@ from include.desk.api.answers import Given, Held, Results, Told
 from include.desk.api.bodies import Id, Skip, Wishes
 from include.desk.api.repeating import Key, receipt_of
 from include.desk.tickets import next_ticket, reassignment
+from include.desk.tickets.acting import AtDesk
 from include.desk.viewer import TEAM, Viewer
 from include.desk.web.identity import Worker, needs
 from include.desk.web.receipts import once
@@ -38,9 +39,15 @@ def skip(
 ) -> Held:
     """Pass the ticket held by; it is not given to the same person again that day. None is held then."""
     state, receipt = request.app.state, receipt_of(request, viewer, key, "skip", ticket_id, why.note)
-    passed = {"staff_id": viewer.staff_id, "ticket_id": ticket_id, "note": why.note, "now": state.clock()}
+    now = state.clock()
     with state.database.working() as db:
-        once(db, receipt, lambda: next_ticket.skip(db, state.rules, **passed))
+        once(
+            db,
+            receipt,
+            lambda: next_ticket.skip(
+                AtDesk(db, viewer.staff_id, now), state.rules, ticket_id=ticket_id, note=why.note
+            ),
+        )
     return Held(ticket_id=None)
 
 

@@ -3,18 +3,19 @@
 Every function makes its own transaction on a connection with desk rights.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
 from typing import Any
 
 import sqlalchemy as sa
 
+from include.clocks.ticket_clocks import read_clocks
 from include.config import Config
 from include.config.readers.campaign.work import COMPLAINT
 from include.config.readers.desk import DeskRules
 from include.database.queries import load
-from include.desk.tickets.acting import begin, identify, in_words
+from include.desk.tickets.acting import AtDesk, begin, identify, in_words
 from include.desk.tickets.tasks import Q as TASKS
 from include.desk.tickets.tasks import task_due
 from include.domain.contact import outcome as outcomes
@@ -73,9 +74,7 @@ def known_subscriber(db: sa.Connection, typed: str) -> str | None:
     return known
 
 
-def keep_talk(
-    db: sa.Connection, config: Config, rules: DeskRules, *, staff_id: int, talk: Talk, now: datetime
-) -> Kept:
+def keep_talk(desk: AtDesk, config: Config, rules: DeskRules, talk: Talk) -> Kept:
     """Keep a talk with the newest assignment of either arm, without telling which; a refusal in it bars at once.
 
     A held-out customer who calls is served, not called, and counted apart. Refused when nobody known has the id
@@ -85,29 +84,32 @@ def keep_talk(
     if talk.needs:
         outcomes.check_needs(list(talk.needs), talk.said, config.campaign(talk.campaign).needs)
     values: dict[str, Any] = {
-        "campaign": talk.campaign, "channel": talk.channel, "needs": list(talk.needs), "now": now,
+        "campaign": talk.campaign, "channel": talk.channel, "needs": list(talk.needs), "now": desk.now,
         "said": in_words(talk.said, "said"), "done": in_words(talk.done, "done"), "is_refusal": talk.is_refusal,
         "at_most": rules.limits_per_day.refusal,
     }  # fmt: skip
-    with begin(db):
-        identify(db, staff_id)
-        values["subscriber_id"] = _whose(db, talk)
-        kept = Kept(*db.execute(Q["record_inbound"], values).one())
+    with begin(desk.db):
+        identify(desk.db, desk.staff_id)
+        values["subscriber_id"] = _whose(desk.db, talk)
+        kept = Kept(*desk.db.execute(Q["record_inbound"], values).one())
         if not talk.is_refusal:
             kept.number()
             return kept
         values |= {"inbound_id": kept.inbound_id, "ticket_id": kept.ticket_id}
-        db.execute(Q["hear_refusal"], values)
+        desk.db.execute(Q["hear_refusal"], values)
         if kept.inbound_id is not None:
-            due = task_due(db, config, config.campaign(talk.campaign).units, COMPLAINT, now)
-            opened = {
-                "task_ticket_id": None,
-                "unit": COMPLAINT,
-                "staff_id": staff_id,
-                "words": values["said"],
-            }
-            db.execute(TASKS["open_task"], values | opened | due)
+            _open_complaint(desk, config, values)
     return kept
+
+
+def _open_complaint(desk: AtDesk, config: Config, talk: Mapping[str, Any]) -> None:
+    """Charge the refusal told in a talk, by the values it was kept under, to the unit for complaints."""
+    calendar = read_clocks(desk.db, config, desk.now).calendar(None, None)
+    due = task_due(calendar, config.campaign(talk["campaign"]).units, COMPLAINT, desk.now)
+    opened = {"task_ticket_id": None, "unit": COMPLAINT, "staff_id": desk.staff_id, "words": talk["said"]}
+    desk.db.execute(
+        TASKS["open_task"], {**talk, **opened, "due_at": due.at, "is_provisional": due.is_provisional}
+    )
 
 
 def _whose(db: sa.Connection, talk: Talk) -> str:

@@ -10,6 +10,7 @@ from include.desk.campaigns import campaign_named
 from include.desk.pages.fields import Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.tickets import tasks
+from include.desk.tickets.acting import AtDesk
 from include.desk.tickets.form_fields import Fields
 from include.desk.viewer import TEAM, Viewer
 from include.desk.web.errors import headers_of, status_of
@@ -75,7 +76,7 @@ def record_inbound(request: Request, typed: Typed, viewer: Worker) -> Response:
                 db, receipt_of(request, viewer, typed, needs_key=False),
                 lambda: asdict(
                     talks.keep_talk(
-                        db, state.config, state.rules, staff_id=viewer.staff_id, talk=talk, now=state.clock()
+                        AtDesk(db, viewer.staff_id, state.clock()), state.config, state.rules, talk
                     )
                 ),
             )  # fmt: skip

@@ -6,6 +6,7 @@ from include.desk.pages.fields import Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.pages.ticket import Refusal, show
 from include.desk.tickets import next_ticket
+from include.desk.tickets.acting import AtDesk
 from include.desk.web.identity import Worker
 from include.desk.web.receipts import Answer, once
 from include.desk.web.rendering import taken
@@ -34,8 +35,8 @@ def skip(request: Request, ticket_id: int, typed: Typed, viewer: Worker) -> Resp
     state, now = request.app.state, request.app.state.clock()
 
     def to_the_next() -> int | None:
-        passed = {"staff_id": viewer.staff_id, "ticket_id": ticket_id, "note": typed.text("note"), "now": now}
-        next_ticket.skip(db, state.rules, **passed)
+        desk = AtDesk(db, viewer.staff_id, now)
+        next_ticket.skip(desk, state.rules, ticket_id=ticket_id, note=typed.text("note"))
         try:
             return next_ticket.take_next(db, state.rules, state.config, staff_id=viewer.staff_id, now=now)
         except Refused:  # the pool gives no more: passed by is passed by all the same

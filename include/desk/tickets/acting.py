@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from functools import cached_property
-from typing import Any
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
 
@@ -48,6 +48,23 @@ class Actor:
     now: datetime
 
 
+@dataclass(frozen=True)
+class AtDesk:
+    """Who of the staff does something that is about no ticket, or about several, on which connection and when."""
+
+    db: sa.Connection
+    staff_id: int
+    now: datetime
+
+
+class TicketKey(TypedDict):
+    """What nearly every statement about a ticket asks for."""
+
+    ticket_id: int
+    now: datetime
+    staff_id: int
+
+
 @dataclass
 class Work:
     """A ticket locked for one action, and what the action changes about it."""
@@ -77,14 +94,14 @@ class Work:
         return self.clocks.of(self.ticket)
 
     @property
-    def key(self) -> dict[str, Any]:
+    def key(self) -> TicketKey:
         """What nearly every statement about the ticket asks for."""
         return {"ticket_id": self.actor.ticket_id, "now": self.actor.now, "staff_id": self.actor.staff_id}
 
     def run(self, statement: str | sa.TextClause, **values: Any) -> sa.CursorResult[Any]:
         """Run a statement about this ticket: one of sql/desk/actions.sql by name, or any other."""
         clause = Q[statement] if isinstance(statement, str) else statement
-        return self.actor.db.execute(clause, self.key | values)
+        return self.actor.db.execute(clause, {**self.key, **values})
 
 
 @contextmanager
@@ -200,7 +217,7 @@ def refuse_held(actor: Actor, ticket: sa.Row[Any], role: str) -> None:
     if hold is not None and hold.staff_id != actor.staff_id:
         raise Refused(
             "Ticket {ticket} is held for {person} until {at}. Take another one.",
-            code="held", ticket=actor.ticket_id, person=hold.name, at=told(hold.held_until),
+            code="held", ticket=actor.ticket_id, person=hold.name, at=shanghai_time(hold.held_until),
         )  # fmt: skip
 
 
@@ -251,12 +268,12 @@ def _stale(actor: Actor, ticket: sa.Row[Any]) -> Refused:
     return Refused(
         "Ticket {ticket} was changed meanwhile: '{action}' by {actor} at {at}. "
         "You saw version {seen}, it stands at {version}. Look at it again, then repeat.",
-        code="stale", ticket=actor.ticket_id, action=last.kind, actor=last.actor, at=told(last.occurred_at),
+        code="stale", ticket=actor.ticket_id, action=last.kind, actor=last.actor, at=shanghai_time(last.occurred_at),
         seen=actor.version, version=ticket.version,
     )  # fmt: skip
 
 
-def told(instant: datetime) -> str:
+def shanghai_time(instant: datetime) -> str:
     """An instant as people here read it."""
     return f"{instant.astimezone(ZONE):%Y-%m-%d %H:%M}"
 

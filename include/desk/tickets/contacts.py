@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from include.config.readers.campaign.work import COMPLAINT
-from include.desk.tickets.acting import Actor, in_words, told, working, working_on_customer
+from include.desk.tickets.acting import Actor, in_words, shanghai_time, working, working_on_customer
 from include.desk.tickets.rounds import meet, meet_plan_when_complete
 from include.desk.tickets.tasks import Q as TASKS
 from include.desk.tickets.tasks import task_due
@@ -76,7 +76,7 @@ def _check_promise(now: datetime, call_back_at: datetime) -> None:
 def _promised(at: datetime) -> str:
     """An instant somebody wrote: at the ends of time no zone can be changed."""
     try:
-        return told(at)
+        return shanghai_time(at)
     except OverflowError:
         return at.isoformat()
 
@@ -101,9 +101,11 @@ def do_not_call(actor: Actor, *, words: str) -> int:
     with working_on_customer(actor, "do_not_call") as work:
         stopped = work.run("stop_customer", words=said).scalar_one()
         work.run("void_clocks")
-        due = task_due(actor.db, actor.config, work.campaign.units, COMPLAINT, actor.now, work.ticket.team)
+        calendar = work.clocks.calendar(work.ticket.team, None)
+        due = task_due(calendar, work.campaign.units, COMPLAINT, actor.now)
         task_id = work.run(
-            TASKS["open_task"], task_ticket_id=actor.ticket_id, inbound_id=None, unit=COMPLAINT, words=said, **due
+            TASKS["open_task"], task_ticket_id=actor.ticket_id, inbound_id=None, unit=COMPLAINT, words=said,
+            due_at=due.at, is_provisional=due.is_provisional,
         ).scalar_one()  # fmt: skip
         work.changes["closed_at"] = actor.now
         work.details = {"words": said, "also_cancelled": stopped, "task": task_id}

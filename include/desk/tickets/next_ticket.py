@@ -13,7 +13,7 @@ from include.config import Config
 from include.config.readers.desk import DeskRules
 from include.database import lock
 from include.database.queries import load
-from include.desk.tickets.acting import begin, identify
+from include.desk.tickets.acting import AtDesk, begin, identify
 from include.domain.errors import BadInput, LoopError, Refused
 from include.domain.periods.months import ZONE
 from include.domain.ticket import ACTIONS
@@ -91,13 +91,12 @@ def hold_next(db: sa.Connection, rules: DeskRules, *, staff_id: int, now: dateti
     raise LoopError("Too many people asked for the next ticket at once. Ask again.", code="many_ask")
 
 
-def skip(
-    db: sa.Connection, rules: DeskRules, *, staff_id: int, ticket_id: int, note: str | None, now: datetime
-) -> None:
+def skip(desk: AtDesk, rules: DeskRules, *, ticket_id: int, note: str | None) -> None:
     """Pass by the ticket held; the person does not get it again today. BadInput when it takes a reason by now.
 
     Refused when the person does not hold it.
     """
+    db, staff_id, now = desk.db, desk.staff_id, desk.now
     values = {"staff_id": staff_id, "ticket_id": ticket_id, "now": now, "today": now.astimezone(ZONE).date()}
     with begin(db):
         identify(db, staff_id)

@@ -2,39 +2,44 @@
 
 from collections.abc import Mapping, Sequence
 from datetime import datetime
-from typing import Any
 
 import sqlalchemy as sa
 
-from include.clocks.ticket_clocks import read_clocks
-from include.config import Config
 from include.config.readers.campaign.work import Unit
 from include.database.queries import load
-from include.desk.tickets.acting import Actor, begin, identify, in_words, working
+from include.desk.tickets.acting import Actor, AtDesk, begin, identify, in_words, working
+from include.domain.deadline import Deadline
 from include.domain.errors import BadInput, Refused
+from include.domain.workdays import WorkCalendar
 
 Q = load("desk/tasks")
 
 
 def open_task(actor: Actor, *, unit: str, words: str) -> int:
     """Charge a problem to another unit; due after the working days the campaign gives it. The new version."""
-    told = in_words(words, "words")
+    text = in_words(words, "words")
     with working(actor, "open_task") as work:
         team, branch = work.ticket.team, work.ticket.branch_code
-        due = task_due(actor.db, actor.config, work.campaign.units, unit, actor.now, team, branch)
+        due = task_due(work.clocks.calendar(team, branch), work.campaign.units, unit, actor.now)
         task_id = work.run(
-            Q["open_task"], task_ticket_id=actor.ticket_id, inbound_id=None, unit=unit, words=told, **due
+            Q["open_task"],
+            task_ticket_id=actor.ticket_id,
+            inbound_id=None,
+            unit=unit,
+            words=text,
+            due_at=due.at,
+            is_provisional=due.is_provisional,
         ).scalar_one()
-        work.details = {"task": task_id, "unit": unit, "due_at": due["due_at"].isoformat()}
+        work.details = {"task": task_id, "unit": unit, "due_at": due.at.isoformat()}
     return work.version
 
 
 def finish_task(actor: Actor, *, task_id: int, result: str) -> int:
     """Record what the unit did; the task may outlive its ticket. Refused when it is done already."""
-    told = in_words(result, "result")
+    text = in_words(result, "result")
     with working(actor, "finish_task") as work:
-        _finish(actor.db, task_id, actor.ticket_id, told, actor.staff_id, actor.now)
-        work.details = {"task": task_id, "result": told}
+        _finish(AtDesk(actor.db, actor.staff_id, actor.now), task_id, actor.ticket_id, text)
+        work.details = {"task": task_id, "result": text}
     return work.version
 
 
@@ -47,36 +52,25 @@ def finish_inbound_task(
     db: sa.Connection, *, staff_id: int, task_id: int, result: str, now: datetime
 ) -> None:
     """Record what the unit did about a task that came from a talk without a ticket."""
-    told = in_words(result, "result")
+    text = in_words(result, "result")
     with begin(db):
         identify(db, staff_id)
-        _finish(db, task_id, None, told, staff_id, now)
+        _finish(AtDesk(db, staff_id, now), task_id, None, text)
 
 
-def task_due(
-    db: sa.Connection,
-    config: Config,
-    units: Mapping[str, Unit],
-    unit: str,
-    now: datetime,
-    team: str | None = None,
-    branch: str | None = None,
-) -> dict[str, Any]:
-    """The deadline of a task given to one of a campaign's units at `now`: due_at (aware) and is_provisional."""
+def task_due(calendar: WorkCalendar, units: Mapping[str, Unit], unit: str, now: datetime) -> Deadline:
+    """The deadline of a task given to one of a campaign's units at `now`; BadInput for a unit it has not."""
     if unit not in units:
         raise BadInput(
             "'{typed}' is not a unit of this campaign. Choose one of {units}.",
             code="unknown_unit", typed=unit, units=list(units),
         )  # fmt: skip
-    deadline = read_clocks(db, config, now).calendar(team, branch).due_on(now, units[unit].days)
-    return {"due_at": deadline.at, "is_provisional": deadline.is_provisional}
+    return calendar.due_on(now, units[unit].days)
 
 
-def _finish(
-    db: sa.Connection, task_id: int, ticket_id: int | None, result: str, staff_id: int, now: datetime
-) -> None:
+def _finish(desk: AtDesk, task_id: int, ticket_id: int | None, result: str) -> None:
     values = {"task_id": task_id, "task_ticket_id": ticket_id}
-    task = db.execute(Q["lock_task"], values).one_or_none()
+    task = desk.db.execute(Q["lock_task"], values).one_or_none()
     if task is None:
         raise Refused(
             "Task {task} does not belong here or is not yours to see. Look at the ticket again.",
@@ -87,4 +81,5 @@ def _finish(
             "Task {task} of unit '{unit}' is done already. Open a new one if it is not.",
             code="task_done", task=task_id, unit=task.unit,
         )  # fmt: skip
-    db.execute(Q["finish_task"], {"task_id": task_id, "result": result, "staff_id": staff_id, "now": now})
+    done = {"task_id": task_id, "result": result, "staff_id": desk.staff_id, "now": desk.now}
+    desk.db.execute(Q["finish_task"], done)

@@ -12,7 +12,7 @@ from include.desk.tickets.acting import (
     in_words,
     limit_today,
     looking,
-    told,
+    shanghai_time,
     working,
     working_on_two,
 )
@@ -76,7 +76,7 @@ def pause(actor: Actor, *, call_back_on: date) -> int:
         if running and running[-1].due_at < actor.now:
             raise Refused(
                 "The ticket was due at {at}; a pause cannot undo that. Work the ticket.",
-                code="past_due", at=told(running[-1].due_at),
+                code="past_due", at=shanghai_time(running[-1].due_at),
             )  # fmt: skip
         earlier = pauses(work)
         start, until = sla.plan_pause(
@@ -165,13 +165,13 @@ def _start_again(work: Work) -> None:
 
 
 def _refuse_limited(work: Work) -> None:
-    """Refused when a limit of contact stands; of a refusal told at the desk it is said when."""
+    """Refused when a limit of contact stands; of a refusal shanghai_time at the desk it is said when."""
     kind = limit_today(work.actor)
     refused_at = work.run("find_refusal", **_customer(work)).scalar() if kind == "refused" else None
     if refused_at is not None:
         raise Refused(
             "The customer refused all calls at {at}. Leave them in peace.",
-            code="refused_calls", at=told(refused_at),
+            code="refused_calls", at=shanghai_time(refused_at),
         )  # fmt: skip
     refuse_limited("reopen", kind)
 

@@ -30,7 +30,7 @@ from include.database import engine
 from include.database.queries import load
 from include.desk.calls.talks import Talk, keep_talk
 from include.desk.tickets import tasks
-from include.desk.tickets.acting import Actor
+from include.desk.tickets.acting import Actor, AtDesk
 from include.domain.errors import LoopError
 from include.domain.periods.months import ZONE
 from include.simulator.province import RENEWAL, WARNING
@@ -156,7 +156,7 @@ class Shift:
         said, done = "咨询账单 / asked about the bill", "解释账单 / explained the bill"
         talk = Talk(campaign, subscriber_id, "call", said, done)
         rules = load_desk(settings.config_folder())
-        keep_talk(self.db, self.config, rules, staff_id=staff_id, talk=talk, now=at)
+        keep_talk(AtDesk(self.db, staff_id, at), self.config, rules, talk)
         self.done["inbound"] += 1
 
     def _ask(self, query: str, **values: Any) -> list[sa.Row[Any]]:
