@@ -6,7 +6,7 @@ Every function makes its own transaction on a connection with desk rights.
 """
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from datetime import datetime
 
 import sqlalchemy as sa
@@ -19,11 +19,17 @@ from include.domain.contact.stop import TEAM, Scope
 from include.domain.errors import Refused
 
 
-def stop(
-    db: sa.Connection, config: Config, viewer: Viewer, scope: Scope, *, because: str, now: datetime
-) -> int:
+@dataclass(frozen=True)
+class Stopping:
+    """Of what outbound shall stop, and why."""
+
+    scope: Scope
+    because: str
+
+
+def stop(db: sa.Connection, config: Config, viewer: Viewer, wanted: Stopping, *, now: datetime) -> int:
     """Stop outbound of a scope; the stop's number. Refused to agents, to leads beyond their team, and twice."""
-    said = in_words(because, "because")
+    scope, said = wanted.scope, in_words(wanted.because, "because")
     if not viewer.may_stop or (viewer.role != "manager" and scope != Scope(TEAM, viewer.team)):
         raise Refused(
             "A lead stops their own team; regions, campaigns and everything are stopped by a manager.",

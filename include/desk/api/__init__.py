@@ -4,6 +4,7 @@ from typing import Any
 
 from fastapi import APIRouter
 from fastapi.openapi.utils import get_openapi
+from pydantic import JsonValue
 
 from include.desk.api import actions, calling, stopping, taking, tickets
 from include.desk.api.answers import Problem
@@ -11,8 +12,8 @@ from include.desk.web.identity import Reader
 
 VERSION = "1"
 _PROBLEMS: dict[int | str, dict[str, Any]] = {
-    code: {"model": Problem, "description": told}
-    for code, told in {
+    code: {"model": Problem, "description": meaning}
+    for code, meaning in {
         401: "not logged in, or with a token that is none",
         403: "Airflow gives no right, the login is not on the staff, or the request comes from another site",
         404: "there is no such ticket, or it is not yours to see",
@@ -31,12 +32,12 @@ for _part in (tickets, actions, taking, calling, stopping):
 
 
 @router.get("/openapi.json", include_in_schema=False)
-def openapi(viewer: Reader) -> dict[str, Any]:
+def openapi(viewer: Reader) -> dict[str, JsonValue]:
     """The description of this API, for whoever may use it."""
     return described()
 
 
-def described() -> dict[str, Any]:
+def described() -> dict[str, JsonValue]:
     """The OpenAPI document; paths are relative to where the desk is mounted."""
     return get_openapi(
         title="Retention desk", version=VERSION, routes=router.routes, servers=[{"url": "/desk"}]

@@ -73,10 +73,10 @@ def _do(action: TicketAction, asked: Asking, viewer: Viewer, body: Body) -> Done
 
 
 def _version(asked: Asking, body: Body) -> int:
-    told = {version for version in (asked.seen, body.version) if version is not None}
-    if len(told) != 1:
+    named = {version for version in (asked.seen, body.version) if version is not None}
+    if len(named) != 1:
         raise BadInput(
             "Name the version the ticket was seen in once: as 'version' or in the header If-Match.",
             code="version_once",
         )
-    return told.pop()
+    return named.pop()

@@ -65,11 +65,11 @@ def read(request: Request, viewer: Lead) -> Stops:
 def stop(request: Request, viewer: Lead, wanted: Stopping, key: Key = None) -> Done:
     """Stop all outbound of a region, team, campaign or everything, at once."""
     state, receipt = request.app.state, receipt_of(request, viewer, key, "stop", wanted.model_dump())
-    scope = Scope(wanted.scope, wanted.what)
+    stopping = stops.Stopping(Scope(wanted.scope, wanted.what), wanted.because)
     with state.database.working() as db:
         made = once(
             db, receipt,
-            lambda: stops.stop(db, state.config, viewer, scope, because=wanted.because, now=state.clock()),
+            lambda: stops.stop(db, state.config, viewer, stopping, now=state.clock()),
         )  # fmt: skip
     return Done(stop_id=made.value)
 

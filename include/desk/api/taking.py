@@ -1,6 +1,6 @@
 """Programs and who works what: the next ticket, one passed by, and many given to somebody at once."""
 
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Request
 
@@ -57,7 +57,7 @@ def reassign_many(request: Request, viewer: Lead, wanted: Wishes, key: Key = Non
     state, receipt = request.app.state, receipt_of(request, viewer, key, "reassign", wanted.model_dump())
     wishes = [reassignment.Wish(each.ticket_id, each.version, wanted.to_staff_id) for each in wanted.tickets]
 
-    def results() -> list[dict[str, Any]]:
+    def results() -> list[reassignment.KeptResult]:
         done = reassignment.bulk_reassign(db, staff_id=viewer.staff_id, wishes=wishes, now=state.clock())
         return [each.as_json() for each in done]
 

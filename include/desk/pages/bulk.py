@@ -1,6 +1,6 @@
 """The queue as a whole: tickets given to somebody all at once, and views a person keeps."""
 
-from typing import Any
+from typing import TypedDict
 
 from fastapi import APIRouter, Request, Response
 
@@ -19,12 +19,18 @@ router = APIRouter()
 _Lead = needs("PUT", TEAM)
 
 
+class GivenAway(TypedDict):
+    """What the receipt of the form keeps, for the page after it."""
+
+    given: list[reassignment.KeptResult]
+
+
 @router.post("/reassign")
 def reassign_many(request: Request, typed: Typed, viewer: Viewer = _Lead) -> Response:
     """Give every ticket ticked to one person; those refused are told, each with why."""
     state, receipt, wishes = request.app.state, receipt_of(request, viewer, typed), _wishes(typed)
 
-    def results() -> dict[str, Any]:
+    def results() -> GivenAway:
         done = reassignment.bulk_reassign(db, staff_id=viewer.staff_id, wishes=wishes, now=state.clock())
         return {"given": [each.as_json() for each in done]}
 

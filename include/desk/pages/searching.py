@@ -1,6 +1,6 @@
 """Search for a customer on the line: by POST, so that no number is in an address; talks without a ticket."""
 
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query, Request, Response
@@ -27,6 +27,22 @@ _Lead = needs("GET", TEAM)
 _TAKEN = {"talk": "search.kept", "task": "search.task_done", "refusal": "search.refusal_decided"}
 
 
+@dataclass(frozen=True)
+class Shown:
+    """What the page shows beside what waits for the person.
+
+    What a search for `words` `found` (None: nothing was searched for); the refusal of a form with what was `typed`
+    into it, `of_task` when it was a task's; or the key of the words for a form that was `taken`.
+    """
+
+    found: list[Any] | None = None
+    words: str = ""
+    error: Refused | BadInput | None = None
+    typed: Fields | None = None
+    taken: str | None = None
+    of_task: int | None = None
+
+
 @router.get("/tasks")
 @router.get("/search")
 def show_search(
@@ -38,10 +54,10 @@ def show_search(
     """The search, with what it found or what was kept; the tasks of talks, the refusals that wait for a lead."""
     numbers = [int(each) for each in tickets.split(",") if each and len(each) < 18]
     if not numbers:
-        return _page(request, viewer, kept=_TAKEN.get(kept))
+        return _page(request, viewer, Shown(taken=_TAKEN.get(kept)))
     with request.app.state.database.reading(viewer.staff_id) as db:
         found = phones.find_tickets(db, numbers)
-    return _page(request, viewer, found=found)
+    return _page(request, viewer, Shown(found=found))
 
 
 @router.post("/search")
@@ -57,9 +73,9 @@ def search(request: Request, typed: Typed, viewer: Reader) -> Response:
         with state.database.working() as db:
             found = once(db, receipt_of(request, viewer, typed), numbers).value
     except (Refused, BadInput) as error:
-        return _page(request, viewer, error=error, words=words)
+        return _page(request, viewer, Shown(error=error, words=words))
     if not found:
-        return _page(request, viewer, found=[], words=words)
+        return _page(request, viewer, Shown(found=[], words=words))
     of_one = f"/tickets/{found[0]}"
     return lead_to(request, of_one if len(found) == 1 else f"/search?tickets={','.join(map(str, found))}")
 
@@ -82,7 +98,7 @@ def record_inbound(request: Request, typed: Typed, viewer: Worker) -> Response:
             )  # fmt: skip
         talks.Kept(**kept.value).number()
     except (Refused, BadInput) as error:
-        return _page(request, viewer, error=error, typed=typed)
+        return _page(request, viewer, Shown(error=error, typed=typed))
     return taken(request, lead_to(request, "/search?kept=talk"), "inbound")
 
 
@@ -113,7 +129,7 @@ def finish_task(request: Request, task_id: int, typed: Typed, viewer: Worker) ->
                 lambda: tasks.finish_inbound_task(db, staff_id=viewer.staff_id, **done),
             )  # fmt: skip
     except (Refused, BadInput) as error:
-        return _page(request, viewer, error=error, typed=typed, of_task=task_id)
+        return _page(request, viewer, Shown(error=error, typed=typed, of_task=task_id))
     return taken(request, lead_to(request, "/search?kept=task"), f"task-{task_id}")
 
 
@@ -129,32 +145,24 @@ def decide_refusal(request: Request, refusal_id: int, typed: Typed, viewer: View
                 lambda: talks.decide_refusal(db, decision, staff_id=viewer.staff_id, now=state.clock()),
             )  # fmt: skip
     except (Refused, BadInput) as error:
-        return _page(request, viewer, error=error)
+        return _page(request, viewer, Shown(error=error))
     return lead_to(request, "/search?kept=refusal")
 
 
-def _page(
-    request: Request,
-    viewer: Viewer,
-    *,
-    found: list[Any] | None = None,
-    words: str = "",
-    error: Refused | BadInput | None = None,
-    typed: Fields | None = None,
-    kept: str | None = None,
-    of_task: int | None = None,
-) -> Response:
-    state, status = request.app.state, 200 if error is None else status_of(error)
+def _page(request: Request, viewer: Viewer, shown: Shown) -> Response:
+    state, error, words = request.app.state, shown.error, shown.words
+    status = 200 if error is None else status_of(error)
     with state.database.reading(viewer.staff_id) as db:
         owed = tasks.inbound_tasks(db)
         waiting = talks.waiting_refusals(db, viewer.staff_id) if viewer.may("GET", TEAM) else []
     # a subscriber searched for in vain is the one who calls; a number typed is not a subscriber
-    is_subscriber = found == [] and phones.number_in(words) is None
+    is_subscriber = shown.found == [] and phones.number_in(words) is None
     answer = page(
-        request, "search.html", status=status, viewer=viewer, found=found, words=words, error=error,
-        typed=typed.typed if typed else {"subscriber_id": [words if is_subscriber else ""]}, kept=kept, needs=NEEDS,
+        request, "search.html", status=status, viewer=viewer, found=shown.found, words=words, error=error,
+        typed=shown.typed.typed if shown.typed else {"subscriber_id": [words if is_subscriber else ""]},
+        kept=shown.taken, needs=NEEDS,
         tasks=owed, waiting=waiting, campaigns=state.config.campaigns, channels=("call", "app", "visit"),
-        of_task=of_task, is_unknown=error is not None and error.code == "unknown_subscriber",
+        of_task=shown.of_task, is_unknown=error is not None and error.code == "unknown_subscriber",
     )  # fmt: skip
     answer.headers.update(headers_of(request, status))
     return answer

@@ -31,11 +31,11 @@ def stop(request: Request, typed: Typed, viewer: Viewer = _Lead) -> Response:
     """Stop outbound of what was chosen."""
     state = request.app.state
     try:
-        scope, because = _scope(typed), typed.needed("because")
+        wanted = stops.Stopping(_scope(typed), typed.needed("because"))
         with state.database.working() as db:
             once(
                 db, receipt_of(request, viewer, typed),
-                lambda: stops.stop(db, state.config, viewer, scope, because=because, now=state.clock()),
+                lambda: stops.stop(db, state.config, viewer, wanted, now=state.clock()),
             )  # fmt: skip
     except (Refused, BadInput) as error:
         return _page(request, viewer, error, typed)

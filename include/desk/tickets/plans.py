@@ -204,10 +204,10 @@ def _check_budget_again(work: Work, plan: sa.Row[Any]) -> None:
 
 def _beaten(error: sa.exc.IntegrityError, order_number: str) -> Exception:
     """What somebody else did between the checks and the record; any other fault is returned as it is."""
-    told = str(error.orig)
-    if "plan_processings_order" in told:
+    message = str(error.orig)
+    if "plan_processings_order" in message:
         return _taken(order_number)
-    if "budget_pots_within_limit" in told:
+    if "budget_pots_within_limit" in message:
         return Refused(
             "The plan's money was released meanwhile and another plan has just taken what was left of the budget. "
             "Ask your branch manager for more, then record it.",

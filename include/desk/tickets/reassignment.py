@@ -1,4 +1,4 @@
-"""What a lead does with many tickets at once: reassign a list, hand a leaver's tickets to the squad.
+"""What a lead does with many tickets at once: reassign a list, hand a leaver's tickets to those near.
 
 Each function is one transaction on a connection with desk rights; row-level security hides other teams.
 """
@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
 
@@ -34,6 +34,14 @@ class Wish:
     to_staff_id: int
 
 
+class KeptResult(TypedDict):
+    """A result as a receipt keeps it: the refusal as `Refused.as_json` gives it."""
+
+    ticket_id: int
+    version: int | None
+    why_not: Mapping[str, Any] | None
+
+
 @dataclass(frozen=True)
 class Result:
     """What became of a wish: the ticket's version now, and why not when it was refused."""
@@ -42,7 +50,7 @@ class Result:
     version: int | None
     why_not: Refused | None = None
 
-    def as_json(self) -> dict[str, Any]:
+    def as_json(self) -> KeptResult:
         """To be kept; `from_json` reads it again."""
         why_not = self.why_not.as_json() if self.why_not else None
         return {"ticket_id": self.ticket_id, "version": self.version, "why_not": why_not}
@@ -66,7 +74,7 @@ class CallBack:
 
 @dataclass(frozen=True)
 class HandOver:
-    """What came of a hand-over: who got how many tickets, promises to keep, the Airflow user to disable."""
+    """What came of a hand-over and why it was: who got how many tickets, promises to keep, whom Airflow disables."""
 
     staff_id: int
     tickets: int
@@ -74,6 +82,7 @@ class HandOver:
     untrained: Sequence[int]
     call_backs: Sequence[CallBack]
     airflow_username: str | None
+    because: str
 
 
 def bulk_reassign(db: sa.Connection, *, staff_id: int, wishes: Sequence[Wish], now: datetime) -> list[Result]:
@@ -86,9 +95,9 @@ def bulk_reassign(db: sa.Connection, *, staff_id: int, wishes: Sequence[Wish], n
 
 
 def hand_over(db: sa.Connection, *, staff_id: int, leaver_id: int, because: str, now: datetime) -> HandOver:
-    """Spread a leaver's unfinished tickets over the squad by load and end the account, in one transaction.
+    """Spread a leaver's unfinished tickets over the colleagues by load and end the account, in one transaction.
 
-    The squad is the leaver's branch within the team, or the whole team where the branch has nobody else; people
+    The colleagues are the leaver's branch within the team, or the whole team where the branch has nobody else; people
     away today get tickets only when everybody is. Refused when nobody is left to take them.
     """
     if not because.strip():
@@ -99,24 +108,25 @@ def hand_over(db: sa.Connection, *, staff_id: int, leaver_id: int, because: str,
         leaver = _leaver(db, me, leaver_id)
         db.execute(Q["retire"], {"leaver_id": leaver_id})  # first, so that nobody gives them anything more
         held = db.execute(Q["lock_held"], {"leaver_id": leaver_id}).all()
-        squad = _squad(db, leaver, now)
-        if held and not squad:
+        colleagues = _colleagues(db, leaver, now)
+        if held and not colleagues:
             raise Refused(
                 f"{leaver.name} holds {len(held)} tickets and is the last agent of team '{leaver.team}'."
                 " Hire somebody for the team first, or move somebody into it."
             )
-        pairs, untrained = _spread(held, squad)
+        pairs, untrained = _spread(held, colleagues)
         wishes = [Wish(row.ticket_id, row.version, pairs[row.ticket_id]) for row in held]
         results = _reassigned(
             db, me, wishes, now, {"hand_over": leaver.staff_code, "because": because.strip()}
         )
         _conserved(results, len(held))
         promised = _promised(db, [row.ticket_id for row in held], now)
-        told = HandOver(
-            leaver_id, len(held), Counter(pairs.values()), untrained, promised, leaver.airflow_username
-        )
-        _keep(db, me, leaver, told, because, now)
-        return told
+        done = HandOver(
+            leaver_id, len(held), Counter(pairs.values()), untrained, promised, leaver.airflow_username,
+            because.strip(),
+        )  # fmt: skip
+        _record(db, me, leaver, done, now)
+        return done
 
 
 def _may_reassign(role: str) -> None:
@@ -205,7 +215,7 @@ def _leaver(db: sa.Connection, me: sa.Row[Any], leaver_id: int) -> sa.Row[Any]:
     return leaver
 
 
-def _squad(db: sa.Connection, leaver: sa.Row[Any], now: datetime) -> list[sa.Row[Any]]:
+def _colleagues(db: sa.Connection, leaver: sa.Row[Any], now: datetime) -> list[sa.Row[Any]]:
     values = {
         "leaver_id": leaver.staff_id,
         "team": leaver.team,
@@ -213,15 +223,17 @@ def _squad(db: sa.Connection, leaver: sa.Row[Any], now: datetime) -> list[sa.Row
         "day": now.astimezone(ZONE).date(),
     }
     team = list(db.execute(Q["find_squad"], values))
-    squad = [row for row in team if row.is_near] or team
-    return [row for row in squad if row.is_here] or squad
+    near = [row for row in team if row.is_near] or team
+    return [row for row in near if row.is_here] or near
 
 
-def _spread(held: Sequence[sa.Row[Any]], squad: Sequence[sa.Row[Any]]) -> tuple[dict[int, int], list[int]]:
+def _spread(
+    held: Sequence[sa.Row[Any]], colleagues: Sequence[sa.Row[Any]]
+) -> tuple[dict[int, int], list[int]]:
     """Heir by ticket, by skill and load; and the tickets for which nobody left has the skill."""
     callers = [
         Caller(row.staff_id, len(held), row.contacts_per_day, row.unfinished, skills=frozenset(row.skills))
-        for row in squad
+        for row in colleagues
     ]
     fitting = share_out([Waiting(row.ticket_id, skill=row.skill) for row in held], callers)
     others = share_out([Waiting(ticket_id) for ticket_id in fitting.unfitting], callers)
@@ -245,9 +257,7 @@ def _promised(db: sa.Connection, ticket_ids: list[int], now: datetime) -> list[C
     ]
 
 
-def _keep(
-    db: sa.Connection, me: sa.Row[Any], leaver: sa.Row[Any], told: HandOver, because: str, now: datetime
-) -> None:
-    details = {"tickets": told.tickets, "heirs": dict(told.heirs), "because": because.strip()}
+def _record(db: sa.Connection, me: sa.Row[Any], leaver: sa.Row[Any], done: HandOver, now: datetime) -> None:
+    details = {"tickets": done.tickets, "heirs": dict(done.heirs), "because": done.because}
     values = {"now": now, "actor": me.staff_code, "subject": f"staff {leaver.staff_code}"}
     db.execute(Q["keep_hand_over"], values | {"details": json.dumps(details, ensure_ascii=False)})

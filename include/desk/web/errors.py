@@ -5,9 +5,10 @@ Every error of the JSON API looks the same: {"error": {"kind", "code", "message"
 
 import logging
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import datetime, time, timedelta
-from typing import Any
+from typing import Any, TypedDict
 from urllib.parse import quote
 
 import sqlalchemy as sa
@@ -67,32 +68,45 @@ _STATES = {
 }
 
 
-def answer(
-    request: Request,
-    status: int,
-    kind: str,
-    message: str = "",
-    *,
-    error: Exception | None = None,
-    details: Any = None,
-    **told: Any,
-) -> Response:
-    """The answer to an error of a kind; without a message its words are those of the catalogue, filled with `told`.
+class Detail(TypedDict):
+    """Where a value of the wrong shape stands, and what is wrong there."""
 
-    For programs the `error` adds its code and the values it is about.
+    at: str
+    problem: str
+
+
+@dataclass(frozen=True)
+class Failure:
+    """What went wrong: the status and kind of the answer, and what is said of it.
+
+    Without a `message` its words are those of the catalogue, filled with `values`. For programs the `error` adds its
+    code and the values it is about, and `details` which values had the wrong shape.
     """
+
+    status: int
+    kind: str
+    message: str = ""
+    error: Exception | None = None
+    details: Sequence[Detail] = ()
+    values: Mapping[str, str] = field(default_factory=dict)
+
+
+def answer(request: Request, failure: Failure) -> Response:
+    """The answer to what went wrong, as a page or as JSON."""
+    status, kind, error = failure.status, failure.kind, failure.error
     if wants_json(request):
-        said = message or words_in(language_of(request))(f"errors.{kind}", **told)
-        code = getattr(error, "code", "") or kind
+        said = failure.message or words_in(language_of(request))(f"errors.{kind}", **failure.values)
         body = {
             "kind": kind,
-            "code": code,
+            "code": getattr(error, "code", "") or kind,
             "message": said,
             "values": as_values(error) if error else {},
-            "details": details or [],
+            "details": list(failure.details),
         }
         return JSONResponse({"error": body}, status_code=status, headers=headers_of(request, status))
-    made = page(request, "error.html", status=status, kind=kind, message=message, told=told)
+    made = page(
+        request, "error.html", status=status, kind=kind, message=failure.message, values=failure.values
+    )
     made.headers.update(headers_of(request, status))
     return made
 
@@ -116,9 +130,9 @@ def status_of(error: Exception) -> int:
 def answer_raised(request: Request, error: Exception) -> Response:
     """What the desk or a ticket function refused, in its own sentence."""
     status, kind = next((status, kind) for known, status, kind in _RAISED if isinstance(error, known))
-    is_told = isinstance(error, NotFound | UnknownLogin | KeyReused)
-    message = "" if is_told else tell(error, language_of(request), request.app.state.config)
-    return answer(request, status, kind, message, error=error)
+    has_own_words = not isinstance(error, NotFound | UnknownLogin | KeyReused)
+    message = tell(error, language_of(request), request.app.state.config) if has_own_words else ""
+    return answer(request, Failure(status, kind, message, error))
 
 
 def answer_http(request: Request, error: Exception) -> Response:
@@ -127,17 +141,17 @@ def answer_http(request: Request, error: Exception) -> Response:
     if status in (401, 403):  # 403 is Airflow's answer to a token that is none
         return _answer_login(request)
     if status == 400:
-        return answer(request, 422, "unreadable")
-    return answer(request, status, _STATUS.get(status, "not_allowed"))
+        return answer(request, Failure(422, "unreadable"))
+    return answer(request, Failure(status, _STATUS.get(status, "not_allowed")))
 
 
 def _answer_login(request: Request) -> Response:
     """To Airflow's login and back; a form sent without login tells so, for its page may still hold what was typed."""
     if wants_json(request):
-        return answer(request, 401, "not_logged_in")
+        return answer(request, Failure(401, "not_logged_in"))
     if request.method == "GET":
         return RedirectResponse(login_address(request), status_code=303)
-    return answer(request, 401, "logged_out")
+    return answer(request, Failure(401, "logged_out"))
 
 
 def login_address(request: Request) -> str:
@@ -151,12 +165,12 @@ def login_address(request: Request) -> str:
 def answer_invalid(request: Request, error: Any) -> Response:
     """Values of the wrong shape: where, and what is wrong there, without quoting what was sent."""
     language = language_of(request)
-    found = [
+    found: list[Detail] = [
         {"at": ".".join(map(str, each["loc"])), "problem": _misshapen(each, language)}
         for each in error.errors()
     ]
     message = "; ".join(f"'{each['at']}': {each['problem']}" for each in found)
-    return answer(request, 422, "bad_input", message, details=found)
+    return answer(request, Failure(422, "bad_input", message, details=found))
 
 
 def _misshapen(found: Mapping[str, Any], language: str) -> str:
@@ -169,7 +183,7 @@ def _misshapen(found: Mapping[str, Any], language: str) -> str:
 def answer_database(request: Request, error: Exception) -> Response:
     """A database that is slow, busy or away, or that refuses a value; anything else is a mistake of ours."""
     if isinstance(error, sa.exc.TimeoutError):
-        return answer(request, 503, "busy")
+        return answer(request, Failure(503, "busy"))
     state = str(getattr(getattr(error, "orig", None), "pgcode", None) or "")
     status, kind = _STATES.get(state, (0, ""))
     if state.startswith("22"):
@@ -179,7 +193,7 @@ def answer_database(request: Request, error: Exception) -> Response:
     if not kind:
         raise error
     log.warning("The database answered %s: %s", state or type(error).__name__, kind)
-    return answer(request, status, kind)
+    return answer(request, Failure(status, kind))
 
 
 def add_to(app: Any) -> None:

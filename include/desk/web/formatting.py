@@ -47,8 +47,8 @@ def measured(value: Any, unit: str) -> str:
         return str(value)
     match unit:
         case "ratio":
-            told = f"{100 * value:,.{0 if abs(value) >= 0.1 else 1}f} %"
-            return told.replace("-", "−")
+            text = f"{100 * value:,.{0 if abs(value) >= 0.1 else 1}f} %"
+            return text.replace("-", "−")
         case "flag":
             return number(bool(value))
         case "yuan":

@@ -13,7 +13,7 @@ from urllib.parse import unquote_to_bytes, urlsplit
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.requests import Request
 
-from include.desk.web.errors import answer
+from include.desk.web.errors import Failure, answer
 
 log = logging.getLogger(__name__)
 
@@ -40,13 +40,11 @@ HEADERS = {
     "Permissions-Policy": "camera=(), microphone=(), geolocation=()",
 }
 
-
-Refusal = tuple[int, str]
-_TOO_LONG: Refusal = (413, "too_long")
+_TOO_LONG = Failure(413, "too_long")
 #: Not text in UTF-8, or with a NUL character, which no database column can keep.
-_UNREADABLE: Refusal = (422, "unreadable")
-_CONTENT_TYPE: Refusal = (415, "content_type")
-_FOREIGN: Refusal = (403, "foreign_origin")
+_UNREADABLE = Failure(422, "unreadable")
+_CONTENT_TYPE = Failure(415, "content_type")
+_FOREIGN = Failure(403, "foreign_origin")
 
 
 class Walls:
@@ -68,7 +66,9 @@ class Walls:
             reference = _note(error, scope)
             if outside.has_begun:
                 raise ConnectionAbortedError(f"The answer broke off, see {reference}.") from None
-            await answer(Request(scope), 500, "broken", reference=reference)(scope, receive, outside)
+            await answer(Request(scope), Failure(500, "broken", values={"reference": reference}))(
+                scope, receive, outside
+            )
 
     async def _enter(self, scope: Any, receive: Any, send: Any) -> None:
         headers = Headers(scope=scope)
@@ -80,10 +80,10 @@ class Walls:
         if refused is None:
             await self._app(scope, receive, send)
             return
-        await answer(Request(scope), *refused)(scope, receive, send)
+        await answer(Request(scope), refused)(scope, receive, send)
 
 
-def _refusal(scope: Any, headers: Headers) -> Refusal | None:
+def _refusal(scope: Any, headers: Headers) -> Failure | None:
     """Why a request is not let in, as far as its head tells."""
     if not _is_text(unquote_to_bytes(scope.get("query_string", b""))) or "\0" in scope["path"]:
         return _UNREADABLE
@@ -133,7 +133,7 @@ async def _read(receive: Any, headers: Headers) -> bytes | None:
     return b"".join(pieces)
 
 
-def _refusal_of_body(body: bytes | None, kind: str) -> Refusal | None:
+def _refusal_of_body(body: bytes | None, kind: str) -> Failure | None:
     if body is None:
         return _TOO_LONG
     read = unquote_to_bytes(body) if kind == _FORM else body

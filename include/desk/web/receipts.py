@@ -96,5 +96,5 @@ def read_answer(db: sa.Connection, staff_id: int, key: str, now: datetime) -> An
 
 def request_sha256(*asked: object) -> str:
     """What was asked for, as 64 characters that do not tell it."""
-    told = json.dumps(asked, sort_keys=True, default=str)
-    return hashlib.sha256(told.encode("utf-8", "surrogatepass")).hexdigest()
+    text = json.dumps(asked, sort_keys=True, default=str)
+    return hashlib.sha256(text.encode("utf-8", "surrogatepass")).hexdigest()

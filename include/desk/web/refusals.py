@@ -13,6 +13,9 @@ from include.desk.words import named_in, refusals
 from include.domain.contact.outcome import NEEDS, OUTCOMES
 from include.domain.errors import LoopError
 
+#: A value as programs write it: numbers and text, or a list of them.
+Json = bool | int | str | None | list["Json"]
+
 #: The same in both languages: numbers, days, instants in Shanghai time, amounts, and what somebody typed or is called.
 AS_IT_IS = frozenset(
     {
@@ -85,17 +88,17 @@ def tell(error: Exception, language: str, config: Config) -> str:
     if not isinstance(error, LoopError) or not code:
         return str(error)
     template = error.template if language == "en" else refusals()[code]
-    told = {name: _told(name, value, language, config) for name, value in error.values.items()}
-    return template.format(**told)
+    values = {name: _in_words(name, value, language, config) for name, value in error.values.items()}
+    return template.format(**values)
 
 
-def _told(name: str, value: Any, language: str, config: Config) -> str:
+def _in_words(name: str, value: Any, language: str, config: Config) -> str:
     if isinstance(value, Set):
-        return _OR[language].join(_told(name, each, language, config) for each in sorted(value))
+        return _OR[language].join(_in_words(name, each, language, config) for each in sorted(value))
     if isinstance(value, list | tuple):
         between = _PHRASES if name in IN_BOTH else _LIST
-        told = [_told(name, each, language, config) for each in value]
-        return between[language].join(told) or _NONE[language]
+        parts = [_in_words(name, each, language, config) for each in value]
+        return between[language].join(parts) or _NONE[language]
     if name in IN_BOTH:
         return tell(value, language, config) if isinstance(value, LoopError) else getattr(value, language)
     if name in BY_CATALOGUE:
@@ -104,12 +107,12 @@ def _told(name: str, value: Any, language: str, config: Config) -> str:
     return str(getattr(named, language, value))
 
 
-def as_values(error: Exception) -> dict[str, Any]:
+def as_values(error: Exception) -> dict[str, Json]:
     """What a refusal is about, for programs: each value of its sentence by name, as programs write it."""
     return {name: _machine(value) for name, value in getattr(error, "values", {}).items()}
 
 
-def _machine(value: Any) -> Any:
+def _machine(value: Any) -> Json:
     if isinstance(value, Set):
         return sorted(value)
     if isinstance(value, list | tuple):
