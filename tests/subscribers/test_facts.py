@@ -193,7 +193,7 @@ def shown(cycle, db, config):
 
 def test_the_desk_shows_offers_authority_budget_and_what_to_say(shown):
     seen = shown("SENIOR")
-    assert (seen.reasons[0].zh, seen.authority_yuan, seen.budget_told.zh) == ("资费", 60, "未设预算上限")
+    assert (seen.reasons[0].zh, seen.authority_yuan, seen.budget_label.zh) == ("资费", 60, "未设预算上限")
     assert seen.chosen_at_dispatch["chosen"]["offer"] == "data_pack_discount"
     first = seen.offers[0]
     assert (first.offer, first.fits, first.needs_role) == ("data_pack_discount", True, "agent")

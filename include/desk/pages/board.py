@@ -65,8 +65,8 @@ def show_board(
         tables = read_board(db, scope, viewer)
     words = board_words(config, language_of(request), scope.campaigns)
     return page(
-        request, "board.html", viewer=viewer, asked=scope, tables=tables, all=ALL,
-        heading=words.heading, told=words.value, figures=FIGURES,
+        request, "board.html", viewer=viewer, scope=scope, tables=tables, all=ALL,
+        heading=words.heading, in_words=words.value, figures=FIGURES,
         runs=_runs(request, user, scope), over_all=STEPS_OVER_ALL_TEAMS, longest=f"{LONGEST_EXPORT:,}",
     )  # fmt: skip
 

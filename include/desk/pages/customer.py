@@ -15,7 +15,7 @@ _TOP = 5
 
 
 @dataclass(frozen=True)
-class Told:
+class Fact:
     """One line about the customer: the name of a fact, or its own label in both languages, and the value."""
 
     key: str
@@ -23,27 +23,27 @@ class Told:
     label: Any = None
 
 
-def told_of_customer(evidence: Mapping[str, Any], factors: Factors) -> list[Told]:
+def facts_of_customer(evidence: Mapping[str, Any], factors: Factors) -> list[Fact]:
     """What an agent has to know at a glance: plan, fee, use against allowance, contract end, bill, trouble."""
     subscriber, profile = evidence.get("subscriber", {}), evidence.get("profile", {})
-    found = [Told(name, value) for name, value in subscriber.items()]
-    found += [Told(name, profile[name]) for name in _PROFILE if profile.get(name) is not None]
+    found = [Fact(name, value) for name, value in subscriber.items()]
+    found += [Fact(name, profile[name]) for name in _PROFILE if profile.get(name) is not None]
     found += _bill(evidence) + _use(evidence, profile) + _contract(evidence, profile)
     named = {factor.name: factor for factor in factors.factors}
     return found + [
-        Told(name, value, named[name])
+        Fact(name, value, named[name])
         for name in _TROUBLE
         if name in named and (value := evidence.get("factors", {}).get(name))
     ]
 
 
-def _bill(evidence: Mapping[str, Any]) -> list[Told]:
+def _bill(evidence: Mapping[str, Any]) -> list[Fact]:
     """The last month's bill; the six months before stand in the picture."""
     last = (evidence.get("history", {}).get("bill_yuan") or [None])[-1]
-    return [] if last is None else [Told("bill_yuan", last)]
+    return [] if last is None else [Fact("bill_yuan", last)]
 
 
-def _use(evidence: Mapping[str, Any], profile: Mapping[str, Any]) -> list[Told]:
+def _use(evidence: Mapping[str, Any], profile: Mapping[str, Any]) -> list[Fact]:
     """The last month's use as a share of what the plan includes."""
     history = evidence.get("history", {})
     pairs = (
@@ -54,16 +54,16 @@ def _use(evidence: Mapping[str, Any], profile: Mapping[str, Any]) -> list[Told]:
     for key, used, allowed in pairs:
         last, allowance = (history.get(used) or [None])[-1], profile.get(allowed)
         if last is not None and allowance:
-            found.append(Told(key, f"{100 * last / allowance:,.0f} %"))
+            found.append(Fact(key, f"{100 * last / allowance:,.0f} %"))
     return found
 
 
-def _contract(evidence: Mapping[str, Any], profile: Mapping[str, Any]) -> list[Told]:
+def _contract(evidence: Mapping[str, Any], profile: Mapping[str, Any]) -> list[Fact]:
     days, as_of = profile.get("days_to_contract_end"), evidence.get("as_of")
     if days is None or as_of is None:
         return []
     ends = datetime.fromisoformat(as_of).date() + timedelta(days=round(days))
-    return [Told("contract_ends", ends.isoformat())]
+    return [Fact("contract_ends", ends.isoformat())]
 
 
 @dataclass(frozen=True)

@@ -46,7 +46,7 @@ def show_queue(request: Request, viewer: Reader, address: Annotated[QueuePageAdd
         heirs = queue.heirs_of(db, viewer) if selection.view.states and viewer.may("PUT", TEAM) else []
         given = _given(db, viewer, address.given_under, now) if address.given_under else []
     return page(
-        request, "queue.html", viewer=viewer, views=queue.views_of(viewer), asked=selection,
+        request, "queue.html", viewer=viewer, views=queue.views_of(viewer), selection=selection,
         tickets=shown.tickets, saved=saved, heirs=heirs, given=given, none_left=address.none_left,
         tiers=queue.TIERS, segments=config.strategies.segments, campaigns=config.campaigns, counts=counts,
         next_page=shown.next_place,

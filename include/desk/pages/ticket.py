@@ -14,7 +14,7 @@ from include.config.readers.campaign import CLOCKS
 from include.database.queries import load
 from include.desk.calls.phones import number_of
 from include.desk.calls.talks import waiting_refusals
-from include.desk.pages.customer import reasons_of, strategies_of, told_of_customer
+from include.desk.pages.customer import facts_of_customer, reasons_of, strategies_of
 from include.desk.tickets.acting import Actor
 from include.desk.tickets.actions import TICKET_ACTIONS
 from include.desk.tickets.next_ticket import must_say_why
@@ -112,7 +112,7 @@ def show(
         step=_step(state, viewer, ticket), may=_possible(ticket, viewer),
         campaign=campaign, needs={**NEEDS, **campaign.needs}, outcomes=campaign.catalogue,
         clock_words={**CLOCKS, **campaign.clocks}, given=given, hold=hold,
-        who=told_of_customer(ticket["evidence"], state.config.factors),
+        who=facts_of_customer(ticket["evidence"], state.config.factors),
         why=reasons_of(ticket["evidence"], state.config.factors),
         chosen=strategies_of(ticket["evidence"]), known=state.config.strategies,
         is_callable=is_callable(ticket, viewer), **read,
@@ -125,7 +125,7 @@ def _called(other: Mapping[str, Any], config: Config) -> dict[str, Any]:
     """Another ticket with the words of its campaign and its outcome; without any it shows as it came."""
     campaign = config.campaigns.get(other["campaign"])
     catalogue = OUTCOMES if campaign is None else campaign.catalogue
-    return {**other, "campaign_told": campaign, "outcome_told": catalogue.get(other["outcome"] or "")}
+    return {**other, "campaign_words": campaign, "outcome_words": catalogue.get(other["outcome"] or "")}
 
 
 def _offers(db: sa.Connection, state: Any, viewer: Viewer, ticket: Mapping[str, Any]) -> Any:

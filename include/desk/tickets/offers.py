@@ -68,9 +68,9 @@ class OfferShown:
     """One offer on the screen: what it is, whether it fits, everything for and against it, and what to say."""
 
     strategy: str
-    strategy_told: Label
+    strategy_label: Label
     offer: str
-    told: Label
+    label: Label
     cost_yuan: Decimal
     valid_until: date
     needs_role: str
@@ -91,7 +91,7 @@ class OffersShown:
     chosen_at_dispatch: Mapping[str, Any]
     authority_yuan: Decimal | None
     pots: tuple[Pot, ...]
-    budget_told: Label
+    budget_label: Label
 
 
 def offers_for(db: sa.Connection, config: Config, ticket_id: int, *, role: str, now: datetime) -> OffersShown:
@@ -110,7 +110,7 @@ def offers_for(db: sa.Connection, config: Config, ticket_id: int, *, role: str, 
         chosen_at_dispatch=standing.chosen,
         authority_yuan=known.book.limits.get(role),
         pots=tuple(pots),
-        budget_told=_budget_told(pots),
+        budget_label=_budget_label(pots),
     )
 
 
@@ -161,7 +161,7 @@ def left_in(pots: Sequence[Pot]) -> Decimal | None:
     return min((pot.left_yuan for pot in pots), default=None)
 
 
-def _budget_told(pots: Sequence[Pot]) -> Label:
+def _budget_label(pots: Sequence[Pot]) -> Label:
     if not pots:
         return _NO_LIMIT
     tightest = min(pots, key=lambda pot: pot.left_yuan)
@@ -178,16 +178,16 @@ def _shown(judged: Judged, standing: Situation, known: Strategies, today: date) 
     channels = open_channels(offer, standing.facts, known.book)
     return OfferShown(
         strategy=offer.strategy,
-        strategy_told=_label(known.strategies[offer.strategy]),
+        strategy_label=_label(known.strategies[offer.strategy]),
         offer=offer.name,
-        told=_label(entry),
+        label=_label(entry),
         cost_yuan=offer.cost_yuan,
         valid_until=today + timedelta(days=entry.valid_days),
         needs_role=role_for(offer.cost_yuan, known.book.limits),
         channels=tuple(Label(zh=zh, en=en) for name, (zh, en) in _CHANNELS.items() if name in channels),
         fits=judged.fits,
         reasons_for=tuple(_named(name, known) for name in judged.is_for),
-        against=tuple(told_against(each, known) for each in judged.against),
+        against=tuple(label_against(each, known) for each in judged.against),
         may_be_said=hints["may_be_said"],
         internal=hints["internal"],
     )
@@ -196,7 +196,7 @@ def _shown(judged: Judged, standing: Situation, known: Strategies, today: date) 
 _USES = ("may_be_said", "internal")
 
 
-def told_against(against: Against, known: Strategies) -> Label:
+def label_against(against: Against, known: Strategies) -> Label:
     """One cause against an offer in both languages."""
     zh, en = AGAINST[against.cause]
     names = [_named(name, known) for name in against.names]

@@ -10,7 +10,7 @@ import sqlalchemy as sa
 from include.config.readers.strategies import Strategies
 from include.database.queries import load
 from include.desk.tickets.acting import Actor, Work, working
-from include.desk.tickets.offers import Pot, left_in, read_pots, situation, told_against
+from include.desk.tickets.offers import Pot, label_against, left_in, read_pots, situation
 from include.desk.tickets.rounds import meet_plan_when_complete
 from include.domain.contact.offer import Book, Judged, fitting_offers
 from include.domain.errors import BadInput, Refused
@@ -131,7 +131,7 @@ def _refusal(judged: Judged, work: Work, known: Strategies, pots: Sequence[Pot])
     return Refused(
         "Offer '{offer}' of strategy '{strategy}' cannot be recorded: {against}. {advice}",
         code="offer_unfit", offer=offer.name, strategy=offer.strategy,
-        against=[told_against(each, known) for each in judged.against],
+        against=[label_against(each, known) for each in judged.against],
         advice=_advice(judged, known.book.limits.get(work.role), pots),
     )  # fmt: skip
 

@@ -65,7 +65,7 @@ def page(request: Request, template: str, status: int = 200, **values: Any) -> R
             "now": request.app.state.clock(),
             "team": _team(request, values.get("viewer"), language),
             **_names(request.app.state.config, language),
-            "told_of": lambda error: tell(error, language, request.app.state.config),
+            "sentence_of": lambda error: tell(error, language, request.app.state.config),
         }
         | values
     )
