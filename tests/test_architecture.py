@@ -42,7 +42,7 @@ BAD = [
     ("services", "include/desk/calls/x.py", "from include.desk.web.rendering import page"),
     ("clock", "include/stages/x.py", "from datetime import datetime\nnow = datetime.now(ZONE)"),
     ("clock", "include/stages/x.py", "import datetime\nnow = datetime.datetime.utcnow()"),
-    ("clock", "include/desk/tickets/work.py", "today = date.today()"),
+    ("clock", "include/desk/tickets/life_cycle.py", "today = date.today()"),
     ("clock", "include/domain/x.py", "import time\nstarted = time.time()"),
     ("connection", "include/stages/x.py", "engine = sqlalchemy.create_engine(url)"),
     ("connection", "include/stages/x.py", "db = psycopg2.connect(url)"),

@@ -17,8 +17,8 @@ import sqlalchemy as sa
 
 from include.config import load_config
 from include.database import engine, upgrade
-from include.desk.tickets import contacts, plans, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import contacts, life_cycle, plans
+from include.desk.tickets.transaction import Actor
 from include.domain.periods.months import ZONE, default_as_of
 from include.lake import Lake
 from include.lake.campaigns import grades_of, scores_of
@@ -87,11 +87,11 @@ def test_ten_subscribers_walk_the_whole_loop(loop, db, landing, config):
     agent = _hire(db)
     actor = Actor(db, config, agent, ticket[0], ticket[1], OPENED + timedelta(hours=3))
     for step, words in (
-        (work.claim, {}),
+        (life_cycle.claim, {}),
         (contacts.record_contact, {"channel": "call", "result": "reached"}),
         (contacts.record_survey, {"needs": ["price"]}),
         (plans.record_plan, {"strategy": "plan_discount"}),
-        (work.close, {"outcome": "retained", "detail": "accepted_offer"}),
+        (life_cycle.close, {"outcome": "retained", "detail": "accepted_offer"}),
     ):
         actor = replace(actor, version=step(actor, **words))
 

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 
 from include.clocks.stops import Q, lifted, read_stops, require_known, standing
 from include.config import Config
-from include.desk.tickets.acting import begin, identify, in_words
+from include.desk.tickets.transaction import begin, identify, in_words
 from include.desk.viewer import Viewer
 from include.domain.contact.stop import TEAM, Scope
 from include.domain.errors import Refused

@@ -10,7 +10,7 @@ from include.clocks import calendar
 from include.clocks.ticket_clocks import read_clocks
 from include.config import config_from
 from include.database import engine
-from include.desk.tickets import acting, contacts, work
+from include.desk.tickets import contacts, life_cycle, transaction
 from include.domain.deadline import Deadline
 from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE
@@ -163,7 +163,7 @@ def test_without_a_noted_day_there_is_nothing_to_apply(db, config, tickets):
 def test_a_closed_breached_or_met_clock_keeps_its_verdict(db, config, tickets, people):
     mine, breached, open_one = tickets
     row = asked(db, "select version, assignee_id from tickets where ticket_id = :t", t=mine)[0]
-    actor = acting.Actor(db, config, row.assignee_id, mine, row.version, TUESDAY)
+    actor = transaction.Actor(db, config, row.assignee_id, mine, row.version, TUESDAY)
     contacts.record_contact(actor, channel="call", result="reached")
     with db.begin():
         db.execute(
@@ -205,18 +205,18 @@ def test_no_change_breaches_a_ticket_at_once(db, config, tickets):
 def test_a_paused_clock_keeps_its_rest_when_the_calendar_changes(db, config, tickets):
     row = asked(db, "select version, assignee_id from tickets where ticket_id = :t", t=tickets[0])[0]
     now = datetime(2026, 11, 9, 15, tzinfo=ZONE)
-    actor = acting.Actor(db, config, row.assignee_id, tickets[0], row.version, now)
+    actor = transaction.Actor(db, config, row.assignee_id, tickets[0], row.version, now)
     version = contacts.record_contact(actor, channel="call", result="reached")
-    paused = acting.Actor(db, config, row.assignee_id, tickets[0], version, now)
-    version = work.pause(paused, call_back_on=date(2026, 11, 12))
+    paused = transaction.Actor(db, config, row.assignee_id, tickets[0], version, now)
+    version = life_cycle.pause(paused, call_back_on=date(2026, 11, 12))
     assert due(db, tickets[0]) == datetime(2026, 11, 16, 18, tzinfo=ZONE)
     note(db, (date(2026, 11, 13), False, None, NOTICE))
     assert looked_at(db, config).tickets == 1
     put(db, config, 1)
     assert due(db, tickets[0]) == datetime(2026, 11, 17, 18, tzinfo=ZONE)
     # and the rest is given back by the days the stored calendar now has
-    early = acting.Actor(db, config, row.assignee_id, tickets[0], version + 1, TUESDAY)
-    work.resume(early)
+    early = transaction.Actor(db, config, row.assignee_id, tickets[0], version + 1, TUESDAY)
+    life_cycle.resume(early)
     assert due(db, tickets[0]) == THURSDAY_18
 
 

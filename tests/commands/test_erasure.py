@@ -21,8 +21,8 @@ from include.commands.erasure.__main__ import main
 from include.config import Config
 from include.database import engine
 from include.database.queries import load
-from include.desk.tickets import contacts, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import contacts, life_cycle
+from include.desk.tickets.transaction import Actor
 from include.domain.erasure import bucket_of, hash_of, pattern_of
 from include.domain.errors import BadInput
 from include.domain.periods.months import ZONE
@@ -185,9 +185,9 @@ def _work(world: World) -> None:
         world.db, world.loop.config, agent, world.ticket, _version(world), OPENED + timedelta(hours=3)
     )
     for step, words in (
-        (work.claim, {}),
-        (work.hand_back, {"reason": values["note"]}),
-        (work.claim, {}),
+        (life_cycle.claim, {}),
+        (life_cycle.hand_back, {"reason": values["note"]}),
+        (life_cycle.claim, {}),
         (contacts.record_contact, {"channel": "call", "result": "reached", "note": values["note"]}),
         (contacts.record_survey, {"needs": ["price", "other"], "note": values["note"]}),
     ):

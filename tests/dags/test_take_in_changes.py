@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from include.config.readers.desk import load_desk
 from include.desk.calls import phones
 from include.desk.tickets import plans
-from include.desk.tickets.acting import Actor
+from include.desk.tickets.transaction import Actor
 from include.domain.errors import Refused
 from include.domain.periods.months import ZONE
 from include.stages.release import release

@@ -21,8 +21,8 @@ from include.config import Config
 from include.config.readers.desk import load_desk
 from include.database import engine
 from include.desk.calls.talks import Talk, keep_talk
-from include.desk.tickets import contacts, plans, work
-from include.desk.tickets.acting import Actor, AtDesk
+from include.desk.tickets import contacts, life_cycle, plans
+from include.desk.tickets.transaction import Actor, AtDesk
 from include.domain.day_feeds import FEEDS
 from include.domain.errors import Refused
 from include.domain.periods.months import ZONE
@@ -218,8 +218,8 @@ def test_nothing_reaches_a_frozen_subscriber_and_the_desk_says_why(mornings, peo
         (contacts.record_contact, {"channel": "call", "result": "reached"}),
         (contacts.record_survey, {"needs": ["price"]}),
         (plans.record_plan, {"strategy": "plan_discount"}),
-        (work.pause, {"call_back_on": THURSDAY.date()}),
-        (work.close, {"outcome": "declined"}),
+        (life_cycle.pause, {"call_back_on": THURSDAY.date()}),
+        (life_cycle.close, {"outcome": "declined"}),
     )
     for step, words in steps:
         with pytest.raises(Refused, match=r"frozen.*applied to port out"):
@@ -231,8 +231,8 @@ def test_a_lead_may_still_withdraw_or_hand_over_a_frozen_ticket(mornings, people
     frozen_on_monday(mornings)
     (ticket,) = mornings.column("select ticket_id from tickets")
     lead = Actor(desk, config, people.lead, ticket, 3, MONDAY)
-    version = work.reassign(lead, people.colleague)
-    work.cancel(replace(lead, version=version), reason="withdrawn")
+    version = life_cycle.reassign(lead, people.colleague)
+    life_cycle.cancel(replace(lead, version=version), reason="withdrawn")
     assert mornings.state("S0001") == "cancelled"
 
 
@@ -253,7 +253,7 @@ def test_a_pause_ends_when_its_ticket_freezes(mornings, people, desk, config):
     )
     actor = Actor(desk, config, assignee, ticket, 2, FRIDAY + timedelta(hours=1))
     actor = replace(actor, version=contacts.record_contact(actor, channel="call", result="reached"))
-    work.pause(actor, call_back_on=TUESDAY.date())
+    life_cycle.pause(actor, call_back_on=TUESDAY.date())
     mornings.changed("2026-11-08", ("S0001", "10:00", "port_out_applied"))
     mornings.work(MONDAY)
     assert mornings.events("S0001")[-3:] == ["pause", "resume", "freeze"]
@@ -261,7 +261,7 @@ def test_a_pause_ends_when_its_ticket_freezes(mornings, people, desk, config):
     mornings.changed("2026-11-09", ("S0001", "12:00", "returned"))
     mornings.work(TUESDAY)
     (version,) = mornings.column("select version from tickets")
-    work.pause(replace(actor, version=version, now=TUESDAY), call_back_on=THURSDAY.date())
+    life_cycle.pause(replace(actor, version=version, now=TUESDAY), call_back_on=THURSDAY.date())
     assert mornings.state("S0001") == "paused"
 
 

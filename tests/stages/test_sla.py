@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from include.config import config_from
 from include.database import engine
-from include.desk.tickets import contacts, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import contacts, life_cycle
+from include.desk.tickets.transaction import Actor
 from include.domain.periods.months import ZONE
 from include.stages import sla
 from include.stages.release import release
@@ -129,7 +129,7 @@ def test_a_paused_clock_goes_by_its_moved_deadline(db, config, people, tickets):
     version = contacts.record_contact(
         actor, channel="call", result="call_back", call_back_at=datetime(2026, 11, 12, 10, tzinfo=ZONE)
     )
-    work.pause(
+    life_cycle.pause(
         Actor(db, config, row.assignee_id, tickets[0], version, MONDAY_15),
         call_back_on=date(2026, 11, 12),
     )

@@ -8,8 +8,8 @@ from fastapi import APIRouter, Depends, Header, Path, Request, Response
 from include.desk.api.answers import Done
 from include.desk.api.bodies import Body, Id, body_of
 from include.desk.api.repeating import Key, receipt_of
-from include.desk.tickets.acting import Actor
 from include.desk.tickets.actions import TICKET_ACTIONS, TicketAction
+from include.desk.tickets.transaction import Actor
 from include.desk.viewer import Viewer
 from include.desk.web.identity import needs
 from include.desk.web.receipts import once

@@ -24,7 +24,7 @@ from include.desk.api.repeating import Key, receipt_of, receipt_of_words
 from include.desk.calls import phones, talks
 from include.desk.campaigns import campaign_named
 from include.desk.tickets import tasks
-from include.desk.tickets.acting import Actor, AtDesk
+from include.desk.tickets.transaction import Actor, AtDesk
 from include.desk.viewer import PHONES, TEAM, Viewer
 from include.desk.web.identity import Reader, Worker, needs
 from include.desk.web.receipts import Answer, Receipt, once

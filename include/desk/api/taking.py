@@ -8,7 +8,7 @@ from include.desk.api.answers import Given, Held, Results, Told
 from include.desk.api.bodies import Id, Skip, Wishes
 from include.desk.api.repeating import Key, receipt_of
 from include.desk.tickets import next_ticket, reassignment
-from include.desk.tickets.acting import AtDesk
+from include.desk.tickets.transaction import AtDesk
 from include.desk.viewer import TEAM, Viewer
 from include.desk.web.identity import Worker, needs
 from include.desk.web.receipts import once

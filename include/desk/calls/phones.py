@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from include.config.readers.desk import DeskRules, Use
 from include.database.queries import load
 from include.desk.calls.talks import known_subscriber
-from include.desk.tickets.acting import (
+from include.desk.tickets.transaction import (
     Actor,
     begin,
     identify,
@@ -46,21 +46,21 @@ def use_number(actor: Actor, rules: DeskRules, kind: Use) -> int:
     Refused when the ticket is not theirs, lies in a pool, is not in work or frozen, a limit of contact stands at this
     moment, it has no number, or the day's limit is reached.
     """
-    with looking(actor) as work:
-        if work.ticket.state not in _RELEASED:
+    with looking(actor) as opened:
+        if opened.ticket.state not in _RELEASED:
             raise Refused(
                 "Ticket {ticket} is in state '{state}'. Only a ticket in work is called.",
-                code="not_in_work", ticket=actor.ticket_id, state=work.ticket.state,
+                code="not_in_work", ticket=actor.ticket_id, state=opened.ticket.state,
             )  # fmt: skip
-        refuse_held(actor, work.ticket, work.role)
-        refuse_chosen(actor, work.ticket, "contact", work.role)
-        frozen = work.run(Q["find_frozen"]).scalar_one()
+        refuse_held(actor, opened.ticket, opened.role)
+        refuse_chosen(actor, opened.ticket, "contact", opened.role)
+        frozen = opened.run(Q["find_frozen"]).scalar_one()
         refuse_frozen("contact", frozen)
         refuse_stopped(is_stopped(actor))
         refuse_limited("contact", limit_today(actor))
         at_most = rules.limits_per_day.of(kind)
-        found = work.run(Q["use_phone"], kind=kind, at_most=at_most).one_or_none()
-        use_id = work.run(Q["find_use"], kind=kind).scalar_one()
+        found = opened.run(Q["use_phone"], kind=kind, at_most=at_most).one_or_none()
+        use_id = opened.run(Q["find_use"], kind=kind).scalar_one()
     if found is None:
         raise Refused(
             "Ticket {ticket} has no number. Look for it in the customer system.",

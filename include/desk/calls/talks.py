@@ -15,9 +15,9 @@ from include.config import Config
 from include.config.readers.campaign.work import COMPLAINT
 from include.config.readers.desk import DeskRules
 from include.database.queries import load
-from include.desk.tickets.acting import AtDesk, begin, identify, in_words
 from include.desk.tickets.tasks import Q as TASKS
 from include.desk.tickets.tasks import task_due
+from include.desk.tickets.transaction import AtDesk, begin, identify, in_words
 from include.domain.contact import outcome as outcomes
 from include.domain.errors import BadInput, Refused
 from include.domain.text.canonical import canonical_id

@@ -7,8 +7,8 @@ from include.desk.calls import phones
 from include.desk.pages.fields import Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.pages.ticket import Given, Refusal, show
-from include.desk.tickets.acting import Actor
 from include.desk.tickets.form_fields import Fields
+from include.desk.tickets.transaction import Actor
 from include.desk.viewer import PHONES, Viewer
 from include.desk.web.identity import needs
 from include.desk.web.receipts import Receipt, once

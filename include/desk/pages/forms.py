@@ -5,9 +5,9 @@ from fastapi import APIRouter, Request, Response
 from include.desk.pages.fields import Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.pages.ticket import Refusal, show
-from include.desk.tickets.acting import Actor
 from include.desk.tickets.actions import TICKET_ACTIONS, TicketAction
 from include.desk.tickets.form_fields import Fields
+from include.desk.tickets.transaction import Actor
 from include.desk.viewer import Viewer
 from include.desk.web.identity import needs
 from include.desk.web.receipts import once

@@ -10,8 +10,8 @@ from include.desk.campaigns import campaign_named
 from include.desk.pages.fields import Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.tickets import tasks
-from include.desk.tickets.acting import AtDesk
 from include.desk.tickets.form_fields import Fields
+from include.desk.tickets.transaction import AtDesk
 from include.desk.viewer import TEAM, Viewer
 from include.desk.web.errors import headers_of, status_of
 from include.desk.web.identity import Reader, Worker, needs

@@ -6,7 +6,7 @@ from include.desk.pages.fields import Typed
 from include.desk.pages.sending import lead_to, receipt_of
 from include.desk.pages.ticket import Refusal, show
 from include.desk.tickets import next_ticket
-from include.desk.tickets.acting import AtDesk
+from include.desk.tickets.transaction import AtDesk
 from include.desk.web.identity import Worker
 from include.desk.web.receipts import Answer, once
 from include.desk.web.rendering import taken

@@ -15,11 +15,11 @@ from include.database.queries import load
 from include.desk.calls.phones import number_of
 from include.desk.calls.talks import waiting_refusals
 from include.desk.pages.customer import facts_of_customer, reasons_of, strategies_of
-from include.desk.tickets.acting import Actor
 from include.desk.tickets.actions import TICKET_ACTIONS
 from include.desk.tickets.next_ticket import must_say_why
 from include.desk.tickets.offers import offers_for
 from include.desk.tickets.procedure import next_contact
+from include.desk.tickets.transaction import Actor
 from include.desk.viewer import DESK, PHONES, TEAM, Viewer
 from include.desk.web.errors import headers_of, status_of
 from include.desk.web.identity import Reader

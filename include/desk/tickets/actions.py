@@ -10,9 +10,9 @@ from enum import Enum, auto
 from typing import Any
 
 from include.desk.calls.phones import ticket_in
-from include.desk.tickets import checks, contacts, plans, tasks, work
-from include.desk.tickets.acting import Actor, looking
+from include.desk.tickets import checks, contacts, life_cycle, plans, tasks
 from include.desk.tickets.form_fields import Fields
+from include.desk.tickets.transaction import Actor, looking
 from include.desk.viewer import DESK, TEAM, Right
 from include.domain import ticket
 from include.domain.errors import BadInput
@@ -149,7 +149,7 @@ def _other_version(actor: Actor, fields: Fields) -> int:
 
 
 def _merge(actor: Actor, **values: Any) -> int:
-    return work.merge(actor, **values)[0]
+    return life_cycle.merge(actor, **values)[0]
 
 
 _NOTE = Value("note", is_needed=False)
@@ -208,7 +208,7 @@ _MERGE = Input(
 )  # fmt: skip
 
 TICKET_ACTIONS = (
-    TicketAction("claim", work.claim, "Take an unassigned ticket of the own team."),
+    TicketAction("claim", life_cycle.claim, "Take an unassigned ticket of the own team."),
     TicketAction("contact", contacts.record_contact, "Record an attempt to reach the subscriber.", _CONTACT),
     TicketAction("survey", contacts.record_survey, "Record what the subscriber needs.", _SURVEY),
     TicketAction("check", checks.record_checks, "Tick items of the campaign's checklist.", _CHECK),
@@ -216,11 +216,11 @@ TICKET_ACTIONS = (
     TicketAction(
         "processing", plans.record_processing, "Record what became of the newest plan.", _PROCESSING
     ),
-    TicketAction("pause", work.pause, "Rest the clocks until a promised call-back.", _PAUSE),
-    TicketAction("resume", work.resume, "End a pause."),
-    TicketAction("close", work.close, "Close with an outcome.", _CLOSE),
+    TicketAction("pause", life_cycle.pause, "Rest the clocks until a promised call-back.", _PAUSE),
+    TicketAction("resume", life_cycle.resume, "End a pause."),
+    TicketAction("close", life_cycle.close, "Close with an outcome.", _CLOSE),
     TicketAction(
-        "hand_back", work.hand_back, "Return the ticket to the team's queue; its clocks go on.", _REASON
+        "hand_back", life_cycle.hand_back, "Return the ticket to the team's queue; its clocks go on.", _REASON
     ),
     TicketAction(
         "do_not_call", contacts.do_not_call, "The customer wants no calls: ends all their tickets.", _SAID
@@ -228,9 +228,9 @@ TICKET_ACTIONS = (
     TicketAction("open_task", tasks.open_task, "Charge a problem to another unit.", _TASK),
     TicketAction("finish_task", tasks.finish_task, "Record what the unit did.", _FINISHED),
     TicketAction(
-        "reassign", work.reassign, "Give the ticket to somebody else of its team.", _REASSIGN, LEADS
+        "reassign", life_cycle.reassign, "Give the ticket to somebody else of its team.", _REASSIGN, LEADS
     ),
     TicketAction("merge", _merge, "Fold the ticket into the customer's other one.", _MERGE, LEADS),
-    TicketAction("cancel", work.cancel, "Withdraw the ticket; its clocks are void.", _REASON, LEADS),
-    TicketAction("reopen", work.reopen, "Open a closed ticket again with new clocks.", _REASON, LEADS),
+    TicketAction("cancel", life_cycle.cancel, "Withdraw the ticket; its clocks are void.", _REASON, LEADS),
+    TicketAction("reopen", life_cycle.reopen, "Open a closed ticket again with new clocks.", _REASON, LEADS),
 )

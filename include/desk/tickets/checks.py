@@ -2,8 +2,8 @@
 
 from collections.abc import Sequence
 
-from include.desk.tickets.acting import Actor, Work, working
 from include.desk.tickets.rounds import meet
+from include.desk.tickets.transaction import Actor, OpenedTicket, working
 from include.domain.contact.outcome import check_items
 from include.domain.errors import Refused
 
@@ -13,26 +13,26 @@ def record_checks(actor: Actor, *, items: Sequence[str]) -> int:
 
     What is ticked stays ticked, also when the ticket is reopened. Refused when all of these are ticked already.
     """
-    with working(actor, "check") as work:
-        check_items(list(items), work.campaign.checklist)
-        ticked = _ticked(work)
+    with working(actor, "check") as opened:
+        check_items(list(items), opened.campaign.checklist)
+        ticked = _ticked(opened)
         new = [item for item in dict.fromkeys(items) if item not in ticked]
         if not new:
             raise Refused(
                 "{items}: ticked already on ticket {ticket}. Look at it again.",
                 code="ticked_already", items=list(items), ticket=actor.ticket_id,
             )  # fmt: skip
-        work.run("record_checks", items=new)
-        if is_complete(work):
-            meet(work, "checklist")
-        work.details = {"items": new}
-    return work.version
+        opened.run("record_checks", items=new)
+        if is_complete(opened):
+            meet(opened, "checklist")
+        opened.details = {"items": new}
+    return opened.version
 
 
-def is_complete(work: Work) -> bool:
+def is_complete(opened: OpenedTicket) -> bool:
     """Whether every item of the campaign's checklist is ticked."""
-    return set(work.campaign.checklist) <= _ticked(work)
+    return set(opened.campaign.checklist) <= _ticked(opened)
 
 
-def _ticked(work: Work) -> set[str]:
-    return set(work.run("read_checked").scalars())
+def _ticked(opened: OpenedTicket) -> set[str]:
+    return set(opened.run("read_checked").scalars())

@@ -4,10 +4,10 @@ from collections.abc import Sequence
 from datetime import datetime, timedelta
 
 from include.config.readers.campaign.work import COMPLAINT
-from include.desk.tickets.acting import Actor, in_words, shanghai_time, working, working_on_customer
 from include.desk.tickets.rounds import meet, meet_plan_when_complete
 from include.desk.tickets.tasks import Q as TASKS
 from include.desk.tickets.tasks import task_due
+from include.desk.tickets.transaction import Actor, in_words, shanghai_time, working, working_on_customer
 from include.domain.contact import outcome as outcomes
 from include.domain.errors import BadInput
 
@@ -24,15 +24,15 @@ def record_contact(
     `call_back_at` (aware, after now) belongs to the result 'call_back' and to no other.
     """
     _check_attempt(actor.now, channel, result, call_back_at)
-    with working(actor, "contact") as work:
-        work.run("record_attempt", channel=channel, result=result, call_back_at=call_back_at, note=note)
-        meet(work, "contact")
+    with working(actor, "contact") as opened:
+        opened.run("record_attempt", channel=channel, result=result, call_back_at=call_back_at, note=note)
+        meet(opened, "contact")
         if result != "no_answer":
-            meet(work, "reached")
-        work.details = {"channel": channel, "result": result}
+            meet(opened, "reached")
+        opened.details = {"channel": channel, "result": result}
         if call_back_at is not None:
-            work.details["call_back_at"] = call_back_at.isoformat()
-    return work.version
+            opened.details["call_back_at"] = call_back_at.isoformat()
+    return opened.version
 
 
 def _check_attempt(now: datetime, channel: str, result: str, call_back_at: datetime | None) -> None:
@@ -83,13 +83,13 @@ def _promised(at: datetime) -> str:
 
 def record_survey(actor: Actor, *, needs: Sequence[str], note: str | None = None) -> int:
     """Record what the subscriber needs ('other' with words); it meets clocks, and with a plan those of the plan."""
-    with working(actor, "survey") as work:
-        outcomes.check_needs(list(needs), note, work.campaign.needs)
-        work.run("record_survey", needs=list(needs), note=note)
-        meet(work, "survey")
-        meet_plan_when_complete(work)
-        work.details = {"needs": list(needs)}
-    return work.version
+    with working(actor, "survey") as opened:
+        outcomes.check_needs(list(needs), note, opened.campaign.needs)
+        opened.run("record_survey", needs=list(needs), note=note)
+        meet(opened, "survey")
+        meet_plan_when_complete(opened)
+        opened.details = {"needs": list(needs)}
+    return opened.version
 
 
 def do_not_call(actor: Actor, *, words: str) -> int:
@@ -98,15 +98,15 @@ def do_not_call(actor: Actor, *, words: str) -> int:
     Reaches tickets of every campaign and team. Returns the ticket's new version.
     """
     said = in_words(words, "words")
-    with working_on_customer(actor, "do_not_call") as work:
-        stopped = work.run("stop_customer", words=said).scalar_one()
-        work.run("void_clocks")
-        calendar = work.clocks.calendar(work.ticket.team, None)
-        due = task_due(calendar, work.campaign.units, COMPLAINT, actor.now)
-        task_id = work.run(
+    with working_on_customer(actor, "do_not_call") as opened:
+        stopped = opened.run("stop_customer", words=said).scalar_one()
+        opened.run("void_clocks")
+        calendar = opened.clocks.calendar(opened.ticket.team, None)
+        due = task_due(calendar, opened.campaign.units, COMPLAINT, actor.now)
+        task_id = opened.run(
             TASKS["open_task"], task_ticket_id=actor.ticket_id, inbound_id=None, unit=COMPLAINT, words=said,
             due_at=due.at, is_provisional=due.is_provisional,
         ).scalar_one()  # fmt: skip
-        work.changes["closed_at"] = actor.now
-        work.details = {"words": said, "also_cancelled": stopped, "task": task_id}
-    return work.version
+        opened.changes["closed_at"] = actor.now
+        opened.details = {"words": said, "also_cancelled": stopped, "task": task_id}
+    return opened.version

@@ -13,7 +13,7 @@ from include.config import Config
 from include.config.readers.desk import DeskRules
 from include.database import lock
 from include.database.queries import load
-from include.desk.tickets.acting import AtDesk, begin, identify
+from include.desk.tickets.transaction import AtDesk, begin, identify
 from include.domain.errors import BadInput, LoopError, Refused
 from include.domain.periods.months import ZONE
 from include.domain.ticket import ACTIONS

@@ -15,7 +15,7 @@ from include.config import Config
 from include.config.readers.factors import Label
 from include.config.readers.strategies import Hint, Strategies
 from include.database.queries import load
-from include.desk.tickets.acting import hidden
+from include.desk.tickets.transaction import hidden
 from include.domain.contact.offer import (
     AGAINST,
     Against,

@@ -9,9 +9,9 @@ import sqlalchemy as sa
 
 from include.config.readers.strategies import Strategies
 from include.database.queries import load
-from include.desk.tickets.acting import Actor, Work, working
 from include.desk.tickets.offers import Pot, label_against, left_in, read_pots, situation
 from include.desk.tickets.rounds import meet_plan_when_complete
+from include.desk.tickets.transaction import Actor, OpenedTicket, working
 from include.domain.contact.offer import Book, Judged, fitting_offers
 from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE
@@ -32,21 +32,21 @@ def record_plan(actor: Actor, *, strategy: str, offer: str | None = None, note: 
     """
     known = actor.config.strategies
     _check_names(known, strategy, offer)
-    with working(actor, "plan") as work:
-        chosen = _chosen(work, known, strategy, offer)
+    with working(actor, "plan") as opened:
+        chosen = _chosen(opened, known, strategy, offer)
         entry = known.offers[chosen.offer.name]
-        work.run(
+        opened.run(
             Q["record_plan"], strategy=strategy, offer_name=chosen.offer.name, offer=entry.zh,
             offer_reason=chosen.offer.reason, cost_yuan=entry.cost_yuan, note=note,
             valid_until=actor.now.astimezone(ZONE).date() + timedelta(days=entry.valid_days),
         )  # fmt: skip
-        meet_plan_when_complete(work)
-        work.details = {
+        meet_plan_when_complete(opened)
+        opened.details = {
             "strategy": strategy,
             "offer": chosen.offer.name,
             "cost_yuan": str(chosen.offer.cost_yuan),
         }
-    return work.version
+    return opened.version
 
 
 def record_processing(
@@ -58,24 +58,24 @@ def record_processing(
     failed releases it, and a later done reserves it anew. Refused when there is no plan or it is done already.
     """
     order_number = _checked_order(result, order_number)
-    with working(actor, "processing") as work:
-        plan = _plan_to_process(work)
-        if order_number is not None and work.run(Q["find_order"], order_number=order_number).scalar():
+    with working(actor, "processing") as opened:
+        plan = _plan_to_process(opened)
+        if order_number is not None and opened.run(Q["find_order"], order_number=order_number).scalar():
             raise _taken(order_number)
         if result == "done":
-            _check_budget_again(work, plan)
+            _check_budget_again(opened, plan)
         values = {"plan_id": plan.plan_id, "result": result, "order_number": order_number, "note": note}
         try:
-            work.run(Q["record_processing"], **values)
+            opened.run(Q["record_processing"], **values)
         except sa.exc.IntegrityError as error:
             raise _beaten(error, str(order_number)) from error
-        work.details = {
+        opened.details = {
             "plan_id": plan.plan_id,
             "offer": plan.offer_name,
             "result": result,
             "order_number": order_number,
         }
-    return work.version
+    return opened.version
 
 
 def _check_names(known: Strategies, strategy: str, offer: str | None) -> None:
@@ -92,9 +92,9 @@ def _check_names(known: Strategies, strategy: str, offer: str | None) -> None:
         )  # fmt: skip
 
 
-def _chosen(work: Work, known: Strategies, strategy: str, offer: str | None) -> Judged:
+def _chosen(opened: OpenedTicket, known: Strategies, strategy: str, offer: str | None) -> Judged:
     """The offer that is recorded, judged while nobody else can use the budget; Refused when it does not fit."""
-    standing = situation(work.actor.db, work.actor.config, work.actor.ticket_id, work.actor.now)
+    standing = situation(opened.actor.db, opened.actor.config, opened.actor.ticket_id, opened.actor.now)
     wanted = tuple(
         each
         for each in known.book.offers
@@ -107,32 +107,32 @@ def _chosen(work: Work, known: Strategies, strategy: str, offer: str | None) -> 
             code="other_phase", strategy=strategy, phases=wanted[0].phases, own_phases=standing.facts.phases,
         )  # fmt: skip
     book = Book(wanted, known.book.limits, known.book.closed_channels)
-    pots = _locked_pots(work, max(each.cost_yuan for each in wanted))
-    judged = fitting_offers(standing.facts, standing.reasons, book, work.role, left_in(pots))
+    pots = _locked_pots(opened, max(each.cost_yuan for each in wanted))
+    judged = fitting_offers(standing.facts, standing.reasons, book, opened.role, left_in(pots))
     if not judged[0].fits:
-        raise _refusal(judged[0], work, known, pots)
+        raise _refusal(judged[0], opened, known, pots)
     return judged[0]
 
 
-def _locked_pots(work: Work, most_yuan: Any) -> list[Pot]:
+def _locked_pots(opened: OpenedTicket, most_yuan: Any) -> list[Pot]:
     """The pots of the ticket, locked; where they run short, what lapsed offers still hold is freed first."""
-    pots = read_pots(work.actor.db, "lock_budget", work.actor.ticket_id, work.actor.now)
+    pots = read_pots(opened.actor.db, "lock_budget", opened.actor.ticket_id, opened.actor.now)
     left = left_in(pots)
     if left is None or left >= most_yuan:
         return pots
-    day = work.actor.now.astimezone(ZONE).date()
-    work.run(Q["release_lapsed"], day=day, pot_ids=[pot.pot_id for pot in pots])
-    return read_pots(work.actor.db, "lock_budget", work.actor.ticket_id, work.actor.now)
+    day = opened.actor.now.astimezone(ZONE).date()
+    opened.run(Q["release_lapsed"], day=day, pot_ids=[pot.pot_id for pot in pots])
+    return read_pots(opened.actor.db, "lock_budget", opened.actor.ticket_id, opened.actor.now)
 
 
-def _refusal(judged: Judged, work: Work, known: Strategies, pots: Sequence[Pot]) -> Refused:
+def _refusal(judged: Judged, opened: OpenedTicket, known: Strategies, pots: Sequence[Pot]) -> Refused:
     """Why the offer cannot be recorded, and what to do about it."""
     offer = judged.offer
     return Refused(
         "Offer '{offer}' of strategy '{strategy}' cannot be recorded: {against}. {advice}",
         code="offer_unfit", offer=offer.name, strategy=offer.strategy,
         against=[label_against(each, known) for each in judged.against],
-        advice=_advice(judged, known.book.limits.get(work.role), pots),
+        advice=_advice(judged, known.book.limits.get(opened.role), pots),
     )  # fmt: skip
 
 
@@ -175,25 +175,25 @@ def _checked_order(result: str, order_number: str | None) -> str | None:
     return number
 
 
-def _plan_to_process(work: Work) -> sa.Row[Any]:
-    plan = work.run(Q["find_current_plan"]).one_or_none()
+def _plan_to_process(opened: OpenedTicket) -> sa.Row[Any]:
+    plan = opened.run(Q["find_current_plan"]).one_or_none()
     if plan is None:
         raise Refused(
             "Ticket {ticket} has no retention plan. Record the plan first.",
-            code="no_plan", ticket=work.actor.ticket_id,
+            code="no_plan", ticket=opened.actor.ticket_id,
         )  # fmt: skip
     if plan.order_number is not None:
         raise Refused(
             "The plan of ticket {ticket} was processed already under order {order}. "
             "Record a new plan for another offer.",
-            code="processed_already", ticket=work.actor.ticket_id, order=plan.order_number,
+            code="processed_already", ticket=opened.actor.ticket_id, order=plan.order_number,
         )  # fmt: skip
     return plan
 
 
-def _check_budget_again(work: Work, plan: sa.Row[Any]) -> None:
+def _check_budget_again(opened: OpenedTicket, plan: sa.Row[Any]) -> None:
     """What was released since the plan must still be there when it is done after all."""
-    for pot in work.run(Q["reserved_for_plan"], plan_id=plan.plan_id):
+    for pot in opened.run(Q["reserved_for_plan"], plan_id=plan.plan_id):
         if not pot.is_open and pot.left_yuan < pot.amount_yuan:
             raise Refused(
                 "The plan's {cost_yuan} yuan were released meanwhile and the budget has only "

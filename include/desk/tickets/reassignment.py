@@ -14,7 +14,7 @@ import sqlalchemy as sa
 
 from include.database import lock
 from include.database.queries import load
-from include.desk.tickets.acting import begin, identify
+from include.desk.tickets.transaction import begin, identify
 from include.domain.dispatch.sharing import Caller, Waiting, share_out
 from include.domain.errors import LoopError, Refused
 from include.domain.periods.months import ZONE

@@ -6,7 +6,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from include.database.queries import load
-from include.desk.tickets.acting import begin, identify
+from include.desk.tickets.transaction import begin, identify
 from include.domain.errors import BadInput
 
 Q = load("desk/views")

@@ -7,7 +7,7 @@ import sqlalchemy as sa
 
 from include.config.readers.campaign.work import Unit
 from include.database.queries import load
-from include.desk.tickets.acting import Actor, AtDesk, begin, identify, in_words, working
+from include.desk.tickets.transaction import Actor, AtDesk, begin, identify, in_words, working
 from include.domain.deadline import Deadline
 from include.domain.errors import BadInput, Refused
 from include.domain.workdays import WorkCalendar
@@ -18,10 +18,10 @@ Q = load("desk/tasks")
 def open_task(actor: Actor, *, unit: str, words: str) -> int:
     """Charge a problem to another unit; due after the working days the campaign gives it. The new version."""
     text = in_words(words, "words")
-    with working(actor, "open_task") as work:
-        team, branch = work.ticket.team, work.ticket.branch_code
-        due = task_due(work.clocks.calendar(team, branch), work.campaign.units, unit, actor.now)
-        task_id = work.run(
+    with working(actor, "open_task") as opened:
+        team, branch = opened.ticket.team, opened.ticket.branch_code
+        due = task_due(opened.clocks.calendar(team, branch), opened.campaign.units, unit, actor.now)
+        task_id = opened.run(
             Q["open_task"],
             task_ticket_id=actor.ticket_id,
             inbound_id=None,
@@ -30,17 +30,17 @@ def open_task(actor: Actor, *, unit: str, words: str) -> int:
             due_at=due.at,
             is_provisional=due.is_provisional,
         ).scalar_one()
-        work.details = {"task": task_id, "unit": unit, "due_at": due.at.isoformat()}
-    return work.version
+        opened.details = {"task": task_id, "unit": unit, "due_at": due.at.isoformat()}
+    return opened.version
 
 
 def finish_task(actor: Actor, *, task_id: int, result: str) -> int:
     """Record what the unit did; the task may outlive its ticket. Refused when it is done already."""
     text = in_words(result, "result")
-    with working(actor, "finish_task") as work:
+    with working(actor, "finish_task") as opened:
         _finish(AtDesk(actor.db, actor.staff_id, actor.now), task_id, actor.ticket_id, text)
-        work.details = {"task": task_id, "result": text}
-    return work.version
+        opened.details = {"task": task_id, "result": text}
+    return opened.version
 
 
 def inbound_tasks(db: sa.Connection) -> Sequence[sa.RowMapping]:

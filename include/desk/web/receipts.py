@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 from include.database import lock
 from include.database.queries import load
-from include.desk.tickets.acting import identify
+from include.desk.tickets.transaction import identify
 from include.desk.web.errors import KeyReused
 
 Q = load("desk/receipts")

@@ -30,7 +30,7 @@ from include.database import engine
 from include.database.queries import load
 from include.desk.calls.talks import Talk, keep_talk
 from include.desk.tickets import tasks
-from include.desk.tickets.acting import Actor, AtDesk
+from include.desk.tickets.transaction import Actor, AtDesk
 from include.domain.errors import LoopError
 from include.domain.periods.months import ZONE
 from include.simulator.province import RENEWAL, WARNING

@@ -7,7 +7,7 @@ from collections.abc import Container
 from dataclasses import dataclass
 
 from include.desk.tickets import checks, contacts, tasks
-from include.desk.tickets.acting import Actor
+from include.desk.tickets.transaction import Actor
 from include.domain.contact.outcome import CHECKLIST, PLAN, SURVEY
 from include.simulator.population.reasons import REASONS
 from include.simulator.staff.talks import REFUSED_CONTACT, Talks, seen

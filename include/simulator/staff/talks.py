@@ -14,10 +14,10 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.config.readers.campaign import Campaign
-from include.desk.tickets import contacts, plans, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import contacts, life_cycle, plans
 from include.desk.tickets.offers import offers_for
 from include.desk.tickets.procedure import next_contact
+from include.desk.tickets.transaction import Actor
 from include.domain.contact.ladder import Step
 from include.domain.contact.outcome import Outcome
 from include.domain.errors import Refused
@@ -122,7 +122,7 @@ class Talks(ABC):
         promised = contacts.record_contact(actor, channel="call", result="call_back", call_back_at=at)
         self.done["call_backs"] += 1
         try:
-            work.pause(seen(actor, promised), call_back_on=back)
+            life_cycle.pause(seen(actor, promised), call_back_on=back)
         except Refused:
             self.done["call_backs_without_pause"] += 1
 
@@ -144,7 +144,7 @@ class Talks(ABC):
     def close(self, actor: Actor, outcome: str, satisfied: tuple[int, int] | None = None) -> None:
         """End the ticket; `satisfied` is the satisfaction said at the end of a talk, from and to."""
         details = list(self.catalogue[outcome].details)
-        work.close(
+        life_cycle.close(
             actor,
             outcome=outcome,
             detail=str(self.dice.choice(details)) if details else None,

@@ -6,7 +6,7 @@ from datetime import timedelta
 import sqlalchemy as sa
 
 from include.database.queries import load
-from include.desk.tickets import contacts, plans, work
+from include.desk.tickets import contacts, life_cycle, plans
 from tests.fixtures.desk import MONDAY, call_in, hold_out, worked_through
 from tests.fixtures.work import fill_cycle, hire
 
@@ -38,7 +38,7 @@ def test_an_accepted_plan_is_willing_and_one_processed_is_completed(world):
         # the twin is another campaign's; reached are in_progress, paused, closed and cancelled
         assert rates(world, db, "cycle") == (13, 4, 0, 0, 4 / 13, 0.0, None)
         actor = world.actor(db, world.people.agent, world.tickets["in_progress"])
-        actor = replace(actor, version=work.close(actor, outcome="retained", detail="accepted_offer"))
+        actor = replace(actor, version=life_cycle.close(actor, outcome="retained", detail="accepted_offer"))
         assert rates(world, db, "cycle")[:4] == (13, 4, 1, 0)
         actor = replace(actor, version=plans.record_processing(actor, result="failed"))
         assert rates(world, db, "cycle")[:4] == (13, 4, 1, 0)
@@ -67,7 +67,7 @@ def test_a_merged_ticket_counts_once_with_its_contacts(world):
     with world.undone() as db:
         lead = world.actor(db, world.people.lead, world.tickets["in_progress"])
         kept = world.actor(db, world.people.lead, world.tickets["assigned"])
-        work.merge(
+        life_cycle.merge(
             lead, into=kept.ticket_id, into_version=kept.version, reason="moved", has_changed_customer=True
         )
         assert rates(world, db, "cycle")[:2] == (12, 4)

@@ -188,7 +188,7 @@ def test_without_an_identity_no_walled_table_shows_a_row(desk_app, visit, ticket
 
 def test_who_worked_is_forgotten_when_the_transaction_ends(desk_app, visit, tickets, people, config, clock):
     from include.desk.tickets import contacts
-    from include.desk.tickets.acting import Actor
+    from include.desk.tickets.transaction import Actor
 
     database = desk_app.state.database
     with database.reading(people.agent) as desk:

@@ -16,8 +16,8 @@ from include.desk.board.charts import Look, bars, stacked
 from include.desk.board.csv_export import harmless
 from include.desk.board.sections import SECTIONS
 from include.desk.board.tables import STEPS, VERDICTS
-from include.desk.tickets import contacts, plans, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import contacts, life_cycle, plans
+from include.desk.tickets.transaction import Actor
 from include.stages.release import release
 from tests.fixtures.desk import worked_through
 from tests.fixtures.work import FRIDAY, fill_cycle
@@ -84,9 +84,9 @@ def worked(db, config, people, clock):
     strange, _ = tickets_of(people.stranger)
     actor = worked_through(act(people.agent, won))
     actor = replace(actor, version=plans.record_processing(actor, result="done", order_number="N-1"))
-    work.close(actor, outcome="retained", detail="accepted_offer")
+    life_cycle.close(actor, outcome="retained", detail="accepted_offer")
     contacts.record_contact(act(people.agent, unanswered), channel="call", result="no_answer")
-    work.close(worked_through(act(people.colleague, declined)), outcome="declined", detail="lost_trust")
+    life_cycle.close(worked_through(act(people.colleague, declined)), outcome="declined", detail="lost_trust")
     contacts.record_contact(act(people.stranger, strange), channel="call", result="reached")
     clock.now = TUESDAY
     return {

@@ -11,7 +11,7 @@ import sqlalchemy as sa
 
 from include.config import config_from, load_config
 from include.desk.tickets import contacts
-from include.desk.tickets.acting import Actor
+from include.desk.tickets.transaction import Actor
 from include.settings import ROOT
 from include.stages.release import release
 from tests.fixtures.work import FRIDAY, fill_cycle

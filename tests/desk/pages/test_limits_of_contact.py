@@ -8,8 +8,8 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.desk.calls import phones
-from include.desk.tickets import contacts, next_ticket, plans, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import contacts, life_cycle, next_ticket, plans
+from include.desk.tickets.transaction import Actor
 from include.domain.errors import Refused
 from include.domain.ticket import ASKS_LIMITS, WHILE_FROZEN
 from tests.fixtures.renewal import RENEWAL, with_renewal
@@ -110,7 +110,7 @@ def test_no_plan_is_made_and_what_happened_already_is_recorded(two, limit, actor
     with pytest.raises(Refused, match="cannot be given a retention plan"):
         plans.record_plan(seen, strategy="plan_discount")
     seen = replace(seen, version=contacts.record_contact(seen, channel="call", result="refused"))
-    work.close(seen, outcome="refused_contact", detail=_first_detail(seen, "refused_contact"))
+    life_cycle.close(seen, outcome="refused_contact", detail=_first_detail(seen, "refused_contact"))
 
 
 def _first_detail(actor: Actor, outcome: str) -> str | None:
@@ -121,16 +121,16 @@ def test_a_ticket_of_nobody_is_not_claimed_against_it(two, limit, actor, ask):
     ask("update tickets set assignee_id = null where ticket_id = :id returning 1", id=two[0])
     limit()
     with pytest.raises(Refused, match="cannot be claimed: the customer refuses contact"):
-        work.claim(actor(two[0]))
+        life_cycle.claim(actor(two[0]))
 
 
 def test_a_closed_ticket_is_not_reopened_against_what_the_feed_says(two, limit, actor, people):
     closed = actor(two[0])
     closed = replace(closed, version=contacts.record_contact(closed, channel="call", result="reached"))
-    work.close(closed, outcome="no_intention", detail=_first_detail(closed, "no_intention"))
+    life_cycle.close(closed, outcome="no_intention", detail=_first_detail(closed, "no_intention"))
     limit("red_list", of="S0001", key="S0001")
     with pytest.raises(Refused, match="cannot be"):
-        work.reopen(actor(two[0], people.lead), reason="once more")
+        life_cycle.reopen(actor(two[0], people.lead), reason="once more")
 
 
 def test_the_next_ticket_is_one_whose_customer_may_be_contacted(desk_app, desk, people, tickets, limit, ask):

@@ -5,8 +5,8 @@ from datetime import timedelta
 import pytest
 
 from include.desk.calls import phones
-from include.desk.tickets import contacts, next_ticket, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import contacts, life_cycle, next_ticket
+from include.desk.tickets.transaction import Actor
 from include.domain.errors import Refused
 from tests.fixtures.desk import RULES
 from tests.fixtures.work import FRIDAY
@@ -81,7 +81,7 @@ def test_nobody_is_given_the_next_ticket_and_nothing_is_claimed(desk, actor, tic
     stop()
     assert next_ticket.hold_next(desk, RULES, staff_id=people.agent, now=NOW) is None
     with pytest.raises(Refused, match="Outbound is stopped"):
-        work.claim(actor(tickets[0]))
+        life_cycle.claim(actor(tickets[0]))
 
 
 def test_what_was_said_already_is_recorded_all_the_same(actor, tickets, stop):
@@ -159,7 +159,7 @@ def test_a_pause_keeps_the_days_a_stop_gave_back(desk, config, db, actor, ticket
     ((number,),) = ask("select stop_id from outbound_stops")
     visit("manager").post(f"/stops/{number}/lift", headers=FORM)
     sla.watch(db=db, config=config, now=NOW + timedelta(minutes=15))
-    work.pause(actor(tickets[0]), call_back_on=NOW.date() + timedelta(days=4))
+    life_cycle.pause(actor(tickets[0]), call_back_on=NOW.date() + timedelta(days=4))
     ((explanation,),) = ask(
         "select explanation from ticket_clocks where clock = 'plan' and ticket_id = :id", id=tickets[0]
     )

@@ -18,8 +18,8 @@ from hypothesis.stateful import (
     run_state_machine_as_test,
 )
 
-from include.desk.tickets import checks, contacts, plans, tasks, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import checks, contacts, life_cycle, plans, tasks
+from include.desk.tickets.transaction import Actor
 from include.domain.errors import LoopError
 from include.domain.ticket import ACTIONS, FINISHED, next_state
 from tests.fixtures.desk import MONDAY, Nested, World
@@ -96,15 +96,15 @@ class Desk(RuleBasedStateMachine):
 
     @rule(at=st.integers(0, 2), who=st.sampled_from(PEOPLE), days=st.integers(0, 9))
     def pause(self, at: int, who: str, days: int) -> None:
-        self._do("pause", at, who, work.pause, call_back_on=self.now.date() + timedelta(days=days))
+        self._do("pause", at, who, life_cycle.pause, call_back_on=self.now.date() + timedelta(days=days))
 
     @rule(at=st.integers(0, 2), who=st.sampled_from(PEOPLE))
     def resume(self, at: int, who: str) -> None:
-        self._do("resume", at, who, work.resume)
+        self._do("resume", at, who, life_cycle.resume)
 
     @rule(at=st.integers(0, 2), who=st.sampled_from(PEOPLE), outcome=st.sampled_from(sorted(OUTCOMES)))
     def close(self, at: int, who: str, outcome: str) -> None:
-        self._do("close", at, who, work.close, outcome=outcome, detail=OUTCOMES[outcome])
+        self._do("close", at, who, life_cycle.close, outcome=outcome, detail=OUTCOMES[outcome])
 
     @rule(
         at=st.integers(0, 2),
@@ -113,10 +113,10 @@ class Desk(RuleBasedStateMachine):
     )
     def pass_on(self, at: int, who: str, action: str) -> None:
         calls = {
-            "claim": (work.claim, {}),
-            "hand_back": (work.hand_back, {"reason": "ill"}),
-            "reassign": (work.reassign, {"to_staff_id": self.world.people.agent}),
-            "reopen": (work.reopen, {"reason": "called back"}),
+            "claim": (life_cycle.claim, {}),
+            "hand_back": (life_cycle.hand_back, {"reason": "ill"}),
+            "reassign": (life_cycle.reassign, {"to_staff_id": self.world.people.agent}),
+            "reopen": (life_cycle.reopen, {"reason": "called back"}),
             "open_task": (tasks.open_task, {"unit": "network", "words": "no signal"}),
         }
         function, words = calls[action]
@@ -125,7 +125,7 @@ class Desk(RuleBasedStateMachine):
     @rule(at=st.integers(0, 2), who=st.sampled_from(PEOPLE))
     @precondition(lambda self: sum(state in FINISHED for state, _ in self.seen.values()) < 2)
     def cancel(self, at: int, who: str) -> None:
-        self._do("cancel", at, who, work.cancel, reason="gone")
+        self._do("cancel", at, who, life_cycle.cancel, reason="gone")
 
     @rule(at=st.integers(0, 2), who=st.sampled_from(PEOPLE))
     @precondition(lambda self: len(self.events[self.ids[0]]) > 8)
@@ -137,7 +137,13 @@ class Desk(RuleBasedStateMachine):
     def merge(self, at: int, into: int, who: str) -> None:
         other = self.ids[into]
         self._do(
-            "merge", at, who, work.merge, into=other, into_version=self.seen[other][1], reason="one customer"
+            "merge",
+            at,
+            who,
+            life_cycle.merge,
+            into=other,
+            into_version=self.seen[other][1],
+            reason="one customer",
         )
 
     @rule(at=st.integers(0, 2), behind=st.integers(1, 3))

@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database import engine
-from include.desk.tickets import checks, contacts, work
-from include.desk.tickets.acting import Actor, identify
+from include.desk.tickets import checks, contacts, life_cycle
+from include.desk.tickets.transaction import Actor, identify
 from include.domain.errors import BadInput, ConfigError, Refused
 from include.domain.periods.months import ZONE
 from include.stages import sla
@@ -94,14 +94,14 @@ def test_the_first_attempt_meets_one_clock_and_the_first_talk_another(db, agent,
 def test_the_last_item_of_the_checklist_meets_its_clock_and_lets_the_ending_be(db, agent, clocks):
     agent = called(agent)
     with pytest.raises(Refused, match="'renewed' needs a checklist"):
-        work.close(agent, outcome="renewed")
+        life_cycle.close(agent, outcome="renewed")
     agent = ticked(agent, ITEMS[0], ITEMS[0])
     assert clocks(agent.ticket_id)["checked", 1].met_at is None
     with pytest.raises(Refused, match="'renewed' needs a checklist"):
-        work.close(agent, outcome="renewed")
+        life_cycle.close(agent, outcome="renewed")
     agent = ticked(agent, *ITEMS)
     assert clocks(agent.ticket_id)["checked", 1].met_at == agent.now
-    work.close(agent, outcome="renewed", satisfaction=9)
+    life_cycle.close(agent, outcome="renewed", satisfaction=9)
     closed = ticket_row(db, agent.ticket_id)
     assert (closed.outcome, closed.is_willing, closed.due_at) == ("renewed", True, None)
     assert all(row.met_at for row in clocks(agent.ticket_id).values())
@@ -126,19 +126,19 @@ def test_endings_and_needs_are_the_campaigns_own(db, agent):
     agent = called(agent)
     for foreign in ("retained", "no_intention"):
         with pytest.raises(BadInput, match=r"Choose one of renewed, thinking, refused_contact, not_reached"):
-            work.close(agent, outcome=foreign)
+            life_cycle.close(agent, outcome=foreign)
     with pytest.raises(BadInput, match=r"one or more of price, contract_end, roaming; got network"):
         contacts.record_survey(agent, needs=["network"])
     with pytest.raises(Refused, match="'not_reached' needs the contact procedure"):
-        work.close(agent, outcome="not_reached")
+        life_cycle.close(agent, outcome="not_reached")
     agent = replace(agent, version=contacts.record_survey(agent, needs=["roaming"]))
-    work.close(agent, outcome="thinking")
+    life_cycle.close(agent, outcome="thinking")
     assert ticket_row(db, agent.ticket_id).is_willing is False
 
 
 def test_a_pause_rests_every_clock_and_a_deadline_that_has_passed_stands(agent, clocks):
     agent = replace(called(agent, "no_answer"), now=at(9, 10))  # the talk was due on Sunday
-    paused = replace(agent, version=work.pause(agent, call_back_on=date(2026, 11, 11)))
+    paused = replace(agent, version=life_cycle.pause(agent, call_back_on=date(2026, 11, 11)))
     moved = clocks(agent.ticket_id)
     assert {name: row.due_at for (name, _), row in moved.items() if row.met_at is None} == {
         "talk": at(8), "checked": at(13), "done": at(24),
@@ -154,7 +154,7 @@ def test_a_pause_rests_every_clock_and_a_deadline_that_has_passed_stands(agent, 
         "calendar",
         "calendar",
     ]
-    work.resume(replace(paused, now=at(10, 10)))  # Tuesday counts again
+    life_cycle.resume(replace(paused, now=at(10, 10)))  # Tuesday counts again
     back = {name: row.due_at for (name, _), row in clocks(agent.ticket_id).items() if row.met_at is None}
     assert back == {"talk": at(8), "checked": at(12), "done": at(23)}
 
@@ -162,22 +162,24 @@ def test_a_pause_rests_every_clock_and_a_deadline_that_has_passed_stands(agent, 
 def test_a_pause_is_refused_when_every_deadline_has_passed(agent):
     agent = replace(called(agent), now=at(23, 10))
     with pytest.raises(Refused, match=r"was due at 2026-11-20 18:00; a pause cannot undo that"):
-        work.pause(agent, call_back_on=date(2026, 11, 25))
+        life_cycle.pause(agent, call_back_on=date(2026, 11, 25))
 
 
 @pytest.mark.parametrize(("items", "again"), [(ITEMS, {"done"}), (ITEMS[:1], {"done", "checked"})])
 def test_a_reopened_ticket_gets_new_clocks_for_what_is_left_to_do(agent, people, clocks, items, again):
     agent = ticked(called(agent), *items)
     agent = replace(agent, version=contacts.record_survey(agent, needs=["price"]))
-    closed = replace(agent, version=work.close(agent, outcome="thinking"), staff_id=people.lead, now=MONDAY)
-    opened = replace(closed, version=work.reopen(closed, reason="called back"))
+    closed = replace(
+        agent, version=life_cycle.close(agent, outcome="thinking"), staff_id=people.lead, now=MONDAY
+    )
+    opened = replace(closed, version=life_cycle.reopen(closed, reason="called back"))
     second = {name: row for (name, nth), row in clocks(agent.ticket_id).items() if nth == 2}
     assert set(second) == again
     assert second["done"].due_at == at(23)
     with pytest.raises(Refused, match="needs a needs survey"):  # recorded anew
-        work.close(opened, outcome="thinking")
+        life_cycle.close(opened, outcome="thinking")
     if items == ITEMS:  # what is ticked stays ticked
-        work.close(opened, outcome="renewed")
+        life_cycle.close(opened, outcome="renewed")
 
 
 def test_clocks_of_any_name_warn_breach_escalate_and_are_void(db, agent, renewals, people, clocks):
@@ -191,7 +193,7 @@ def test_clocks_of_any_name_warn_breach_escalate_and_are_void(db, agent, renewal
             ("clock_breached", "assignee", "talk"), ("clock_breached", "branch_manager", "talk"),
             ("clock_breached", "lead", "first_contact"), ("clock_warned", "assignee", "checked"),
         }  # fmt: skip
-    work.cancel(replace(agent, staff_id=people.lead, now=at(10, 20)), reason="gone")
+    life_cycle.cancel(replace(agent, staff_id=people.lead, now=at(10, 20)), reason="gone")
     assert all(row.voided_at == at(10, 20) for row in clocks(agent.ticket_id).values())
 
 
@@ -211,8 +213,8 @@ def test_a_ticket_whose_campaigns_file_is_wrong_or_gone_is_worked_by_that_of_its
     with pytest.raises(ConfigError):
         left.campaign(RENEWAL)
     agent = ticked(called(replace(agent, config=left)), *ITEMS)
-    closed = replace(agent, version=work.close(agent, outcome="renewed"), staff_id=people.lead)
-    work.reopen(closed, reason="called back")
+    closed = replace(agent, version=life_cycle.close(agent, outcome="renewed"), staff_id=people.lead)
+    life_cycle.reopen(closed, reason="called back")
     assert clocks(agent.ticket_id)["done", 2].due_at == at(20)
 
 

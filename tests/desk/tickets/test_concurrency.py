@@ -11,8 +11,8 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database import DESK_ROLE, engine
-from include.desk.tickets import contacts, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import contacts, life_cycle
+from include.desk.tickets.transaction import Actor
 from include.domain.errors import Refused
 from include.stages.release import release
 from tests.fixtures.desk import MONDAY, worked_through
@@ -93,7 +93,7 @@ def test_fifty_claimers_of_twenty_tickets_get_each_once(db, config, pool):
             with pool.connect() as own:
                 for ticket in order:
                     actor = Actor(own, config, staff_id, ticket.ticket_id, ticket.version, MONDAY)
-                    tried(done, "claimed", work.claim, actor)
+                    tried(done, "claimed", life_cycle.claim, actor)
 
         return job
 
@@ -118,12 +118,19 @@ def test_reassign_against_close_and_close_against_close_is_one_of_them(db, confi
     done: Counter = Counter()
 
     def close(own: sa.Connection, actor: Actor) -> None:
-        tried(done, "closed", work.close, replace(actor, db=own), outcome="retained", detail="accepted_offer")
+        tried(
+            done,
+            "closed",
+            life_cycle.close,
+            replace(actor, db=own),
+            outcome="retained",
+            detail="accepted_offer",
+        )
 
     def reassign(own: sa.Connection, actor: Actor) -> None:
         lead = replace(actor, db=own, staff_id=people.lead)
         heir = people.colleague if actor.staff_id == people.agent else people.agent
-        tried(done, "reassigned", work.reassign, lead, heir)
+        tried(done, "reassigned", life_cycle.reassign, lead, heir)
 
     def all_of(step: Callable[[sa.Connection, Actor], None]) -> Callable[[], None]:
         def job() -> None:

@@ -7,7 +7,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.database.queries import load
-from include.desk.tickets import contacts, tasks, work
+from include.desk.tickets import contacts, life_cycle, tasks
 from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE
 from include.domain.workdays import WorkCalendar
@@ -101,7 +101,7 @@ def test_a_closed_ticket_is_never_reopened_against_a_refusal(world):
         )
         inbound(world, db, subscriber.subscriber_id, is_refusal=True)
         with pytest.raises(Refused, match="refused all calls at 2026-11-09 08:30"):
-            work.reopen(closed, reason="once more")
+            life_cycle.reopen(closed, reason="once more")
 
 
 @pytest.mark.parametrize("who", ["colleague", "stranger", None])
@@ -201,7 +201,7 @@ def test_a_task_has_its_own_deadline_and_outlives_the_ticket(world):
         actor = replace(actor, version=tasks.open_task(actor, unit="tariff", words="billed twice"))
         task = world.one(db, "select task_id, due_at from linked_tasks where unit = 'tariff'")
         assert task.due_at == WorkCalendar.from_library().due_on(MONDAY, 3).at
-        actor = replace(actor, version=work.close(actor, outcome="declined", detail="lost_trust"))
+        actor = replace(actor, version=life_cycle.close(actor, outcome="declined", detail="lost_trust"))
         version = tasks.finish_task(actor, task_id=task.task_id, result="credited")
         assert version == actor.version + 1
         stand = db.execute(TICKET["read_tasks"], {"ticket_id": actor.ticket_id}).all()
@@ -253,7 +253,7 @@ def test_the_survivor_of_a_merge_shows_the_contacts_and_promises_of_the_other(wo
         version = contacts.record_contact(gone, channel="call", result="call_back", call_back_at=back)
         lead = replace(gone, staff_id=world.people.lead, version=version)
         kept = world.actor(db, world.people.lead, world.twin)
-        work.merge(lead, into=kept.ticket_id, into_version=kept.version, reason="one customer")
+        life_cycle.merge(lead, into=kept.ticket_id, into_version=kept.version, reason="one customer")
         link = world.one(
             db, "select state, merged_into from tickets where ticket_id = :id", id=gone.ticket_id
         )
@@ -281,10 +281,10 @@ def test_tickets_of_two_customers_are_not_merged_by_accident(world):
         other = world.actor(db, world.people.lead, world.partner)
         words = {"into": other.ticket_id, "into_version": other.version, "reason": "looks alike"}
         with pytest.raises(Refused, match="share neither customer nor number"):
-            work.merge(lead, **words)
-        work.merge(lead, **words, has_changed_customer=True)
+            life_cycle.merge(lead, **words)
+        life_cycle.merge(lead, **words, has_changed_customer=True)
         with pytest.raises(BadInput, match="into itself"):
-            work.merge(lead, into=lead.ticket_id, into_version=lead.version, reason="x")
+            life_cycle.merge(lead, into=lead.ticket_id, into_version=lead.version, reason="x")
 
 
 def test_a_merge_onto_an_old_screen_changes_neither_ticket(world):
@@ -292,7 +292,7 @@ def test_a_merge_onto_an_old_screen_changes_neither_ticket(world):
         before = world.prints(db)
         lead = world.actor(db, world.people.lead, world.tickets["in_progress"])
         with pytest.raises(Refused, match="changed meanwhile"):
-            work.merge(lead, into=world.twin, into_version=1, reason="one customer")
+            life_cycle.merge(lead, into=world.twin, into_version=1, reason="one customer")
         assert world.prints(db) == before
 
 
@@ -300,12 +300,12 @@ def test_a_ticket_handed_back_waits_for_the_team_with_its_promise(world):
     with world.undone() as db:
         actor = world.actor(db, world.people.agent, world.tickets["paused"])
         with pytest.raises(BadInput, match="is to be said in words"):
-            work.hand_back(actor, reason=" ")
-        version = work.hand_back(actor, reason="on leave")
+            life_cycle.hand_back(actor, reason=" ")
+        version = life_cycle.hand_back(actor, reason="on leave")
         with pytest.raises(Refused, match="lies in the team's queue already"):
-            work.hand_back(replace(actor, version=version), reason="again")
+            life_cycle.hand_back(replace(actor, version=version), reason="again")
         colleague = replace(actor, staff_id=world.people.colleague, version=version)
-        version = work.claim(colleague)
+        version = life_cycle.claim(colleague)
         row = world.one(
             db,
             "select assignee_id, state, paused_until from tickets where ticket_id = :id",
@@ -322,7 +322,7 @@ def test_the_ending_is_kept_when_a_plan_is_processed_later(world):
     with world.undone() as db:
         actor = world.actor(db, world.people.agent, world.tickets["in_progress"])
         ending = {"outcome": "retained", "detail": "changed_plan", "satisfaction": 9}
-        closed = replace(actor, version=work.close(actor, **ending))
+        closed = replace(actor, version=life_cycle.close(actor, **ending))
         plans.record_processing(closed, result="done", order_number="N-77")
         row = world.one(
             db,
@@ -335,7 +335,7 @@ def test_the_ending_is_kept_when_a_plan_is_processed_later(world):
 def test_an_ending_forgets_its_satisfaction_when_the_ticket_is_reopened(world):
     with world.undone() as db:
         reopened = world.actor(db, world.people.lead, world.tickets["closed"])
-        work.reopen(reopened, reason="called back")
+        life_cycle.reopen(reopened, reason="called back")
         row = world.one(
             db, "select outcome, outcome_detail, satisfaction, closed_at from tickets where ticket_id = :id",
             id=reopened.ticket_id,
@@ -364,8 +364,8 @@ def test_without_identity_the_desk_sees_no_row(world, table):
 def test_work_done_before_a_hand_back_counts_for_the_next_one(world):
     with world.undone() as db:
         actor = worked_through(world.actor(db, world.people.agent, world.tickets["assigned"]))
-        version = work.hand_back(actor, reason="end of shift")
+        version = life_cycle.hand_back(actor, reason="end of shift")
         colleague = replace(actor, staff_id=world.people.colleague, version=version)
-        work.close(colleague, outcome="retained", detail="accepted_offer")
+        life_cycle.close(colleague, outcome="retained", detail="accepted_offer")
         row = world.one(db, "select assignee_id from tickets where ticket_id = :id", id=actor.ticket_id)
         assert row.assignee_id == world.people.colleague

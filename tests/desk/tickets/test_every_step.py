@@ -9,8 +9,8 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from include.desk.tickets import checks, contacts, plans, tasks, work
-from include.desk.tickets.acting import Actor, working
+from include.desk.tickets import checks, contacts, life_cycle, plans, tasks
+from include.desk.tickets.transaction import Actor, working
 from include.domain.errors import Refused
 from include.domain.ticket import ACTIONS, FINISHED, LOOP, STATES, WHILE_FROZEN
 from tests.fixtures.desk import MONDAY, Nested, World
@@ -33,7 +33,7 @@ def bare(action: str) -> Callable[[World, Actor], object]:
 
 def merged(world: World, actor: Actor) -> object:
     version = world.actor(actor.db, actor.staff_id, world.partner).version
-    return work.merge(
+    return life_cycle.merge(
         actor, into=world.partner, into_version=version, reason="one customer", has_changed_customer=True
     )
 
@@ -45,19 +45,19 @@ def task_of(world: World, actor: Actor) -> int:
 
 
 DO: dict[str, Callable[[World, Actor], object]] = {
-    "claim": lambda _w, a: work.claim(a),
-    "reassign": lambda w, a: work.reassign(a, w.people.colleague),
-    "hand_back": lambda _w, a: work.hand_back(a, reason="ill"),
+    "claim": lambda _w, a: life_cycle.claim(a),
+    "reassign": lambda w, a: life_cycle.reassign(a, w.people.colleague),
+    "hand_back": lambda _w, a: life_cycle.hand_back(a, reason="ill"),
     "contact": lambda _w, a: contacts.record_contact(a, channel="call", result="no_answer"),
     "survey": lambda _w, a: contacts.record_survey(a, needs=["price"]),
     "check": lambda _w, a: checks.record_checks(a, items=["terms_read"]),
     "plan": lambda _w, a: plans.record_plan(a, strategy="plan_discount"),
     "processing": lambda _w, a: plans.record_processing(a, result="done", order_number="N-1"),
-    "pause": lambda _w, a: work.pause(a, call_back_on=TOMORROW),
-    "resume": lambda _w, a: work.resume(a),
-    "close": lambda _w, a: work.close(a, outcome="retained", detail="accepted_offer", satisfaction=9),
-    "reopen": lambda _w, a: work.reopen(a, reason="called back"),
-    "cancel": lambda _w, a: work.cancel(a, reason="gone"),
+    "pause": lambda _w, a: life_cycle.pause(a, call_back_on=TOMORROW),
+    "resume": lambda _w, a: life_cycle.resume(a),
+    "close": lambda _w, a: life_cycle.close(a, outcome="retained", detail="accepted_offer", satisfaction=9),
+    "reopen": lambda _w, a: life_cycle.reopen(a, reason="called back"),
+    "cancel": lambda _w, a: life_cycle.cancel(a, reason="gone"),
     "merge": merged,
     "do_not_call": lambda _w, a: contacts.do_not_call(a, words="never again"),
     "open_task": lambda _w, a: tasks.open_task(a, unit="tariff", words="billed twice"),
@@ -68,7 +68,7 @@ DO: dict[str, Callable[[World, Actor], object]] = {
 def unclaimed(db: Nested, world: World, actor: Actor) -> Actor:
     """The ticket back in the queue, where it can be claimed."""
     lead = replace(actor, staff_id=world.people.lead)
-    return replace(actor, version=work.hand_back(lead, reason="to be claimed"))
+    return replace(actor, version=life_cycle.hand_back(lead, reason="to be claimed"))
 
 
 @pytest.mark.parametrize("role", ROLES)

@@ -12,7 +12,7 @@ from include.commands.budgets import set_pot
 from include.config import Config
 from include.database import DESK_ROLE, engine
 from include.desk.tickets import plans
-from include.desk.tickets.acting import Actor
+from include.desk.tickets.transaction import Actor
 from include.domain.errors import BadInput, Refused
 from tests.fixtures.offers import MONDAY, actor_on, in_work
 from tests.fixtures.work import People, hire

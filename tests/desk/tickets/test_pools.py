@@ -9,8 +9,8 @@ import sqlalchemy as sa
 
 from include.database import DESK_ROLE, engine
 from include.desk.calls import phones
-from include.desk.tickets import contacts, next_ticket, reassignment, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import contacts, life_cycle, next_ticket, reassignment
+from include.desk.tickets.transaction import Actor
 from include.domain.errors import Refused
 from include.stages.release import release
 from tests.desk.tickets.test_concurrency import at_once
@@ -111,7 +111,7 @@ def test_beyond_the_quota_of_the_cycle_a_person_gets_no_more_and_a_colleague_doe
 
 def test_the_quota_is_of_a_cycle_and_counts_what_was_given_away_since(db, desk, pooled, people, lying, take):
     first, _ = take(people.agent), take(people.agent)
-    work.hand_back(actor(db, desk, pooled, people.agent, first), reason="speaks Uyghur")
+    life_cycle.hand_back(actor(db, desk, pooled, people.agent, first), reason="speaks Uyghur")
     assert take(people.colleague) == first
     with pytest.raises(Refused, match="is used up"):
         take(people.agent)
@@ -122,7 +122,7 @@ def test_the_quota_is_of_a_cycle_and_counts_what_was_given_away_since(db, desk, 
 def test_what_a_person_handed_back_does_not_come_to_them_again(db, desk, pooled, people, lying, take):
     put(db, "update tickets set team = 'vip' where ticket_id = any(:ids)", ids=lying[1:])
     first = take(people.agent)
-    work.hand_back(actor(db, desk, pooled, people.agent, first), reason="speaks Uyghur")
+    life_cycle.hand_back(actor(db, desk, pooled, people.agent, first), reason="speaks Uyghur")
     assert take(people.agent) is None
     assert take(people.colleague) == first
 
@@ -136,7 +136,7 @@ def test_one_that_was_tried_rests_and_a_promise_that_is_due_goes_before_every_ra
         assert take(people.agent) == ticket
         seen = actor(db, desk, pooled, people.agent, ticket)
         tried = contacts.record_contact(seen, channel="call", result=result, call_back_at=promised)
-        work.hand_back(replace(seen, version=tried), reason="ill")
+        life_cycle.hand_back(replace(seen, version=tried), reason="ill")
     assert take(people.colleague) == lying[2]
     assert take(people.colleague, now=MONDAY + timedelta(hours=3)) == lying[1]
     assert take(people.lead, now=MONDAY + timedelta(days=1)) == lying[0]
@@ -172,7 +172,7 @@ def test_what_still_lies_in_a_campaign_that_is_no_pool_any_more_is_given_without
 @pytest.mark.parametrize("who", ["agent", "lead"])
 def test_a_chosen_ticket_of_a_pool_is_not_claimed(db, desk, pooled, people, lying, who):
     with pytest.raises(Refused, match="lies in a pool, which gives the next one by rank") as refused:
-        work.claim(actor(db, desk, pooled, getattr(people, who), lying[3]))
+        life_cycle.claim(actor(db, desk, pooled, getattr(people, who), lying[3]))
     assert refused.value.code == "pool_gives_the_next"
 
 
@@ -194,7 +194,7 @@ def test_a_refusal_is_kept_on_a_ticket_of_a_pool_and_a_lead_may_give_one_away(
     db, desk, pooled, people, lying, take
 ):
     contacts.do_not_call(actor(db, desk, pooled, people.agent, lying[0]), words="never again")
-    work.reassign(actor(db, desk, pooled, people.lead, lying[5]), people.agent)
+    life_cycle.reassign(actor(db, desk, pooled, people.lead, lying[5]), people.agent)
     given = rows(db, "select state, assignee_id from tickets where ticket_id = :id", id=lying[5])
     assert given == [("assigned", people.agent)]
     assert [take(people.agent), take(people.agent)] == lying[1:3]  # what was given is none of their quota

@@ -8,9 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from include.database import DESK_ROLE, engine
-from include.desk.tickets import contacts, reassignment, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import contacts, life_cycle, reassignment
 from include.desk.tickets.reassignment import Wish
+from include.desk.tickets.transaction import Actor
 from include.domain.errors import Refused
 from include.stages.release import release
 from tests.fixtures.work import FRIDAY, fill_cycle, hire, snapshot
@@ -118,7 +118,9 @@ def test_a_promised_call_back_is_named_to_its_heir(db, desk, config, people, tic
     actor = Actor(desk, config, people.agent, tickets[0], 2, MONDAY)
     tomorrow = MONDAY + timedelta(days=1)
     version = contacts.record_contact(actor, channel="call", result="call_back", call_back_at=tomorrow)
-    work.pause(Actor(desk, config, people.agent, tickets[0], version, MONDAY), call_back_on=tomorrow.date())
+    life_cycle.pause(
+        Actor(desk, config, people.agent, tickets[0], version, MONDAY), call_back_on=tomorrow.date()
+    )
     told = reassignment.hand_over(
         desk, staff_id=people.lead, leaver_id=people.agent, because="resigned", now=MONDAY
     )
@@ -185,7 +187,7 @@ def test_nothing_is_given_to_somebody_while_they_are_handed_over(db, desk, role_
     def give(leaver):
         with made.connect() as own:
             try:
-                work.reassign(Actor(own, config, people.lead, tickets[4], 2, MONDAY), leaver)
+                life_cycle.reassign(Actor(own, config, people.lead, tickets[4], 2, MONDAY), leaver)
             except (Refused, sa.exc.IntegrityError) as error:
                 told.append(error)
 

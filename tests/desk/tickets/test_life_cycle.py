@@ -7,9 +7,9 @@ import pytest
 import sqlalchemy as sa
 
 from include.config import Config
-from include.desk.tickets import contacts, plans, work
-from include.desk.tickets.acting import Actor
+from include.desk.tickets import contacts, life_cycle, plans
 from include.desk.tickets.procedure import next_contact
+from include.desk.tickets.transaction import Actor
 from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE
 from tests.fixtures.work import FRIDAY, People, Released, fill_cycle, snapshot
@@ -50,7 +50,7 @@ def worked_through(agent: Actor) -> Actor:
 
 def test_a_worked_ticket_is_closed_with_an_event_for_every_step(db, agent):
     done = worked_through(agent)
-    work.close(done, outcome="retained", detail="accepted_offer")
+    life_cycle.close(done, outcome="retained", detail="accepted_offer")
     with db.begin():
         kinds = db.execute(
             sa.text(
@@ -87,12 +87,12 @@ def test_survey_and_plan_together_meet_the_plan_clock(db, agent):
 def test_retained_needs_survey_and_plan(agent):
     contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
     with pytest.raises(Refused, match="needs a needs survey"):
-        work.close(contacted, outcome="retained", detail="accepted_offer")
+        life_cycle.close(contacted, outcome="retained", detail="accepted_offer")
 
 
 def test_an_outcome_without_plan_meets_the_plan_clock(db, agent):
     contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
-    work.close(contacted, outcome="no_intention", detail="satisfied")
+    life_cycle.close(contacted, outcome="no_intention", detail="satisfied")
     assert clock(db, agent.ticket_id).met_at == MONDAY
 
 
@@ -101,15 +101,15 @@ def test_unreachable_needs_the_procedure_kept(agent):
     with pytest.raises(
         Refused, match=r"kept to its end. Next: Call 2 of 3, in the afternoon or evening this time\."
     ):
-        work.close(agent, outcome="unreachable", detail="never_answers")
+        life_cycle.close(agent, outcome="unreachable", detail="never_answers")
     for at in (MONDAY.replace(hour=14), MONDAY + timedelta(days=1)):
         agent = replace(agent, now=at)
         agent = replace(agent, version=contacts.record_contact(agent, channel="call", result="no_answer"))
     with pytest.raises(Refused, match=r"Next: Nobody answers: send an SMS\."):
-        work.close(agent, outcome="unreachable", detail="never_answers")
+        life_cycle.close(agent, outcome="unreachable", detail="never_answers")
     agent = replace(agent, version=contacts.record_contact(agent, channel="sms", result="no_answer"))
     assert next_contact(agent).is_unreachable_allowed
-    work.close(agent, outcome="unreachable", detail="never_answers")
+    life_cycle.close(agent, outcome="unreachable", detail="never_answers")
 
 
 def test_a_pause_moves_the_plan_deadline_by_its_working_days(db, agent):
@@ -119,22 +119,22 @@ def test_a_pause_moves_the_plan_deadline_by_its_working_days(db, agent):
             agent, channel="call", result="call_back", call_back_at=datetime(2026, 11, 12, 10, tzinfo=ZONE)
         ),
     )
-    work.pause(contacted, call_back_on=date(2026, 11, 12))
+    life_cycle.pause(contacted, call_back_on=date(2026, 11, 12))
     # Mon 9, Tue 10 and Wed 11 rest: Thu 12, Fri 13, Mon 16 count
     assert clock(db, agent.ticket_id).due_at == datetime(2026, 11, 16, 18, tzinfo=ZONE)
 
 
 def test_a_pause_cut_short_gives_its_days_back(db, agent):
     contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
-    paused = replace(contacted, version=work.pause(contacted, call_back_on=date(2026, 11, 12)))
-    work.resume(replace(paused, now=MONDAY + timedelta(days=1)))
+    paused = replace(contacted, version=life_cycle.pause(contacted, call_back_on=date(2026, 11, 12)))
+    life_cycle.resume(replace(paused, now=MONDAY + timedelta(days=1)))
     # only Monday rested: Tue 10, Wed 11, Thu 12 count
     assert clock(db, agent.ticket_id).due_at == datetime(2026, 11, 12, 18, tzinfo=ZONE)
 
 
 def test_a_contact_ends_the_pause(db, agent):
     contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
-    paused = replace(contacted, version=work.pause(contacted, call_back_on=date(2026, 11, 12)))
+    paused = replace(contacted, version=life_cycle.pause(contacted, call_back_on=date(2026, 11, 12)))
     contacts.record_contact(replace(paused, now=MONDAY + timedelta(days=1)), channel="call", result="reached")
     assert clock(db, agent.ticket_id).due_at == datetime(2026, 11, 12, 18, tzinfo=ZONE)
 
@@ -143,7 +143,7 @@ def test_a_long_pause_is_refused_without_the_lead_and_changes_nothing(db, agent)
     contacted = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
     before = snapshot(db, agent.ticket_id)
     with pytest.raises(Refused, match="without the team lead"):
-        work.pause(contacted, call_back_on=date(2026, 11, 18))
+        life_cycle.pause(contacted, call_back_on=date(2026, 11, 18))
     assert snapshot(db, agent.ticket_id) == before
 
 
@@ -171,19 +171,19 @@ def test_without_identity_the_desk_sees_no_row(desk, tickets):
 def test_the_lead_reassigns_within_the_team_and_no_clock_moves(db, agent, people):
     before = clock(db, agent.ticket_id)
     lead = replace(agent, staff_id=people.lead)
-    version = work.reassign(lead, people.colleague)
+    version = life_cycle.reassign(lead, people.colleague)
     assert clock(db, agent.ticket_id) == before
     with pytest.raises(Refused, match="not active in team 'mid_high'"):
-        work.reassign(replace(lead, version=version), people.stranger)
+        life_cycle.reassign(replace(lead, version=version), people.stranger)
 
 
 def test_an_agent_may_not_reassign(agent, people):
     with pytest.raises(Refused, match="reassigned by lead or loop or manager, not by agent"):
-        work.reassign(agent, people.colleague)
+        life_cycle.reassign(agent, people.colleague)
 
 
 def test_cancelling_voids_the_clocks(db, agent, people):
-    work.cancel(replace(agent, staff_id=people.lead), reason="wrong number")
+    life_cycle.cancel(replace(agent, staff_id=people.lead), reason="wrong number")
     assert clock(db, agent.ticket_id).voided_at == MONDAY
     assert clock(db, agent.ticket_id).met_at is None
 
@@ -191,9 +191,9 @@ def test_cancelling_voids_the_clocks(db, agent, people):
 def test_reopening_starts_a_new_plan_clock_and_keeps_the_old_verdict(db, agent, people):
     done = worked_through(agent)
     closed = replace(
-        done, version=work.close(done, outcome="declined", detail="lost_trust"), staff_id=people.lead
+        done, version=life_cycle.close(done, outcome="declined", detail="lost_trust"), staff_id=people.lead
     )
-    work.reopen(replace(closed, now=MONDAY + timedelta(days=1)), reason="called back")
+    life_cycle.reopen(replace(closed, now=MONDAY + timedelta(days=1)), reason="called back")
     assert clock(db, agent.ticket_id).met_at == MONDAY
     assert clock(db, agent.ticket_id, round_=2).due_at == datetime(2026, 11, 13, 18, tzinfo=ZONE)
 
@@ -213,7 +213,7 @@ def test_work_after_the_deadline_does_not_undo_the_breach_though_no_tick_saw_it(
 
 
 def test_cancelling_after_the_deadline_does_not_undo_the_breach(db, agent, people):
-    work.cancel(replace(agent, staff_id=people.lead, now=LATE), reason="gone")
+    life_cycle.cancel(replace(agent, staff_id=people.lead, now=LATE), reason="gone")
     plan = clock(db, agent.ticket_id)
     assert (plan.voided_at, plan.breached_at) == (LATE, datetime(2026, 11, 11, 18, tzinfo=ZONE))
 
@@ -222,15 +222,15 @@ def test_an_overdue_plan_cannot_be_paused_away(db, agent):
     late = replace(agent, now=LATE)
     late = replace(late, version=contacts.record_contact(late, channel="call", result="reached"))
     with pytest.raises(Refused, match="The ticket was due at 2026-11-11 18:00; a pause cannot undo that"):
-        work.pause(late, call_back_on=date(2026, 11, 16))
+        life_cycle.pause(late, call_back_on=date(2026, 11, 16))
 
 
 def test_a_pause_ended_after_closing_time_keeps_its_day_of_rest(db, agent):
     wednesday = datetime(2026, 11, 11, 10, tzinfo=ZONE)
     agent = replace(agent, now=wednesday)
     agent = replace(agent, version=contacts.record_contact(agent, channel="call", result="reached"))
-    paused = replace(agent, version=work.pause(agent, call_back_on=date(2026, 11, 16)))
-    work.resume(replace(paused, now=wednesday.replace(hour=19)))
+    paused = replace(agent, version=life_cycle.pause(agent, call_back_on=date(2026, 11, 16)))
+    life_cycle.resume(replace(paused, now=wednesday.replace(hour=19)))
     # Wednesday rested whole: the third working day is Thursday, and nothing is breached at once
     assert clock(db, agent.ticket_id).due_at == datetime(2026, 11, 12, 18, tzinfo=ZONE)
 
@@ -238,16 +238,16 @@ def test_a_pause_ended_after_closing_time_keeps_its_day_of_rest(db, agent):
 def reopened(agent: Actor, people: People) -> Actor:
     done = worked_through(agent)
     closed = replace(
-        done, version=work.close(done, outcome="declined", detail="lost_trust"), staff_id=people.lead
+        done, version=life_cycle.close(done, outcome="declined", detail="lost_trust"), staff_id=people.lead
     )
-    version = work.reopen(replace(closed, now=MONDAY + timedelta(days=1)), reason="called back")
+    version = life_cycle.reopen(replace(closed, now=MONDAY + timedelta(days=1)), reason="called back")
     return replace(done, version=version, now=MONDAY + timedelta(days=1, hours=1))
 
 
 def test_a_reopened_ticket_starts_over_with_survey_and_plan(db, agent, people):
     again = reopened(agent, people)
     with pytest.raises(Refused, match="needs a needs survey"):
-        work.close(again, outcome="retained", detail="accepted_offer")
+        life_cycle.close(again, outcome="retained", detail="accepted_offer")
     again = replace(again, version=contacts.record_survey(again, needs=["price"]))
     assert clock(db, agent.ticket_id, round_=2).met_at is None
     plans.record_plan(again, strategy="plan_discount")
@@ -257,7 +257,7 @@ def test_a_reopened_ticket_starts_over_with_survey_and_plan(db, agent, people):
 def closed_ticket(agent: Actor, people: People) -> Actor:
     """The lead, before a ticket the agent has closed."""
     done = worked_through(agent)
-    version = work.close(done, outcome="declined", detail="lost_trust")
+    version = life_cycle.close(done, outcome="declined", detail="lost_trust")
     return replace(done, version=version, staff_id=people.lead)
 
 
@@ -274,14 +274,14 @@ def test_a_closed_ticket_stays_closed_while_the_customer_has_another_one(db, age
     with pytest.raises(
         Refused, match=f"has ticket {other} of campaign churn_warning in work. Go on with that one"
     ):
-        work.reopen(closed, reason="called back")
+        life_cycle.reopen(closed, reason="called back")
 
 
 def test_a_ticket_of_another_campaign_and_team_keeps_a_closed_one_closed(db, agent, people, as_admin):
     closed = closed_ticket(agent, people)
     other = other_ticket(as_admin, db)
     with pytest.raises(Refused, match=f"has ticket {other} of campaign renewal in work") as refused:
-        work.reopen(closed, reason="called back")
+        life_cycle.reopen(closed, reason="called back")
     assert refused.value.code == "other_in_work"
 
 
@@ -290,15 +290,15 @@ def test_a_ticket_dispatched_while_one_is_reopened_is_told_in_a_sentence(
 ):
     closed = closed_ticket(agent, people)
     made: list[int] = []
-    refuse = work._refuse_limited
+    refuse = life_cycle._refuse_limited
 
-    def meanwhile(of: work.Work) -> None:
+    def meanwhile(of: life_cycle.Work) -> None:
         made.append(other_ticket(as_admin, db))
         refuse(of)
 
-    monkeypatch.setattr(work, "_refuse_limited", meanwhile)
+    monkeypatch.setattr(life_cycle, "_refuse_limited", meanwhile)
     with pytest.raises(Refused, match="of campaign renewal in work"):
-        work.reopen(closed, reason="called back")
+        life_cycle.reopen(closed, reason="called back")
     assert len(made) == 1
 
 
@@ -307,18 +307,18 @@ def test_a_ticket_is_reopened_beside_another_where_both_campaigns_allow_it(db, a
     as_admin("update tickets set beside = true")
     other_ticket(as_admin, db)
     as_admin("update tickets set beside = true")
-    assert work.reopen(closed, reason="called back") == closed.version + 1
+    assert life_cycle.reopen(closed, reason="called back") == closed.version + 1
 
 
 def test_the_neighbouring_ticket_is_untouched(db, agent, tickets):
     before = snapshot(db, tickets[1])
-    work.close(worked_through(agent), outcome="retained", detail="accepted_offer")
+    life_cycle.close(worked_through(agent), outcome="retained", detail="accepted_offer")
     assert snapshot(db, tickets[1]) == before
 
 
 def test_an_illegal_step_is_refused_in_a_sentence(agent):
     with pytest.raises(Refused, match="state 'assigned' cannot be closed; it must be in_progress or paused"):
-        work.close(agent, outcome="retained", detail="accepted_offer")
+        life_cycle.close(agent, outcome="retained", detail="accepted_offer")
 
 
 def test_a_call_back_needs_its_date(agent):

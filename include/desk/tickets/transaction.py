@@ -66,7 +66,7 @@ class TicketKey(TypedDict):
 
 
 @dataclass
-class Work:
+class OpenedTicket:
     """A ticket locked for one action, and what the action changes about it."""
 
     actor: Actor
@@ -105,46 +105,46 @@ class Work:
 
 
 @contextmanager
-def working(actor: Actor, action: str) -> Iterator[Work]:
+def working(actor: Actor, action: str) -> Iterator[OpenedTicket]:
     """Lock the ticket, check role, state and version, then write the change and its event together."""
     with _identified(actor) as me:
-        work = _open(actor, action, me)
-        yield work
-        _write(work, me)
+        opened = _open(actor, action, me)
+        yield opened
+        _write(opened, me)
 
 
 @contextmanager
 def working_on_two(
     actor: Actor, action: str, other: tuple[int, int], other_action: str
-) -> Iterator[tuple[Work, Work]]:
+) -> Iterator[tuple[OpenedTicket, OpenedTicket]]:
     """The same for two tickets at once, `other` being (ticket_id, version): both change or neither."""
     with _identified(actor) as me:
         second = replace(actor, ticket_id=other[0], version=other[1])
         lock_in_order(actor, [actor.ticket_id, second.ticket_id])
         works = _open(actor, action, me), _open(second, other_action, me)
         yield works
-        for work in works:
-            _write(work, me)
+        for opened in works:
+            _write(opened, me)
 
 
 @contextmanager
-def working_on_customer(actor: Actor, action: str) -> Iterator[Work]:
+def working_on_customer(actor: Actor, action: str) -> Iterator[OpenedTicket]:
     """The same for a ticket whose customer's other tickets, seen or not, the action will change too."""
     with _identified(actor) as me:
         actor.db.execute(Q["lock_tickets_of_customer"], {"ticket_id": actor.ticket_id})
-        work = _open(actor, action, me)
-        yield work
-        _write(work, me)
+        opened = _open(actor, action, me)
+        yield opened
+        _write(opened, me)
 
 
 @contextmanager
-def looking(actor: Actor) -> Iterator[Work]:
+def looking(actor: Actor) -> Iterator[OpenedTicket]:
     """A ticket to read, whatever its version and state; nothing is locked or written."""
     with _identified(actor) as me:
         ticket = actor.db.execute(Q["see_ticket"], {"ticket_id": actor.ticket_id}).one_or_none()
         if ticket is None:
             raise hidden(actor.ticket_id)
-        yield Work(actor, ticket, me.role, "look", ticket.state)
+        yield OpenedTicket(actor, ticket, me.role, "look", ticket.state)
 
 
 def lock_in_order(actor: Actor, ticket_ids: Sequence[int]) -> None:
@@ -177,7 +177,7 @@ def identify(db: sa.Connection, staff_id: int) -> sa.Row[Any]:
     return me
 
 
-def _open(actor: Actor, action: str, me: sa.Row[Any]) -> Work:
+def _open(actor: Actor, action: str, me: sa.Row[Any]) -> OpenedTicket:
     """The locked ticket, checked against what the actor saw and may do."""
     ticket = actor.db.execute(Q["lock_ticket"], {"ticket_id": actor.ticket_id}).one_or_none()
     if ticket is None:
@@ -192,7 +192,7 @@ def _open(actor: Actor, action: str, me: sa.Row[Any]) -> Work:
         refuse_stopped(is_stopped(actor))
     if action in ASKS_LIMITS:
         refuse_limited(action, limit_today(actor))
-    return Work(actor, ticket, me.role, action, to_state)
+    return OpenedTicket(actor, ticket, me.role, action, to_state)
 
 
 def limit_today(actor: Actor) -> str | None:
@@ -236,23 +236,23 @@ def refuse_chosen(actor: Actor, ticket: sa.Row[Any], action: str, role: str) -> 
 _KEPT = ("assignee_id", "outcome", "outcome_detail", "is_willing", "satisfaction", "closed_at", "merged_into")
 
 
-def _write(work: Work, me: sa.Row[Any]) -> None:
-    ticket = work.ticket
-    if ticket.state == "paused" and work.to_state != "paused":
-        rounds.end_pause(work)
+def _write(opened: OpenedTicket, me: sa.Row[Any]) -> None:
+    ticket = opened.ticket
+    if ticket.state == "paused" and opened.to_state != "paused":
+        rounds.end_pause(opened)
     values: dict[str, Any] = {name: getattr(ticket, name) for name in _KEPT}
-    if ticket.assignee_id is None and work.role == "agent" and ticket.state in UNFINISHED:
+    if ticket.assignee_id is None and opened.role == "agent" and ticket.state in UNFINISHED:
         values["assignee_id"] = me.staff_id  # acting is taking
     values |= {
         "version": ticket.version,
-        "kind": work.action,
+        "kind": opened.action,
         "from_state": ticket.state,
-        "to_state": work.to_state,
+        "to_state": opened.to_state,
         "actor": me.staff_code,
-        "paused_until": ticket.paused_until if work.to_state == "paused" else None,
-        "details": json.dumps(work.details, ensure_ascii=False),
+        "paused_until": ticket.paused_until if opened.to_state == "paused" else None,
+        "details": json.dumps(opened.details, ensure_ascii=False),
     }
-    work.version = int(work.run("change_ticket", **(values | work.changes)).scalar_one())
+    opened.version = int(opened.run("change_ticket", **(values | opened.changes)).scalar_one())
 
 
 def hidden(ticket_id: int) -> Refused:
