@@ -17,10 +17,11 @@ import sqlalchemy as sa
 
 from include.config import Config
 from include.database.queries import load
-from include.domain.contact.outreach import masked, send_from, spreadsheet_safe
+from include.domain.contact.outreach import masked, send_from
 from include.domain.errors import BadInput, NotReady
 from include.domain.periods.months import ZONE
 from include.domain.text.canonical import canonical_phone
+from include.domain.text.spreadsheets import harmless
 from include.lake import Lake
 from include.subscribers.eligibility import barred
 
@@ -150,7 +151,7 @@ def _as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    writer.writerows([spreadsheet_safe(str(row[name])) for name in COLUMNS] for row in rows)
+    writer.writerows([harmless(str(row[name])) for name in COLUMNS] for row in rows)
     return text.getvalue().encode("utf-8-sig")
 
 

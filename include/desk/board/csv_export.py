@@ -10,10 +10,9 @@ from typing import Any
 from include.desk.board.tables import CONFIGURED, SHARE, WORD, Table
 from include.desk.board.wording import BoardWords
 from include.domain.periods.months import ZONE
+from include.domain.text.spreadsheets import harmless
 
 _BOM = "\ufeff"
-#: A cell beginning with one of these is run by spreadsheets (OWASP, CSV injection), also after blanks.
-_FORMULA = ("=", "+", "-", "@", "\t", "\r", "\n", "＝", "＋", "－", "＠")
 
 
 def as_csv(table: Table, words: BoardWords, last: str = "") -> str:
@@ -29,11 +28,6 @@ def as_csv(table: Table, words: BoardWords, last: str = "") -> str:
     if last:
         writer.writerow([harmless(last)])
     return _BOM + out.getvalue()
-
-
-def harmless(text: str) -> str:
-    """Text that no spreadsheet takes for a formula."""
-    return f"'{text}" if text.lstrip(" \u00a0\u3000").startswith(_FORMULA) else text
 
 
 def _cells(table: Table, row: Any, words: BoardWords) -> Iterator[str]:

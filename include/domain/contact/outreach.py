@@ -73,15 +73,6 @@ def masked(number: str) -> str:
     return f"{number[:3]}{'*' * (len(number) - 7)}{number[-4:]}"
 
 
-def spreadsheet_safe(text: str) -> str:
-    """`text` that no spreadsheet takes for a formula."""
-    return (
-        f"'{text}"
-        if text.lstrip().startswith(("=", "+", "-", "@", "|", "%")) or text[:1] in "\t\r\n"
-        else text
-    )
-
-
 def first_open(channels: Sequence[str], open_to: frozenset[str]) -> str | None:
     """The first of the preferred `channels` that is open."""
     return next((channel for channel in channels if channel in open_to), None)

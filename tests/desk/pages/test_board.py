@@ -13,11 +13,11 @@ import sqlalchemy as sa
 
 from include.database.queries import load
 from include.desk.board.charts import Look, bars, stacked
-from include.desk.board.csv_export import harmless
 from include.desk.board.sections import SECTIONS
 from include.desk.board.tables import STEPS, VERDICTS
 from include.desk.tickets import contacts, life_cycle, plans
 from include.desk.tickets.transaction import Actor
+from include.domain.text.spreadsheets import harmless
 from include.stages.release import release
 from tests.fixtures.desk import worked_through
 from tests.fixtures.work import FRIDAY, fill_cycle

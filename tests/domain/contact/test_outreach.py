@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from include.domain.contact.outreach import Prospect, is_quiet, masked, send_from, spreadsheet_safe, walk
+from include.domain.contact.outreach import Prospect, is_quiet, masked, send_from, walk
 from include.domain.periods.months import ZONE
 
 EVENING, MORNING = time(20), time(9)
@@ -70,9 +70,3 @@ def test_the_list_goes_by_rank_until_it_is_full_and_one_number_stands_for_a_cust
 )
 def test_a_masked_number_shows_its_ends_alone(number, shown):
     assert masked(number) == shown
-
-
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@x", " =1", "\t=1", "\r", "%x", "|x"])
-def test_a_spreadsheet_takes_no_cell_for_a_formula(text):
-    assert spreadsheet_safe(text) == "'" + text
-    assert spreadsheet_safe("流量包 5 折") == "流量包 5 折"
