@@ -3,14 +3,14 @@
 import argparse
 import os
 import sys
-import unicodedata
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime
 
 import sqlalchemy as sa
 from psycopg2.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
+from tabulate import tabulate
 
 from include.database import engine
 from include.domain.errors import BadInput, LoopError, NotReady
@@ -117,15 +117,13 @@ def an_id(text: str) -> str:
     return found
 
 
-def in_columns(rows: Sequence[Sequence[str]]) -> str:
-    """Rows in columns as wide as their widest cell; Chinese characters take two places."""
-    widths = [max(map(_width, column)) for column in zip(*rows, strict=True)]
-    padded = (
-        "  ".join(cell + " " * (width - _width(cell)) for cell, width in zip(row, widths, strict=True))
-        for row in rows
-    )
-    return "\n".join(line.rstrip() for line in padded)
+def in_columns(rows: Sequence[Sequence[str]], to_the_right: Collection[int] = ()) -> str:
+    """Rows in columns as wide as their widest cell, those numbered in `to_the_right` flush right, the others left.
 
-
-def _width(text: str) -> int:
-    return sum(2 if unicodedata.east_asian_width(sign) in "WF" else 1 for sign in text)
+    Chinese characters take two places. No line ends in blanks; empty without rows.
+    """
+    if not rows:
+        return ""
+    sides = ["right" if column in to_the_right else "left" for column in range(len(rows[0]))]
+    table = tabulate(rows, tablefmt="plain", colalign=sides, disable_numparse=True)
+    return "\n".join(line.rstrip() for line in table.splitlines())

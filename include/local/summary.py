@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime
 from typing import Any
 
+from include.commands import in_columns
 from include.config import load_config
 from include.database import engine
 from include.database.queries import load
@@ -238,14 +239,9 @@ def _login_lines(site: Site, people: Sequence[tuple[str, str]]) -> list[str]:
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[Any]]) -> list[str]:
     cells = [[f"{cell:,}" if isinstance(cell, int) else str(cell) for cell in row] for row in [head, *rows]]
-    widths = [max(len(row[column]) for row in cells) for column in range(len(head))]
     numeric = [
-        all(isinstance(row[column], int) or row[column] == "" for row in rows) for column in range(len(head))
+        column
+        for column in range(len(head))
+        if all(isinstance(row[column], int) or row[column] == "" for row in rows)
     ]
-    return [
-        "  ".join(
-            cell.rjust(width) if is_number else cell.ljust(width)
-            for cell, width, is_number in zip(row, widths, numeric, strict=True)
-        ).rstrip()
-        for row in cells
-    ]
+    return in_columns(cells, to_the_right=numeric).splitlines()

@@ -1,11 +1,11 @@
-"""What the small commands share: ids and days of the command line in any writing."""
+"""What the small commands share: ids and days in any writing, tables."""
 
 import argparse
 from datetime import date
 
 import pytest
 
-from include.commands import an_id, day
+from include.commands import an_id, day, in_columns
 from tests.fixtures.writings import WRITINGS
 
 
@@ -24,3 +24,19 @@ def test_a_day_is_written_with_the_year_first():
     assert day("2026/11/9") == date(2026, 11, 9)
     with pytest.raises(argparse.ArgumentTypeError, match="Write the year first"):
         day("9/11/2026")
+
+
+def test_columns_stand_below_each_other_and_chinese_takes_two_places():
+    rows = [
+        ("of", "since", "tickets"),
+        ("广西壮族", "2026-11-09", "1,000"),
+        ("vip", "", "7"),
+        ("", "007", ""),
+    ]
+    assert in_columns(rows, to_the_right=[2]).splitlines() == [
+        "of        since       tickets",
+        "广西壮族  2026-11-09    1,000",
+        "vip                         7",
+        "          007",
+    ]
+    assert in_columns([]) == ""
