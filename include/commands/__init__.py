@@ -1,17 +1,21 @@
-"""What the small commands share: the database they open, the instant they work at, how a failure is told."""
+"""What the small commands share: their command line, the database they open, their instant, how a failure is told."""
 
 import argparse
 import os
 import sys
-from collections.abc import Callable, Collection, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import date, datetime
+from functools import wraps
+from typing import Any, Protocol
 
 import sqlalchemy as sa
 from psycopg2.errors import UndefinedColumn, UndefinedTable
 from sqlalchemy.exc import IntegrityError, OperationalError, ProgrammingError
 from tabulate import tabulate
 
+from include import settings
 from include.database import engine
 from include.domain.errors import BadInput, LoopError, NotReady
 from include.domain.periods.months import ZONE, parse_instant
@@ -21,6 +25,95 @@ from include.run.failures import told_plainly
 
 #: The campaign a command is about where none is named; nothing but commands and the demo asks for it.
 DEFAULT_CAMPAIGN = "churn_warning"
+
+#: Adds something to a parser.
+Option = Callable[[argparse.ArgumentParser], None]
+#: What a command does with its arguments; the exit status where that is not 0.
+Run = Callable[[argparse.Namespace], int | None]
+
+
+class Main(Protocol):
+    """The `main` of a command: the words of the command line (None: the process's own) → its exit status."""
+
+    def __call__(self, words: Sequence[str] | None = None) -> int: ...
+
+
+@dataclass(frozen=True)
+class Command:
+    """What one command does, and its options in the order in which --help tells them.
+
+    The docstring of `run`, where there is one, is the command's line in the help of several.
+    """
+
+    run: Run
+    options: Sequence[Option] = ()
+
+
+def command_line(module: str, description: str | None, commands: Command | Mapping[str, Command]) -> Main:
+    """The `main` of `python -m module`: of one command, or of several that the first word chooses.
+
+    Its exit status is 1, after one sentence on stderr, when a person must act; argparse ends with 2 when the words
+    are no command.
+    """
+
+    def main(words: Sequence[str] | None = None) -> int:
+        args = _parser(module, description, commands).parse_args(words)
+        command = commands if isinstance(commands, Command) else commands[args.command]
+        return ended(lambda: command.run(args))
+
+    return main
+
+
+def _parser(
+    module: str, description: str | None, commands: Command | Mapping[str, Command]
+) -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog=f"python -m {module}",
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    if isinstance(commands, Command):
+        _add_options(parser, commands)
+        return parser
+    each_one = parser.add_subparsers(dest="command", required=True)
+    for name, command in commands.items():
+        line = command.run.__doc__
+        _add_options(each_one.add_parser(name, help=line) if line else each_one.add_parser(name), command)
+    return parser
+
+
+def _add_options(parser: argparse.ArgumentParser, command: Command) -> None:
+    for add in command.options:
+        add(parser)
+
+
+def option(*names: str, **details: Any) -> Option:
+    """An option or argument, with the names and details of argparse's `add_argument`."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument(*names, **details)
+
+    return add
+
+
+def one_of(*options: tuple[str, Mapping[str, Any]]) -> Option:
+    """Options, each with its details, of which exactly one must be given."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        group = parser.add_mutually_exclusive_group(required=True)
+        for name, details in options:
+            group.add_argument(name, **details)
+
+    return add
+
+
+def lake_option(help_line: str = "folder or URL; default CHURN_LAKE") -> Option:
+    """The option --lake: the folder or URL of the lake."""
+
+    def add(parser: argparse.ArgumentParser) -> None:
+        parser.add_argument("--lake", default=settings.lake_root(), help=help_line)
+
+    return add
 
 
 def add_campaign(parser: argparse.ArgumentParser) -> None:
@@ -41,9 +134,9 @@ def add_place_and_time(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--now", help="instant the change is stamped with; default: the real time")
 
 
-def instant(told: argparse.Namespace) -> datetime:
-    """The instant given by --now, else the real time."""
-    return parse_instant(told.now, "--now") if told.now else datetime.now(ZONE)
+def instant(args: argparse.Namespace) -> datetime:
+    """The instant given by --now, else the real time; BadInput when it is none."""
+    return parse_instant(args.now, "--now") if args.now else datetime.now(ZONE)
 
 
 def required_place(url: str | None) -> str:
@@ -55,7 +148,11 @@ def required_place(url: str | None) -> str:
 
 @contextmanager
 def opened(url: str | None) -> Iterator[sa.Connection]:
-    """A connection with the rights of the stages; BadInput when none is named or it cannot be reached."""
+    """A connection with the rights of the stages.
+
+    BadInput when none is named, when it cannot be reached and when it refuses a row; NotReady when its tables are
+    not those of this version.
+    """
     made = engine(required_place(url))
     try:
         with made.connect() as db:
@@ -77,25 +174,25 @@ def opened(url: str | None) -> Iterator[sa.Connection]:
         made.dispose()
 
 
-def ended(run: Callable[[], None]) -> int:
-    """The exit status of a command: 1, after one sentence on stderr, when a person must act."""
+def ended(run: Callable[[], int | None]) -> int:
+    """The exit status of a command: 1, after one sentence on stderr, when a person must act; else what `run` says."""
     try:
         with told_plainly():
-            run()
+            return run() or 0
     except LoopError as error:
         print(f"{type(error).__name__}: {' '.join(str(error).split())}", file=sys.stderr)
         return 1
-    return 0
 
 
-def on_database(told: argparse.Namespace, run: Callable[[sa.Connection], None]) -> int:
-    """The exit status of a command on the database that --db names; see `opened` and `ended`."""
+def on_database(work: Callable[[sa.Connection, argparse.Namespace], None]) -> Run:
+    """What a command does, given the arguments alone: `work` on the database that --db names; see `opened`."""
 
-    def command() -> None:
-        with opened(told.db) as db:
-            run(db)
+    @wraps(work)
+    def run(args: argparse.Namespace) -> None:
+        with opened(args.db) as db:
+            work(db, args)
 
-    return ended(command)
+    return run
 
 
 def day(text: str) -> date:

@@ -18,7 +18,17 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import settings
-from include.commands import add_campaign, add_place_and_time, an_id, instant, on_database
+from include.commands import (
+    Command,
+    add_campaign,
+    add_place_and_time,
+    an_id,
+    command_line,
+    in_columns,
+    instant,
+    on_database,
+    option,
+)
 from include.config import load_config
 from include.database.queries import load
 from include.domain.errors import BadInput, Refused
@@ -103,58 +113,59 @@ def _require_branch(db: sa.Connection, branch: str | None) -> None:
         raise BadInput(f"There is no branch '{branch}', so nothing was set. Known, for example: {listed}.")
 
 
-def _show(db: sa.Connection, told: argparse.Namespace, now: datetime) -> None:
+@on_database
+def _show(db: sa.Connection, args: argparse.Namespace) -> None:
     """what the pots of a campaign hold"""
-    load_config(settings.config_folder()).campaign(told.campaign)
-    found = pots(db=db, campaign=told.campaign, now=now)
-    if not found:
-        print(f"{told.campaign}: no pot is set, so plans have no budget limit.")
-        return
-    print(
-        f"{'from':<12}{'until':<12}{'branch':<10}{'limit':>14}{'reserved':>14}{'committed':>14}{'left':>14}"
-    )
-    for row in found:
-        amounts = (row.limit_yuan, row.reserved_yuan, row.committed_yuan, row.left_yuan)
-        told_amounts = "".join(f"{amount:>14,.2f}" for amount in amounts)
-        print(f"{row.starts_on!s:<12}{row.ends_on!s:<12}{row.branch_code or 'all':<10}{told_amounts}")
+    _print_pots(db, args)
 
 
-def _set(db: sa.Connection, told: argparse.Namespace, now: datetime) -> None:
+@on_database
+def _set(db: sa.Connection, args: argparse.Namespace) -> None:
     """fill a pot, or change its limit"""
     config = load_config(settings.config_folder())
-    config.campaign(told.campaign)
-    _require_branch(db, told.branch)
+    config.campaign(args.campaign)
+    _require_branch(db, args.branch)
     set_pot(
-        db=db, campaign=told.campaign, period=told.period, limit_yuan=yuan(told.limit), by=told.by, now=now,
-        warn_share=config.strategies.budgets.warn_share, branch_code=told.branch,
+        db=db, campaign=args.campaign, period=args.period, limit_yuan=yuan(args.limit), by=args.by,
+        now=instant(args), warn_share=config.strategies.budgets.warn_share, branch_code=args.branch,
     )  # fmt: skip
-    _show(db, told, now)
+    _print_pots(db, args)
 
 
-_COMMANDS = {"set": _set, "show": _show}
+def _print_pots(db: sa.Connection, args: argparse.Namespace) -> None:
+    load_config(settings.config_folder()).campaign(args.campaign)
+    found = pots(db=db, campaign=args.campaign, now=instant(args))
+    print(_table(found) if found else f"{args.campaign}: no pot is set, so plans have no budget limit.")
 
 
-def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m include.commands.budgets", description="Budgets of plans."
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, command in _COMMANDS.items():
-        one = commands.add_parser(name, help=command.__doc__)
-        add_place_and_time(one)
-        add_campaign(one)
-    sets = commands.choices["set"]
-    sets.add_argument("--period", required=True, help="2026, 2026-Q4 or 2026-11")
-    sets.add_argument("--limit", required=True, help="yuan")
-    sets.add_argument("--by", required=True, help="who decides, for the audit log")
-    sets.add_argument("--branch", type=an_id, help="branch code; without it the pot is for all branches")
-    return parser.parse_args(words)
+def _table(found: Sequence[sa.Row[Any]]) -> str:
+    rows = [("from", "until", "branch", "limit", "reserved", "committed", "left")]
+    for row in found:
+        amounts = (row.limit_yuan, row.reserved_yuan, row.committed_yuan, row.left_yuan)
+        limit, reserved, committed, left = (f"{amount:,.2f}" for amount in amounts)
+        branch = row.branch_code or "all"
+        rows.append((str(row.starts_on), str(row.ends_on), branch, limit, reserved, committed, left))
+    return in_columns(rows, to_the_right=range(3, 7))
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command; 1 and a sentence on stderr when something must be put right first."""
-    told = _arguments(words)
-    return on_database(told, lambda db: _COMMANDS[told.command](db, told, instant(told)))
+main = command_line(
+    "include.commands.budgets",
+    "Budgets of plans.",
+    {
+        "set": Command(
+            _set,
+            (
+                add_place_and_time,
+                add_campaign,
+                option("--period", required=True, help="2026, 2026-Q4 or 2026-11"),
+                option("--limit", required=True, help="yuan"),
+                option("--by", required=True, help="who decides, for the audit log"),
+                option("--branch", type=an_id, help="branch code; without it the pot is for all branches"),
+            ),
+        ),
+        "show": Command(_show, (add_place_and_time, add_campaign)),
+    },
+)
 
 
 if __name__ == "__main__":

@@ -14,6 +14,7 @@ import sys
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from datetime import date, datetime, timedelta
+from functools import wraps
 from pathlib import Path
 from typing import TypeVar
 
@@ -21,7 +22,18 @@ import sqlalchemy as sa
 
 from include import settings
 from include.clocks import calendar
-from include.commands import add_place_and_time, day, instant, on_database
+from include.commands import (
+    Command,
+    Option,
+    Run,
+    add_place_and_time,
+    command_line,
+    day,
+    instant,
+    on_database,
+    one_of,
+    option,
+)
 from include.commands.csv_files import read_csv
 from include.config import Config, load_config
 from include.database.queries import load
@@ -45,13 +57,13 @@ class Desk:
     config: Config
     actor: str
     now: datetime
-    given: argparse.Namespace
+    args: argparse.Namespace
 
 
 def show(desk: Desk) -> Iterable[str]:
     """The days that are not plain working days or weekends, and those noted to be changed."""
-    first = desk.given.start or desk.now.astimezone(ZONE).date()
-    span = {"first": first, "last": desk.given.until or first + timedelta(days=60)}
+    first = desk.args.start or desk.now.astimezone(ZONE).date()
+    span = {"first": first, "last": desk.args.until or first + timedelta(days=60)}
     for row in desk.db.execute(Q["read_days"], span):
         worked = "worked" if row.is_working else "rest"
         yield f"{day_text(row.date, 'en'):<16} {row.layer:<10} {worked:<7} {row.name or ''}  ({row.source})"
@@ -67,20 +79,18 @@ def _noted(desk: Desk) -> Iterable[str]:
 
 def set_day(desk: Desk) -> Iterable[str]:
     """Note one day."""
-    given = desk.given
-    if given.working is None:
-        days: list[WorkDay | tuple[str, date]] = [(given.layer, given.date)]
+    args = desk.args
+    if args.working is None:
+        days: list[WorkDay | tuple[str, date]] = [(args.layer, args.date)]
     else:
-        days = [
-            _checked(desk, WorkDay(given.date, given.working, given.name, given.source or "", given.layer))
-        ]
+        days = [_checked(desk, WorkDay(args.date, args.working, args.name, args.source or "", args.layer))]
     calendar.draft(desk.db, days, actor=desk.actor, now=desk.now)
     yield f"Noted. Look at it with preview, then apply. {_count(desk)}"
 
 
 def load_file(desk: Desk) -> Iterable[str]:
     """Note the days of a CSV file."""
-    found, note = read_days(desk.given.file, desk.given.source or "")
+    found, note = read_days(desk.args.file, desk.args.source or "")
     days = [_checked(desk, each) for each in found]
     calendar.draft(desk.db, days, actor=desk.actor, now=desk.now)
     yield f"Noted {len(days)} days. {_count(desk)} {note}".strip()
@@ -142,7 +152,7 @@ def preview(desk: Desk) -> Iterable[str]:
 def apply(desk: Desk) -> Iterable[str]:
     """Put the noted days into the calendar and move the deadlines."""
     moved = calendar.apply(
-        desk.db, desk.config, desk.now, confirm=desk.given.confirm, actor=desk.actor
+        desk.db, desk.config, desk.now, confirm=desk.args.confirm, actor=desk.actor
     )  # fmt: skip
     yield f"The calendar is changed; {moved:,} tickets have another deadline, each with an event and a notice."
 
@@ -155,66 +165,69 @@ def discard(desk: Desk) -> Iterable[str]:
 
 def explain(desk: Desk) -> Iterable[str]:
     """Why the deadlines of a ticket are what they are, day by day, as stored."""
-    rows = desk.db.execute(Q["read_clock"], {"ticket_id": desk.given.ticket}).all()
+    rows = desk.db.execute(Q["read_clock"], {"ticket_id": desk.args.ticket}).all()
     if not rows:
-        raise BadInput(f"Ticket {desk.given.ticket} has no clock: it is unknown or not released yet.")
+        raise BadInput(f"Ticket {desk.args.ticket} has no clock: it is unknown or not released yet.")
     for row in rows:
         named = desk.config.clocks_named(row.campaign).get(row.clock)
-        what = getattr(named, desk.given.language, row.clock)
-        yield from sla.explain(Deadline.from_json(row.explanation), what, desk.given.language)
+        what = getattr(named, desk.args.language, row.clock)
+        yield from sla.explain(Deadline.from_json(row.explanation), what, desk.args.language)
         yield ""
 
 
-COMMANDS: Mapping[str, Callable[[Desk], Iterable[str]]] = {
-    "show": show,
-    "set": set_day,
-    "load": load_file,
-    "preview": preview,
-    "apply": apply,
-    "discard": discard,
-    "explain": explain,
-}
+def _printed(command: Callable[[Desk], Iterable[str]]) -> Run:
+    """Print the lines of `command` once its transaction has ended well."""
+
+    @wraps(command)
+    def run(db: sa.Connection, args: argparse.Namespace) -> None:
+        with db.begin():
+            desk = Desk(db, load_config(settings.config_folder()), args.by, instant(args), args)
+            lines = list(command(desk))
+        for line in lines:
+            print(line)
+
+    return on_database(run)
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
-    given = _parser().parse_args(words)
-    return on_database(given, lambda db: _run(db, given))
+def _add_who(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--by", default=os.environ.get("USER") or "operations", help="who changes it")
 
 
-def _run(db: sa.Connection, given: argparse.Namespace) -> None:
-    with db.begin():
-        desk = Desk(db, load_config(settings.config_folder()), given.by, instant(given), given)
-        lines = list(COMMANDS[given.command](desk))
-    for line in lines:
-        print(line)
+def _command(command: Callable[[Desk], Iterable[str]], *options: Option) -> Command:
+    return Command(_printed(command), (*options, add_place_and_time, _add_who))
 
 
-def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m include.commands.calendar")
-    commands = parser.add_subparsers(dest="command", required=True)
-    made = {name: commands.add_parser(name, help=what.__doc__) for name, what in COMMANDS.items()}
-    made["show"].add_argument("--from", dest="start", type=day)
-    made["show"].add_argument("--until", type=day)
-    made["set"].add_argument("--layer", required=True)
-    made["set"].add_argument("--date", required=True, type=day)
-    how = made["set"].add_mutually_exclusive_group(required=True)
-    how.add_argument("--working", dest="working", action="store_const", const=True)
-    how.add_argument("--rest", dest="working", action="store_const", const=False)
-    how.add_argument("--drop", dest="working", action="store_const", const=None)
-    made["set"].add_argument("--name", help="holiday behind it, 中文 / English")
-    made["set"].add_argument("--source", help="who says so")
-    made["load"].add_argument("file", type=Path)
-    made["load"].add_argument("--source", required=True, help="who says so")
-    made["apply"].add_argument(
-        "--confirm", required=True, type=int, help="tickets the preview said would move"
-    )
-    made["explain"].add_argument("ticket", type=int)
-    made["explain"].add_argument("--language", choices=("zh", "en"), default="zh")
-    for command in made.values():
-        add_place_and_time(command)
-        command.add_argument("--by", default=os.environ.get("USER") or "operations", help="who changes it")
-    return parser
+main = command_line(
+    "include.commands.calendar",
+    None,
+    {
+        "show": _command(show, option("--from", dest="start", type=day), option("--until", type=day)),
+        "set": _command(
+            set_day,
+            option("--layer", required=True),
+            option("--date", required=True, type=day),
+            one_of(
+                ("--working", {"dest": "working", "action": "store_const", "const": True}),
+                ("--rest", {"dest": "working", "action": "store_const", "const": False}),
+                ("--drop", {"dest": "working", "action": "store_const", "const": None}),
+            ),
+            option("--name", help="holiday behind it, 中文 / English"),
+            option("--source", help="who says so"),
+        ),
+        "load": _command(
+            load_file, option("file", type=Path), option("--source", required=True, help="who says so")
+        ),
+        "preview": _command(preview),
+        "apply": _command(
+            apply,
+            option("--confirm", required=True, type=int, help="tickets the preview said would move"),
+        ),
+        "discard": _command(discard),
+        "explain": _command(
+            explain, option("ticket", type=int), option("--language", choices=("zh", "en"), default="zh")
+        ),
+    },
+)
 
 
 if __name__ == "__main__":

@@ -13,7 +13,15 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import settings
-from include.commands import add_place_and_time, ended, instant, opened
+from include.commands import (
+    Command,
+    add_place_and_time,
+    command_line,
+    instant,
+    lake_option,
+    on_database,
+    option,
+)
 from include.config import Config, load_config
 from include.database.queries import load
 from include.domain.periods.months import ZONE, month_of
@@ -96,32 +104,32 @@ def _record(db: sa.Connection, what: str, before: str, rows: int, now: datetime)
         )
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
-    told = _arguments(words)
-    return ended(lambda: _run(told))
-
-
-def _run(told: argparse.Namespace) -> None:
-    with opened(told.db) as db:
-        lake, config = Lake(told.lake), load_config(told.config)
-        gone = retain(db=db, lake=lake, config=config, now=instant(told), dry_run=told.dry_run)["gone"]
+@on_database
+def _run(db: sa.Connection, args: argparse.Namespace) -> None:
+    lake, config = Lake(args.lake), load_config(args.config)
+    gone = retain(db=db, lake=lake, config=config, now=instant(args), dry_run=args.dry_run)["gone"]
     for what, count in sorted(gone.items()):
         print(f"{what:<52}{count:>12,}")
-    print(json.dumps({"gone": gone, "dry_run": told.dry_run}))
+    print(json.dumps({"gone": gone, "dry_run": args.dry_run}))
 
 
-def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m include.commands.data_retention",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("--lake", default=settings.lake_root(), help="folder or URL; default CHURN_LAKE")
-    add_place_and_time(parser)
+def _add_config(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--config", type=Path, default=settings.config_folder(), help="default CHURN_CONFIG")
-    parser.add_argument("--dry-run", action="store_true", help="only tell what would go")
-    return parser.parse_args(words)
+
+
+main = command_line(
+    "include.commands.data_retention",
+    __doc__,
+    Command(
+        _run,
+        (
+            lake_option(),
+            add_place_and_time,
+            _add_config,
+            option("--dry-run", action="store_true", help="only tell what would go"),
+        ),
+    ),
+)
 
 
 if __name__ == "__main__":

@@ -15,7 +15,16 @@ from typing import Any
 import sqlalchemy as sa
 
 from include import settings
-from include.commands import add_campaign, add_place_and_time, an_id, instant, on_database
+from include.commands import (
+    Command,
+    add_campaign,
+    add_place_and_time,
+    an_id,
+    command_line,
+    instant,
+    on_database,
+    option,
+)
 from include.config import Config, load_config
 from include.domain.text.canonical import canonical_id
 from include.stages.dispatch import Selection, recall, require_known
@@ -41,39 +50,36 @@ def chosen(form: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
     return partial(take_back, selection=selection, **given)
 
 
-def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m include.commands.recall",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    add_campaign(parser)
-    parser.add_argument(
-        "--cycle", required=True, help="key of the cycle: YYYY-MM, or YYYY-MM-DD of a daily campaign"
-    )
-    parser.add_argument("--team", help="only tickets routed to this team")
-    parser.add_argument("--region", type=an_id, help="only this region_code")
-    parser.add_argument("--rule", help="only where this rule fired")
-    parser.add_argument("--because", required=True, help="why, in words; kept with every ticket")
-    parser.add_argument("--by", required=True, help="who takes it back")
-    parser.add_argument("--contacted-too", action="store_true", help="also where a person was contacted")
-    add_place_and_time(parser)
-    return parser.parse_args(words)
-
-
-def _run(db: sa.Connection, told: argparse.Namespace) -> None:
+@on_database
+def _run(db: sa.Connection, args: argparse.Namespace) -> None:
     done = take_back(
-        db=db, config=load_config(settings.config_folder()), campaign=told.campaign, cycle=told.cycle,
-        because=told.because, by=told.by, contacted_too=told.contacted_too, now=instant(told),
-        selection=Selection(told.team, told.region, told.rule),
+        db=db, config=load_config(settings.config_folder()), campaign=args.campaign, cycle=args.cycle,
+        because=args.because, by=args.by, contacted_too=args.contacted_too, now=instant(args),
+        selection=Selection(args.team, args.region, args.rule),
     )  # fmt: skip
     print(json.dumps(done, ensure_ascii=False))
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
-    told = _arguments(words)
-    return on_database(told, lambda db: _run(db, told))
+main = command_line(
+    "include.commands.recall",
+    __doc__,
+    Command(
+        _run,
+        (
+            add_campaign,
+            option(
+                "--cycle", required=True, help="key of the cycle: YYYY-MM, or YYYY-MM-DD of a daily campaign"
+            ),
+            option("--team", help="only tickets routed to this team"),
+            option("--region", type=an_id, help="only this region_code"),
+            option("--rule", help="only where this rule fired"),
+            option("--because", required=True, help="why, in words; kept with every ticket"),
+            option("--by", required=True, help="who takes it back"),
+            option("--contacted-too", action="store_true", help="also where a person was contacted"),
+            add_place_and_time,
+        ),
+    ),
+)
 
 
 if __name__ == "__main__":

@@ -14,25 +14,38 @@ import sqlalchemy as sa
 
 from include import settings
 from include.clocks import stops
-from include.commands import add_place_and_time, an_id, in_columns, instant, on_database
+from include.commands import (
+    Command,
+    add_place_and_time,
+    an_id,
+    command_line,
+    in_columns,
+    instant,
+    on_database,
+    one_of,
+    option,
+)
 from include.config import load_config
 from include.domain.contact.stop import ALL, CAMPAIGN, REGION, TEAM, Scope
 from include.domain.periods.months import ZONE
 
 
-def _stop(db: sa.Connection, told: argparse.Namespace) -> None:
+@on_database
+def _stop(db: sa.Connection, args: argparse.Namespace) -> None:
     config = load_config(settings.config_folder())
-    named = {CAMPAIGN: told.campaign, TEAM: told.team, REGION: told.region}
+    named = {CAMPAIGN: args.campaign, TEAM: args.team, REGION: args.region}
     scope = next((Scope(kind, what) for kind, what in named.items() if what), Scope(ALL))
-    made = stops.stop(db, config, scope, because=told.because, by=told.by, now=instant(told))
+    made = stops.stop(db, config, scope, because=args.because, by=args.by, now=instant(args))
     print(json.dumps(made, ensure_ascii=False))
 
 
-def _lift(db: sa.Connection, told: argparse.Namespace) -> None:
-    print(json.dumps(stops.lift(db, told.stop, by=told.by, now=instant(told)), ensure_ascii=False))
+@on_database
+def _lift(db: sa.Connection, args: argparse.Namespace) -> None:
+    print(json.dumps(stops.lift(db, args.stop, by=args.by, now=instant(args)), ensure_ascii=False))
 
 
-def _list(db: sa.Connection, told: argparse.Namespace) -> None:
+@on_database
+def _list(db: sa.Connection, args: argparse.Namespace) -> None:
     with db.begin():
         rows = stops.read_stops(db)
     table = [("stop", "of", "since", "by", "until", "because")]
@@ -49,35 +62,32 @@ def _at(moment: datetime) -> str:
     return f"{moment.astimezone(ZONE):%Y-%m-%d %H:%M}"
 
 
-_COMMANDS = {"stop": _stop, "lift": _lift, "list": _list}
+_BY = option("--by", required=True, help="who, for the audit log")
 
-
-def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(
-        prog="python -m include.commands.stops",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    one = {name: commands.add_parser(name) for name in _COMMANDS}
-    for each in one.values():
-        add_place_and_time(each)
-    what = one["stop"].add_mutually_exclusive_group(required=True)
-    what.add_argument("--all", action="store_true", help="everything")
-    what.add_argument("--campaign", help="one campaign")
-    what.add_argument("--team", help="one team")
-    what.add_argument("--region", type=an_id, help="one region_code")
-    one["stop"].add_argument("--because", required=True, help="why, in words; told on every page")
-    one["lift"].add_argument("stop", type=int, help="the number of the stop")
-    for name in ("stop", "lift"):
-        one[name].add_argument("--by", required=True, help="who, for the audit log")
-    return parser.parse_args(words)
-
-
-def main(words: list[str] | None = None) -> int:
-    """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
-    told = _arguments(words)
-    return on_database(told, lambda db: _COMMANDS[told.command](db, told))
+main = command_line(
+    "include.commands.stops",
+    __doc__,
+    {
+        "stop": Command(
+            _stop,
+            (
+                add_place_and_time,
+                one_of(
+                    ("--all", {"action": "store_true", "help": "everything"}),
+                    ("--campaign", {"help": "one campaign"}),
+                    ("--team", {"help": "one team"}),
+                    ("--region", {"type": an_id, "help": "one region_code"}),
+                ),
+                option("--because", required=True, help="why, in words; told on every page"),
+                _BY,
+            ),
+        ),
+        "lift": Command(
+            _lift, (add_place_and_time, option("stop", type=int, help="the number of the stop"), _BY)
+        ),
+        "list": Command(_list, (add_place_and_time,)),
+    },
+)
 
 
 if __name__ == "__main__":

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 
 import sqlalchemy as sa
 
-from include.commands import add_place_and_time, instant, on_database
+from include.commands import Command, add_place_and_time, command_line, instant, on_database, option
 from include.database.queries import load
 from include.domain.periods.months import ZONE
 from include.notices.delivering import retry_dead
@@ -30,25 +30,20 @@ def waiting(db: sa.Connection) -> Iterator[str]:
         yield "Every message is delivered."
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
-    parser = argparse.ArgumentParser(
-        prog="python -m include.notices",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    parser.add_argument("command", choices=("list", "retry"))
-    add_place_and_time(parser)
-    given = parser.parse_args(words)
-    return on_database(given, lambda db: _run(db, given))
-
-
-def _run(db: sa.Connection, given: argparse.Namespace) -> None:
-    if given.command == "retry":
-        print(f"{retry_dead(db, instant(given))} messages are on their way again.")
+@on_database
+def _run(db: sa.Connection, args: argparse.Namespace) -> None:
+    if args.command == "retry":
+        print(f"{retry_dead(db, instant(args))} messages are on their way again.")
         return
     for line in waiting(db):
         print(line)
+
+
+main = command_line(
+    "include.notices",
+    __doc__,
+    Command(_run, (option("command", choices=("list", "retry")), add_place_and_time)),
+)
 
 
 if __name__ == "__main__":

@@ -13,70 +13,85 @@ python -m include.commands.staff hand-over STAFF_CODE --because TEXT --by STAFF_
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
-from datetime import datetime
+from collections.abc import Callable
 from pathlib import Path
 
 import sqlalchemy as sa
 
 from include import settings
-from include.commands import add_place_and_time, an_id, day, in_columns, instant, on_database
+from include.commands import (
+    Command,
+    Option,
+    add_place_and_time,
+    an_id,
+    command_line,
+    day,
+    in_columns,
+    instant,
+    on_database,
+    option,
+)
 from include.commands.staff import roster
 from include.commands.staff.files import Absence, read_people
 from include.config import load_config
 from include.desk.tickets.reassignment import HandOver, hand_over
 from include.domain.errors import BadInput
 
-Told = argparse.Namespace
 
-
-def _load(db: sa.Connection, told: Told, now: datetime) -> None:
+@on_database
+def _load(db: sa.Connection, args: argparse.Namespace) -> None:
     """load a file of branches, staff, rosters and leave"""
-    people = read_people(told.file)
-    counts = roster.load_people(db, load_config(settings.config_folder()), people, by=told.by, now=now)
+    people = read_people(args.file)
+    counts = roster.load_people(
+        db, load_config(settings.config_folder()), people, by=args.by, now=instant(args)
+    )
     print(json.dumps({"stage": "staff", **counts, **({"message": people.note} if people.note else {})}))
 
 
-def _show(db: sa.Connection, told: Told, now: datetime) -> None:
+@on_database
+def _show(db: sa.Connection, args: argparse.Namespace) -> None:
     """everybody at work, or one team"""
-    if told.team is not None:
-        load_config(settings.config_folder()).teams.require(told.team)
-    people = roster.show(db, now, told.team)
+    if args.team is not None:
+        load_config(settings.config_folder()).teams.require(args.team)
+    people = roster.show(db, instant(args), args.team)
     if not people:
-        where = f"in team {told.team}" if told.team else "on the staff"
+        where = f"in team {args.team}" if args.team else "on the staff"
         print(f"Nobody is {where}. Load a file first: python -m include.commands.staff load FILE.csv")
         return
     print(in_columns([tuple(people[0]), *(tuple(_cell(value) for value in row.values()) for row in people)]))
 
 
-def _leave(db: sa.Connection, told: Told, now: datetime) -> None:
+@on_database
+def _leave(db: sa.Connection, args: argparse.Namespace) -> None:
     """record leave, or take it back"""
-    first, last = told.first, told.last or told.first
-    if told.cancel:
-        roster.cancel_leave(db, told.staff_code, first, by=told.by, now=now)
+    first, last = args.first, args.last or args.first
+    if args.cancel:
+        roster.cancel_leave(db, args.staff_code, first, by=args.by, now=instant(args))
     elif last < first:
         raise BadInput(f"--until {last} lies before --from {first}. Give the first day first.")
     else:
-        absence = Absence(staff_code=told.staff_code, from_on=first, until_on=last, reason=told.because)
-        roster.take_leave(db, absence, by=told.by, now=now)
-    print(json.dumps({"stage": "staff", "leave": told.staff_code, "cancelled": told.cancel}))
+        absence = Absence(staff_code=args.staff_code, from_on=first, until_on=last, reason=args.because)
+        roster.take_leave(db, absence, by=args.by, now=instant(args))
+    print(json.dumps({"stage": "staff", "leave": args.staff_code, "cancelled": args.cancel}))
 
 
-def _present(db: sa.Connection, told: Told, now: datetime) -> None:
+@on_database
+def _present(db: sa.Connection, args: argparse.Namespace) -> None:
     """somebody is here today, or is not"""
-    is_present = told.command == "present"
-    roster.mark_present(db, told.staff_code, is_present, by=told.by, now=now)
-    print(json.dumps({"stage": "staff", told.command: told.staff_code}))
+    is_present = args.command == "present"
+    roster.mark_present(db, args.staff_code, is_present, by=args.by, now=instant(args))
+    print(json.dumps({"stage": "staff", args.command: args.staff_code}))
 
 
-def _hand_over(db: sa.Connection, told: Told, now: datetime) -> None:
+@on_database
+def _hand_over(db: sa.Connection, args: argparse.Namespace) -> None:
     """give the tickets of somebody who leaves to others"""
-    leaver_id, lead_id = (roster.staff_id_of(db, code) for code in (told.staff_code, told.by))
-    done = hand_over(db, staff_id=lead_id, leaver_id=leaver_id, because=told.because, now=now)
-    print(json.dumps({"stage": "staff", **_told_of(done)}, ensure_ascii=False))
+    leaver_id, lead_id = (roster.staff_id_of(db, code) for code in (args.staff_code, args.by))
+    done = hand_over(db, staff_id=lead_id, leaver_id=leaver_id, because=args.because, now=instant(args))
+    print(json.dumps({"stage": "staff", **_as_json(done)}, ensure_ascii=False))
 
 
-def _told_of(done: HandOver) -> dict[str, object]:
+def _as_json(done: HandOver) -> dict[str, object]:
     user = done.airflow_username
     return {
         "tickets": done.tickets,
@@ -96,48 +111,44 @@ def _cell(value: object) -> str:
     return "" if value is None else str(value)
 
 
-_COMMANDS: Mapping[str, Callable[[sa.Connection, Told, datetime], None]] = {
-    "load": _load,
-    "show": _show,
-    "leave": _leave,
-    "present": _present,
-    "absent": _present,
-    "hand-over": _hand_over,
-}
+_CODE = option("staff_code", metavar="STAFF_CODE", type=an_id)
 
 
-def _arguments(words: list[str] | None) -> Told:
-    parser = argparse.ArgumentParser(
-        prog="python -m include.commands.staff",
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, command in _COMMANDS.items():
-        one = commands.add_parser(name, help=command.__doc__)
-        add_place_and_time(one)
-        if name == "load":
-            one.add_argument("file", type=Path, metavar="FILE")
-        elif name == "show":
-            one.add_argument("--team")
-        else:
-            one.add_argument("staff_code", metavar="STAFF_CODE", type=an_id)
-        if name != "show":
-            who = an_id if name == "hand-over" else str
-            one.add_argument("--by", required=True, type=who, help="who decides, for the audit log")
-    leave = commands.choices["leave"]
-    leave.add_argument("--from", dest="first", required=True, type=day, help="first day of the leave")
-    leave.add_argument("--until", dest="last", type=day, help="last day; default: the first")
-    leave.add_argument("--because")
-    leave.add_argument("--cancel", action="store_true", help="take the leave back")
-    commands.choices["hand-over"].add_argument("--because", required=True, help="why, in words")
-    return parser.parse_args(words)
+def _by(kind: type[str] | Callable[[str], str] = str) -> Option:
+    return option("--by", required=True, type=kind, help="who decides, for the audit log")
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
-    told = _arguments(words)
-    return on_database(told, lambda db: _COMMANDS[told.command](db, told, instant(told)))
+main = command_line(
+    "include.commands.staff",
+    __doc__,
+    {
+        "load": Command(_load, (add_place_and_time, option("file", type=Path, metavar="FILE"), _by())),
+        "show": Command(_show, (add_place_and_time, option("--team"))),
+        "leave": Command(
+            _leave,
+            (
+                add_place_and_time,
+                _CODE,
+                _by(),
+                option("--from", dest="first", required=True, type=day, help="first day of the leave"),
+                option("--until", dest="last", type=day, help="last day; default: the first"),
+                option("--because"),
+                option("--cancel", action="store_true", help="take the leave back"),
+            ),
+        ),
+        "present": Command(_present, (add_place_and_time, _CODE, _by())),
+        "absent": Command(_present, (add_place_and_time, _CODE, _by())),
+        "hand-over": Command(
+            _hand_over,
+            (
+                add_place_and_time,
+                _CODE,
+                _by(an_id),
+                option("--because", required=True, help="why, in words"),
+            ),
+        ),
+    },
+)
 
 
 if __name__ == "__main__":
