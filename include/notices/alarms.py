@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
@@ -12,6 +13,15 @@ from include.database.queries import load
 from include.domain.periods.months import ZONE
 
 Q = load("notices")
+
+
+@dataclass(frozen=True)
+class Alarm:
+    """One thing operations are told of, once a day by its `key`; `details` are what the text of its `kind` may use."""
+
+    kind: str
+    key: str
+    details: Mapping[str, Any]
 
 
 def announce(db: sa.Connection, kind: str, key: str, details: Mapping[str, Any], now: datetime) -> bool:

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 import sqlalchemy as sa
 
@@ -48,13 +48,19 @@ class Message:
     staff_code: str | None = None
 
 
+class Sent(TypedDict):
+    """Messages handed over, to be tried again, and given up."""
+
+    sent: int
+    failed: int
+    dead: int
+
+
 #: Hands one message over at an instant, or raises NotDelivered.
 Send = Callable[[Message, datetime], None]
 
 
-def deliver(
-    db: sa.Connection, notices: Notices, now: datetime, channels: Mapping[str, Send]
-) -> dict[str, int]:
+def deliver(db: sa.Connection, notices: Notices, now: datetime, channels: Mapping[str, Send]) -> Sent:
     """Send what is due through its channel; several may do so at once. Returns counts: sent, failed, dead.
 
     A failure is tried again after ever longer pauses; after the configured attempts the message is dead and
@@ -76,7 +82,7 @@ def deliver(
             refusals[message.channel] = 0
             _mark(db, "mark_delivered", message, now=now)
             done["sent"] += 1
-    return dict(done)
+    return {"sent": done["sent"], "failed": done["failed"], "dead": done["dead"]}
 
 
 def _claim(db: sa.Connection, now: datetime, channels: list[str]) -> Message | None:

@@ -77,13 +77,14 @@ def alarm(kind: str, key: str, details: Mapping[str, Any]) -> None:
     from sqlalchemy.exc import SQLAlchemyError
 
     from include.notices import tick
+    from include.notices.alarms import Alarm
 
     try:
         with ExitStack() as stack:
             place = Workplace(stack)
             tick.alarm(
                 db=place.db, notices=place.notices, channels=place.channels, now=place.now,
-                kind=kind, key=key, details=details,
+                alarm=Alarm(kind, key, details),
             )  # fmt: skip
     except (LoopError, SQLAlchemyError, AirflowException) as error:
         _log.warning("Operations could not be told of %s: %s", kind, type(error).__name__)

@@ -6,7 +6,7 @@ import pytest
 import sqlalchemy as sa
 
 from include.domain.periods.months import ZONE
-from include.notices.alarms import announce, expected_tick, silent_watchers
+from include.notices.alarms import Alarm, announce, expected_tick, silent_watchers
 from include.notices.tick import alarm, check, tell
 from include.stages import sla
 from tests.notices.conftest import MONDAY
@@ -19,18 +19,13 @@ def shanghai(day, hour, minute=0):
 
 
 def test_one_thing_is_told_once_a_day(db, notices, channels):
-    given = {
-        "db": db,
-        "notices": notices,
-        "channels": channels,
-        "kind": "stage_failed",
-        "key": "grading, run 1",
-    }
+    given = {"db": db, "notices": notices, "channels": channels}
     details = {"where": "grading", "why": "no scores.", "link": ""}
-    told = [alarm(**given, now=now, details=details) for now in (MONDAY, MONDAY, MONDAY + DAY)]
+    first, second = (Alarm("stage_failed", f"grading, run {nth}", details) for nth in (1, 2))
+    told = [alarm(**given, now=now, alarm=first) for now in (MONDAY, MONDAY, MONDAY + DAY)]
     assert told == [True, False, True]
     assert len(channels["operations"].sent) == 2
-    assert alarm(**{**given, "key": "grading, run 2"}, now=MONDAY, details=details)
+    assert alarm(**given, now=MONDAY, alarm=second)
 
 
 @pytest.mark.parametrize(
@@ -74,8 +69,8 @@ def test_a_watcher_never_seen_is_awaited_from_the_first_look_on(db, notices, cha
 def test_an_alarm_is_kept_when_it_cannot_be_delivered(db, notices, channels):
     channels["operations"].refusals = 1
     alarm(
-        db=db, notices=notices, channels=channels, now=MONDAY, kind="stage_failed", key="x",
-        details={"where": "x", "why": "y", "link": ""},
+        db=db, notices=notices, channels=channels, now=MONDAY,
+        alarm=Alarm("stage_failed", "x", {"where": "x", "why": "y", "link": ""}),
     )  # fmt: skip
     assert channels["operations"].sent == []
     check(db=db, notices=notices, channels=channels, now=MONDAY + timedelta(minutes=2))

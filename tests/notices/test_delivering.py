@@ -136,7 +136,7 @@ import os, signal, sys
 from datetime import datetime
 from pathlib import Path
 from include.database import engine
-from include.config.notices import load_notices
+from include.config.readers.notices import load_notices
 from include.notices.channels import to_file
 from include.notices.delivering import deliver
 url, folder, when, now, config = sys.argv[1:]
