@@ -19,6 +19,7 @@ from include import settings
 from include.database import engine
 from include.domain.errors import BadInput, LoopError, NotReady
 from include.domain.periods.months import ZONE, parse_instant
+from include.domain.signature import Signature
 from include.domain.text.canonical import canonical_id
 from include.domain.text.typed import parse_day
 from include.run.failures import told_plainly
@@ -137,6 +138,11 @@ def add_place_and_time(parser: argparse.ArgumentParser) -> None:
 def instant(args: argparse.Namespace) -> datetime:
     """The instant given by --now, else the real time; BadInput when it is none."""
     return parse_instant(args.now, "--now") if args.now else datetime.now(ZONE)
+
+
+def signature(args: argparse.Namespace) -> Signature:
+    """Who (--by), when (--now) and, where the command asks for it, why (--because); BadInput for a wrong instant."""
+    return Signature(args.by, instant(args), getattr(args, "because", None) or "")
 
 
 def required_place(url: str | None) -> str:

@@ -11,6 +11,7 @@ import re
 import sys
 from calendar import monthrange
 from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import date, datetime
 from decimal import Decimal, InvalidOperation
 from typing import Any
@@ -28,16 +29,32 @@ from include.commands import (
     instant,
     on_database,
     option,
+    signature,
 )
 from include.config import load_config
 from include.database.queries import load
 from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE
+from include.domain.signature import Signature
 
 Q = load("commands/budgets")
 
 _PERIOD = re.compile(r"(20\d\d)(?:-(?:Q([1-4])|(0[1-9]|1[0-2])))?")
 _LARGEST = Decimal(10) ** 9
+
+
+@dataclass(frozen=True)
+class Pot:
+    """What may be spent on the plans of a campaign in a `period` ("2026", "2026-Q4", "2026-11").
+
+    Without a branch code it is for all branches; from `warn_share` (0 to 1) of the limit on it counts as nearly used.
+    """
+
+    campaign: str
+    period: str
+    limit_yuan: Decimal
+    warn_share: float
+    branch_code: str | None = None
 
 
 def period_of(text: str) -> tuple[date, date]:
@@ -63,35 +80,43 @@ def yuan(text: str) -> Decimal:
     return amount
 
 
-def set_pot(
-    *, db: sa.Connection, campaign: str, period: str, limit_yuan: Decimal, warn_share: float, by: str,
-    now: datetime, branch_code: str | None = None,
-) -> int:  # fmt: skip
+def set_pot(*, db: sa.Connection, pot: Pot, signed: Signature) -> int:
     """Fill a pot, or change the limit of one that stands; return its number.
 
-    Refused below what its plans reserve and have committed. Kept in the audit log with who and how much.
+    Refused below what its plans reserve and have committed; BadInput when its period is none. Kept in the audit log
+    with who and how much.
     """
-    starts_on, ends_on = period_of(period)
+    starts_on, ends_on = period_of(pot.period)
     key: dict[str, Any] = {
-        "campaign": campaign,
+        "campaign": pot.campaign,
         "starts_on": starts_on,
         "ends_on": ends_on,
-        "branch_code": branch_code,
+        "branch_code": pot.branch_code,
     }
     with db.begin():
         found = db.execute(Q["lock_pot"], key).one_or_none()
         used = found.reserved_yuan + found.committed_yuan if found else Decimal(0)
-        if limit_yuan < used:
+        if pot.limit_yuan < used:
             raise Refused(
-                f"The plans of {period} hold {used:.2f} yuan already, more than {limit_yuan:.2f}. "
+                f"The plans of {pot.period} hold {used:.2f} yuan already, more than {pot.limit_yuan:.2f}. "
                 f"Set at least {used:.2f}."
             )
-        values = {"limit_yuan": limit_yuan, "warn_share": warn_share, "by": by, "now": now}
+        values = {
+            "limit_yuan": pot.limit_yuan,
+            "warn_share": pot.warn_share,
+            "by": signed.by,
+            "now": signed.at,
+        }
         pot_id = int(db.execute(Q["set_pot"], key | values).scalar_one())
-        details = {"from_yuan": str(found.limit_yuan) if found else None, "to_yuan": str(limit_yuan)}
-        audit = {"action": "set_budget", "subject": f"{campaign} {period} {branch_code or 'all branches'}"}
-        db.execute(Q["record_audit"], {"now": now, "by": by, "details": json.dumps(details)} | audit)
+        _audit(db, pot, signed, found.limit_yuan if found else None)
     return pot_id
+
+
+def _audit(db: sa.Connection, pot: Pot, signed: Signature, before: Decimal | None) -> None:
+    details = {"from_yuan": None if before is None else str(before), "to_yuan": str(pot.limit_yuan)}
+    subject = f"{pot.campaign} {pot.period} {pot.branch_code or 'all branches'}"
+    audit = {"action": "set_budget", "subject": subject, "details": json.dumps(details)}
+    db.execute(Q["record_audit"], {"now": signed.at, "by": signed.by} | audit)
 
 
 def pots(*, db: sa.Connection, campaign: str, now: datetime) -> Sequence[sa.Row[Any]]:
@@ -125,10 +150,8 @@ def _set(db: sa.Connection, args: argparse.Namespace) -> None:
     config = load_config(settings.config_folder())
     config.campaign(args.campaign)
     _require_branch(db, args.branch)
-    set_pot(
-        db=db, campaign=args.campaign, period=args.period, limit_yuan=yuan(args.limit), by=args.by,
-        now=instant(args), warn_share=config.strategies.budgets.warn_share, branch_code=args.branch,
-    )  # fmt: skip
+    pot = Pot(args.campaign, args.period, yuan(args.limit), config.strategies.budgets.warn_share, args.branch)
+    set_pot(db=db, pot=pot, signed=signature(args))
     _print_pots(db, args)
 
 

@@ -6,9 +6,10 @@ python -m include.commands.data_retention [--now ISO] [--lake DIR] [--db URL] [-
 import argparse
 import json
 import sys
+from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 import sqlalchemy as sa
 
@@ -32,10 +33,26 @@ from include.stages.collection.intake import SPILL
 from include.stages.collection.publishing import hold_month
 
 
+class Retained(TypedDict):
+    """What went, or of a dry run would go: `gone` in rows or files by what they were of, `rows_out` of all."""
+
+    stage: str
+    rows_out: int
+    dry_run: bool
+    gone: dict[str, int]
+
+
+@dataclass(frozen=True)
+class _Month:
+    table: str
+    month: str
+    rows: int
+
+
 def retain(
     *, db: sa.Connection, lake: Lake, config: Config, now: datetime, dry_run: bool = False
-) -> dict[str, Any]:
-    """Remove what is older than retention.yaml allows at `now`; `gone` tells {what: rows or files}.
+) -> Retained:
+    """Remove what is older than retention.yaml allows at `now`.
 
     Months of the lake go one by one, each in one step for its readers; each kind of the database in one
     transaction. Nothing is left half: run again, it goes on where it was killed.
@@ -46,8 +63,8 @@ def retain(
         gone[kind] = _from_database(db, kind, now - timedelta(days=kept.days), now, dry_run)
     if not dry_run:
         lake.store.drop_spools(SPILL, UNKNOWN_SECONDS)
-    told = {what: count for what, count in gone.items() if count}
-    return {"stage": "retention", "rows_out": sum(told.values()), "dry_run": dry_run, "gone": told}
+    some = {what: count for what, count in gone.items() if count}
+    return {"stage": "retention", "rows_out": sum(some.values()), "dry_run": dry_run, "gone": some}
 
 
 def _from_lake(db: sa.Connection, lake: Lake, config: Config, now: datetime, dry_run: bool) -> dict[str, int]:
@@ -59,15 +76,15 @@ def _from_lake(db: sa.Connection, lake: Lake, config: Config, now: datetime, dry
             rows = stands.rows if stands else 0
             gone[f"lake.{table}"] = gone.get(f"lake.{table}", 0) + rows
             if not dry_run:
-                _drop(db, lake, table, month, rows, now)
+                _drop(db, lake, _Month(table, month, rows), now)
     return gone
 
 
-def _drop(db: sa.Connection, lake: Lake, table: str, month: str, rows: int, now: datetime) -> None:
+def _drop(db: sa.Connection, lake: Lake, old: _Month, now: datetime) -> None:
     with db.begin():
-        hold_month(db, table, month)
-        lake.drop(table, month)
-        _record(db, f"lake.{table}", month, rows, now)
+        hold_month(db, old.table, old.month)
+        lake.drop(old.table, old.month)
+        _record(db, f"lake.{old.table}", old.month, old.rows, now)
 
 
 def _from_quarantine(lake: Lake, config: Config, now: datetime, dry_run: bool) -> int:

@@ -8,9 +8,10 @@ import argparse
 import json
 import sys
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import datetime
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import sqlalchemy as sa
 
@@ -30,33 +31,63 @@ from include.domain.text.canonical import canonical_id
 from include.stages.dispatch import Selection, recall, require_known
 
 
-def take_back(
-    *, db: sa.Connection, config: Config, campaign: str, cycle: str, selection: Selection, now: datetime,
-    because: str, by: str, contacted_too: bool = False,
-) -> dict[str, Any]:  # fmt: skip
-    """`recall`, once everything that is named is known; a slip would else look like nothing left to recall."""
-    require_known(db, config, campaign, cycle, selection)
-    return recall(
-        db=db, campaign=campaign, cycle=cycle, selection=selection, because=because, by=by, now=now,
-        contacted_too=contacted_too,
+class Recalled(TypedDict):
+    """What became of a batch, in tickets, clocks and held-out customers."""
+
+    stage: str
+    rows_in: int
+    rows_out: int
+    recalled: int
+    clocks_void: int
+    held_out_recalled: int
+    kept_contacted: int
+    kept_finished: int
+
+
+@dataclass(frozen=True)
+class Batch:
+    """The part of a cycle to take back, by whom and why; with `contacted_too` also where a customer was contacted."""
+
+    campaign: str
+    cycle: str
+    selection: Selection
+    by: str
+    because: str
+    contacted_too: bool = False
+
+
+def take_back(*, db: sa.Connection, config: Config, batch: Batch, now: datetime) -> Recalled:
+    """`recall`, once everything that is named is known; a slip would else look like nothing left to recall.
+
+    BadInput, ConfigError or NotReady for a campaign, cycle, team or rule nobody knows, and without a reason or name.
+    """
+    require_known(db, config, batch.campaign, batch.cycle, batch.selection)
+    done = recall(
+        db=db, campaign=batch.campaign, cycle=batch.cycle, selection=batch.selection, because=batch.because,
+        by=batch.by, now=now, contacted_too=batch.contacted_too,
     )  # fmt: skip
+    return cast("Recalled", done)
 
 
-def chosen(form: Mapping[str, Any]) -> Callable[..., dict[str, Any]]:
-    """`take_back` what the form selects; it still asks for the database, configuration and now."""
+def chosen(form: Mapping[str, Any]) -> Callable[..., Recalled]:
+    """`take_back` what the form selects; it still asks for the database, configuration and now.
+
+    BadInput for a region code that is no id.
+    """
     region = canonical_id(form["region"] or "") or None
     selection = Selection(form["team"], region, form["rule"])
-    given = {name: form[name] for name in ("campaign", "cycle", "because", "by", "contacted_too")}
-    return partial(take_back, selection=selection, **given)
+    batch = Batch(
+        form["campaign"], form["cycle"], selection, form["by"], form["because"], form["contacted_too"]
+    )
+    return partial(take_back, batch=batch)
 
 
 @on_database
 def _run(db: sa.Connection, args: argparse.Namespace) -> None:
-    done = take_back(
-        db=db, config=load_config(settings.config_folder()), campaign=args.campaign, cycle=args.cycle,
-        because=args.because, by=args.by, contacted_too=args.contacted_too, now=instant(args),
-        selection=Selection(args.team, args.region, args.rule),
-    )  # fmt: skip
+    selection = Selection(args.team, args.region, args.rule)
+    batch = Batch(args.campaign, args.cycle, selection, args.by, args.because, args.contacted_too)
+    config = load_config(settings.config_folder())
+    done = take_back(db=db, config=config, batch=batch, now=instant(args))
     print(json.dumps(done, ensure_ascii=False))
 
 

@@ -8,12 +8,17 @@ import sqlalchemy as sa
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from include.commands.budgets import main, period_of, pots, set_pot, yuan
+from include.commands.budgets import Pot, main, period_of, pots, set_pot, yuan
 from include.domain.errors import BadInput, Refused
+from include.domain.signature import Signature
 from tests.fixtures.offers import MONDAY, in_work
 from tests.fixtures.work import hire
 
-KEY = {"campaign": "churn_warning", "warn_share": 0.8, "by": "marketing", "now": MONDAY}
+SIGNED = Signature("marketing", MONDAY)
+
+
+def pot_of(limit: str) -> Pot:
+    return Pot("churn_warning", "2026-11", Decimal(limit), warn_share=0.8)
 
 
 @pytest.mark.parametrize(
@@ -85,12 +90,12 @@ def end(db: sa.Connection, ticket_id: int, state: str, outcome: str | None) -> N
 def test_a_limit_below_what_plans_hold_is_refused_and_every_change_is_audited(db):
     people = hire(db)
     (ticket,) = in_work(db, people, 1)
-    set_pot(db=db, period="2026-11", limit_yuan=Decimal(100), **KEY)
+    set_pot(db=db, pot=pot_of("100"), signed=SIGNED)
     with db.begin():
         plan(db, ticket, people.agent, Decimal("40.5"))
     with pytest.raises(Refused, match=r"hold 40.50 yuan already, more than 40.00. Set at least 40.50"):
-        set_pot(db=db, period="2026-11", limit_yuan=Decimal(40), **KEY)
-    set_pot(db=db, period="2026-11", limit_yuan=Decimal("40.5"), **KEY)
+        set_pot(db=db, pot=pot_of("40"), signed=SIGNED)
+    set_pot(db=db, pot=pot_of("40.5"), signed=SIGNED)
     (pot,) = pots(db=db, campaign="churn_warning", now=MONDAY)
     assert (pot.limit_yuan, pot.left_yuan) == (Decimal("40.5"), 0)
     with db.begin():

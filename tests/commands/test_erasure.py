@@ -16,7 +16,7 @@ import polars as pl
 import pytest
 import sqlalchemy as sa
 
-from include.commands.erasure import Sought, erase
+from include.commands.erasure import Request, Sought, erase
 from include.commands.erasure.__main__ import main
 from include.config import Config
 from include.database import engine
@@ -26,6 +26,7 @@ from include.desk.tickets.transaction import Actor
 from include.domain.erasure import bucket_of, hash_of, pattern_of
 from include.domain.errors import BadInput
 from include.domain.periods.months import ZONE
+from include.domain.signature import Signature
 from include.lake import Lake
 from include.lake.campaigns import grades_of, scores_of
 from include.local.postgres import Server
@@ -39,7 +40,7 @@ OPENED = datetime(2026, 11, 5, 6, 30, tzinfo=ZONE)
 ERASED = datetime(2026, 11, 22, 9, 0, tzinfo=ZONE)
 #: What somebody wrote about a person without naming them: no pattern finds it.
 SECRET = "她母亲住院"
-ASKED = {"because": "asked in writing, case 17", "by": "privacy office", "now": ERASED}
+ASKED = Signature("privacy office", ERASED, "asked in writing, case 17")
 
 
 @dataclass
@@ -60,8 +61,9 @@ class World:
     def lake(self) -> Lake:
         return self.loop.lake
 
-    def erase(self, **more: object) -> dict[str, object]:
-        return erase(db=self.db, lake=self.lake, subscriber=self.subscriber, **{**ASKED, **more})
+    def erase(self, *, dry_run: bool = False) -> dict[str, int | str]:
+        request = Request(self.subscriber, ASKED)
+        return erase(db=self.db, lake=self.lake, request=request, dry_run=dry_run).as_json()
 
     def names(self, text: str) -> bool:
         return any(word in text for word in (self.subscriber, self.phone, self.customer))
@@ -566,6 +568,7 @@ import os, signal, sys
 from datetime import datetime
 import include.commands.erasure as module
 from include.database import engine
+from include.domain.signature import Signature
 from include.lake import Lake
 made, after = engine(sys.argv[1]), int(sys.argv[4])
 as_it_is, done = module._from_month, []
@@ -576,8 +579,8 @@ def dying(*given):
     return as_it_is(*given)
 module._from_month = dying
 with made.connect() as db:
-    module.erase(db=db, lake=Lake(sys.argv[2]), subscriber=sys.argv[3], because="case 17", by="office",
-                 now=datetime.fromisoformat(sys.argv[5]), bar=True)
+    signed = Signature("office", datetime.fromisoformat(sys.argv[5]), "case 17")
+    module.erase(db=db, lake=Lake(sys.argv[2]), request=module.Request(sys.argv[3], signed, bar=True))
 """
 
 
@@ -623,7 +626,7 @@ def test_the_erased_go_from_tables_of_every_campaign_by_month_and_day(
     tables = [(scores_of("renewal"), MONTH), (grades_of("signals"), "2026-10-17")]
     for table, period in tables:
         put(lake, table, period, pl.DataFrame({"subscriber_id": ["S1", "S2", "S3"]}))
-    told = erase(db=db, lake=lake, subscriber="S2", **ASKED)
+    told = erase(db=db, lake=lake, request=Request("S2", ASKED)).as_json()
     assert [told[f"lake.{table}"] for table, _ in tables] == [1, 1]
     for table, period in tables:
         assert lake.scan(table, period).collect()["subscriber_id"].sort().to_list() == ["S1", "S3"]
@@ -631,7 +634,7 @@ def test_the_erased_go_from_tables_of_every_campaign_by_month_and_day(
 
 def test_an_erasure_needs_a_reason(db: sa.Connection, lake: Lake) -> None:
     with pytest.raises(BadInput, match="needs a subscriber, a reason and who asked"):
-        erase(db=db, lake=lake, subscriber="S1", because=" ", by="x", now=ERASED)
+        erase(db=db, lake=lake, request=Request("S1", Signature("x", ERASED, because=" ")))
 
 
 @pytest.mark.parametrize(

@@ -15,10 +15,11 @@ import sqlalchemy as sa
 
 from include.commands.outreach.__main__ import main
 from include.commands.outreach.effect import effect
-from include.commands.outreach.lists import COLUMNS, export
+from include.commands.outreach.lists import COLUMNS, OutreachList, export
 from include.config import Config
 from include.domain.errors import BadInput, NotReady
 from include.domain.periods.months import ZONE
+from include.domain.signature import Signature
 from include.stages.outreach import outreach
 from tests.fixtures.graded import Warned, put
 from tests.fixtures.offers import MONDAY
@@ -36,7 +37,7 @@ def listed(db, lake, config: Config) -> dict:
     whole = rules.model_copy(update={"hold_out": rules.hold_out.model_copy(update={"share": 0.0})})
     known = replace(config, strategies=config.strategies.model_copy(update={"outreach": whole}))
     outreach(run_of(**secondary_cycle(db, lake, known, [Warned("A"), Warned("B")])))
-    return {"db": db, "lake": lake, "config": known, **CYCLE, "now": MONDAY, "by": "marketing"}
+    return {"outreach": OutreachList(db, lake, known, **CYCLE), "signed": Signature("marketing", MONDAY)}
 
 
 def audit(db: sa.Connection) -> list[dict]:
@@ -116,8 +117,9 @@ def test_who_has_refused_or_left_since_the_listing_is_left_out(listed, db, lake,
 
 
 def test_a_cycle_without_a_list_says_so(listed, tmp_path):
+    other = replace(listed["outreach"], cycle="2026-09")
     with pytest.raises(NotReady, match="Nobody is listed in cycle 2026-09"):
-        export(to=tmp_path / "own" / "list.csv", **listed | {"cycle": "2026-09"})
+        export(to=tmp_path / "own" / "list.csv", **listed | {"outreach": other})
 
 
 def test_the_command_takes_the_list_out_and_shows_it_masked(listed, role_url, lake, tmp_path, capsys):
@@ -145,7 +147,7 @@ def test_the_effect_is_the_difference_of_the_two_groups(db, lake, config):
         [{"subscriber_id": name, "churned_on": date(2026, 11, 20), "reason": "port_out"} for name in left],
         {"subscriber_id": pl.String, "churned_on": pl.Date, "reason": pl.String},
     )  # fmt: skip
-    told = effect(db=db, lake=lake, config=config, **CYCLE, now=datetime(2027, 1, 10, tzinfo=ZONE))
+    told = effect(OutreachList(db, lake, config, **CYCLE), datetime(2027, 1, 10, tzinfo=ZONE))
     assert (told["listed"], told["held_out"]) == (len(listed), len(held))
     assert told["churn_held_out"] == round((len(held) // 2) / len(held), 6)
     assert told["churn_listed"] == round(9 / len(listed), 6)

@@ -11,6 +11,7 @@ from include.commands.staff.files import Shift, read_people
 from include.commands.staff.roster import load_people
 from include.domain.errors import BadInput
 from include.domain.periods.months import ZONE
+from include.domain.signature import Signature
 from tests.fixtures.writings import WRITINGS
 
 NOW = datetime(2026, 11, 6, 8, 0, tzinfo=ZONE)
@@ -206,7 +207,7 @@ def test_a_user_name_belongs_to_one_person(db, config, run, people_file, tmp_pat
     row = "{staff_code: A5, name: x, role: agent, team: vip, contacts_per_day: 1, airflow_username: li.na}"
     other.write_text(f"staff: [{row}]", "utf-8")
     with pytest.raises(BadInput, match=r"the user 'li\.na' is L1's"):
-        load_people(db, config, read_people(other), by="admin", now=NOW)
+        load_people(db, config, read_people(other), Signature("admin", NOW))
 
 
 @pytest.mark.parametrize("text", ["a,b\n1,2\n", ""])

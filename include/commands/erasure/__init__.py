@@ -9,7 +9,6 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Any
 
 import polars as pl
 from sqlalchemy import Connection
@@ -18,6 +17,7 @@ from include.database.queries import load
 from include.domain.erasure import bucket_of, pattern_of, pseudonym
 from include.domain.errors import BadInput, NotReady
 from include.domain.periods.months import ZONE, month_of
+from include.domain.signature import Signature
 from include.domain.text.canonical import UNSEEN, canonical_id, legible
 from include.lake import Lake, Manifest, Part, scan_files
 from include.lake.upkeep import QUARANTINE
@@ -63,32 +63,51 @@ class Sought:
 
     def masked(self, text: str) -> str:
         """`text` without what names the subscriber."""
-        told = legible(text) if self._is_read(text) else text
-        return re.sub(self.pattern, ERASED, told)
+        plain = legible(text) if self._is_read(text) else text
+        return re.sub(self.pattern, ERASED, plain)
 
     def _is_read(self, text: str) -> bool:
         """Whether an eye reads the subscriber in what a search does not find."""
         return not text.isascii() and bool(re.search(self.pattern, legible(text)))
 
 
-def erase(
-    *,
-    db: Connection,
-    lake: Lake,
-    subscriber: str,
-    because: str,
-    by: str,
-    now: datetime,
-    bar: bool = False,
-    dry_run: bool = False,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Request:
+    """Whom to erase, signed by who asked for it and why; with `bar` later deliveries of any month are kept out."""
+
+    subscriber: str
+    signed: Signature
+    bar: bool = False
+
+
+@dataclass(frozen=True)
+class Erased:
+    """Rows by place (`tickets`, `lake.scores`) that went, or of a dry run would go; that one has no number."""
+
+    counts: dict[str, int]
+    erasure_id: int | None = None
+
+    @property
+    def is_nothing(self) -> bool:
+        """Whether nothing was stored of the id."""
+        return not any(self.counts.values())
+
+    def as_json(self) -> dict[str, int | str]:
+        """The counts by place, with number and pseudonym of the erasure."""
+        if self.erasure_id is None:
+            return {"dry_run": True, **self.counts}
+        return {"erasure_id": self.erasure_id, "pseudonym": pseudonym(self.erasure_id), **self.counts}
+
+
+def erase(*, db: Connection, lake: Lake, request: Request, dry_run: bool = False) -> Erased:
     """Erase one subscriber everywhere; counts by place. Run again, it finishes what was killed, or finds nothing.
 
-    Facts up to the month of `now` are kept out of later deliveries; with `bar` those of any month. Raises
-    NotReady when a run that was under way has brought something back: run again once it has ended.
+    Facts up to the month of the request are kept out of later deliveries. BadInput without subscriber, reason or
+    name. NotReady for a lake of an earlier version, and when a run that was under way has brought something back:
+    run again once it has ended.
     """
-    subscriber = canonical_id(subscriber)
-    if not subscriber or not because.strip() or not by.strip():
+    subscriber, signed = canonical_id(request.subscriber), request.signed
+    if not subscriber or not signed.because.strip() or not signed.by.strip():
         raise BadInput("An erasure needs a subscriber, a reason and who asked for it.")
     if not lake.is_current:
         raise NotReady(
@@ -96,13 +115,9 @@ def erase(
         )
     sought = _sought(db, lake, subscriber)
     if dry_run:
-        return {"dry_run": True, **_in_database(db, sought, None, now), **_found(lake, sought)}
-    through = None if bar else month_of(now.astimezone(ZONE).date())
-    asked = {"by": by, "because": re.sub(sought.pattern, ERASED, because), "through": through, "now": now}
-    with db.begin():
-        begun = {"subscriber": subscriber, "bucket": bucket_of(subscriber), **asked}
-        erasure_id: int = db.execute(load("commands/erasure")["begin"], begun).scalar_one()
-    counts = _in_database(db, sought, erasure_id, now)
+        return Erased({**_in_database(db, sought, None, signed.at), **_found(lake, sought)})
+    erasure_id = _begin(db, sought, request)
+    counts = _in_database(db, sought, erasure_id, signed.at)
     _finish(db, erasure_id, counts, None)
     counts |= {"spools": lake.store.drop_spools(SPILL, -1.0)}
     counts |= {f"lake.{QUARANTINE}": _from_quarantine(lake, sought)} | _from_lake(db, lake, sought)
@@ -111,16 +126,31 @@ def erase(
         raise NotReady(
             f"A run under way has brought rows back meanwhile ({', '.join(left)}). Erase again once it has ended."
         )
-    _finish(db, erasure_id, counts, now)
-    return {"erasure_id": erasure_id, "pseudonym": pseudonym(erasure_id), **counts}
+    _finish(db, erasure_id, counts, signed.at)
+    return Erased(counts, erasure_id)
+
+
+def _begin(db: Connection, sought: Sought, request: Request) -> int:
+    signed = request.signed
+    begun = {
+        "subscriber": sought.subscriber,
+        "bucket": bucket_of(sought.subscriber),
+        "by": signed.by,
+        "because": re.sub(sought.pattern, ERASED, signed.because),
+        "through": None if request.bar else month_of(signed.at.astimezone(ZONE).date()),
+        "now": signed.at,
+    }
+    with db.begin():
+        erasure_id: int = db.execute(load("commands/erasure")["begin"], begun).scalar_one()
+    return erasure_id
 
 
 def _finish(db: Connection, erasure_id: int, counts: dict[str, int], at: datetime | None) -> None:
-    told = {name: rows for name, rows in counts.items() if rows}
+    concerned = {name: rows for name, rows in counts.items() if rows}
     with db.begin():
         db.execute(
             load("commands/erasure")["finish"],
-            {"erasure_id": erasure_id, "counts": json.dumps(told), "finished_at": at},
+            {"erasure_id": erasure_id, "counts": json.dumps(concerned), "finished_at": at},
         )
 
 
@@ -252,7 +282,7 @@ def _concerned(address: str, sought: Sought, *, is_theirs: bool) -> int:
     return int(concerned.sum())
 
 
-def _free_text(schema: Any) -> list[str]:
+def _free_text(schema: pl.Schema) -> list[str]:
     return [name for name in FREE_TEXT if schema.get(name) == pl.String]
 
 

@@ -15,15 +15,14 @@ from include.commands import (
     add_place_and_time,
     an_id,
     command_line,
-    instant,
     lake_option,
     on_database,
     option,
+    signature,
 )
-from include.commands.erasure import erase
+from include.commands.erasure import Request, erase
 from include.lake import Lake
 
-_NO_PLACE = ("erasure_id", "dry_run")
 _LANDING = (
     "The landing folder is yours: take the subscriber out of the files there, too. What is delivered again of "
     "the time up to this month is kept out; {later}"
@@ -32,12 +31,10 @@ _LANDING = (
 
 @on_database
 def _run(db: sa.Connection, args: argparse.Namespace) -> None:
-    done = erase(
-        db=db, lake=Lake(args.lake), subscriber=args.subscriber, because=args.because, by=args.by,
-        now=instant(args), bar=args.bar, dry_run=args.dry_run,
-    )  # fmt: skip
-    print(json.dumps(done, ensure_ascii=False))
-    if not any(isinstance(rows, int) and rows for place, rows in done.items() if place not in _NO_PLACE):
+    request = Request(args.subscriber, signature(args), args.bar)
+    done = erase(db=db, lake=Lake(args.lake), request=request, dry_run=args.dry_run)
+    print(json.dumps(done.as_json(), ensure_ascii=False))
+    if done.is_nothing:
         print("Nothing is stored of this id. Look at its writing: small and capital letters tell ids apart.")
     later = (
         "so is all that comes later."

@@ -24,9 +24,10 @@ from include.commands import (
     lake_option,
     on_database,
     option,
+    signature,
 )
 from include.commands.outreach.effect import effect
-from include.commands.outreach.lists import export, list_of
+from include.commands.outreach.lists import OutreachList, export, list_of
 from include.config import load_config
 from include.lake import Lake
 
@@ -34,34 +35,30 @@ from include.lake import Lake
 @on_database
 def _show(db: sa.Connection, args: argparse.Namespace) -> None:
     """the list, phone numbers masked"""
-    rows, left_out = list_of(
-        db=db, lake=Lake(args.lake), config=load_config(settings.config_folder()), campaign=args.campaign,
-        cycle=args.cycle, now=instant(args), is_masked=True,
-    )  # fmt: skip
+    rows, left_out = list_of(_list(db, args), instant(args), is_masked=True)
     if rows:
-        shown = ("rank", "msisdn", "channel", "offer", "offer_zh")
-        print(in_columns([[str(row[name]) for name in shown] for row in rows], to_the_right=[0]))
+        cells = [
+            (str(row["rank"]), row["msisdn"], row["channel"], row["offer"], row["offer_zh"]) for row in rows
+        ]
+        print(in_columns(cells, to_the_right=[0]))
     print(f"{len(rows):,} may be written to, left out since the listing: {left_out or 'nobody'}.")
 
 
 @on_database
 def _export(db: sa.Connection, args: argparse.Namespace) -> None:
     """write the list to a file"""
-    made = export(
-        db=db, lake=Lake(args.lake), config=load_config(settings.config_folder()), campaign=args.campaign,
-        cycle=args.cycle, to=args.to, by=args.by, now=instant(args), is_masked=args.masked,
-    )  # fmt: skip
-    print(json.dumps(made, ensure_ascii=False))
+    done = export(_list(db, args), args.to, signature(args), is_masked=args.masked)
+    print(json.dumps(done, ensure_ascii=False))
 
 
 @on_database
 def _effect(db: sa.Connection, args: argparse.Namespace) -> None:
     """what the contact changed, against those held out"""
-    made = effect(
-        db=db, lake=Lake(args.lake), config=load_config(settings.config_folder()), campaign=args.campaign,
-        cycle=args.cycle, now=instant(args),
-    )  # fmt: skip
-    print(json.dumps(made))
+    print(json.dumps(effect(_list(db, args), instant(args))))
+
+
+def _list(db: sa.Connection, args: argparse.Namespace) -> OutreachList:
+    return OutreachList(db, Lake(args.lake), load_config(settings.config_folder()), args.campaign, args.cycle)
 
 
 _LIST: tuple[Option, ...] = (

@@ -2,14 +2,11 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Any
+from typing import TypedDict
 
-import sqlalchemy as sa
-
-from include.config import Config
+from include.commands.outreach.lists import OutreachList
 from include.database.queries import load
 from include.domain.errors import NotReady
-from include.lake import Lake
 from include.models import labels
 from include.stages.follow_up.effect import Arm, Effect, effect_of
 from include.subscribers import later
@@ -17,10 +14,30 @@ from include.subscribers import later
 Q = load("stages/outreach")
 
 
-def effect(
-    *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, now: datetime
-) -> dict[str, Any]:
-    """What the list did: churn of the listed and of those held out of it, by intention to treat."""
+class _Measured(TypedDict, total=False):
+    message: str
+    churn_listed: float
+    churn_held_out: float
+    avoided: float
+    avoided_low: float
+    avoided_high: float
+
+
+class Measured(_Measured):
+    """People of both groups and their churn (shares, 0 to 1); `message` in its place when a group is empty."""
+
+    stage: str
+    listed: int
+    held_out: int
+
+
+def effect(outreach: OutreachList, now: datetime) -> Measured:
+    """What the list did: churn of the listed and of those held out of it, by intention to treat.
+
+    NotReady when nobody is listed, and until it is known who left.
+    """
+    db, lake, config = outreach.db, outreach.lake, outreach.config
+    campaign, cycle = outreach.campaign, outreach.cycle
     with db.begin():
         found = db.execute(Q["find_cycle"], {"campaign": campaign, "cycle": cycle}).one_or_none()
         rows = db.execute(Q["read_arms"], {"campaign": campaign, "cycle": cycle})
@@ -48,7 +65,7 @@ def _arm(arms: Mapping[str, str], left: set[str], name: str) -> Arm:
     return Arm(len(members), sum(subscriber in left for subscriber in members))
 
 
-def _rates(listed: Arm, held_out: Arm) -> dict[str, Any]:
+def _rates(listed: Arm, held_out: Arm) -> _Measured:
     found: Effect | None = effect_of(listed, held_out)
     if found is None:
         return {"message": "One of the two groups is empty, so the effect cannot be told."}

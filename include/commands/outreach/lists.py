@@ -7,10 +7,11 @@ import json
 import os
 import stat
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, TypedDict
 
 import polars as pl
 import sqlalchemy as sa
@@ -20,6 +21,7 @@ from include.database.queries import load
 from include.domain.contact.outreach import masked, send_from
 from include.domain.errors import BadInput, NotReady
 from include.domain.periods.months import ZONE
+from include.domain.signature import Signature
 from include.domain.text.canonical import canonical_phone
 from include.domain.text.spreadsheets import harmless
 from include.lake import Lake
@@ -34,38 +36,82 @@ COLUMNS = (
 _SUFFIXES = (".csv", ".parquet")
 
 
-def export(
-    *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, to: Path, by: str, now: datetime,
-    is_masked: bool = False,
-) -> dict[str, Any]:  # fmt: skip
+@dataclass(frozen=True)
+class OutreachList:
+    """The outreach list of a cycle, and where it and what it rests on are read."""
+
+    db: sa.Connection
+    lake: Lake
+    config: Config
+    campaign: str
+    cycle: str
+
+
+class Message(TypedDict):
+    """A row of the list, its columns those of `COLUMNS`: whom to write to, with what offer, and when."""
+
+    msisdn: str
+    channel: str
+    offer: str
+    offer_zh: str
+    offer_en: str
+    strategy: str
+    send_from: str
+    send_daily_from: str
+    send_daily_until: str
+    rank: int
+    grade: str
+    campaign: str
+    cycle: str
+
+
+class Exported(TypedDict):
+    """What was written: rows, how many were left out for which reason, the file's hash and name."""
+
+    stage: str
+    rows: int
+    left_out: dict[str, int]
+    sha256: str
+    masked: bool
+    file: str
+
+
+def export(outreach: OutreachList, to: Path, signed: Signature, *, is_masked: bool = False) -> Exported:
     """Write the list of a cycle to the new file `to` (.csv or .parquet); counts, path and sha256.
 
     With phone numbers it needs a folder nobody else can read. Whoever has refused, left or got a ticket since
-    the listing is left out. Kept in the audit log before the file appears.
+    the listing is left out. Kept in the audit log before the file appears. BadInput for a file that stands, of
+    another kind, or where others can look; NotReady when nobody is listed.
     """
     _check_place(to, is_masked)
-    rows, left_out = list_of(
-        db=db, lake=lake, config=config, campaign=campaign, cycle=cycle, now=now, is_masked=is_masked
-    )
+    rows, left_out = list_of(outreach, signed.at, is_masked=is_masked)
     content = _as_csv(rows) if to.suffix == ".csv" else _as_parquet(rows)
-    told = {
+    done: Exported = {
+        "stage": "outreach",
         "rows": len(rows),
         "left_out": left_out,
         "sha256": hashlib.sha256(content).hexdigest(),
         "masked": is_masked,
         "file": to.name,
     }
-    with db.begin():
-        audit = {"by": by, "action": "export_outreach", "subject": f"{campaign} {cycle}", "now": now}
-        db.execute(Q["record_audit"], audit | {"details": json.dumps(told)})
+    details = {name: value for name, value in done.items() if name != "stage"}
+    with outreach.db.begin():
+        audit = {"action": "export_outreach", "subject": f"{outreach.campaign} {outreach.cycle}"}
+        values = {"by": signed.by, "now": signed.at, "details": json.dumps(details)}
+        outreach.db.execute(Q["record_audit"], audit | values)
     _write(to, content)
-    return {"stage": "outreach", **told}
+    return done
 
 
 def list_of(
-    *, db: sa.Connection, lake: Lake, config: Config, campaign: str, cycle: str, now: datetime, is_masked: bool
-) -> tuple[list[dict[str, Any]], dict[str, int]]:  # fmt: skip
-    """The rows of the list as they may be sent now, by rank, and how many were left out for which reason."""
+    outreach: OutreachList, now: datetime, *, is_masked: bool
+) -> tuple[list[Message], dict[str, int]]:
+    """The rows of the list as they may be sent now, by rank, and how many were left out for which reason.
+
+    NotReady when nobody is listed in the cycle.
+    """
+    db, lake = outreach.db, outreach.lake
+    campaign, cycle = outreach.campaign, outreach.cycle
     with db.begin():
         key = {"campaign": campaign, "cycle": cycle, "day": now.astimezone(ZONE).date()}
         items = db.execute(Q["read_list"], key).all()
@@ -76,26 +122,19 @@ def list_of(
     month, subscribers = items[0].month, [item.subscriber_id for item in items]
     numbers = _numbers(lake, month, subscribers)
     against = barred(lake, month, now, subscribers)
-    quiet = config.contact.quiet_hours
-    when = {
-        "send_from": send_from(now, quiet.begins, quiet.ends).isoformat(timespec="minutes"),
-        "send_daily_from": f"{quiet.ends:%H:%M}",
-        "send_daily_until": f"{quiet.begins:%H:%M}",
-        "campaign": campaign,
-        "cycle": cycle,
-    }
     rows, left_out = [], Counter[str]()
     for item in items:
         number = numbers.get(item.subscriber_id, "")
         if reason := against.get(item.subscriber_id) or item.barred or (None if number else "no_number"):
             left_out[reason] += 1
             continue
-        rows.append(_row(item, masked(number) if is_masked else number, config) | when)
+        rows.append(_row(outreach, item, masked(number) if is_masked else number, now))
     return rows, dict(sorted(left_out.items()))
 
 
-def _row(item: sa.Row[Any], number: str, config: Config) -> dict[str, Any]:
-    entry = config.strategies.offers.get(item.offer)
+def _row(outreach: OutreachList, item: sa.Row[Any], number: str, now: datetime) -> Message:
+    entry = outreach.config.strategies.offers.get(item.offer)
+    quiet = outreach.config.contact.quiet_hours
     return {
         "msisdn": number,
         "channel": item.channel,
@@ -103,8 +142,13 @@ def _row(item: sa.Row[Any], number: str, config: Config) -> dict[str, Any]:
         "offer_zh": entry.zh if entry else "",
         "offer_en": entry.en if entry else "",
         "strategy": item.strategy,
+        "send_from": send_from(now, quiet.begins, quiet.ends).isoformat(timespec="minutes"),
+        "send_daily_from": f"{quiet.ends:%H:%M}",
+        "send_daily_until": f"{quiet.begins:%H:%M}",
         "rank": item.rank,
         "grade": item.grade,
+        "campaign": outreach.campaign,
+        "cycle": outreach.cycle,
     }
 
 
@@ -146,17 +190,22 @@ def _write(to: Path, content: bytes) -> None:
     passing.unlink()
 
 
-def _as_csv(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _as_csv(rows: Sequence[Message]) -> bytes:
     """UTF-8 with a byte order mark, for spreadsheets; no cell can be taken for a formula."""
     text = io.StringIO()
     writer = csv.writer(text)
     writer.writerow(COLUMNS)
-    writer.writerows([harmless(str(row[name])) for name in COLUMNS] for row in rows)
+    writer.writerows([harmless(str(value)) for value in _cells(row)] for row in rows)
     return text.getvalue().encode("utf-8-sig")
 
 
-def _as_parquet(rows: Sequence[Mapping[str, Any]]) -> bytes:
+def _cells(row: Message) -> list[object]:
+    facts = dict(row)
+    return [facts[name] for name in COLUMNS]
+
+
+def _as_parquet(rows: Sequence[Message]) -> bytes:
     schema = {name: pl.Int64 if name == "rank" else pl.String for name in COLUMNS}
     made = io.BytesIO()
-    pl.DataFrame([{name: row[name] for name in COLUMNS} for row in rows], schema=schema).write_parquet(made)
+    pl.DataFrame([_cells(row) for row in rows], schema=schema, orient="row").write_parquet(made)
     return made.getvalue()

@@ -30,6 +30,7 @@ from include.commands import (
     instant,
     on_database,
     option,
+    signature,
 )
 from include.commands.staff import roster
 from include.commands.staff.files import Absence, read_people
@@ -42,9 +43,7 @@ from include.domain.errors import BadInput
 def _load(db: sa.Connection, args: argparse.Namespace) -> None:
     """load a file of branches, staff, rosters and leave"""
     people = read_people(args.file)
-    counts = roster.load_people(
-        db, load_config(settings.config_folder()), people, by=args.by, now=instant(args)
-    )
+    counts = roster.load_people(db, load_config(settings.config_folder()), people, signature(args))
     print(json.dumps({"stage": "staff", **counts, **({"message": people.note} if people.note else {})}))
 
 
@@ -66,12 +65,12 @@ def _leave(db: sa.Connection, args: argparse.Namespace) -> None:
     """record leave, or take it back"""
     first, last = args.first, args.last or args.first
     if args.cancel:
-        roster.cancel_leave(db, args.staff_code, first, by=args.by, now=instant(args))
+        roster.cancel_leave(db, args.staff_code, first, signature(args))
     elif last < first:
         raise BadInput(f"--until {last} lies before --from {first}. Give the first day first.")
     else:
         absence = Absence(staff_code=args.staff_code, from_on=first, until_on=last, reason=args.because)
-        roster.take_leave(db, absence, by=args.by, now=instant(args))
+        roster.take_leave(db, absence, signature(args))
     print(json.dumps({"stage": "staff", "leave": args.staff_code, "cancelled": args.cancel}))
 
 
@@ -79,7 +78,7 @@ def _leave(db: sa.Connection, args: argparse.Namespace) -> None:
 def _present(db: sa.Connection, args: argparse.Namespace) -> None:
     """somebody is here today, or is not"""
     is_present = args.command == "present"
-    roster.mark_present(db, args.staff_code, is_present, by=args.by, now=instant(args))
+    roster.mark_present(db, args.staff_code, is_present, signature(args))
     print(json.dumps({"stage": "staff", args.command: args.staff_code}))
 
 

@@ -4,7 +4,7 @@ import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
-from typing import Any
+from typing import Any, TypedDict, cast
 
 import sqlalchemy as sa
 
@@ -13,6 +13,7 @@ from include.config import Config
 from include.database.queries import load
 from include.domain.errors import BadInput
 from include.domain.periods.months import ZONE
+from include.domain.signature import Signature
 
 Q = load("commands/roster")
 
@@ -26,9 +27,26 @@ class _Known:
     users: Mapping[str, str]
 
 
-def load_people(
-    db: sa.Connection, config: Config, people: People, *, by: str, now: datetime
-) -> dict[str, int]:
+class PersonAtWork(TypedDict):
+    """Who works here: skills with semicolons between, contacts a day, whether on duty today, tickets in hand, leave.
+
+    `leave` is the current or next one, first/last day; None without.
+    """
+
+    staff_code: str
+    name: str
+    role: str
+    team: str
+    branch_code: str | None
+    airflow_username: str | None
+    skills: str
+    contacts_per_day: int
+    is_on_duty: bool
+    unfinished: int
+    leave: str | None
+
+
+def load_people(db: sa.Connection, config: Config, people: People, signed: Signature) -> dict[str, int]:
     """Load a file's rows in one transaction, all or none; what is there already is brought up to date.
 
     The roster of a person's week is replaced as a whole by the rows of that week. BadInput lists what does not
@@ -43,43 +61,44 @@ def load_people(
         _run(db, "put_staff", (row.model_dump() for row in people.staff))
         _run(db, "clear_weeks", (row.model_dump() for row in people.shifts))
         _run(db, "put_shifts", (row.model_dump() for row in people.shifts))
-        _run(db, "put_absences", (row.model_dump() for row in people.absences), by=by, now=now)
+        _run(db, "put_absences", (row.model_dump() for row in people.absences), by=signed.by, now=signed.at)
         counts = {name: len(getattr(people, name)) for name in ("branches", "staff", "shifts", "absences")}
-        _keep(db, "staff load", "people", by, now, counts)
+        _keep(db, signed, "staff load", "people", counts)
     return counts
 
 
-def take_leave(db: sa.Connection, absence: Absence, *, by: str, now: datetime) -> None:
-    """Record leave; a leave that began on the same day is replaced."""
+def take_leave(db: sa.Connection, absence: Absence, signed: Signature) -> None:
+    """Record leave; one that began on the same day is replaced. BadInput when nobody has the staff code."""
     with db.begin():
         _require_person(db, absence.staff_code)
-        _run(db, "put_absences", [absence.model_dump()], by=by, now=now)
+        _run(db, "put_absences", [absence.model_dump()], by=signed.by, now=signed.at)
         days = {"from_on": absence.from_on.isoformat(), "until_on": absence.until_on.isoformat()}
-        _keep(db, "leave", absence.staff_code, by, now, days)
+        _keep(db, signed, "leave", absence.staff_code, days)
 
 
-def cancel_leave(db: sa.Connection, staff_code: str, from_on: date, *, by: str, now: datetime) -> None:
+def cancel_leave(db: sa.Connection, staff_code: str, from_on: date, signed: Signature) -> None:
     """Take back the leave that begins on a day; BadInput when there is none."""
     with db.begin():
         done = db.execute(Q["delete_absence"], {"staff_code": staff_code, "from_on": from_on})
         if not done.rowcount:
             raise BadInput(f"{staff_code} has no leave from {from_on}. See what there is: show.")
-        _keep(db, "leave taken back", staff_code, by, now, {"from_on": from_on.isoformat()})
+        _keep(db, signed, "leave taken back", staff_code, {"from_on": from_on.isoformat()})
 
 
-def mark_present(db: sa.Connection, staff_code: str, is_present: bool, *, by: str, now: datetime) -> None:
-    """Somebody is here today, or is not (ill, unforeseen), until told otherwise."""
+def mark_present(db: sa.Connection, staff_code: str, is_present: bool, signed: Signature) -> None:
+    """Somebody is here today, or is not (ill, unforeseen), until told otherwise; BadInput when nobody has the code."""
     with db.begin():
         _require_person(db, staff_code)
         db.execute(Q["mark_present"], {"staff_code": staff_code, "is_present": is_present})
-        _keep(db, "present" if is_present else "absent", staff_code, by, now, {})
+        _keep(db, signed, "present" if is_present else "absent", staff_code, {})
 
 
-def show(db: sa.Connection, now: datetime, team: str | None = None) -> list[dict[str, Any]]:
-    """Everybody at work with team, branch, contacts, tickets in hand, next leave and whether on duty today."""
+def show(db: sa.Connection, now: datetime, team: str | None = None) -> list[PersonAtWork]:
+    """Everybody at work, or one team, by team, role and staff code."""
     today = now.astimezone(ZONE).date()
     with db.begin():
-        return [dict(row) for row in db.execute(Q["show_people"], {"today": today, "team": team}).mappings()]
+        rows = db.execute(Q["show_people"], {"today": today, "team": team})
+        return [cast("PersonAtWork", dict(row)) for row in rows.mappings()]
 
 
 def staff_id_of(db: sa.Connection, staff_code: str) -> int:
@@ -148,16 +167,16 @@ def _faults_of_staff(
 
 
 def _run(db: sa.Connection, statement: str, rows: Iterable[Mapping[str, Any]], **values: Any) -> None:
-    told = json.dumps([_plain(row) for row in rows], ensure_ascii=False)
-    db.execute(Q[statement], {"rows": told, **values})
+    written = json.dumps([_plain(row) for row in rows], ensure_ascii=False)
+    db.execute(Q[statement], {"rows": written, **values})
 
 
-def _plain(row: Mapping[str, Any]) -> dict[str, Any]:
+def _plain(row: Mapping[str, object]) -> dict[str, object]:
     return {name: value.isoformat() if isinstance(value, date) else value for name, value in row.items()}
 
 
 def _keep(
-    db: sa.Connection, action: str, subject: str, by: str, now: datetime, details: Mapping[str, Any]
+    db: sa.Connection, signed: Signature, action: str, subject: str, details: Mapping[str, int | str]
 ) -> None:
-    values = {"now": now, "actor": by, "action": action, "subject": subject}
+    values = {"now": signed.at, "actor": signed.by, "action": action, "subject": subject}
     db.execute(Q["keep_change"], values | {"details": json.dumps(dict(details), ensure_ascii=False)})

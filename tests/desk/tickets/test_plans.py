@@ -8,12 +8,13 @@ from decimal import Decimal
 import pytest
 import sqlalchemy as sa
 
-from include.commands.budgets import set_pot
+from include.commands.budgets import Pot, set_pot
 from include.config import Config
 from include.database import DESK_ROLE, engine
 from include.desk.tickets import plans
 from include.desk.tickets.transaction import Actor
 from include.domain.errors import BadInput, Refused
+from include.domain.signature import Signature
 from tests.fixtures.offers import MONDAY, actor_on, in_work
 from tests.fixtures.work import People, hire
 
@@ -34,14 +35,8 @@ def agent(desk: sa.Connection, config: Config, people: People, tickets: list[int
 
 
 def pot(db: sa.Connection, limit: str, **key: str) -> int:
-    values = {
-        "campaign": "churn_warning",
-        "period": "2026-11",
-        "by": "test",
-        "now": MONDAY,
-        "warn_share": 0.8,
-    }
-    return set_pot(db=db, limit_yuan=Decimal(limit), **(values | key))
+    named = {"campaign": "churn_warning", "period": "2026-11", "warn_share": 0.8} | key
+    return set_pot(db=db, pot=Pot(limit_yuan=Decimal(limit), **named), signed=Signature("test", MONDAY))
 
 
 def totals(db: sa.Connection, pot_id: int) -> tuple[Decimal, Decimal]:

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from sqlalchemy import Connection
 
 from include import database
-from include.commands.erasure import erase
+from include.commands.erasure import Request, erase
 from include.config import Config
 from include.domain.errors import BadInput, NotReady
+from include.domain.signature import Signature
 from include.domain.text.canonical import canonical_id
 from include.lake import Lake
 from include.lake.campaigns import scores_of
@@ -184,14 +185,8 @@ def test_an_erasure_reaches_what_stayed_in_another_writing(of_before: sa.Connect
     assert rows(of_before, "select count(*) from ticket_phones") == [(5,)]
     left = """select count(*) from tickets where subscriber_id in ('S0002', '="S0002"')"""
     assert rows(of_before, left) == [(2,)]
-    erase(
-        db=of_before,
-        lake=Lake.create(tmp_path / "lake"),
-        subscriber="S0002.0",
-        because="letter",
-        by="office",
-        now=NOW,
-    )
+    request = Request("S0002.0", Signature("office", NOW, "letter"))
+    erase(db=of_before, lake=Lake.create(tmp_path / "lake"), request=request)
     named = {"tickets": "subscriber_id", "assignments": "subscriber_id", "arms": "customer_key"}
     for table, name in named.items():
         assert rows(of_before, f"select count(*) from {table} where {name} like '%S0002%'") == [(0,)], table

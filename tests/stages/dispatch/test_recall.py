@@ -8,8 +8,9 @@ import pytest
 import sqlalchemy as sa
 
 from include.commands import recall as command
-from include.commands.budgets import set_pot
+from include.commands.budgets import Pot, set_pot
 from include.domain.errors import BadInput, NotReady
+from include.domain.signature import Signature
 from include.stages.dispatch import Choices, Selection, dispatch, recall
 from include.stages.release import release
 from tests.fixtures.graded import Warned, graded_cycle
@@ -117,8 +118,8 @@ def test_a_contacted_ticket_stays_unless_told_otherwise(db, dispatched):
 def test_a_contacted_ticket_with_a_plan_gives_its_money_back_when_it_is_recalled(db, dispatched):
     _, staff = dispatched
     ticket = contact_one(db, staff)
-    pot = {"campaign": "churn_warning", "period": "2026", "warn_share": 0.8, "by": "marketing", "now": NOW}
-    set_pot(db=db, limit_yuan=Decimal(100), **pot)
+    pot = Pot("churn_warning", "2026", Decimal(100), warn_share=0.8)
+    set_pot(db=db, pot=pot, signed=Signature("marketing", NOW))
     with db.begin():
         db.execute(
             sa.text(
