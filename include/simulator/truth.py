@@ -9,7 +9,6 @@ import polars as pl
 
 from include.domain.errors import BadInput, NotReady
 from include.simulator.draws import Draws
-from include.simulator.feeds.contract import subscriber_id
 from include.simulator.population.contracts import added_chance, agrees, chance_alone, is_ending
 from include.simulator.population.leaving import Opening
 from include.simulator.population.people import People
@@ -78,14 +77,13 @@ class Truth:
         counts.sort("feed", "period", "defect").write_csv(path)
 
 
-def truth_frame(
-    draws: Draws, people: People, state: State, opening: Opening, seen: Presence, offset: int
-) -> pl.DataFrame:
-    """The truth of one block and month, after the month was closed (see Truth for the columns)."""
+def truth_frame(draws: Draws, people: People, state: State, opening: Opening, seen: Presence) -> pl.DataFrame:
+    """The truth of one block and month, after the month was closed (see Truth for the columns).
+
+    With `row`, the local number, in the place of subscriber_id.
+    """
     leaving = _leaving(state, opening, seen)
-    return pl.concat([leaving, _renewing(draws, people, state, seen)], how="horizontal").select(
-        subscriber_id(offset), pl.exclude("row")
-    )
+    return pl.concat([leaving, _renewing(draws, people, state, seen)], how="horizontal")
 
 
 def _leaving(state: State, opening: Opening, seen: Presence) -> pl.DataFrame:

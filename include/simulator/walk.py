@@ -4,7 +4,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 
-import numpy as np
+import polars as pl
 
 from include.domain.errors import BadInput
 from include.domain.periods.months import parse_month
@@ -18,13 +18,13 @@ from include.simulator.feeds.contract import (
     market_feed,
     subscriber_id,
 )
-from include.simulator.feeds.dirt import counts_frame
+from include.simulator.feeds.dirt import Rows, counts_frame
 from include.simulator.feeds.events import events_frame
 from include.simulator.feeds.landing import Landing
 from include.simulator.feeds.profiles import churned_frame, profiles_frame
 from include.simulator.feeds.usage import month_of_use, usage_frame
 from include.simulator.market import market_of
-from include.simulator.population.leaving import Opening, open_month
+from include.simulator.population.leaving import Eve, Opening, open_month
 from include.simulator.population.people import People, settle
 from include.simulator.population.presence import Presence, presence_in
 from include.simulator.population.state import State, arrive, close, live, renew, settled
@@ -96,6 +96,15 @@ class _Block:
         return self.number * NUMBERS_PER_BLOCK
 
 
+@dataclass(frozen=True)
+class _Output:
+    """Where what is lived from the month `start` (an ordinal) on is written."""
+
+    landing: Landing
+    truth: Truth
+    start: int
+
+
 def simulate(
     province: Province, out: Path, order: Order | None = None, say: Say = lambda line: None
 ) -> Summary:
@@ -113,11 +122,12 @@ def simulate(
     truth = Truth(out / "truth")
     truth.claim(province)
     landing = Landing(out / "landing", order.missing, order.dirt, days_from)
+    output = _Output(landing, truth, start)
     summary = Summary()
     for number, size in enumerate(province.blocks):
         block = _settle(province, number, size)
         for month in range(province.first, province.last + 1):
-            seen = _month(block, month, book.get((number, month - 1), {}), landing, truth, month >= start)
+            seen = _month(block, month, book.get((number, month - 1), {}), output)
             summary.count(seen)
             say(_line(province, number, seen))
         _first_days(block, province.last + 1, book.get((number, province.last), {}), landing)
@@ -125,14 +135,14 @@ def simulate(
     return summary
 
 
-def _month_of(province: Province, option: str, told: str | None) -> int:
+def _month_of(province: Province, option: str, text: str | None) -> int:
     """The month an option names, the province's first where it names none."""
-    if told is None:
+    if text is None:
         return province.first
-    month = ordinal(parse_month(told))
+    month = ordinal(parse_month(text))
     if not province.first <= month <= province.last:
         first, last = month_named(province.first), province.last_month
-        raise BadInput(f"{option} {told} is not simulated. Choose one from {first} to {last}.")
+        raise BadInput(f"{option} {text} is not simulated. Choose one from {first} to {last}.")
     return month
 
 
@@ -163,58 +173,62 @@ def _settle(province: Province, number: int, size: int) -> _Block:
 
 def _open(block: _Block, month: int, calls: Calls) -> Opening:
     state, warned = block.state, calls.get(WARNING)
-    return open_month(block.draws, block.people, state.pressure, ~state.gone, state.plan, warned, month)
+    eve = Eve(state.pressure, ~state.gone, state.plan)
+    return open_month(block.draws, block.people, eve, warned, month)
 
 
-def _month(block: _Block, month: int, calls: Calls, landing: Landing, truth: Truth, write: bool) -> Presence:
-    """Live one month of a block; write its deliveries and its truth when `write`."""
+def _month(block: _Block, month: int, calls: Calls, output: _Output) -> Presence:
+    """Live one month of a block; write its deliveries and its truth from the first month of the output on."""
     state, people, draws = block.state, block.people, block.draws
     opening = _open(block, month, calls)
     arrive(people, state, month)
     renew(draws, people, state, opening, calls.get(RENEWAL))
     live(draws, people, state, block.province.seed, month)
     seen = presence_in(people, state, opening)
-    if write:
-        _deliver_use(block, seen, landing)
-        _deliver_days(block, opening, landing, days_in(month))
+    if month >= output.start:
+        _deliver_use(block, seen, output.landing)
+        _deliver_days(block, opening, output.landing, days_in(month))
     close(state, opening, calls.get(WARNING))
-    if write:
-        _deliver_rest(block, seen, landing)
-        truth.write_month(month, block.number, truth_frame(draws, people, state, opening, seen, block.offset))
+    if month >= output.start:
+        _deliver_rest(block, seen, output.landing)
+        frame = truth_frame(draws, people, state, opening, seen)
+        truth = frame.select(subscriber_id(block.offset), pl.exclude("row"))
+        output.truth.write_month(month, block.number, truth)
     return seen
 
 
 def _deliver_use(block: _Block, seen: Presence, landing: Landing) -> None:
     """usage_months and service_events, as the month was lived (on the old plan, before any relief)."""
     state, draws, month = block.state, block.draws, seen.month
-    use = month_of_use(draws, block.people, state, seen.row, np.clip(seen.share, 0.01, 1), month, state.plan)
+    use = month_of_use(draws, block.people, state, seen)
     usage = usage_frame(use).with_columns(row=seen.row).with_columns(subscriber_id(block.offset))
-    landing.deliver_month(draws, block.number, "usage_months", month, usage)
+    landing.deliver_month(draws, block.number, Rows("usage_months", month, usage))
     events = events_feed(events_frame(draws, state.pressure, seen), month, block.offset)
-    landing.deliver_month(draws, block.number, "service_events", month, events)
+    landing.deliver_month(draws, block.number, Rows("service_events", month, events))
 
 
 def _deliver_rest(block: _Block, seen: Presence, landing: Landing) -> None:
     """The snapshot at month end, who churned, and (once for the province) the world outside."""
     draws, month, offset = block.draws, seen.month, block.offset
-    profiles = profiles_frame(draws, block.people, block.state, seen, offset)
-    landing.deliver_month(
-        draws, block.number, "subscribers", month, profiles.with_columns(subscriber_id(offset))
+    profiles = profiles_frame(draws, block.people, block.state, seen, offset).with_columns(
+        subscriber_id(offset)
     )
-    landing.deliver_month(draws, block.number, "churned", month, churned_feed(churned_frame(seen), offset))
+    landing.deliver_month(draws, block.number, Rows("subscribers", month, profiles))
+    churned = churned_feed(churned_frame(seen), offset)
+    landing.deliver_month(draws, block.number, Rows("churned", month, churned))
     landing.mark_complete("churned", month)
     if block.number == 0:
         market = market_feed(market_of(block.province.seed, month), month)
-        landing.deliver_month(draws, 0, "market_events", month, market)
+        landing.deliver_month(draws, 0, Rows("market_events", month, market))
 
 
 def _deliver_days(block: _Block, opening: Opening, landing: Landing, days: int) -> None:
     draws, month = block.draws, opening.month
     changes = changes_feed(changes_frame(draws, block.people, opening), block.offset)
-    landing.deliver_days(draws, block.number, "subscriber_changes", month, days, changes)
+    landing.deliver_days(draws, block.number, Rows("subscriber_changes", month, changes), days)
     stock = month == block.province.first
     limits = limits_feed(limits_frame(draws, opening, stock), block.offset)
-    landing.deliver_days(draws, block.number, "contact_limits", month, days, limits)
+    landing.deliver_days(draws, block.number, Rows("contact_limits", month, limits), days)
 
 
 def _first_days(block: _Block, month: int, calls: Calls, landing: Landing) -> None:

@@ -15,6 +15,15 @@ _LONG_AGO = {"occurred_at": "2001-01-01T12:00:00+08:00", "churned_on": "2001-01-
 
 
 @dataclass(frozen=True)
+class Rows:
+    """What a month (an ordinal) brings of a feed, in the columns of the contract and some to go by."""
+
+    feed: str
+    month: int
+    frame: pl.DataFrame
+
+
+@dataclass(frozen=True)
 class Recipe:
     """How the rows of a feed can be spoilt.
 
@@ -52,29 +61,28 @@ class Count:
     quarantined: int
 
 
-def soil(
-    draws: Draws, feed: str, period: str, month: int, frame: pl.DataFrame, share: float
-) -> tuple[pl.DataFrame, list[Count]]:
+def soil(draws: Draws, rows: Rows, period: str, share: float) -> tuple[pl.DataFrame, list[Count]]:
     """Spoil about `share` of the rows of one delivery; each has its own draw, by its column `row` or `key`.
 
     Columns become text. Returns the delivery and the counts; without a recipe for the feed nothing is spoilt.
     """
+    feed, frame = rows.feed, rows.frame
     recipe = RECIPES.get(feed)
     if recipe is None or share <= 0 or frame.is_empty():
         return frame, []
     defects = _defects_of(recipe)
     address = frame.get_column("key" if "key" in frame.columns else "row").to_numpy()
-    chosen = draws.uniform(f"{feed}/dirt/{period}", month, address) / share
+    chosen = draws.uniform(f"{feed}/dirt/{period}", rows.month, address) / share
     which = pl.Series("__defect", _chosen_defects(chosen, defects, int(_MOST * share * len(chosen))))
     text = _as_text(frame).with_columns(which).with_row_index("__at")
     pieces = [text if recipe.adds else text.filter(pl.col("__defect") == len(defects))]
     counts = []
     for index, defect in enumerate(defects):
-        rows = text.filter(pl.col("__defect") == index)
-        spoilt, quarantined = _spoil(rows, defect, recipe)
+        chosen_rows = text.filter(pl.col("__defect") == index)
+        spoilt, quarantined = _spoil(chosen_rows, defect, recipe)
         pieces += spoilt
-        if len(rows):
-            counts.append(Count(feed, period, defect, len(rows), quarantined * len(rows)))
+        if count := len(chosen_rows):
+            counts.append(Count(feed, period, defect, count, quarantined * count))
     mixed = pl.concat(pieces).sort("__at", maintain_order=True)
     return mixed.drop("__at", "__defect"), counts
 

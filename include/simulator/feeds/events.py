@@ -55,8 +55,7 @@ class Happenings:
 
 def events_frame(draws: Draws, pressure: Floats, seen: Presence) -> pl.DataFrame:
     """One row per event, with `row` (local number) and `key` beside the columns of the contract."""
-    force = strength(pressure)
-    reason = main_reason(pressure)
+    trouble = _Trouble(strength(pressure), main_reason(pressure))
     makers = {
         "complaint": _complaints,
         "fault_report": _faults,
@@ -65,8 +64,8 @@ def events_frame(draws: Draws, pressure: Floats, seen: Presence) -> pl.DataFrame
         "port_out_mention": _mentions,
     }
     frames = []
-    for code, (kind, mean) in enumerate(_means(force[seen.row]).items()):
-        happenings = _happen(draws, kind, mean, force, reason, seen)
+    for code, (kind, mean) in enumerate(_means(trouble.force[seen.row]).items()):
+        happenings = _happen(draws, kind, mean, trouble, seen)
         frames.append(_dated(makers[kind](happenings), happenings, seen, code))
     return pl.concat(frames, how="diagonal").sort("row", "occurred_at", "key")
 
@@ -85,11 +84,18 @@ def _means(force: Floats) -> dict[str, Floats]:
     }
 
 
-def _happen(draws: Draws, kind: str, mean: Floats, force: Floats, reason: Ints, seen: Presence) -> Happenings:
+@dataclass(frozen=True)
+class _Trouble:
+    force: Floats
+    reason: Ints
+
+
+def _happen(draws: Draws, kind: str, mean: Floats, trouble: _Trouble, seen: Presence) -> Happenings:
     count = draws.poisson(f"{kind}/count", seen.month, seen.row, mean)
     row = np.repeat(seen.row, count)
     number = np.arange(len(row)) - np.repeat(np.cumsum(count) - count, count)
-    return Happenings(draws, kind, seen.month, row, row * _MOST + number, force[row], reason[row])
+    key = row * _MOST + number
+    return Happenings(draws, kind, seen.month, row, key, trouble.force[row], trouble.reason[row])
 
 
 def _dated(frame: pl.DataFrame, these: Happenings, seen: Presence, code: int) -> pl.DataFrame:

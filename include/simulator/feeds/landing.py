@@ -1,7 +1,7 @@
 """Writes deliveries below DIR/landing as the contract wants them, one part file per block."""
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
@@ -9,7 +9,7 @@ import polars as pl
 
 from include.simulator.draws import Draws
 from include.simulator.feeds.contract import COLUMNS
-from include.simulator.feeds.dirt import Count, soil
+from include.simulator.feeds.dirt import Count, Rows, soil
 from include.simulator.province import first_day, month_named
 
 
@@ -26,22 +26,20 @@ class Landing:
     days_from: int = 0
     counts: list[Count] = field(default_factory=list)
 
-    def deliver_month(self, draws: Draws, block: int, feed: str, month: int, frame: pl.DataFrame) -> None:
+    def deliver_month(self, draws: Draws, block: int, rows: Rows) -> None:
         """Write one block's part of a month delivery."""
-        self._deliver(draws, block, feed, "month", month_named(month), month, frame)
+        self._deliver(draws, block, rows, "month", month_named(rows.month))
 
-    def deliver_days(
-        self, draws: Draws, block: int, feed: str, month: int, days: int, frame: pl.DataFrame
-    ) -> None:
+    def deliver_days(self, draws: Draws, block: int, rows: Rows, days: int) -> None:
         """Write one block's part of the first `days` day deliveries of a month; quiet days hold a header.
 
         Of a month before `days_from` it is part of one month delivery.
         """
-        if month < self.days_from:
-            self.deliver_month(draws, block, feed, month, frame)
+        if rows.month < self.days_from:
+            self.deliver_month(draws, block, rows)
             return
-        for day, rows in _by_day(frame, first_day(month), days):
-            self._deliver(draws, block, feed, "day", day, month, rows)
+        for day, of_day in _by_day(rows.frame, first_day(rows.month), days):
+            self._deliver(draws, block, replace(rows, frame=of_day), "day", day)
 
     def mark_complete(self, feed: str, month: int) -> None:
         """Lay the empty marker beside a month's files: everything of it is there."""
@@ -53,15 +51,13 @@ class Landing:
         folder.mkdir(parents=True, exist_ok=True)
         return folder
 
-    def _deliver(
-        self, draws: Draws, block: int, feed: str, unit: str, period: str, month: int, frame: pl.DataFrame
-    ) -> None:
-        if feed in self.missing:
+    def _deliver(self, draws: Draws, block: int, rows: Rows, unit: str, period: str) -> None:
+        if rows.feed in self.missing:
             return
-        rows, counts = soil(draws, feed, period, month, frame, self.dirt)
+        delivered, counts = soil(draws, rows, period, self.dirt)
         self.counts += counts
-        path = self._folder(feed, unit, period) / f"part-{block:04d}.csv"
-        rows.select(COLUMNS[feed]).write_csv(path, float_precision=2)
+        path = self._folder(rows.feed, unit, period) / f"part-{block:04d}.csv"
+        delivered.select(COLUMNS[rows.feed]).write_csv(path, float_precision=2)
 
 
 def _by_day(frame: pl.DataFrame, start: int, days: int) -> Iterator[tuple[str, pl.DataFrame]]:

@@ -8,6 +8,7 @@ import polars as pl
 from include.simulator.draws import Draws, Floats, Ints
 from include.simulator.market import data_season, voice_season
 from include.simulator.population.people import PLAN_DATA_GB, PLAN_FEES, PLAN_MINUTES, People
+from include.simulator.population.presence import Presence
 from include.simulator.population.reasons import (
     COMPETITION,
     CONTRACT,
@@ -75,13 +76,11 @@ class Month:
         return np.asarray(factor * np.where(people.hollow[row], 0.08, 1.0))
 
 
-def month_of_use(
-    draws: Draws, people: People, state: State, row: Ints, share: Floats, month: int, plan: Ints
-) -> Month:
-    """Gather one month for the subscribers `row`, each there for `share` of it on plan `plan`."""
-    return Month(
-        draws, people, row, month, share, strength(state.pressure[row]), state.vigour[row], plan[row]
-    )
+def month_of_use(draws: Draws, people: People, state: State, seen: Presence) -> Month:
+    """Gather one month for the subscribers seen in it, each for its share of it and on its plan of the moment."""
+    row, share = seen.row, np.clip(seen.share, 0.01, 1)
+    force, vigour, plan = strength(state.pressure[row]), state.vigour[row], state.plan[row]
+    return Month(draws, people, row, seen.month, share, force, vigour, plan)
 
 
 def usage_frame(use: Month) -> pl.DataFrame:

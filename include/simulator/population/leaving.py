@@ -48,16 +48,18 @@ class Opening:
         return self.gone_on > 0
 
 
-def open_month(
-    draws: Draws,
-    people: People,
-    pressure: Floats,
-    present: Bools,
-    plan: Ints,
-    treatments: Treatments | None,
-    month: int,
-) -> Opening:
-    """Decide a month from the pressures at the end of the one before, and the `treatments` of its cycle."""
+@dataclass(frozen=True)
+class Eve:
+    """What stands at the end of a month, per subscriber: pressures, who is there, on which plan."""
+
+    pressure: Floats
+    present: Bools
+    plan: Ints
+
+
+def open_month(draws: Draws, people: People, eve: Eve, treatments: Treatments | None, month: int) -> Opening:
+    """Decide a month from the `eve` of the one before, and the `treatments` of its cycle."""
+    pressure, present = eve.pressure, eve.present
     row = people.row[: len(pressure)]
     untreated = hazards(draws, people, pressure, month)
     way, day = _ways_and_days(draws, pressure, row, month)
@@ -67,7 +69,7 @@ def open_month(
     would = present & (chance < untreated)
     hazard = np.minimum(untreated * factor, 0.98)
     leaves = np.where(day <= contacted, would, present & (chance < hazard))
-    change_on, step = _plan_changes(draws, pressure, row, plan, month)
+    change_on, step = _plan_changes(draws, pressure, row, eve.plan, month)
     return Opening(
         month=month,
         present=present,

@@ -1,5 +1,7 @@
 """The latent reasons to leave, how they come and fade, and the hazard they make: known to the truth alone."""
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from include.simulator.draws import Bools, Draws, Floats, Ints
@@ -27,10 +29,17 @@ def strength(pressure: Floats) -> Floats:
     return np.asarray(1.0 - np.exp(-pressure))
 
 
-def advance(
-    draws: Draws, people: People, pressure: Floats, contract_end: Ints, pull: Floats, month: int
-) -> Floats:
+@dataclass(frozen=True)
+class Burden:
+    """What drives each row away at the end of a month: its pressures (rows × six reasons), the contract's end."""
+
+    pressure: Floats
+    contract_end: Ints
+
+
+def advance(draws: Draws, people: People, burden: Burden, pull: Floats, month: int) -> Floats:
     """Pressures at the end of `month` (rows × six reasons): the old ones fade, new shocks arrive."""
+    pressure = burden.pressure
     row = people.row[: len(pressure)]
     later = np.asarray(pressure * _FADE)
     for reason, chance in enumerate(_shock_chances(people, pull, len(row))):
@@ -38,7 +47,7 @@ def advance(
         hit = draws.uniform(name, month, row) < chance
         size = 0.5 - 0.8 * np.log(draws.uniform(name + "/size", month, row))
         later[:, reason] += np.where(hit, size, 0.0)
-    later[:, CONTRACT] = contract_pressure(draws, row, contract_end, month)
+    later[:, CONTRACT] = contract_pressure(draws, row, burden.contract_end, month)
     return later
 
 

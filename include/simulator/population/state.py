@@ -16,7 +16,7 @@ from include.simulator.population.contracts import (
 )
 from include.simulator.population.leaving import Opening
 from include.simulator.population.people import People
-from include.simulator.population.reasons import BURN_IN_MONTHS, MISMATCH, PRICE, advance
+from include.simulator.population.reasons import BURN_IN_MONTHS, MISMATCH, PRICE, Burden, advance
 from include.simulator.population.treatment import RELIEF, Treatments
 from include.simulator.province import first_day
 
@@ -102,5 +102,5 @@ def _move(draws: Draws, people: People, state: State, pull: Floats, month: int) 
     row = people.row[: len(state.gone)]
     renewal = draws.uniform("renewal", month, row) < monthly_chance(state.pressure)
     state.contract_end = due_renewed(state.contract_end, renewal, month)
-    state.pressure = advance(draws, people, state.pressure, state.contract_end, pull, month)
+    state.pressure = advance(draws, people, Burden(state.pressure, state.contract_end), pull, month)
     state.vigour = 0.6 * state.vigour + 0.10 * draws.normal("vigour", month, row)
