@@ -54,10 +54,10 @@ PARAMS = {
 @task(retries=1)
 def recall(params: dict):
     """Take back what the Params select."""
-    from include.commands.recall import chosen
+    from include.commands.recall import take_back, wished
 
-    take_back = chosen(params)
-    return run_task(lambda at: take_back(db=at.db, config=at.config, now=at.now))
+    wish = wished(params)
+    return run_task(lambda at: take_back(db=at.db, config=at.config, wish=wish, now=at.now))
 
 
 @dag(

@@ -15,6 +15,7 @@ from include.domain import sla
 from include.domain.contact.stop import CAMPAIGN, REGION, TEAM, Scope, as_rests, rested_days
 from include.domain.deadline import Deadline
 from include.domain.errors import BadInput, Refused
+from include.domain.signature import Signature
 
 Q = load("clocks/stops")
 
@@ -27,28 +28,29 @@ class Stopped(TypedDict):
     what: str | None
 
 
-def stop(db: sa.Connection, config: Config, scope: Scope, *, because: str, by: str, now: datetime) -> Stopped:
+def stop(db: sa.Connection, config: Config, scope: Scope, signed: Signature) -> Stopped:
     """Stop all outbound of a scope at once, audited; BadInput when it is unknown, Refused when it stands already."""
-    if not because.strip():
+    because = signed.because.strip()
+    if not because:
         raise BadInput("A stop needs its reason in words. Write one sentence.", code="stop_because")
     with db.begin():
         require_known(db, config, scope)
-        values = asdict(scope) | {"because": because.strip(), "by": by, "now": now}
+        values = asdict(scope) | {"because": because, "by": signed.by, "now": signed.at}
         stop_id = db.execute(Q["stop"], values).scalar_one_or_none()
         if stop_id is None:
             raise standing(scope)
-        _audit(db, "stop_outbound", scope.told, {"because": because.strip()}, by, now)
+        _audit(db, "stop_outbound", scope, {"because": because}, signed)
     return {"stop": stop_id, "scope": scope.scope, "what": scope.what}
 
 
-def lift(db: sa.Connection, stop_id: int, *, by: str, now: datetime) -> Stopped:
+def lift(db: sa.Connection, stop_id: int, signed: Signature) -> Stopped:
     """Lift a stop, audited; its clocks go on with the next tick of the watcher. Refused when it is lifted already."""
     with db.begin():
-        found = db.execute(Q["lift"], {"stop_id": stop_id, "by": by, "now": now}).one_or_none()
+        found = db.execute(Q["lift"], {"stop_id": stop_id, "by": signed.by, "now": signed.at}).one_or_none()
         if found is None:
             raise lifted(stop_id)
         scope = Scope(found.scope, found.what)
-        _audit(db, "lift_stop", scope.told, {"stop": stop_id}, by, now)
+        _audit(db, "lift_stop", scope, {"stop": stop_id}, signed)
     return {"stop": stop_id, "scope": scope.scope, "what": scope.what}
 
 
@@ -118,7 +120,7 @@ def _moved(clocks: Clocks, row: sa.Row[Any], stop: Mapping[str, Any]) -> dict[st
 
 
 def _audit(
-    db: sa.Connection, action: str, subject: str, details: Mapping[str, Any], by: str, now: datetime
+    db: sa.Connection, action: str, scope: Scope, details: Mapping[str, Any], signed: Signature
 ) -> None:
-    values = {"action": action, "subject": subject, "by": by, "now": now}
+    values = {"action": action, "subject": scope.told, "by": signed.by, "now": signed.at}
     db.execute(Q["record_audit"], values | {"details": json.dumps(details, ensure_ascii=False)})

@@ -7,11 +7,10 @@ python -m include.commands.recall [--campaign NAME] --cycle KEY --because TEXT -
 import argparse
 import json
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
-from functools import partial
-from typing import Any, TypedDict, cast
+from typing import Any
 
 import sqlalchemy as sa
 
@@ -27,67 +26,44 @@ from include.commands import (
     option,
 )
 from include.config import Config, load_config
+from include.domain.signature import Signature
 from include.domain.text.canonical import canonical_id
-from include.stages.dispatch import Selection, recall, require_known
-
-
-class Recalled(TypedDict):
-    """What became of a batch, in tickets, clocks and held-out customers."""
-
-    stage: str
-    rows_in: int
-    rows_out: int
-    recalled: int
-    clocks_void: int
-    held_out_recalled: int
-    kept_contacted: int
-    kept_finished: int
+from include.stages.dispatch import Batch, Selection, recall, require_known
+from include.stages.dispatch.recall import Recalled
 
 
 @dataclass(frozen=True)
-class Batch:
-    """The part of a cycle to take back, by whom and why; with `contacted_too` also where a customer was contacted."""
+class Wish:
+    """What somebody wants taken back, and why; with `contacted_too` also where a customer was contacted."""
 
-    campaign: str
-    cycle: str
-    selection: Selection
+    batch: Batch
     by: str
     because: str
     contacted_too: bool = False
 
 
-def take_back(*, db: sa.Connection, config: Config, batch: Batch, now: datetime) -> Recalled:
+def take_back(*, db: sa.Connection, config: Config, wish: Wish, now: datetime) -> Recalled:
     """`recall`, once everything that is named is known; a slip would else look like nothing left to recall.
 
     BadInput, ConfigError or NotReady for a campaign, cycle, team or rule nobody knows, and without a reason or name.
     """
-    require_known(db, config, batch.campaign, batch.cycle, batch.selection)
-    done = recall(
-        db=db, campaign=batch.campaign, cycle=batch.cycle, selection=batch.selection, because=batch.because,
-        by=batch.by, now=now, contacted_too=batch.contacted_too,
-    )  # fmt: skip
-    return cast("Recalled", done)
+    require_known(db, config, wish.batch)
+    signed = Signature(wish.by, now, wish.because)
+    return recall(db=db, batch=wish.batch, signed=signed, contacted_too=wish.contacted_too)
 
 
-def chosen(form: Mapping[str, Any]) -> Callable[..., Recalled]:
-    """`take_back` what the form selects; it still asks for the database, configuration and now.
-
-    BadInput for a region code that is no id.
-    """
+def wished(form: Mapping[str, Any]) -> Wish:
+    """What the form of the DAG selects; BadInput for a region code that is no id."""
     region = canonical_id(form["region"] or "") or None
-    selection = Selection(form["team"], region, form["rule"])
-    batch = Batch(
-        form["campaign"], form["cycle"], selection, form["by"], form["because"], form["contacted_too"]
-    )
-    return partial(take_back, batch=batch)
+    batch = Batch(form["campaign"], form["cycle"], Selection(form["team"], region, form["rule"]))
+    return Wish(batch, form["by"], form["because"], form["contacted_too"])
 
 
 @on_database
 def _run(db: sa.Connection, args: argparse.Namespace) -> None:
-    selection = Selection(args.team, args.region, args.rule)
-    batch = Batch(args.campaign, args.cycle, selection, args.by, args.because, args.contacted_too)
-    config = load_config(settings.config_folder())
-    done = take_back(db=db, config=config, batch=batch, now=instant(args))
+    batch = Batch(args.campaign, args.cycle, Selection(args.team, args.region, args.rule))
+    wish = Wish(batch, args.by, args.because, args.contacted_too)
+    done = take_back(db=db, config=load_config(settings.config_folder()), wish=wish, now=instant(args))
     print(json.dumps(done, ensure_ascii=False))
 
 

@@ -28,6 +28,7 @@ from include.commands import (
 from include.config import load_config
 from include.domain.contact.stop import ALL, CAMPAIGN, REGION, TEAM, Scope
 from include.domain.periods.months import ZONE
+from include.domain.signature import Signature
 
 
 @on_database
@@ -35,13 +36,13 @@ def _stop(db: sa.Connection, args: argparse.Namespace) -> None:
     config = load_config(settings.config_folder())
     named = {CAMPAIGN: args.campaign, TEAM: args.team, REGION: args.region}
     scope = next((Scope(kind, what) for kind, what in named.items() if what), Scope(ALL))
-    made = stops.stop(db, config, scope, because=args.because, by=args.by, now=instant(args))
+    made = stops.stop(db, config, scope, Signature(args.by, instant(args), args.because))
     print(json.dumps(made, ensure_ascii=False))
 
 
 @on_database
 def _lift(db: sa.Connection, args: argparse.Namespace) -> None:
-    print(json.dumps(stops.lift(db, args.stop, by=args.by, now=instant(args)), ensure_ascii=False))
+    print(json.dumps(stops.lift(db, args.stop, Signature(args.by, instant(args))), ensure_ascii=False))
 
 
 @on_database

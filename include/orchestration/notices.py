@@ -5,10 +5,10 @@ from typing import TYPE_CHECKING
 from include.orchestration import run_task
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
-    from include.notices.tick import Told
+    from include.notices.tick import Delivery
 
 
-def tell() -> "Told":
+def tell() -> "Delivery":
     """Gather notices into one digest per person on duty, and deliver what is due."""
     from include.notices import tick
 
@@ -17,7 +17,7 @@ def tell() -> "Told":
     )
 
 
-def check() -> "Told":
+def check() -> "Delivery":
     """Alarm for watchers that have fallen silent."""
     from include.notices import tick
 

@@ -10,6 +10,7 @@ from include.commands.stops import main
 from include.domain.contact.stop import Scope
 from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE
+from include.domain.signature import Signature
 from include.stages import sla
 from include.stages.release import release
 from tests.fixtures.work import FRIDAY, fill_cycle, hire
@@ -20,9 +21,7 @@ TICK = timedelta(minutes=15)
 
 
 def stopped(db, config, scope, now=MONDAY):
-    return stops.stop(db, config, scope, because="storm, all lines are needed", by="operations", now=now)[
-        "stop"
-    ]
+    return stops.stop(db, config, scope, Signature("operations", now, "storm, all lines are needed"))["stop"]
 
 
 def rows(db, statement, **values):
@@ -66,7 +65,7 @@ def test_nothing_of_what_is_stopped_is_released_and_all_else_is(db, config, name
     release(db=db, config=config, now=FRIDAY)
     waiting = {row[0] for row in rows(db, "select ticket_id from tickets where state = 'waiting'")}
     assert waiting == {ids[at] for at in of}
-    stops.lift(db, stop, by="operations", now=FRIDAY + TICK)
+    stops.lift(db, stop, Signature("operations", FRIDAY + TICK))
     release(db=db, config=config, now=FRIDAY + 2 * TICK)
     assert rows(db, "select count(*) from tickets where state = 'waiting'") == [(0,)]
 
@@ -80,12 +79,12 @@ def test_a_ticket_that_names_no_region_is_of_that_of_its_branch(db, config):
     stop = stopped(db, config, Scope("region", "0451"), FRIDAY - TICK)
     release(db=db, config=config, now=FRIDAY)
     assert rows(db, "select ticket_id from tickets where state = 'waiting'") == [(ids[0],)]
-    stops.lift(db, stop, by="operations", now=FRIDAY + TICK)
+    stops.lift(db, stop, Signature("operations", FRIDAY + TICK))
     release(db=db, config=config, now=FRIDAY + 2 * TICK)
     stop = stopped(db, config, Scope("region", "0451"))
     sla.watch(db=db, config=config, now=WEDNESDAY_18 + TICK)
     assert (ids[0],) not in rows(db, "select ticket_id from ticket_clocks where breached_at is not null")
-    stops.lift(db, stop, by="operations", now=WEDNESDAY_18 + 2 * TICK)
+    stops.lift(db, stop, Signature("operations", WEDNESDAY_18 + 2 * TICK))
     assert sla.watch(db=db, config=config, now=WEDNESDAY_18 + 3 * TICK)["rested"] == 1
 
 
@@ -103,7 +102,7 @@ def test_clocks_rest_while_it_stands_and_deadlines_move_by_its_days_once_lifted(
     told = sla.watch(db=db, config=config, now=WEDNESDAY_18 + TICK)
     breached = rows(db, "select distinct ticket_id from ticket_clocks where breached_at is not null")
     assert {row[0] for row in breached} == {tickets[at] for at in range(4)} - {tickets[at] for at in of}
-    stops.lift(db, stop, by="operations", now=WEDNESDAY_18 + 2 * TICK)
+    stops.lift(db, stop, Signature("operations", WEDNESDAY_18 + 2 * TICK))
     # lifted, but not counted anew yet: nothing is breached in between
     told = sla.watch(db=db, config=config, now=WEDNESDAY_18 + 3 * TICK)
     assert (told["rested"], told["breached"]) == (len(of), 0)
@@ -117,7 +116,7 @@ def test_clocks_rest_while_it_stands_and_deadlines_move_by_its_days_once_lifted(
 
 def test_the_explanation_says_which_days_rested(db, config, tickets):
     stop = stopped(db, config, Scope("all"))
-    stops.lift(db, stop, by="operations", now=MONDAY + TICK)
+    stops.lift(db, stop, Signature("operations", MONDAY + TICK))
     sla.watch(db=db, config=config, now=MONDAY + 2 * TICK)
     ((explanation,),) = rows(
         db, "select explanation from ticket_clocks where clock = 'plan' and ticket_id = :id", id=tickets[0]
@@ -138,7 +137,7 @@ def test_what_is_breached_climbs_no_further_while_it_stands(db, config, tickets)
     later = WEDNESDAY_18 + timedelta(days=5)
     assert sla.watch(db=db, config=config, now=later)["escalated"] == 0
     assert rows(db, "select count(*) from notices where kind = 'clock_breached'") == raised
-    stops.lift(db, stop, by="operations", now=later + TICK)
+    stops.lift(db, stop, Signature("operations", later + TICK))
     # the first contacts, overdue since Friday, stood at the highest level before it
     assert sla.watch(db=db, config=config, now=later + 2 * TICK)["escalated"] == 4
 
@@ -146,7 +145,7 @@ def test_what_is_breached_climbs_no_further_while_it_stands(db, config, tickets)
 def test_a_stop_outside_working_hours_moves_nothing(db, config, tickets):
     before = due(db)
     stop = stopped(db, config, Scope("all"), datetime(2026, 11, 9, 20, tzinfo=ZONE))
-    stops.lift(db, stop, by="operations", now=datetime(2026, 11, 10, 7, tzinfo=ZONE))
+    stops.lift(db, stop, Signature("operations", datetime(2026, 11, 10, 7, tzinfo=ZONE)))
     assert sla.watch(db=db, config=config, now=datetime(2026, 11, 10, 10, tzinfo=ZONE))["rested"] == 0
     assert due(db) == before
 
@@ -154,7 +153,7 @@ def test_a_stop_outside_working_hours_moves_nothing(db, config, tickets):
 def test_two_stops_of_one_day_give_it_back_once(db, config, tickets):
     for scope in (Scope("all"), Scope("campaign", "churn_warning")):
         stop = stopped(db, config, scope)
-        stops.lift(db, stop, by="operations", now=MONDAY + TICK)
+        stops.lift(db, stop, Signature("operations", MONDAY + TICK))
     sla.watch(db=db, config=config, now=MONDAY + 2 * TICK)
     assert {row[1] for row in due(db)} == {datetime(2026, 11, 12, 18, tzinfo=ZONE)}
 
@@ -163,9 +162,9 @@ def test_the_same_is_not_stopped_twice_nor_lifted_twice(db, config):
     stop = stopped(db, config, Scope("team", "vip"))
     with pytest.raises(Refused, match="team vip is stopped already"):
         stopped(db, config, Scope("team", "vip"))
-    stops.lift(db, stop, by="operations", now=MONDAY)
+    stops.lift(db, stop, Signature("operations", MONDAY))
     with pytest.raises(Refused, match="is lifted already"):
-        stops.lift(db, stop, by="operations", now=MONDAY)
+        stops.lift(db, stop, Signature("operations", MONDAY))
     assert stopped(db, config, Scope("team", "vip")) != stop
 
 
@@ -184,7 +183,7 @@ def test_a_slip_is_told_instead_of_stopping_nothing(db, config, scope, told):
 
 def test_it_needs_its_reason(db, config):
     with pytest.raises(BadInput, match="in words"):
-        stops.stop(db, config, Scope("all"), because=" ", by="operations", now=MONDAY)
+        stops.stop(db, config, Scope("all"), Signature("operations", MONDAY, " "))
 
 
 def test_by_command_it_is_stopped_listed_lifted_and_audited(db, role_url, capsys):

@@ -15,7 +15,7 @@ from include.run import Run
 from include.stages.dispatch.decision import candidates, decide
 from include.stages.dispatch.figures import champions_before
 from include.stages.dispatch.fingerprint import fingerprint, require_planned
-from include.stages.dispatch.recall import Selection, recall, require_known
+from include.stages.dispatch.recall import Batch, Selection, recall, require_known
 from include.stages.dispatch.run import CandidateRow, Choices, Dispatched, Dispatching, Q
 from include.stages.dispatch.size import is_late, plan_size
 from include.stages.dispatch.summary import summary_of
@@ -23,7 +23,7 @@ from include.stages.dispatch.writing import fix, write, write_shadow
 from include.stages.release import release_within
 
 __all__ = [
-    "Choices", "Selection", "champions_before", "dispatch", "fingerprint", "is_late", "plan_size", "recall",
+    "Batch", "Choices", "Selection", "champions_before", "dispatch", "fingerprint", "is_late", "plan_size", "recall",
     "require_known",
 ]  # fmt: skip
 

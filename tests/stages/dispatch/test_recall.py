@@ -11,7 +11,7 @@ from include.commands import recall as command
 from include.commands.budgets import Pot, set_pot
 from include.domain.errors import BadInput, NotReady
 from include.domain.signature import Signature
-from include.stages.dispatch import Choices, Selection, dispatch, recall
+from include.stages.dispatch import Batch, Choices, Selection, dispatch, recall
 from include.stages.release import release
 from tests.fixtures.graded import Warned, graded_cycle
 from tests.fixtures.runs import run_of
@@ -19,7 +19,7 @@ from tests.fixtures.work import hire, snapshot
 from tests.stages.dispatch.test_dispatch import NOW, people, rows
 
 WHAT = {"campaign": "churn_warning", "cycle": "2026-10"}
-WHY = {"because": "the rule was wrong", "by": "Li Na"}
+SIGNED = Signature("Li Na", NOW, "the rule was wrong")
 
 
 @pytest.fixture
@@ -59,12 +59,12 @@ def count(db, where):
 def test_a_whole_cycle_is_taken_back_and_dispatched_again_into_the_same_arms(db, dispatched):
     given, _ = dispatched
     arms = rows(db, "select subscriber_id, arm from assignments order by 1")
-    told = recall(db=db, **WHAT, **WHY, selection=Selection(), now=NOW)
+    told = recall(db=db, batch=Batch(**WHAT), signed=SIGNED)
     assert told["recalled"] + told["held_out_recalled"] == 50
     assert count(db, "not is_recalled or state <> 'cancelled'") == 0
     assert rows(db, "select count(*) from ticket_clocks where voided_at is null") == [(0,)]
     assert rows(db, "select distinct details ->> 'because' from ticket_events where kind = 'recall'") == [
-        (WHY["because"],)
+        (SIGNED.because,)
     ]
     dispatch(run_of(**given, now=NOW), Choices(top_up=True))
     again = rows(db, "select subscriber_id, arm from assignments where not is_recalled order by 1")
@@ -73,9 +73,9 @@ def test_a_whole_cycle_is_taken_back_and_dispatched_again_into_the_same_arms(db,
 
 
 def test_a_second_recall_finds_nothing_left(db, dispatched):
-    recall(db=db, **WHAT, **WHY, selection=Selection(), now=NOW)
+    recall(db=db, batch=Batch(**WHAT), signed=SIGNED)
     before = rows(db, "select count(*) from ticket_events")
-    again = recall(db=db, **WHAT, **WHY, selection=Selection(), now=NOW)
+    again = recall(db=db, batch=Batch(**WHAT), signed=SIGNED)
     assert (again["recalled"], again["held_out_recalled"]) == (0, 0)
     assert rows(db, "select count(*) from ticket_events") == before
 
@@ -83,7 +83,7 @@ def test_a_second_recall_finds_nothing_left(db, dispatched):
 def test_only_the_selected_team_is_taken_back_in_both_arms(db, dispatched):
     vip = [ticket for (ticket,) in rows(db, "select ticket_id from tickets where team = 'mid_high'")]
     bystanders = [snapshot(db, ticket) for ticket in vip]
-    recall(db=db, **WHAT, **WHY, selection=Selection(team="vip"), now=NOW)
+    recall(db=db, batch=Batch(**WHAT, selection=Selection(team="vip")), signed=SIGNED)
     assert rows(
         db, "select distinct d.team from assignments as a join dispatch_decisions as d"
         " using (campaign, cycle, subscriber_id) where a.is_recalled",
@@ -96,20 +96,30 @@ def test_only_the_selected_team_is_taken_back_in_both_arms(db, dispatched):
 
 
 def test_a_rule_or_region_selects_by_the_frozen_evidence(db, dispatched):
-    assert recall(db=db, **WHAT, **WHY, selection=Selection(rule="nothing"), now=NOW)["recalled"] == 0
-    assert recall(db=db, **WHAT, **WHY, selection=Selection(region="R99"), now=NOW)["recalled"] == 0
-    assert recall(db=db, **WHAT, **WHY, selection=Selection(rule="arpu_falling"), now=NOW)["recalled"] > 0
+    assert (
+        recall(db=db, batch=Batch(**WHAT, selection=Selection(rule="nothing")), signed=SIGNED)["recalled"]
+        == 0
+    )
+    assert (
+        recall(db=db, batch=Batch(**WHAT, selection=Selection(region="R99")), signed=SIGNED)["recalled"] == 0
+    )
+    assert (
+        recall(db=db, batch=Batch(**WHAT, selection=Selection(rule="arpu_falling")), signed=SIGNED)[
+            "recalled"
+        ]
+        > 0
+    )
 
 
 def test_a_contacted_ticket_stays_unless_told_otherwise(db, dispatched):
     _, staff = dispatched
     ticket = contact_one(db, staff)
-    told = recall(db=db, **WHAT, **WHY, selection=Selection(), now=NOW)
+    told = recall(db=db, batch=Batch(**WHAT), signed=SIGNED)
     assert told["kept_contacted"] == 1
     assert rows(db, "select state, is_recalled from tickets where ticket_id = :id", id=ticket) == [
         ("in_progress", False)
     ]
-    told = recall(db=db, **WHAT, **WHY, selection=Selection(), contacted_too=True, now=NOW)
+    told = recall(db=db, batch=Batch(**WHAT), signed=SIGNED, contacted_too=True)
     assert told["recalled"] == 1
     states = "select from_state, to_state from ticket_events where ticket_id = :id and kind = 'recall'"
     assert rows(db, states, id=ticket) == [("in_progress", "cancelled")]
@@ -128,10 +138,10 @@ def test_a_contacted_ticket_with_a_plan_gives_its_money_back_when_it_is_recalled
             ),
             {"ticket": ticket, "now": NOW, "staff": staff.agent},
         )
-    recall(db=db, **WHAT, **WHY, selection=Selection(), now=NOW)
+    recall(db=db, batch=Batch(**WHAT), signed=SIGNED)
     used = "select reserved_yuan, committed_yuan from budget_pots"
     assert rows(db, used) == [(36, 0)]  # it was contacted, so it stays and so does its money
-    recall(db=db, **WHAT, **WHY, selection=Selection(), contacted_too=True, now=NOW)
+    recall(db=db, batch=Batch(**WHAT), signed=SIGNED, contacted_too=True)
     assert rows(db, used) == [(0, 0)]
     assert rows(db, "select kind, cause, amount_yuan from budget_movements order by movement_id") == [
         ("reserved", "planned", 36), ("released", "ended", 36),
@@ -141,10 +151,10 @@ def test_a_contacted_ticket_with_a_plan_gives_its_money_back_when_it_is_recalled
 def test_what_was_never_dispatched_or_has_no_reason_is_refused(db, lake, config):
     given = graded_cycle(db, lake, config, people(3))
     with pytest.raises(NotReady, match="there is nothing to recall"):
-        recall(db=db, **WHAT, **WHY, selection=Selection(), now=NOW)
+        recall(db=db, batch=Batch(**WHAT), signed=SIGNED)
     dispatch(run_of(**given, now=NOW))
     with pytest.raises(BadInput, match="reason in words"):
-        recall(db=db, **WHAT, because=" ", by="x", selection=Selection(), now=NOW)
+        recall(db=db, batch=Batch(**WHAT), signed=Signature("x", NOW, " "))
 
 
 def test_the_command_takes_back_and_tells(db, dispatched, role_url, capsys):
@@ -185,7 +195,8 @@ def test_the_form_checks_its_names_and_a_rule_since_removed_is_known_by_the_cycl
     form = {
         "campaign": "churn_warning",
         "cycle": "2026-10",
-        **WHY,
+        "because": SIGNED.because,
+        "by": SIGNED.by,
         "contacted_too": False,
         "team": None,
         "region": None,
@@ -193,8 +204,8 @@ def test_the_form_checks_its_names_and_a_rule_since_removed_is_known_by_the_cycl
     }
     rest = {"db": db, "config": config, "now": NOW}
     with pytest.raises(BadInput, match="no team 'vips'"):
-        command.chosen({**form, "team": "vips"})(**rest)
+        command.take_back(wish=command.wished({**form, "team": "vips"}), **rest)
     left = [rule for rule in config.rules.rules if rule.name != "arpu_falling"]
     rules = config.rules.model_copy(update={"rules": tuple(left)})
     since = {**rest, "config": replace(config, rules=rules)}
-    assert command.chosen({**form, "rule": "arpu_falling"})(**since)["recalled"] > 0
+    assert command.take_back(wish=command.wished({**form, "rule": "arpu_falling"}), **since)["recalled"] > 0
