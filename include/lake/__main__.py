@@ -3,7 +3,7 @@
 python -m include.lake describe [--lake DIR]
 python -m include.lake verify [--lake DIR]
 python -m include.lake repair [--lake DIR] [--db URL] [--landing DIR] [--accept-loss]
-python -m include.lake reshard --to DIR --shards N [--lake DIR]
+python -m include.lake reshard --to DIR --shards N [--lake DIR] [--db URL]
 """
 
 import argparse
@@ -61,7 +61,8 @@ def repair(args: argparse.Namespace) -> int:
 def reshard(args: argparse.Namespace) -> int:
     """Write the lake anew with another number of shards, beside the old one."""
     lake = Lake(args.lake)
-    made = resharded(lake, args.to, args.shards)
+    with opened(args.db) if args.db else nullcontext() as db:
+        made = resharded(lake, args.to, args.shards, db)
     print(f"{made.root} holds the same rows in {made.shards} shards instead of {lake.shards}.")
     print("Point CHURN_LAKE to it between two runs; then the old one can go.")
     return 0
@@ -81,6 +82,7 @@ def _add_what_repairs(parser: argparse.ArgumentParser) -> None:
     )
 
 
+_RESHARD_DB = "postgresql:// URL; with it no run writes a month while that is copied"
 _LAKE = lake_option("folder or URL of the lake; default CHURN_LAKE")
 
 #: The exit status is 1 also when the lake is not sound.
@@ -97,6 +99,7 @@ main = command_line(
                 _LAKE,
                 option("--to", required=True, help="folder or URL of the new lake"),
                 option("--shards", type=int, required=True, help="about one for 500,000 subscribers"),
+                option("--db", default=os.environ.get("AIRFLOW_CONN_CHURN_DB"), help=_RESHARD_DB),
             ),
         ),
     },

@@ -1,15 +1,18 @@
 """Looking after a lake: what it holds, whether that is sound, the same rows in another number of shards."""
 
 from collections.abc import Iterator
+from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import polars as pl
+import sqlalchemy as sa
 
 from include.domain.errors import BadInput, Damaged, NotReady
 from include.lake import SUBSCRIBERS_PER_SHARD, Lake, Manifest, Part, scan_files
 from include.lake.campaigns import parted
 from include.lake.description import DESCRIPTION, cure
+from include.lake.locks import hold
 from include.lake.store import open_store
 
 QUARANTINE = "quarantine"
@@ -127,11 +130,13 @@ def _misplaced(lake: Lake, part: Part, rows: int, ids: pl.Series | None) -> str 
     return None
 
 
-def resharded(lake: Lake, to: str | Path, shards: int) -> Lake:
+def resharded(lake: Lake, to: str | Path, shards: int, db: sa.Connection | None = None) -> Lake:
     """A new lake at `to` (folder or URL) with the same months in `shards` shards, and all else as it stands.
 
-    The old lake is only read, so that the loop may go on meanwhile; point CHURN_LAKE to the new one between
-    two runs. BadInput when `to` is not empty, NotReady while ids stand in the lake as they were delivered.
+    The old lake is only read, so that the loop may go on meanwhile: a month is copied under its lock (with `db`), and
+    what was written, erased or dropped while others were copied is copied again, until nothing has changed. Point
+    CHURN_LAKE to the new one between two runs. BadInput when `to` is not empty, NotReady while ids stand in the lake
+    as they were delivered.
     """
     if not lake.is_current:
         raise NotReady(
@@ -145,11 +150,23 @@ def resharded(lake: Lake, to: str | Path, shards: int) -> Lake:
     for folder in lake.store.folders():
         if lake.store.is_private(folder):  # what is for the owner alone stays so
             made.make_private(folder)
-    for table, month in months(lake):
-        manifest = lake.manifest(table, month)
-        made.adopt(_moved(lake, made, manifest))
+    _copy_months(lake, made, db)
     _copy_the_rest(lake, made)
     return made
+
+
+def _copy_months(lake: Lake, made: Lake, db: sa.Connection | None) -> None:
+    copied: dict[tuple[str, str], tuple[Part, ...]] = {}
+    while changed := [each for each in months(lake) if lake.manifest(*each).parts != copied.get(each)]:
+        for table, month in changed:
+            with db.begin() if db is not None else nullcontext():
+                if db is not None:
+                    hold(db, table, month)
+                manifest = lake.manifest(table, month)
+                made.adopt(_moved(lake, made, manifest))
+                copied[table, month] = manifest.parts
+    for table, month in copied.keys() - set(months(lake)):
+        made.drop(table, month)
 
 
 def _moved(lake: Lake, made: Lake, manifest: Manifest) -> Manifest:
