@@ -72,18 +72,9 @@ def predict(
     return lake.scan(scores_of(CAMPAIGN, revision), month).collect()
 
 
-def publish(db: sa.Connection, lake: Lake, config: Config, **given: Any) -> None:
+def publish(db: sa.Connection, lake: Lake, config: Config, month: str, **made: Any) -> None:
     prediction.publish(
-        run_of(
-            db=db,
-            lake=lake,
-            config=config,
-            campaign=CAMPAIGN,
-            cycle=given["month"],
-            as_of=AS_OF,
-            revision=0,
-            **given,
-        )
+        run_of(db=db, lake=lake, config=config, campaign=CAMPAIGN, month=month, as_of=AS_OF), **made
     )
 
 

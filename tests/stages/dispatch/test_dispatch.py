@@ -627,7 +627,7 @@ def test_what_bars_a_customer_is_looked_up_however_long_the_history(db, lake, co
         "cooling_off_days": 90, "day": NOW.date(), "measure": CAMPAIGN, "now": NOW, "precedence": 10,
         "beside_others": False,
     }  # fmt: skip
-    ((plan,),) = rows(db, f"explain (analyze, format json) {load('dispatch')[name].text}", **values)
+    ((plan,),) = rows(db, f"explain (analyze, format json) {load('stages/dispatch')[name].text}", **values)
     assert read_by(plan[0]["Plan"]) < most, json.dumps(plan)
 
 

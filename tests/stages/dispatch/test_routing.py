@@ -12,7 +12,7 @@ from include.domain.dispatch.assignment import TREATED, Candidate, Decision, Rou
 from include.domain.periods.months import ZONE
 from include.stages.dispatch import Choices, dispatch, plan_size
 from include.stages.dispatch.routing import find_routes, routes
-from include.stages.dispatch.run import Run
+from include.stages.dispatch.run import Dispatching
 from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle, put
 from tests.fixtures.pools import POOL, with_campaign
 from tests.fixtures.runs import run_of
@@ -96,12 +96,13 @@ def test_where_the_operator_delivers_no_codes_the_team_rules_decide(db, lake, co
 def routed(db, lake, config, decisions, **routing):
     """What the tickets of decisions are told, as dispatch writes it down."""
     config = with_campaign(config, CAMPAIGN, routing=routing)
-    run = Run(db, lake, config, {"campaign": CAMPAIGN, "cycle": MONTH}, MONTH, NOW, NOW, 0)
+    of_cycle = run_of(db=db, lake=lake, config=config, campaign=CAMPAIGN, month=MONTH, as_of=NOW)
+    known = {
+        "S1": Route("mid_high", led_by="agent", shared_by="shop-S1"),
+        "S2": Route("vip", is_pool=True),
+    }
+    run = replace(Dispatching.by(of_cycle), routes=known)
     with db.begin():
-        run.routes = {
-            "S1": Route("mid_high", led_by="agent", shared_by="shop-S1"),
-            "S2": Route("vip", is_pool=True),
-        }
         return routes(run, decisions, read_capacity(db, config, 3, NOW))
 
 
