@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
-from typing import Any
+from typing import Any, TypedDict
 
 from include.config.readers.factors import Factors
 
@@ -97,7 +97,14 @@ def _measured(reason: Mapping[str, Any], units: Mapping[str, str]) -> Why:
     return Why(reason.get("zh", name), reason.get("en", name), reason.get("value"), unit)
 
 
-def strategies_of(evidence: Mapping[str, Any]) -> Sequence[Mapping[str, Any]]:
+class FrozenOffer(TypedDict):
+    """An offer as dispatch froze it in the evidence: the names of it and of its strategy."""
+
+    strategy: str
+    offer: str
+
+
+def strategies_of(evidence: Mapping[str, Any]) -> Sequence[FrozenOffer]:
     """The strategy chosen at dispatch and its runner-up, those that are there."""
     frozen = evidence.get("strategy") or {}
     return [frozen[name] for name in ("chosen", "runner_up") if frozen.get(name)]
