@@ -38,7 +38,7 @@ from include.stages import (
     prediction,
     training,
 )
-from include.stages.collection import carried_over
+from include.stages.collection.migrations import canonical_writing
 from include.stages.dispatch import Choices
 
 
@@ -233,7 +233,9 @@ def _run(args: argparse.Namespace) -> None:
         stack.callback(made.dispose)
         sources = {feed: _opened(url, feed, stack) for feed, url in _sources(args.source, config).items()}
         db = stack.enter_context(made.connect())
-        counts = carried_over.bring_up_to_date(db=db, lake=lake, config=config, now=now or datetime.now(ZONE))
+        counts = canonical_writing.bring_up_to_date(
+            db=db, lake=lake, config=config, now=now or datetime.now(ZONE)
+        )
         if counts is not None:
             print(f"The lake was brought up to date: {json.dumps(counts)}", file=sys.stderr)
         loop = Loop(

@@ -25,7 +25,7 @@ MAY_NAME_A_CAMPAIGN = (
     "include/commands/__init__.py",
     "include/simulator/",
     "include/local/demo.py",
-    "include/stages/collection/per_campaign.py",
+    "include/stages/collection/migrations/per_campaign.py",
 )
 
 BAD = [

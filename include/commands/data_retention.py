@@ -29,8 +29,8 @@ from include.domain.periods.months import ZONE, month_of
 from include.lake import UNKNOWN_SECONDS, Lake
 from include.lake.campaigns import parted
 from include.lake.upkeep import QUARANTINE
-from include.stages.collection.intake import SPILL
-from include.stages.collection.publishing import hold_month
+from include.stages.collection.ingest import SPILL
+from include.stages.collection.publisher import hold_month
 
 
 class Retained(TypedDict):

@@ -20,8 +20,9 @@ from include.config.readers.sources import Sources
 from include.database.queries import load
 from include.domain.errors import BadInput, LoopError
 from include.domain.periods.months import parse_month
-from include.stages.collection import deliveries, gaps
-from include.stages.collection.records import batches
+from include.stages.collection import waivers
+from include.stages.collection.reader.delimited import batches
+from include.stages.collection.sources import landing_folder
 
 _HEADER = ("feed", "period", "file", "column", "reason", "rows", "first line")
 _SHOW = "show"
@@ -58,20 +59,20 @@ def go_on(
     """
     if not (by.strip() and because.strip()):
         raise BadInput("Who decides, and why, must be said. Give --by and --because.")
-    delivery = deliveries.named(landing, sources, feed, period)
+    delivery = landing_folder.named(landing, sources, feed, period)
     gap = _whole(delivery) if file is None else _one(delivery, sources, file)
     with db.begin():
-        gaps.approve(db, gap, by.strip(), because.strip(), now)
+        waivers.approve(db, gap, by.strip(), because.strip(), now)
     told = {**vars(gap), "rows": gap.rows_left_out, "by": by.strip(), "because": because.strip()}
-    return f"{gaps.described(told)}. Clear the failed task, or run again."
+    return f"{waivers.described(told)}. Clear the failed task, or run again."
 
 
-def _whole(delivery: deliveries.Delivery) -> gaps.Gap:
-    return gaps.Gap(delivery.feed, delivery.period, gaps.WHOLE, delivery.fingerprint(""), None)
+def _whole(delivery: landing_folder.Delivery) -> waivers.Gap:
+    return waivers.Gap(delivery.feed, delivery.period, waivers.WHOLE, delivery.fingerprint(""), None)
 
 
-def _one(delivery: deliveries.Delivery, sources: Sources, file: str) -> gaps.Gap:
-    paths = {deliveries.written(path.name): path for path in delivery.files}
+def _one(delivery: landing_folder.Delivery, sources: Sources, file: str) -> waivers.Gap:
+    paths = {landing_folder.written(path.name): path for path in delivery.files}
     if file not in paths:
         raise BadInput(f"{delivery.name} has no file {file}, only {', '.join(paths)}. Name one of them.")
     declared = sources.feeds[delivery.feed]
@@ -83,7 +84,7 @@ def _one(delivery: deliveries.Delivery, sources: Sources, file: str) -> gaps.Gap
         rows = sum(batch.rows.height + batch.broken.height for batch in read)
     except LoopError:
         rows = None  # it cannot even be counted
-    return gaps.Gap(delivery.feed, delivery.period, file, gaps.file_fingerprint(paths[file]), rows)
+    return waivers.Gap(delivery.feed, delivery.period, file, waivers.file_fingerprint(paths[file]), rows)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -103,10 +104,10 @@ def _shown(told: argparse.Namespace) -> str:
     with opened(told.db) as db:
         rows, cleared = put_aside(db, month), not_taken(db, month)
         with db.begin():
-            without = gaps.of_month(db, month)
+            without = waivers.of_month(db, month)
     told_rows = table(rows) if rows else f"Nothing of {month} is in quarantine."
     left_out = ["Values not taken, of rows that were:", table(cleared)] if cleared else []
-    return "\n".join([told_rows, *left_out, *(f"{gaps.described(gap)}." for gap in without)])
+    return "\n".join([told_rows, *left_out, *(f"{waivers.described(gap)}." for gap in without)])
 
 
 def _continued(told: argparse.Namespace) -> str:

@@ -31,9 +31,10 @@ from include.lake.store import open_store
 from include.lake.upkeep import Fault, faults, faults_of
 from include.run import MonthRun, Run, cycles
 from include.stages import collection, features, grading, prediction
-from include.stages.collection import losses, per_campaign
-from include.stages.collection.deliveries import is_landed
-from include.stages.collection.publishing import CONTACTS, hold_month
+from include.stages.collection import losses
+from include.stages.collection.migrations import per_campaign
+from include.stages.collection.publisher import CONTACTS, hold_month
+from include.stages.collection.sources.landing_folder import is_landed
 from include.stages.features import peers
 
 #: What is made, in the order in which each is made of the ones before, and by which stages.

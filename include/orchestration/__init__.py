@@ -169,9 +169,11 @@ class Workplace:
 
         lake = Lake(settings.lake_root())
         if not lake.is_current:
-            from include.stages.collection import carried_over
+            from include.stages.collection.migrations import canonical_writing
 
-            counts = carried_over.bring_up_to_date(db=self.db, lake=lake, config=self.config, now=self.now)
+            counts = canonical_writing.bring_up_to_date(
+                db=self.db, lake=lake, config=self.config, now=self.now
+            )
             _log.warning("The lake was brought up to date: %s", counts)
         return lake
 

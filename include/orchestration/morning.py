@@ -42,7 +42,7 @@ def collect_landed(landed: str) -> dict[str, Any]:
 
 def _collect(meanwhile: str, asked: dict[str, Any], landed: str | None = None) -> dict[str, Any]:
     from include.stages import collection
-    from include.stages.collection import people
+    from include.stages.collection import known_ids
 
     with workplace() as place:
         if not _has_lake():
@@ -50,7 +50,7 @@ def _collect(meanwhile: str, asked: dict[str, Any], landed: str | None = None) -
         planned = called(place, collection.plan, None, {"as_of": place.now, "feeds": FEEDS, **asked})
         done, failed = _tried(place, planned)
         try:
-            called(place, people.measure, None, {"feeds": FEEDS})
+            called(place, known_ids.measure, None, {"feeds": FEEDS})
         except LoopError as error:
             failed.append(error)
         if landed:

@@ -21,8 +21,8 @@ from include.domain.signature import Signature
 from include.domain.text.canonical import UNSEEN, canonical_id, legible
 from include.lake import Lake, Manifest, Part, scan_files
 from include.lake.upkeep import QUARANTINE
-from include.stages.collection.intake import SPILL
-from include.stages.collection.publishing import CONTACTS, hold_month
+from include.stages.collection.ingest import SPILL
+from include.stages.collection.publisher import CONTACTS, hold_month
 
 PROFILES = "subscribers"
 #: Columns of the lake in which people write what they like.

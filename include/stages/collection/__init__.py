@@ -13,12 +13,11 @@ from include.database import lock
 from include.database.queries import load
 from include.domain.errors import NotReady
 from include.lake import Lake
-from include.stages.collection import deliveries, gaps
+from include.stages.collection import waivers
 from include.stages.collection.completeness import refuse_incomplete, refuse_unlisted
-from include.stages.collection.deliveries import Delivery, is_day
-from include.stages.collection.erased import kept_out
-from include.stages.collection.intake import refuse_above, spill_folder, take_in
-from include.stages.collection.publishing import (
+from include.stages.collection.ingest import refuse_above, spill_folder, take_in
+from include.stages.collection.monthly_report import report
+from include.stages.collection.publisher import (
     fingerprint_of,
     known,
     publish,
@@ -29,9 +28,11 @@ from include.stages.collection.publishing import (
     write_parts,
     write_quarantine,
 )
-from include.stages.collection.spooling import Connection as Database
-from include.stages.collection.spooling import spooled
-from include.stages.collection.standing import report
+from include.stages.collection.sources import landing_folder
+from include.stages.collection.sources.database import Connection as Database
+from include.stages.collection.sources.database import spooled
+from include.stages.collection.sources.landing_folder import Delivery, is_day
+from include.stages.collection.validator.erased import kept_out
 
 __all__ = ["collect", "open_lake", "plan", "report", "require"]
 
@@ -39,7 +40,7 @@ __all__ = ["collect", "open_lake", "plan", "report", "require"]
 def open_lake(root: str | Path, landing: Path, config: Config) -> Lake:
     """The lake in `root`; at the very first run laid down for as many subscribers as were delivered."""
     if not Lake.exists(root):
-        Lake.open_or_create(root, deliveries.expected_subscribers(landing, config.sources))
+        Lake.open_or_create(root, landing_folder.expected_subscribers(landing, config.sources))
     return Lake(root)
 
 
@@ -62,21 +63,21 @@ def plan(
     """
     with db.begin():
         stand = db.execute(load("stages/collection")["current_deliveries"]).all()
-        decided = gaps.approved(db)
+        decided = waivers.approved(db)
     standing = {(row.feed, row.period): row.fingerprint for row in stand}
-    found = deliveries.found(landing, config.sources, feeds)
+    found = landing_folder.found(landing, config.sources, feeds)
     landed = {(delivery.feed, delivery.period) for delivery in found}
     whole = landed | standing.keys()
     begun = [
         delivery
         for delivery in found
-        if deliveries.starts_before(delivery.period, as_of)
+        if landing_folder.starts_before(delivery.period, as_of)
         and delivery.period[:7] >= config.retention.oldest_month(delivery.feed, as_of)
         and not (is_day(delivery.period) and (delivery.feed, delivery.period[:7]) in whole)
     ]
     changed = [
         {"feed": delivery.feed, "period": delivery.period}
-        for delivery in (gaps.applied(each, decided) for each in begun)
+        for delivery in (waivers.applied(each, decided) for each in begun)
         if delivery.files
         and not stands(lake, delivery, fingerprint_of(delivery, config), standing, config, as_of)
     ]
@@ -97,8 +98,8 @@ def _asked(
     """The periods of a feed that an operator's database is asked for."""
     if sources.asked_by(feed) == "day":
         days = [period for name, period in standing if name == feed and is_day(period)]
-        return deliveries.days_asked(max(days, default=None), as_of)
-    return [month] if month and deliveries.starts_before(month, as_of) else []
+        return landing_folder.days_asked(max(days, default=None), as_of)
+    return [month] if month and landing_folder.starts_before(month, as_of) else []
 
 
 def collect(
@@ -121,16 +122,16 @@ def collect(
     """
 
     with db.begin():
-        decided = gaps.approved(db)
+        decided = waivers.approved(db)
 
     def look() -> Delivery:
-        return gaps.applied(deliveries.named(landing, config.sources, feed, period), decided)
+        return waivers.applied(landing_folder.named(landing, config.sources, feed, period), decided)
 
-    if connections is None or feed not in connections or deliveries.is_landed(landing, feed, period):
+    if connections is None or feed not in connections or landing_folder.is_landed(landing, feed, period):
         delivery = look()
         if not delivery.files:  # a person decided to go on without any of them
             return told(delivery, 0, 0, is_new=False)
-        with gaps.advised(feed, period, config.sources, len(delivery.files)):
+        with waivers.advised(feed, period, config.sources, len(delivery.files)):
             return _collect(delivery, look, db, lake, config, now)
     with spill_folder(lake) as folder:
         delivery = spooled(connections[feed], config.sources, feed, period, folder)
@@ -155,12 +156,14 @@ def require(
     done: list[dict[str, Any]] = []
     lacking: dict[str, dict[str, str]] = {}
     with db.begin():
-        decided = gaps.approved(db)
+        decided = waivers.approved(db)
     for feed in (name for name, declared in config.sources.feeds.items() if declared.required):
         state, before = "", dict((seen or {}).get(feed, {}))
         try:
-            if deliveries.is_landed(landing, feed, month):
-                delivery = gaps.applied(deliveries.named(landing, config.sources, feed, month), decided)
+            if landing_folder.is_landed(landing, feed, month):
+                delivery = waivers.applied(
+                    landing_folder.named(landing, config.sources, feed, month), decided
+                )
                 state = repr((delivery.state(), delivery.left_out, delivery.is_taken_as_is))
             if state and state == before.get("state"):
                 lacking[feed] = before
@@ -220,5 +223,5 @@ def _collect(
             refuse_changed(delivery, state, look_again())
             publish(lake, delivery, fingerprint, intake, parts)
             record(db, delivery, fingerprint, intake, now)
-            gaps.keep_in_force(db, delivery, now)
+            waivers.keep_in_force(db, delivery, now)
     return already or told(delivery, intake.rows_read, intake.rows_quarantined, is_new=True)

@@ -9,9 +9,9 @@ from include.config import Config
 from include.domain.errors import BadInput, NotReady
 from include.domain.periods.months import shift
 from include.lake import Lake
-from include.stages.collection.deliveries import MANIFEST, Delivery, is_day, written
-from include.stages.collection.gaps import Incomplete
-from include.stages.collection.intake import Intake
+from include.stages.collection.ingest import Intake
+from include.stages.collection.sources.landing_folder import MANIFEST, Delivery, is_day, written
+from include.stages.collection.waivers import Incomplete
 
 _NAMED_AT_MOST = 20
 _EVERYWHERE = "all regions"

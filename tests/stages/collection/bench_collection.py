@@ -21,9 +21,9 @@ import polars as pl
 from include.config import load_config
 from include.lake import Lake
 from include.settings import ROOT, config_folder
-from include.stages.collection import deliveries
-from include.stages.collection.intake import refuse_above, spill_folder, take_in
-from include.stages.collection.publishing import fingerprint_of, publish, write_parts, write_quarantine
+from include.stages.collection.ingest import refuse_above, spill_folder, take_in
+from include.stages.collection.publisher import fingerprint_of, publish, write_parts, write_quarantine
+from include.stages.collection.sources import landing_folder
 
 FEED, MONTH = "usage_months", "2026-10"
 _CHUNK = 500_000
@@ -77,7 +77,7 @@ def _usage(first: int, end: int) -> pl.DataFrame:
 def collect(landing: Path, folder: Path, subscribers: int) -> dict[str, Any]:
     """Everything collection does with the delivery, but for the database's record of it."""
     config, lake = load_config(config_folder()), Lake.create(folder / "lake", subscribers)
-    delivery = deliveries.named(landing, config.sources, FEED, MONTH)
+    delivery = landing_folder.named(landing, config.sources, FEED, MONTH)
     seconds, at = {}, time.monotonic()
 
     def done(step: str) -> None:

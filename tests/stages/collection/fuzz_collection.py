@@ -21,7 +21,7 @@ from include.config.readers.sources import Sources, parse
 from include.domain.errors import LoopError
 from tests.fixtures.deliveries import DIALECTS, as_csv, province
 from tests.stages.collection.test_collection import take
-from tests.stages.collection.test_dialects import spoken
+from tests.stages.collection.validator.test_dialects import spoken
 
 TOKENS = (
     b"", b"\xef\xbb\xbf", b"\r\n", b"\n", b"\r", b"\n\n\n", b"\0", b'"', b'""', b'"a\nb"', b",", b"|",

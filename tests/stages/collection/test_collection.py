@@ -25,8 +25,9 @@ from include.domain.errors import BadInput, LoopError, NotReady
 from include.domain.periods.months import default_as_of
 from include.lake import Lake
 from include.stages import collection
-from include.stages.collection import deliveries, publishing
-from include.stages.collection.intake import Intake, refuse_above, spill_folder, take_in
+from include.stages.collection import publisher
+from include.stages.collection.ingest import Intake, refuse_above, spill_folder, take_in
+from include.stages.collection.sources import landing_folder
 
 MONTH = "2026-10"
 NOW = datetime(2026, 11, 5, 6, tzinfo=UTC)
@@ -120,7 +121,7 @@ def take(
     shutil.rmtree(folder, ignore_errors=True)
     deliver(folder / "landing", feed, content, name=name)
     lake = Lake.create(folder / "lake")
-    delivery = deliveries.named(folder / "landing", sources, feed, MONTH)
+    delivery = landing_folder.named(folder / "landing", sources, feed, MONTH)
     with spill_folder(lake) as spill:
         intake = take_in(delivery, sources, lake, spill)
         taken = Taken(intake, intake.accepted(0).collect(), intake.quarantined().collect())
@@ -583,7 +584,7 @@ def test_a_delivery_changed_while_it_is_read_is_not_published(
     operator.deliver("usage_months", usage("S1,1,1,1"))
 
     def write_meanwhile(*given: Any) -> Any:
-        parts = publishing.write_parts(*given)
+        parts = publisher.write_parts(*given)
         operator.deliver("usage_months", usage("S1,1,1,1", "S2,2,2,2"))
         return parts
 
@@ -760,7 +761,7 @@ def test_where_a_block_ends_changes_nothing(
     content = usage(*lines).encode("utf-8", "surrogatepass")
     whole = take(tmp_path / "any", sources, "usage_months", content)
     with pytest.MonkeyPatch.context() as small:
-        small.setattr("include.stages.collection.records.BLOCK_BYTES", size)
+        small.setattr("include.stages.collection.reader.delimited.BLOCK_BYTES", size)
         pieces = take(tmp_path / "any", sources, "usage_months", content)
     assert pieces.rows.equals(whole.rows)
     assert pieces.quarantined.sort("line").equals(whole.quarantined.sort("line"))

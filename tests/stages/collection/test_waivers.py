@@ -15,7 +15,7 @@ from include.config import Config
 from include.config.readers.sources import Completeness
 from include.domain.errors import BadInput, NotReady
 from include.lake import Lake
-from include.stages.collection import deliveries
+from include.stages.collection.sources import landing_folder
 from tests.stages.collection.test_collection import MONTH, NOW, Operator
 from tests.stages.collection.test_completeness import BEFORE, REGIONS, of_all, profiles, require, stand, usage
 
@@ -221,27 +221,27 @@ def test_a_wrong_choice_is_told_in_one_sentence(
 def test_an_unreadable_file_is_bound_by_its_size_and_time(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from include.stages.collection import gaps
+    from include.stages.collection import waivers
 
     path = tmp_path / "a.csv"
     path.write_text("x")
-    known = gaps.file_fingerprint(path)
+    known = waivers.file_fingerprint(path)
 
     def refuse(*_: Any, **__: Any) -> None:
         raise PermissionError(13, "Permission denied")
 
     with monkeypatch.context() as closed:
         closed.setattr(Path, "open", refuse)
-        unread = gaps.file_fingerprint(path)
-        assert unread == gaps.file_fingerprint(path) != known
+        unread = waivers.file_fingerprint(path)
+        assert unread == waivers.file_fingerprint(path) != known
     path.write_text("longer")
     with monkeypatch.context() as closed:
         closed.setattr(Path, "open", refuse)
-        assert gaps.file_fingerprint(path) != unread
+        assert waivers.file_fingerprint(path) != unread
 
 
 def test_leaving_nothing_out_keeps_fingerprints_as_they_were(operator: Operator) -> None:
     operator.deliver("usage_months", GOOD)
-    delivery = deliveries.named(operator.landing, operator.config.sources, "usage_months", MONTH)
+    delivery = landing_folder.named(operator.landing, operator.config.sources, "usage_months", MONTH)
     assert delivery.fingerprint("x") != replace(delivery, left_out=("a.csv",)).fingerprint("x")
     assert delivery.fingerprint("x") == replace(delivery, is_taken_as_is=True).fingerprint("x")

@@ -9,8 +9,8 @@ import polars as pl
 
 from include.config.readers.sources import Column, Feed
 from include.domain.periods.months import ZONE
-from include.stages.collection.records import BROKEN
-from include.stages.collection.values import TYPES, converted, decoded
+from include.stages.collection.reader.delimited import BROKEN
+from include.stages.collection.validator.values import TYPES, converted, decoded
 
 _MEANT = {
     "id": "is a number whose last digits are lost",

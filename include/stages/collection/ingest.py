@@ -10,12 +10,19 @@ import polars as pl
 from include.config.readers.sources import Feed, Shared, Sources
 from include.domain.errors import BadInput
 from include.lake import Lake
-from include.stages.collection import erased
-from include.stages.collection.contract import CLEARED, judged, schema_of
-from include.stages.collection.deliveries import Delivery, window, written
-from include.stages.collection.gaps import FileAtFault, at_fault
-from include.stages.collection.records import WHOLE_ROW, Batch, batches, header_of
-from include.stages.collection.spill import QUARANTINE, REPEATED, accepted_kind, repeated_rows, spill, spilled
+from include.stages.collection.reader.delimited import WHOLE_ROW, Batch, batches, header_of
+from include.stages.collection.sources.landing_folder import Delivery, window, written
+from include.stages.collection.staging import (
+    QUARANTINE,
+    REPEATED,
+    accepted_kind,
+    repeated_rows,
+    spill,
+    spilled,
+)
+from include.stages.collection.validator import erased
+from include.stages.collection.validator.contract import CLEARED, judged, schema_of
+from include.stages.collection.waivers import FileAtFault, at_fault
 
 _MASK = "***"
 _CLEARED = "cleared"

@@ -155,7 +155,7 @@ def test_a_block_may_end_within_a_character(
 ) -> None:
     rows = [f"S{n},2024-01-01,区{deliveries.TRAP}{n}" for n in range(40)]
     content = "\n".join(["subscriber_id,joined_on,region_code", *rows]).encode("gb18030")
-    monkeypatch.setattr("include.stages.collection.records.BLOCK_BYTES", size)
+    monkeypatch.setattr("include.stages.collection.reader.delimited.BLOCK_BYTES", size)
     found, aside = taken(tmp_path, config.sources, "subscribers", content, encoding="gb18030")
     assert (len(found), aside) == (40, [])
     assert found[0][2] == f"区{deliveries.TRAP}0"

@@ -15,8 +15,8 @@ import polars as pl
 from include.config.readers.sources import Sources
 from include.domain.errors import BadInput, NotReady
 from include.domain.periods.months import first_day, shift
-from include.stages.collection.deliveries import Delivery, is_day, window
-from include.stages.collection.records import BATCH_ROWS, SPOOL, SPOOLED_HEADER
+from include.stages.collection.reader.delimited import BATCH_ROWS, SPOOL, SPOOLED_HEADER
+from include.stages.collection.sources.landing_folder import Delivery, is_day, window
 
 _PARAMETER = re.compile(r"(?<!:):(month|day|first_day|next_month|next_day)\b")
 _SUM = 2**256

@@ -20,11 +20,11 @@ from include.config.readers.sources import Known, Sources
 from include.domain.errors import BadInput
 from include.domain.text.canonical import canonical_id, canonical_phone
 from include.lake import Lake
-from include.stages.collection import values
+from include.stages.collection.validator import values
 from tests.fixtures import deliveries
 from tests.fixtures.writings import WRITINGS
 from tests.stages.collection.test_collection import MONTH, Operator, operator, sources, take
-from tests.stages.collection.test_dialects import spoken, taken
+from tests.stages.collection.validator.test_dialects import spoken, taken
 
 __all__ = ["operator", "sources"]
 FEEDS = ("subscribers", "usage_months", "service_events", "subscriber_changes", "contact_limits", "churned")

@@ -13,7 +13,7 @@ from sqlalchemy import Connection
 from include.config.readers.sources import Sources
 from include.database.queries import load
 from include.domain.errors import BadInput, NotReady
-from include.stages.collection.deliveries import Delivery, is_day, written
+from include.stages.collection.sources.landing_folder import Delivery, is_day, written
 
 #: In place of a file's name: the delivery as a whole, incomplete as it is.
 WHOLE = ""

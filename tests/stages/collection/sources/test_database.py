@@ -17,10 +17,10 @@ from include.config.readers.sources import Sources
 from include.domain.errors import BadInput, NotReady
 from include.lake import Lake
 from include.stages import collection
-from include.stages.collection.spooling import as_text, bound
+from include.stages.collection.sources.database import as_text, bound
 from tests.fixtures import deliveries
 from tests.stages.collection.test_collection import AS_OF, NOW, Operator, lenient
-from tests.stages.collection.test_dialects import FEEDS, MONTH, TABLES, lake_of, spoken
+from tests.stages.collection.validator.test_dialects import FEEDS, MONTH, TABLES, lake_of, spoken
 
 
 @pytest.fixture
@@ -73,7 +73,7 @@ def test_a_typed_table_gives_the_lake_of_the_files(
     batch: int,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("include.stages.collection.spooling.BATCH_ROWS", batch)
+    monkeypatch.setattr("include.stages.collection.sources.database.BATCH_ROWS", batch)
     assert tables(operator, postgresql) == from_files
 
 

@@ -17,10 +17,10 @@ from sqlalchemy import Connection
 from include.config import Config
 from include.database.queries import load
 from include.lake import LAYOUT, Lake, Manifest, Part, scan_files
-from include.stages.collection import per_campaign
-from include.stages.collection.intake import SPILL
-from include.stages.collection.publishing import hold_month
-from include.stages.collection.values import canonical_ids, canonical_phones
+from include.stages.collection.ingest import SPILL
+from include.stages.collection.migrations import per_campaign
+from include.stages.collection.publisher import hold_month
+from include.stages.collection.validator.values import canonical_ids, canonical_phones
 
 #: The layout in which ids have one writing.
 _CANONICAL = 2

@@ -8,8 +8,8 @@ from sqlalchemy import Connection
 
 from include.database.queries import load
 from include.domain.erasure import bucket_of, hash_of
-from include.stages.collection.records import BROKEN
-from include.stages.collection.values import canonical_ids
+from include.stages.collection.reader.delimited import BROKEN
+from include.stages.collection.validator.values import canonical_ids
 
 _AS_FLOAT = ".0"
 COLUMN, REASON = "subscriber_id", "belongs to an erased subscriber"

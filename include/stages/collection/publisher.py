@@ -14,8 +14,8 @@ from include.domain.errors import NotReady
 from include.lake import Lake, Part
 from include.lake.folder import writing
 from include.lake.upkeep import QUARANTINE
-from include.stages.collection.deliveries import Delivery, is_day
-from include.stages.collection.intake import Intake
+from include.stages.collection.ingest import Intake
+from include.stages.collection.sources.landing_folder import Delivery, is_day
 
 Result = dict[str, Any]
 Standing = dict[tuple[str, str], str]

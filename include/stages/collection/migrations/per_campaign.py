@@ -10,7 +10,7 @@ from include.lake.campaigns import PER_CAMPAIGN, of_campaign
 from include.lake.description import MANIFEST
 from include.lake.manifest import encoded
 from include.lake.periods import period_of
-from include.stages.collection.publishing import hold_month
+from include.stages.collection.publisher import hold_month
 
 #: Whose a lake is whose database knows of no cycle: the only one there was before they were kept apart.
 _ONLY_ONE = "churn_warning"

@@ -11,7 +11,7 @@ from include.database.queries import load
 from include.domain.errors import NotReady
 from include.domain.periods.months import month_start
 from include.lake import Lake
-from include.stages.collection import gaps, people
+from include.stages.collection import known_ids, waivers
 from include.subscribers.profiles import without_profile
 
 _NAMED_AT_MOST = 20
@@ -33,10 +33,10 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
         if declared.required and not (lake.has(feed, month) and lake.manifest(feed, month).rows):
             raise NotReady(f"No {feed} rows for {month}. Deliver {feed}/month={month} first.")
     # also the days after the month: who refused or left since is asked before anybody is called
-    named = [each for each in people.measure(db, lake, config, [month]) if each.period[:7] >= month]
+    named = [each for each in known_ids.measure(db, lake, config, [month]) if each.period[:7] >= month]
     with db.begin():
         totals = db.execute(load("stages/collection")["month_totals"], {"month": month}).one()
-        without = gaps.of_month(db, month)
+        without = waivers.of_month(db, month)
         by_feed = db.execute(load("stages/collection")["month_totals_by_feed"], {"month": month}).all()
         aside = db.execute(load("stages/collection")["quarantine_of_month"], {"month": month}).fetchmany(
             _WORST
@@ -61,7 +61,7 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
         "missing_columns": {feed: names for feed, names in absent.items() if names},
         "ignored_columns": ignored,
         "usage_without_profile": unprofiled,
-        "known_ids": people.told(named),
+        "known_ids": known_ids.told(named),
         "values_not_taken": sum(row.rows for row in cleared),
         "goes_on_without": without,
         "by_feed": {
@@ -74,10 +74,10 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
         },
         "worst": [_put_aside(row) for row in aside],
         "notes": [
-            *map(gaps.described, without),
+            *map(waivers.described, without),
             *_notes(config, month, missing, absent, ignored),
             *_notes_on_strangers(month, unprofiled, total_rows),
-            *people.notes(lake, named),
+            *known_ids.notes(lake, named),
             *map(_put_aside, aside),
             *map(_not_taken, cleared[:_WORST]),
         ],

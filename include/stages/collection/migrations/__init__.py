@@ -1,0 +1,1 @@
+"""What lakes of earlier versions need to be read by this one."""

@@ -1,0 +1,1 @@
+"""Delivered files as batches of text rows."""
