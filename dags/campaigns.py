@@ -102,7 +102,7 @@ def collection(cycle):
     @task(map_index_template=deliveries.COLLECTED)
     def collect(cycle: dict, feed: str, periods: list):
         """Validate, quarantine, reconcile and publish the deliveries of one feed and month."""
-        return deliveries.labelled(deliveries.collect(cycle, feed, periods))
+        return deliveries.labelled(deliveries.collect(cycle, {"feed": feed, "periods": periods}))
 
     @task(trigger_rule="none_failed", outlets=[COLLECTION])
     def report(cycle: dict, required: dict, collected: list, outlet_events):

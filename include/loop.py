@@ -10,7 +10,7 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -23,6 +23,7 @@ from include.config import Config, load_config
 from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE, parse_instant
 from include.domain.periods.period import DAILY, parse_key
+from include.domain.row_counts import added
 from include.lake import Lake
 from include.run import Run, cycles
 from include.run.results import Counts, measured, record
@@ -38,7 +39,7 @@ from include.stages import (
     prediction,
     training,
 )
-from include.stages.collection.migrations import canonical_writing
+from include.stages.collection import migrations
 from include.stages.dispatch import Choices
 
 
@@ -108,22 +109,19 @@ class Loop:
 
 
 def _collection(loop: Loop, run: Run) -> Mapping[str, Any]:
-    shared: dict[str, Any] = {"db": loop.db, "lake": loop.lake, "config": run.config}
-    sources = loop.connections or {}
+    connections = loop.connections or {}
+    site = collection.Site(run.db, run.lake, run.config, loop.landing, loop.instant(), connections)
     # a day whose factors stand asks no database for that month once more
     asked = None if loop.has_factors(run) else run.month
-    planned = collection.plan(
-        landing=loop.landing, as_of=run.as_of, month=asked, queried=sources.keys(), **shared
-    )
+    planned = collection.plan(site, as_of=run.as_of, month=asked, queried=connections.keys())
     done = [
-        collection.collect(
-            landing=loop.landing, now=loop.instant(), connections=sources, **shared, **delivery
-        )
-        for delivery in planned
+        collection.collect(replace(site, now=loop.instant()), collection.DeliveryKey(**each))
+        for each in planned
     ]
-    reported = collection.report(month=run.month, as_of=run.as_of, **shared)
-    counts = {name: sum(each[name] for each in done) for name in ("rows_in", "rows_out", "quarantined")}
-    return {**reported, "stage": "collection", **counts, "deliveries": len(done)}
+    reported = collection.report(
+        db=run.db, lake=run.lake, config=run.config, month=run.month, as_of=run.as_of
+    )
+    return {**reported, "stage": "collection", **added(done), "deliveries": len(done)}
 
 
 def _features(loop: Loop, run: Run) -> Counts:
@@ -233,9 +231,7 @@ def _run(args: argparse.Namespace) -> None:
         stack.callback(made.dispose)
         sources = {feed: _opened(url, feed, stack) for feed, url in _sources(args.source, config).items()}
         db = stack.enter_context(made.connect())
-        counts = canonical_writing.bring_up_to_date(
-            db=db, lake=lake, config=config, now=now or datetime.now(ZONE)
-        )
+        counts = migrations.bring_up_to_date(db=db, lake=lake, config=config, now=now or datetime.now(ZONE))
         if counts is not None:
             print(f"The lake was brought up to date: {json.dumps(counts)}", file=sys.stderr)
         loop = Loop(

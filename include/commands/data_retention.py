@@ -29,8 +29,8 @@ from include.domain.periods.months import ZONE, month_of
 from include.lake import UNKNOWN_SECONDS, Lake
 from include.lake.campaigns import parted
 from include.lake.upkeep import QUARANTINE
-from include.stages.collection.ingest import SPILL
 from include.stages.collection.publisher import hold_month
+from include.stages.collection.staging import STAGING_PREFIX
 
 
 class Retained(TypedDict):
@@ -62,7 +62,7 @@ def retain(
     for kind, kept in config.retention.database.items():
         gone[kind] = _from_database(db, kind, now - timedelta(days=kept.days), now, dry_run)
     if not dry_run:
-        lake.store.drop_spools(SPILL, UNKNOWN_SECONDS)
+        lake.store.drop_spools(STAGING_PREFIX, UNKNOWN_SECONDS)
     some = {what: count for what, count in gone.items() if count}
     return {"stage": "retention", "rows_out": sum(some.values()), "dry_run": dry_run, "gone": some}
 

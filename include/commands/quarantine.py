@@ -8,7 +8,7 @@ python -m include.commands.quarantine continue (--month YYYY-MM | --day YYYY-MM-
 import argparse
 import sys
 from collections.abc import Sequence
-from datetime import datetime
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import sqlalchemy as sa
@@ -21,8 +21,10 @@ from include.database.queries import load
 from include.domain.errors import BadInput, LoopError
 from include.domain.periods.months import parse_month
 from include.stages.collection import waivers
-from include.stages.collection.reader.delimited import batches
+from include.stages.collection.reader import batches
 from include.stages.collection.sources import landing_folder
+from include.stages.collection.sources.delivery import Delivery, DeliveryKey, written
+from include.stages.collection.waivers import Decision
 
 _HEADER = ("feed", "period", "file", "column", "reason", "rows", "first line")
 _SHOW = "show"
@@ -48,34 +50,39 @@ def _causes(db: sa.Connection, statement: str, month: str) -> list[tuple[str, ..
     ]
 
 
-def go_on(
-    *, db: sa.Connection, sources: Sources, landing: Path, feed: str, period: str, file: str | None,
-    by: str, because: str, now: datetime,
-) -> str:  # fmt: skip
-    """Record that a delivery is collected without `file`, or without one incomplete as it is; told in a sentence.
+@dataclass(frozen=True)
+class Omission:
+    """What a person goes on without: a file of a delivery, or (None) what lacks of it, taken as it is."""
+
+    key: DeliveryKey
+    file: str | None
+
+
+def go_on(db: sa.Connection, sources: Sources, landing: Path, omission: Omission, decision: Decision) -> str:
+    """Record that a delivery is collected without a file, or incomplete as it is; told in a sentence.
 
     The decision is about the file's bytes: delivered anew, it is read again. BadInput for an unknown file, and
     for the only file of a feed that a month cannot do without.
     """
-    if not (by.strip() and because.strip()):
+    decided = replace(decision, by=decision.by.strip(), because=decision.because.strip())
+    if not (decided.by and decided.because):
         raise BadInput("Who decides, and why, must be said. Give --by and --because.")
-    delivery = landing_folder.named(landing, sources, feed, period)
-    gap = _whole(delivery) if file is None else _one(delivery, sources, file)
+    delivery = landing_folder.named(landing, sources, omission.key)
+    waiver = _whole(delivery) if omission.file is None else _one(delivery, sources, omission.file)
     with db.begin():
-        waivers.approve(db, gap, by.strip(), because.strip(), now)
-    told = {**vars(gap), "rows": gap.rows_left_out, "by": by.strip(), "because": because.strip()}
-    return f"{waivers.described(told)}. Clear the failed task, or run again."
+        waivers.record(db, waiver, decided)
+    return f"{waivers.described(waivers.as_reported(waiver, decided))}. Clear the failed task, or run again."
 
 
-def _whole(delivery: landing_folder.Delivery) -> waivers.Gap:
-    return waivers.Gap(delivery.feed, delivery.period, waivers.WHOLE, delivery.fingerprint(""), None)
+def _whole(delivery: Delivery) -> waivers.Waiver:
+    return waivers.Waiver(delivery.key, waivers.WHOLE, delivery.fingerprint(""), None)
 
 
-def _one(delivery: landing_folder.Delivery, sources: Sources, file: str) -> waivers.Gap:
-    paths = {landing_folder.written(path.name): path for path in delivery.files}
+def _one(delivery: Delivery, sources: Sources, file: str) -> waivers.Waiver:
+    paths = {written(path.name): path for path in delivery.files}
     if file not in paths:
         raise BadInput(f"{delivery.name} has no file {file}, only {', '.join(paths)}. Name one of them.")
-    declared = sources.feeds[delivery.feed]
+    declared = sources.feeds[delivery.key.feed]
     if declared.required and len(paths) == 1:
         raise BadInput(f"{file} is all there is of {delivery.name}, which the loop needs. Deliver it again.")
     rows: int | None
@@ -84,7 +91,7 @@ def _one(delivery: landing_folder.Delivery, sources: Sources, file: str) -> waiv
         rows = sum(batch.rows.height + batch.broken.height for batch in read)
     except LoopError:
         rows = None  # it cannot even be counted
-    return waivers.Gap(delivery.feed, delivery.period, file, waivers.file_fingerprint(paths[file]), rows)
+    return waivers.Waiver(delivery.key, file, waivers.file_fingerprint(paths[file]), rows)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
@@ -95,30 +102,29 @@ def table(rows: Sequence[Sequence[str]]) -> str:
 def main(words: list[str] | None = None) -> int:
     """Run the command; the exit status is 1, after one sentence on stderr, when a person must act."""
     given = sys.argv[1:] if words is None else words
-    told = _arguments(given)
-    return ended(lambda: print(told.command(told)))
+    args = _arguments(given)
+    return ended(lambda: print(args.command(args)))
 
 
-def _shown(told: argparse.Namespace) -> str:
-    month = parse_month(told.month)
-    with opened(told.db) as db:
+def _shown(args: argparse.Namespace) -> str:
+    month = parse_month(args.month)
+    with opened(args.db) as db:
         rows, cleared = put_aside(db, month), not_taken(db, month)
         with db.begin():
-            without = waivers.of_month(db, month)
-    told_rows = table(rows) if rows else f"Nothing of {month} is in quarantine."
+            waived = waivers.of_month(db, month)
+    quarantined = table(rows) if rows else f"Nothing of {month} is in quarantine."
     left_out = ["Values not taken, of rows that were:", table(cleared)] if cleared else []
-    return "\n".join([told_rows, *left_out, *(f"{waivers.described(gap)}." for gap in without)])
+    return "\n".join([quarantined, *left_out, *(f"{waivers.described(each)}." for each in waived)])
 
 
-def _continued(told: argparse.Namespace) -> str:
-    if bool(told.month) == bool(told.day):
+def _continued(args: argparse.Namespace) -> str:
+    if bool(args.month) == bool(args.day):
         raise BadInput("Name the delivery by --month or by --day.")
     sources = load_config(settings.config_folder()).sources
-    with opened(told.db) as db:
-        return go_on(
-            db=db, sources=sources, landing=told.landing, feed=told.feed, period=told.month or told.day.isoformat(),
-            file=told.file, by=told.by, because=told.because, now=instant(told),
-        )  # fmt: skip
+    key = DeliveryKey(args.feed, args.month or args.day.isoformat())
+    with opened(args.db) as db:
+        decision = Decision(args.by, args.because, instant(args))
+        return go_on(db, sources, args.landing, Omission(key, args.file), decision)
 
 
 def _arguments(words: list[str]) -> argparse.Namespace:

@@ -34,7 +34,7 @@ from include.stages import collection, features, grading, prediction
 from include.stages.collection import losses
 from include.stages.collection.migrations import per_campaign
 from include.stages.collection.publisher import CONTACTS, hold_month
-from include.stages.collection.sources.landing_folder import is_landed
+from include.stages.collection.sources.delivery import DeliveryKey
 from include.stages.features import peers
 
 #: What is made, in the order in which each is made of the ones before, and by which stages.
@@ -133,8 +133,8 @@ def _collected(site: Site, dropped: list[Fault]) -> Iterator[Step]:
         gone = losses.lost(
             site.db, site.lake, lambda table, month: _is_kept(site, table, month), _beside(site)
         )
-    for feed, period in gone:
-        yield _collected_again(site, site.db, feed, period)
+    for key in gone:
+        yield _collected_again(site, site.db, key)
 
 
 def _is_kept(site: Site, table: str, month: str) -> bool:
@@ -146,22 +146,19 @@ def _beside(site: Site) -> dict[str, str]:
     return {name: CONTACTS for name, feed in site.config.sources.feeds.items() if feed.restricted}
 
 
-def _collected_again(site: Site, db: sa.Connection, feed: str, period: str) -> Step:
-    name = losses.delivery_name(feed, period)
-    if is_landed(site.landing, feed, period):
+def _collected_again(site: Site, db: sa.Connection, key: DeliveryKey) -> Step:
+    where = collection.Site(db, site.lake, site.config, site.landing, site.now)
+    if where.is_landed(key):
         try:
-            told = collection.collect(
-                landing=site.landing, db=db, lake=site.lake, config=site.config, feed=feed, period=period,
-                now=site.now,
-            )  # fmt: skip
-            return Step(f"{name} was collected again: {told['rows_out']:,} rows.")
+            result = collection.collect(where, key)
+            return Step(f"{key.name} was collected again: {result['rows_out']:,} rows.")
         except LoopError as error:
-            return Step(f"{name} could not be collected again: {error}", is_left=True)
-    if feed in site.config.sources.connections:
-        again = site.command(period[:7], "collection", "collection")
-        return Step(f"{name} came from a database: {again} asks for it again.", is_left=True)
+            return Step(f"{key.name} could not be collected again: {error}", is_left=True)
+    if key.feed in site.config.sources.connections:
+        again = site.command(key.month, "collection", "collection")
+        return Step(f"{key.name} came from a database: {again} asks for it again.", is_left=True)
     return Step(
-        f"{name} does not lie in {site.landing}. Deliver it there again, then run "
+        f"{key.name} does not lie in {site.landing}. Deliver it there again, then run "
         f"`python -m include.lake repair --lake {site.lake.root} --landing {site.landing}`; until then what reads it "
         "stops.",
         is_left=True,

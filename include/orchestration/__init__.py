@@ -169,11 +169,9 @@ class Workplace:
 
         lake = Lake(settings.lake_root())
         if not lake.is_current:
-            from include.stages.collection.migrations import canonical_writing
+            from include.stages.collection import migrations
 
-            counts = canonical_writing.bring_up_to_date(
-                db=self.db, lake=lake, config=self.config, now=self.now
-            )
+            counts = migrations.bring_up_to_date(db=self.db, lake=lake, config=self.config, now=self.now)
             _log.warning("The lake was brought up to date: %s", counts)
         return lake
 
@@ -306,19 +304,6 @@ def logged(result: "Result", started: float) -> "Result":
     done = measured(result, started)
     _log.info(described(done))
     return done
-
-
-def called(place: Workplace, function: Callable[..., Any], cycle: Any, arguments: Mapping[str, Any]) -> Any:
-    """Call `function` with what it asks for, at a `place` opened already."""
-    import inspect
-
-    facts = {**cycle, "as_of": datetime.fromisoformat(cycle["as_of"])} if cycle else {}
-    asked = [name for name in inspect.signature(function).parameters if name not in arguments]
-    given = {name: facts[name] for name in asked if name in facts}
-    opened = {name: getattr(place, name) for name in asked if name not in facts and hasattr(Workplace, name)}
-    started = time.monotonic()
-    result = function(**given, **opened, **arguments)
-    return _of_cycle(result, started, cycle) if cycle else logged(result, started)
 
 
 def _of_cycle(result: Returned, started: float, cycle: "CycleFacts") -> Returned:

@@ -1,21 +1,52 @@
 """The day feeds come in and reach the tickets: in the morning before tickets are handed out, and through the day."""
 
 import hashlib
+import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
 
 from include import settings
 from include.domain.day_feeds import FEEDS
 from include.domain.errors import BadInput, LoopError, NotReady
-from include.orchestration import Workplace, called, workplace
+from include.domain.row_counts import RowCounts, added
+from include.orchestration import Workplace, workplace
+from include.orchestration.deliveries import logged, site_of
 
 if TYPE_CHECKING:  # heavy: a look at the landing folder must cost nothing
-    from collections.abc import Mapping
+    from collections.abc import Collection, Iterable, Mapping
 
     from sqlalchemy import TextClause
 
+    from include.stages.collection.results import Collected, PlannedDelivery
+
 _NO_LAKE = "There is no lake yet; the first run of a campaign makes one."
+
+
+class DaysCollected(RowCounts):
+    """What was collected of the day feeds; `message` says why nothing could be."""
+
+    stage: str
+    deliveries: NotRequired[int]
+    message: NotRequired[str]
+
+
+class LimitsProcessed(TypedDict):
+    """What became of tickets by what is known now; without a lake nothing but the `message` that says so."""
+
+    stage: str
+    rows_in: int
+    rows_out: int
+    message: str
+    cancelled: NotRequired[int]
+    cancelled_because: NotRequired[dict[str, int]]
+    frozen: NotRequired[int]
+    unfrozen: NotRequired[int]
+    standing: NotRequired[dict[str, int]]
+    told: NotRequired[dict[str, int]]
+    ahead: NotRequired[int]
+    seconds: NotRequired[float]
+    peak_mb: NotRequired[int]
 
 
 def look() -> str | None:
@@ -30,27 +61,29 @@ def look() -> str | None:
         return None if landed == taken else landed
 
 
-def collect_days() -> dict[str, Any]:
+def collect_days() -> DaysCollected:
     """Collect what has landed of the day feeds; one failure stops no other delivery, but is told at the end."""
-    return _collect("Until then nothing is released.", {})
+    return _collect("Until then nothing is released.")
 
 
-def collect_landed(landed: str) -> dict[str, Any]:
+def collect_landed(landed: str) -> DaysCollected:
     """The same through the day, of files alone: databases are asked in the morning, for days that are over."""
-    return _collect("Until then tickets go by what else is known.", {"queried": ()}, landed)
+    return _collect("Until then tickets go by what else is known.", landed)
 
 
-def _collect(meanwhile: str, asked: dict[str, Any], landed: str | None = None) -> dict[str, Any]:
+def _collect(meanwhile: str, landed: str | None = None) -> DaysCollected:
+    """Collect the day feeds; where files have `landed`, those alone."""
     from include.stages import collection
     from include.stages.collection import known_ids
 
     with workplace() as place:
         if not _has_lake():
             return {"stage": "collection", "rows_in": 0, "rows_out": 0, "quarantined": 0, "message": _NO_LAKE}
-        planned = called(place, collection.plan, None, {"as_of": place.now, "feeds": FEEDS, **asked})
+        queried = None if landed is None else ()
+        planned = collection.plan(site_of(place), as_of=place.now, queried=queried, feeds=FEEDS)
         done, failed = _tried(place, planned)
         try:
-            called(place, known_ids.measure, None, {"feeds": FEEDS})
+            known_ids.measure(place.db, place.lake, place.config, feeds=FEEDS)
         except LoopError as error:
             failed.append(error)
         if landed:
@@ -58,26 +91,41 @@ def _collect(meanwhile: str, asked: dict[str, Any], landed: str | None = None) -
         if failed:
             kind = NotReady if all(isinstance(error, NotReady) for error in failed) else BadInput
             raise kind(f"{' '.join(map(str, failed))} {meanwhile}")
-        counts = {name: sum(each[name] for each in done) for name in ("rows_in", "rows_out", "quarantined")}
-        return {"stage": "collection", "deliveries": len(done), **counts}
+        return _in_all(done)
 
 
-def _tried(place: Workplace, planned: list[dict[str, str]]) -> tuple[list[dict[str, Any]], list[LoopError]]:
+def _in_all(done: "Collection[Collected]") -> DaysCollected:
+    counts = added(done)
+    return {
+        "stage": "collection",
+        "deliveries": len(done),
+        "rows_in": counts["rows_in"],
+        "rows_out": counts["rows_out"],
+        "quarantined": counts["quarantined"],
+    }
+
+
+def _tried(
+    place: Workplace, planned: "Iterable[PlannedDelivery]"
+) -> "tuple[list[Collected], list[LoopError]]":
     """What was collected, and why not the rest."""
     from include.stages import collection
 
-    done: list[dict[str, Any]] = []
+    done: list[Collected] = []
     failed: list[LoopError] = []
     for delivery in planned:
+        key = collection.DeliveryKey(delivery["feed"], delivery["period"])
         try:
-            given = {**delivery, "connections": place.connections(delivery["feed"])}
-            done.append(called(place, collection.collect, None, given))
+            site = site_of(place, place.connections(key.feed))
+            started = time.monotonic()
+            done.append(collection.collect(site, key))
+            logged(done[-1], started)
         except LoopError as error:
             failed.append(error)
     return done, failed
 
 
-def process_limits(landed: str | None = None) -> dict[str, Any]:
+def process_limits(landed: str | None = None) -> LimitsProcessed:
     """Cancel, freeze and unfreeze tickets by what is known now; then what had `landed` (see look) is taken in.
 
     A delivery that could not be read is tried again when something lands; one that nothing came to try, and
@@ -88,10 +136,12 @@ def process_limits(landed: str | None = None) -> dict[str, Any]:
     with workplace() as place:
         if not _has_lake():
             return {"stage": "limits", "rows_in": 0, "rows_out": 0, "message": _NO_LAKE}
-        result: dict[str, Any] = called(place, limits.process, None, {})
+        started = time.monotonic()
+        result = limits.process(db=place.db, lake=place.lake, config=place.config, now=place.now)
+        effort = logged(result, started)
         if landed and not result["ahead"]:
             _note(place, "processed", landed)
-        return result
+        return cast(LimitsProcessed, {**result, **effort})
 
 
 def _note(place: Workplace, step: str, landed: str) -> None:

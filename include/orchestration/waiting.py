@@ -34,25 +34,25 @@ class RequiredFeeds(BaseOperator):  # type: ignore[misc]  # Airflow is seen as A
         """Collect what has come since the last look, whose findings were `seen`; then wait or fail."""
         cycle: Mapping[str, Any] = context["ti"].xcom_pull(task_ids=self.cycle_from)
         found, hour = deliveries.require(cycle, seen or {})
-        lacking = found.pop("lacking")
+        lacking = found["lacking"]
         if not lacking:
             # the stage's result is that of collection.report, which counts these rows too
-            return {name: value for name, value in found.items() if name != "stage"}
+            return {name: value for name, value in found.items() if name not in ("stage", "lacking")}
         now, until = right_now(), cut_off(cycle["as_of"], hour)
-        told = " ".join(lack["why"] for lack in lacking.values())
+        causes = " ".join(lack["why"] for lack in lacking.values())
         if context.get("partition_key") and now < until:
             self.log.warning(
-                "Waiting until %s for %s: %s", f"{until:%Y-%m-%d %H:%M}", ", ".join(lacking), told
+                "Waiting until %s for %s: %s", f"{until:%Y-%m-%d %H:%M}", ", ".join(lacking), causes
             )
             moment = min(now + _LOOK_EVERY, until)
-            self._tell(context, cycle, until, told)
+            self._tell(context, cycle, until, causes)
             self.defer(trigger=DateTimeTrigger(moment), method_name="look", kwargs={"seen": lacking})
-        raise AirflowFailException(f"{told} Then clear this task.")
+        raise AirflowFailException(f"{causes} Then clear this task.")
 
-    def _tell(self, context: Context, cycle: Mapping[str, Any], until: datetime, told: str) -> None:
+    def _tell(self, context: Context, cycle: Mapping[str, Any], until: datetime, causes: str) -> None:
         """Tell operations once a day that this month waits, and for what."""
         link = str(getattr(context["ti"], "log_url", "") or "")
-        details = {"month": cycle["month"], "until": until.isoformat(), "why": told, "link": link}
+        details = {"month": cycle["month"], "until": until.isoformat(), "why": causes, "link": link}
         alarm("feed_waiting", cycle["month"], details)
 
 

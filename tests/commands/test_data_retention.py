@@ -173,7 +173,8 @@ def test_what_is_no_longer_kept_is_not_collected_again(
         folder = tmp_path / "landing" / "usage_months" / f"month={month}"
         folder.mkdir(parents=True)
         (folder / "a.csv").write_text("subscriber_id,bill_yuan\nS1,1\n")
-    found = collection.plan(landing=tmp_path / "landing", db=db, lake=lake, config=config, as_of=NOW)
+    site = collection.Site(db, lake, config, tmp_path / "landing", NOW)
+    found = collection.plan(site, as_of=NOW)
     assert found == [{"feed": "usage_months", "period": "2023-11"}]
 
 

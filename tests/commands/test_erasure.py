@@ -552,15 +552,8 @@ def _collect_for(world: World, month: str) -> dict[str, object]:
     (folder / "_MANIFEST.csv").write_text("file,rows\na.csv,11\n")
     rows = [f"{world.subscriber},5", *(f"NEW-{n:04d},5" for n in range(10))]
     (folder / "a.csv").write_text("\n".join(["subscriber_id,bill_yuan", *rows, ""]))
-    return collection.collect(
-        landing=world.loop.landing,
-        db=world.db,
-        lake=world.lake,
-        config=world.loop.config,
-        feed="usage_months",
-        period=month,
-        now=ERASED,
-    )
+    site = collection.Site(world.db, world.lake, world.loop.config, world.loop.landing, ERASED)
+    return collection.collect(site, collection.DeliveryKey("usage_months", month))
 
 
 KILLED = """

@@ -166,7 +166,7 @@ def test_what_a_killed_task_did_not_try_is_tried_at_the_next_look(tick, land, la
     fill_cycle(db, 1)
     land(CHANGES, "1.csv", "S0001,2026-11-05T09:00:00+08:00,port_out_applied")
     with monkeypatch.context() as broken:
-        broken.setattr("include.stages.collection.collect", lambda **_: 1 / 0)
+        broken.setattr("include.stages.collection.collect", lambda *_: 1 / 0)
         assert tick("9:00") == UNREAD
     assert tick("9:05") == DONE
     assert column(db, "select frozen_at from tickets") == [at("9:05")]

@@ -66,9 +66,9 @@ class Mornings:
             csv.writer(file).writerows([header, *rows])
 
     def collect(self, now: datetime) -> None:
-        given: dict[str, Any] = {"db": self.db, "lake": self.lake, "config": self.config}
-        for each in collection.plan(landing=self.landing, as_of=now, feeds=FEEDS, **given):
-            collection.collect(landing=self.landing, now=now, **given, **each)
+        site = collection.Site(self.db, self.lake, self.config, self.landing, now)
+        for each in collection.plan(site, as_of=now, feeds=FEEDS):
+            collection.collect(site, collection.DeliveryKey(**each))
 
     def process(self, now: datetime) -> dict[str, Any]:
         return limits.process(db=self.db, lake=self.lake, config=self.config, now=now)

@@ -21,8 +21,8 @@ from include.domain.signature import Signature
 from include.domain.text.canonical import UNSEEN, canonical_id, legible
 from include.lake import Lake, Manifest, Part, scan_files
 from include.lake.upkeep import QUARANTINE
-from include.stages.collection.ingest import SPILL
 from include.stages.collection.publisher import CONTACTS, hold_month
+from include.stages.collection.staging import STAGING_PREFIX
 
 PROFILES = "subscribers"
 #: Columns of the lake in which people write what they like.
@@ -119,7 +119,7 @@ def erase(*, db: Connection, lake: Lake, request: Request, dry_run: bool = False
     erasure_id = _begin(db, sought, request)
     counts = _in_database(db, sought, erasure_id, signed.at)
     _finish(db, erasure_id, counts, None)
-    counts |= {"spools": lake.store.drop_spools(SPILL, -1.0)}
+    counts |= {"spools": lake.store.drop_spools(STAGING_PREFIX, -1.0)}
     counts |= {f"lake.{QUARANTINE}": _from_quarantine(lake, sought)} | _from_lake(db, lake, sought)
     left = [place for place, rows in _found(lake, sought).items() if rows]
     if left:

@@ -1,6 +1,7 @@
 """What operators deliver: the feeds, their columns and types, and how much may be wrong."""
 
 import hashlib
+from dataclasses import dataclass
 from typing import Annotated, Any, Literal
 from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
@@ -196,29 +197,9 @@ class Sources(Entry):
             raise ValueError(f"feeds absent: {sorted(absent)}; feeds unknown: {sorted(unknown)}")
         return self
 
-    def zone_of(self, feed: str) -> str:
-        """The time zone of instants that a feed delivers without an offset."""
-        return self.feeds[feed].time_zone or self.time_zone
-
-    def share_of(self, feed: str) -> float:
-        """The share of a file or delivery of the feed that may be broken before collection stops."""
-        own = self.feeds[feed].quarantine_share
-        return self.quarantine_share if own is None else own
-
-    def known_of(self, feed: str) -> Known:
-        """How many of the people a delivery of the feed names must be known before collection stops."""
-        return self.feeds[feed].least_known or self.least_known
-
-    def query_of(self, feed: str) -> str:
-        """The statement that gives a month, or a day, of the feed in the operator's database."""
-        declared, by = self.feeds[feed].sql, self.asked_by(feed)
-        whole = f"select * from {feed} where {by} = :{by}"  # noqa: S608  # feed is one of FEEDS
-        return (declared and declared.query) or whole
-
-    def asked_by(self, feed: str) -> Period:
-        """Whether the operator's database is asked for months or for days of the feed."""
-        declared = self.feeds[feed].sql
-        return declared.by if declared else "month"
+    def contract(self, name: str) -> "FeedContract":
+        """The feed of that name with what holds for all feeds where it does not say otherwise."""
+        return FeedContract(name, self.feeds[name], self)
 
     @property
     def connections(self) -> dict[str, str]:
@@ -226,12 +207,49 @@ class Sources(Entry):
         declared = {name: feed.sql.connection for name, feed in self.feeds.items() if feed.sql}
         return {name: connection for name, connection in declared.items() if connection}
 
-    def hash_of(self, feed: str) -> str:
-        """Changes whenever the declaration of the feed would read the same files differently."""
+
+@dataclass(frozen=True)
+class FeedContract:
+    """One feed as it is to be delivered: what it declares itself, and else what is `common` to all feeds."""
+
+    name: str
+    declared: Feed
+    common: Sources
+
+    @property
+    def zone(self) -> str:
+        """The time zone of instants that the feed delivers without an offset."""
+        return self.declared.time_zone or self.common.time_zone
+
+    @property
+    def quarantine_share(self) -> float:
+        """The share of a file or delivery that may be broken before collection stops."""
+        own = self.declared.quarantine_share
+        return self.common.quarantine_share if own is None else own
+
+    @property
+    def least_known(self) -> Known:
+        """How many of the people a delivery names must be known before collection stops."""
+        return self.declared.least_known or self.common.least_known
+
+    @property
+    def query(self) -> str:
+        """The statement that gives a month, or a day, of the feed in the operator's database."""
+        whole = f"select * from {self.name} where {self.asked_by} = :{self.asked_by}"  # noqa: S608  # one of FEEDS
+        return (self.declared.sql and self.declared.sql.query) or whole
+
+    @property
+    def asked_by(self) -> Period:
+        """Whether the operator's database is asked for months or for days of the feed."""
+        return self.declared.sql.by if self.declared.sql else "month"
+
+    @property
+    def hash(self) -> str:
+        """Changes whenever the declaration would read the same files differently."""
         tolerated = {"quarantine_share", "quarantine_rows", "required", "when_absent", "sql", "least_known"}
-        if self.feeds[feed].dialect == Dialect():
+        if self.declared.dialect == Dialect():
             tolerated.add("dialect")  # months delivered before there were dialects stay known
-        declared = self.feeds[feed].model_dump_json(exclude=tolerated) + self.zone_of(feed)
+        declared = self.declared.model_dump_json(exclude=tolerated) + self.zone
         return hashlib.sha256(declared.encode()).hexdigest()
 
 

@@ -1,40 +1,41 @@
 """Collection: deliveries in the landing folder become months of the lake, reconciled row by row."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Collection, Iterator, Mapping
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
-
-from sqlalchemy import Connection
 
 from include.config import Config
-from include.config.readers.sources import Sources
 from include.database import lock
 from include.database.queries import load
 from include.domain.errors import NotReady
+from include.domain.row_counts import added
 from include.lake import Lake
 from include.stages.collection import waivers
-from include.stages.collection.completeness import refuse_incomplete, refuse_unlisted
-from include.stages.collection.ingest import refuse_above, spill_folder, take_in
+from include.stages.collection.completeness import refuse_absent, refuse_incomplete, refuse_unlisted
+from include.stages.collection.ingest import refuse_above, take_in
+from include.stages.collection.intake import Intake, Site
 from include.stages.collection.monthly_report import report
 from include.stages.collection.publisher import (
-    fingerprint_of,
+    Recorded,
+    collected,
     known,
     publish,
     record,
     refuse_changed,
     stands,
-    told,
     write_parts,
     write_quarantine,
 )
+from include.stages.collection.results import Collected, Lack, PlannedDelivery, RequiredFeeds
 from include.stages.collection.sources import landing_folder
-from include.stages.collection.sources.database import Connection as Database
-from include.stages.collection.sources.database import spooled
-from include.stages.collection.sources.landing_folder import Delivery, is_day
+from include.stages.collection.sources.database import days_asked, spooled
+from include.stages.collection.sources.delivery import DeliveryKey
+from include.stages.collection.staging import staging_folder
 from include.stages.collection.validator.erased import kept_out
+from include.stages.collection.waivers import Waivers
 
-__all__ = ["collect", "open_lake", "plan", "report", "require"]
+__all__ = ["DeliveryKey", "Site", "collect", "open_lake", "plan", "report", "require"]
 
 
 def open_lake(root: str | Path, landing: Path, config: Config) -> Lake:
@@ -45,74 +46,68 @@ def open_lake(root: str | Path, landing: Path, config: Config) -> Lake:
 
 
 def plan(
+    site: Site,
     *,
-    landing: Path,
-    db: Connection,
-    lake: Lake,
-    config: Config,
     as_of: datetime,
     month: str | None = None,
     queried: Collection[str] | None = None,
     feeds: Collection[str] | None = None,
-) -> list[dict[str, Any]]:
-    """The deliveries to collect, [{"feed", "period"}]: new or changed, begun before `as_of`.
+) -> list[PlannedDelivery]:
+    """The deliveries to collect: new or changed, begun before `as_of`.
 
     Days of a month that was delivered whole are left alone, and so is what retention.yaml no longer keeps. The
     feeds `queried` by SQL (by default those with a connection in sources.yaml) are asked for `month`, or for the
     days before `as_of`, unless they were delivered as files. Only `feeds` are looked at, by default all.
     """
-    with db.begin():
-        stand = db.execute(load("stages/collection")["current_deliveries"]).all()
-        decided = waivers.approved(db)
-    standing = {(row.feed, row.period): row.fingerprint for row in stand}
-    found = landing_folder.found(landing, config.sources, feeds)
-    landed = {(delivery.feed, delivery.period) for delivery in found}
-    whole = landed | standing.keys()
+    with site.db.begin():
+        rows = site.db.execute(load("stages/collection")["current_deliveries"]).all()
+        approved = waivers.in_force(site.db)
+    recorded = {DeliveryKey(row.feed, row.period): row.fingerprint for row in rows}
+    found = landing_folder.found(site.landing, site.config.sources, feeds)
+    landed = {delivery.key for delivery in found}
+    whole = landed | recorded.keys()
     begun = [
         delivery
         for delivery in found
-        if landing_folder.starts_before(delivery.period, as_of)
-        and delivery.period[:7] >= config.retention.oldest_month(delivery.feed, as_of)
-        and not (is_day(delivery.period) and (delivery.feed, delivery.period[:7]) in whole)
+        if delivery.key.starts_before(as_of)
+        and delivery.key.month >= site.config.retention.oldest_month(delivery.key.feed, as_of)
+        and not _is_covered(delivery.key, whole)
     ]
+    at_as_of = replace(site, now=as_of)  # what the lake still keeps then counts
+    remaining = (waivers.applied(delivery, approved) for delivery in begun)
     changed = [
-        {"feed": delivery.feed, "period": delivery.period}
-        for delivery in (waivers.applied(each, decided) for each in begun)
-        if delivery.files
-        and not stands(lake, delivery, fingerprint_of(delivery, config), standing, config, as_of)
+        delivery.key
+        for delivery in remaining
+        if delivery.files and not stands(Intake.of(at_as_of, delivery, approved), recorded)
     ]
-    by_query = config.sources.connections if queried is None else queried
+    by_query = site.config.sources.connections if queried is None else queried
     asked = [
-        (feed, period)
-        for feed in sorted(by_query)
-        if feeds is None or feed in feeds
-        for period in _asked(config.sources, feed, month, standing, as_of)
-        if (feed, period) not in landed and not (is_day(period) and (feed, period[:7]) in whole)
+        key
+        for name in sorted(by_query)
+        if feeds is None or name in feeds
+        for key in _asked(site, name, month, as_of, recorded)
+        if key not in landed and not _is_covered(key, whole)
     ]
-    return changed + [{"feed": feed, "period": period} for feed, period in asked]
+    return [PlannedDelivery(feed=key.feed, period=key.period) for key in changed + asked]
+
+
+def _is_covered(key: DeliveryKey, whole: Collection[DeliveryKey]) -> bool:
+    """Whether a day is of a month that was delivered whole."""
+    return key.is_day and key.of_month in whole
 
 
 def _asked(
-    sources: Sources, feed: str, month: str | None, standing: Collection[tuple[str, str]], as_of: datetime
-) -> list[str]:
-    """The periods of a feed that an operator's database is asked for."""
-    if sources.asked_by(feed) == "day":
-        days = [period for name, period in standing if name == feed and is_day(period)]
-        return landing_folder.days_asked(max(days, default=None), as_of)
-    return [month] if month and landing_folder.starts_before(month, as_of) else []
+    site: Site, name: str, month: str | None, as_of: datetime, recorded: Recorded
+) -> Iterator[DeliveryKey]:
+    """The deliveries of the feed `name` that an operator's database is asked for."""
+    if site.config.sources.contract(name).asked_by == "day":
+        last = max((key.period for key in recorded if key.feed == name and key.is_day), default=None)
+        yield from (DeliveryKey(name, day) for day in days_asked(last, as_of))
+    elif month and DeliveryKey(name, month).starts_before(as_of):
+        yield DeliveryKey(name, month)
 
 
-def collect(
-    *,
-    landing: Path,
-    db: Connection,
-    lake: Lake,
-    config: Config,
-    feed: str,
-    period: str,
-    now: datetime,
-    connections: Mapping[str, Database] | None = None,
-) -> dict[str, Any]:
+def collect(site: Site, key: DeliveryKey) -> Collected:
     """Bring one delivery into the lake; the same rows again change nothing.
 
     A feed with an open connection is read by its query, unless files of the period have landed. The lake is
@@ -120,108 +115,73 @@ def collect(
     BadInput, with nothing published, when too many rows break the contract. Files that a person decided to go
     on without are left out.
     """
-
-    with db.begin():
-        decided = waivers.approved(db)
-
-    def look() -> Delivery:
-        return waivers.applied(landing_folder.named(landing, config.sources, feed, period), decided)
-
-    if connections is None or feed not in connections or landing_folder.is_landed(landing, feed, period):
-        delivery = look()
-        if not delivery.files:  # a person decided to go on without any of them
-            return told(delivery, 0, 0, is_new=False)
-        with waivers.advised(feed, period, config.sources, len(delivery.files)):
-            return _collect(delivery, look, db, lake, config, now)
-    with spill_folder(lake) as folder:
-        delivery = spooled(connections[feed], config.sources, feed, period, folder)
-        return _collect(delivery, lambda: delivery, db, lake, config, now)
+    with site.db.begin():
+        approved = waivers.in_force(site.db)
+    if key.feed not in site.connections or site.is_landed(key):
+        return _collect_landed(site, key, approved)
+    with staging_folder(site.lake) as folder:
+        contract = site.config.sources.contract(key.feed)
+        return _bring_in(Intake.of(site, spooled(site.connections[key.feed], contract, key.period, folder)))
 
 
-def require(
-    *,
-    landing: Path,
-    db: Connection,
-    lake: Lake,
-    config: Config,
-    month: str,
-    now: datetime,
-    connections: Mapping[str, Database] | None = None,
-    seen: Mapping[str, Mapping[str, str]] | None = None,
-) -> dict[str, Any]:
-    """Collect the feeds that `month` cannot do without; `lacking` tells {feed: {"state", "why"}} of the rest.
+def _collect_landed(site: Site, key: DeliveryKey, approved: Waivers) -> Collected:
+    delivery = site.landed(key, approved)
+    if not delivery.files:  # a person decided to go on without any of them
+        return collected(delivery, 0, 0, is_new=False)
+    with waivers.advised(delivery, is_required=site.config.sources.feeds[key.feed].required):
+        return _bring_in(Intake.of(site, delivery, approved))
+
+
+def require(site: Site, month: str, seen: Mapping[str, Mapping[str, str]] | None = None) -> RequiredFeeds:
+    """Collect the feeds that `month` cannot do without; `lacking` tells, by feed, of the rest.
 
     Files that were `seen` in the same state by an earlier call, and found incomplete, are not read again.
     """
-    done: list[dict[str, Any]] = []
-    lacking: dict[str, dict[str, str]] = {}
-    with db.begin():
-        decided = waivers.approved(db)
-    for feed in (name for name, declared in config.sources.feeds.items() if declared.required):
-        state, before = "", dict((seen or {}).get(feed, {}))
+    new: list[Collected] = []
+    lacking: dict[str, Lack] = {}
+    with site.db.begin():
+        approved = waivers.in_force(site.db)
+    for name in (name for name, declared in site.config.sources.feeds.items() if declared.required):
+        key, state = DeliveryKey(name, month), ""
         try:
-            if landing_folder.is_landed(landing, feed, month):
-                delivery = waivers.applied(
-                    landing_folder.named(landing, config.sources, feed, month), decided
-                )
+            if site.is_landed(key):
+                delivery = site.landed(key, approved)
                 state = repr((delivery.state(), delivery.left_out, delivery.is_taken_as_is))
+            before = (seen or {}).get(name, {})
             if state and state == before.get("state"):
-                lacking[feed] = before
+                lacking[name] = Lack(state=before["state"], why=before["why"])
                 continue
-            if state or feed in (connections or {}):
-                done.append(
-                    collect(
-                        landing=landing,
-                        db=db,
-                        lake=lake,
-                        config=config,
-                        feed=feed,
-                        period=month,
-                        now=now,
-                        connections=connections,
-                    )
-                )
-            if not (lake.has(feed, month) and lake.manifest(feed, month).rows):
-                raise NotReady(f"No {feed} rows for {month}. Deliver {feed}/month={month} first.")
+            if state or name in site.connections:
+                done = collect(site, key)
+                new += [done] if done["is_new"] else []
+            refuse_absent(site.lake, key)
         except NotReady as error:
-            lacking[feed] = {"state": state, "why": str(error)}
-    new = [each for each in done if each["is_new"]]
-    counts = {name: sum(each[name] for each in new) for name in ("rows_in", "rows_out", "quarantined")}
+            lacking[name] = Lack(state=state, why=str(error))
+    counts = added(new)
     return {"stage": "collection", **counts, "deliveries": len(new), "lacking": lacking}
 
 
-def _collect(
-    delivery: Delivery,
-    look_again: Callable[[], Delivery],
-    db: Connection,
-    lake: Lake,
-    config: Config,
-    now: datetime,
-) -> dict[str, Any]:
-    feed, period = delivery.feed, delivery.period
-    state = delivery.state()
-    fingerprint = fingerprint_of(delivery, config)
-    with db.begin():
-        already = known(db, lake, delivery, fingerprint, config, now)
-        erased = kept_out(db, period)
+def _bring_in(intake: Intake) -> Collected:
+    """Read, judge, stage and publish a delivery, unless it stands."""
+    site, key = intake.site, intake.key
+    with site.db.begin():
+        already = known(intake)
+        erased = kept_out(site.db, key.month)
     if already is not None:
         return already
-    refuse_unlisted(delivery)
-    with spill_folder(lake) as folder:
-        intake = take_in(delivery, config.sources, lake, folder, erased)
-        quarantine = write_quarantine(lake, delivery, fingerprint, intake)
-        sources = config.sources
-        refuse_above(
-            intake, delivery, sources.share_of(feed), quarantine, sources.feeds[feed].quarantine_rows
-        )
-        refuse_incomplete(delivery, intake, lake, config)
-        parts = write_parts(lake, delivery, fingerprint, intake, config)
-    with db.begin():
-        lock(db, "lake", feed, period[:7])
-        already = known(db, lake, delivery, fingerprint, config, now)
+    refuse_unlisted(intake.delivery)
+    with staging_folder(site.lake) as folder:
+        staged = take_in(intake, folder, erased)
+        quarantine = write_quarantine(intake, staged)
+        refuse_above(intake.declared.quarantine_share, intake, staged, quarantine)
+        refuse_incomplete(intake, staged)
+        parts = write_parts(intake, staged)
+    with site.db.begin():
+        lock(site.db, "lake", key.feed, key.month)
+        already = known(intake)
         if already is None:
-            refuse_changed(delivery, state, look_again())
-            publish(lake, delivery, fingerprint, intake, parts)
-            record(db, delivery, fingerprint, intake, now)
-            waivers.keep_in_force(db, delivery, now)
-    return already or told(delivery, intake.rows_read, intake.rows_quarantined, is_new=True)
+            refuse_changed(intake)
+            publish(intake, staged, parts)
+            record(intake, staged)
+            waivers.keep_in_force(site.db, intake.delivery, site.now)
+    return already or collected(intake.delivery, staged.rows_read, staged.rows_quarantined, is_new=True)

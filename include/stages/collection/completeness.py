@@ -5,12 +5,12 @@ from collections.abc import Mapping
 
 import polars as pl
 
-from include.config import Config
 from include.domain.errors import BadInput, NotReady
 from include.domain.periods.months import shift
 from include.lake import Lake
-from include.stages.collection.ingest import Intake
-from include.stages.collection.sources.landing_folder import MANIFEST, Delivery, is_day, written
+from include.stages.collection.intake import Intake
+from include.stages.collection.sources.delivery import MANIFEST, Delivery, DeliveryKey, written
+from include.stages.collection.staging import Staged
 from include.stages.collection.waivers import Incomplete
 
 _NAMED_AT_MOST = 20
@@ -46,30 +46,37 @@ def refuse_unlisted(delivery: Delivery) -> None:
     if wanted is None or delivery.is_taken_as_is or wanted.keys() == present:
         return
     absent, more = sorted(wanted.keys() - present), sorted(present - wanted.keys())
-    told = [f"{_first(absent)} not delivered yet"] if absent else []
-    told += [f"{_first(more)} not listed"] if more else []
+    faults = [f"{_first(absent)} not delivered yet"] if absent else []
+    faults += [f"{_first(more)} not listed"] if more else []
     raise Incomplete(
-        f"{delivery.name} is incomplete: {' and '.join(told)} by {MANIFEST} "
+        f"{delivery.name} is incomplete: {' and '.join(faults)} by {MANIFEST} "
         f"({len(present)} of {len(wanted)} files). Deliver what it lists."
     )
 
 
-def refuse_incomplete(delivery: Delivery, intake: Intake, lake: Lake, config: Config) -> None:
+def refuse_absent(lake: Lake, key: DeliveryKey) -> None:
+    """NotReady when the lake holds no row of a feed's month."""
+    if not (lake.has(*key) and lake.manifest(*key).rows):
+        raise NotReady(f"No {key.feed} rows for {key.period}. Deliver {key.name} first.")
+
+
+def refuse_incomplete(intake: Intake, staged: Staged) -> None:
     """NotReady, naming files or regions and counts, when rows are missing or too many.
 
     The manifest decides where there is one. Otherwise each region of a required month feed must hold about
     as many rows as the month before; a first month has nothing to be compared with, and what a person takes as
     it is, or without one of its files, need not be like it.
     """
+    delivery = intake.delivery
     wanted = listed(delivery)
     if delivery.is_taken_as_is:
         return
     if wanted is not None:
-        _refuse_miscounted(delivery, intake.read, wanted)
+        _refuse_miscounted(delivery, staged.read, wanted)
     elif delivery.left_out:
         return
-    elif config.sources.feeds[delivery.feed].required and not is_day(delivery.period):
-        _refuse_outside_band(delivery, intake, lake, config)
+    elif intake.declared.declared.required and not intake.key.is_day:
+        _refuse_outside_band(intake, staged)
 
 
 def _refuse_miscounted(delivery: Delivery, read: Counts, wanted: Counts) -> None:
@@ -85,13 +92,13 @@ def _refuse_miscounted(delivery: Delivery, read: Counts, wanted: Counts) -> None
         )
 
 
-def _refuse_outside_band(delivery: Delivery, intake: Intake, lake: Lake, config: Config) -> None:
-    feed, before = delivery.feed, shift(delivery.period, -1)
+def _refuse_outside_band(intake: Intake, staged: Staged) -> None:
+    lake, feed, before = intake.lake, intake.key.feed, shift(intake.key.period, -1)
     if not lake.has(feed, before) or not lake.manifest(feed, before).rows:
         return
-    bounds = config.sources.completeness
+    bounds = intake.declared.common.completeness
     profile = lake.scan("subscribers", before) if lake.has("subscribers", before) else None
-    stood, came = (_by_region(rows, profile) for rows in (lake.scan(feed, before), intake.spilled()))
+    stood, came = (_by_region(rows, profile) for rows in (lake.scan(feed, before), staged.typed()))
     if stood.keys() == {_EVERYWHERE} or came.keys() == {_EVERYWHERE}:
         stood, came = ({_EVERYWHERE: sum(counts.values())} for counts in (stood, came))
     wrong = [
@@ -101,7 +108,7 @@ def _refuse_outside_band(delivery: Delivery, intake: Intake, lake: Lake, config:
     ]
     if wrong:
         raise Incomplete(
-            f"{delivery.name} is incomplete: {_first(wrong)}; {bounds.band:.0%} more or less would pass. "
+            f"{intake.delivery.name} is incomplete: {_first(wrong)}; {bounds.band:.0%} more or less would pass. "
             f"Nothing was published. Deliver the rest, or list the files in a {MANIFEST} if this is all."
         )
 

@@ -12,6 +12,8 @@ from include.config.readers.sources import Known
 from include.database.queries import load
 from include.domain.errors import BadInput
 from include.lake import Lake, scan_files
+from include.stages.collection.results import KnownIds
+from include.stages.collection.sources.delivery import DeliveryKey
 
 PROFILES = "subscribers"
 #: Feeds that name people as they go: with no profile of an earlier month their ids cannot be expected in any.
@@ -40,8 +42,7 @@ _DIFFERENCES: Mapping[str, Callable[[str, int], str | None]] = {
 class Named:
     """How many people a delivery names, how many of them any profile knows, and a few of the unknown."""
 
-    feed: str
-    period: str
+    key: DeliveryKey
     ids: int
     known: int
     unknown: tuple[str, ...] = ()
@@ -66,85 +67,83 @@ def measure(
     """
     named = [
         name
-        for name, feed in config.sources.feeds.items()
-        if _ID in feed.columns and (feeds is None or name in feeds)
+        for name, declared in config.sources.feeds.items()
+        if _ID in declared.columns and (feeds is None or name in feeds)
     ]
     with db.begin():
         wanted = {"feeds": named, "months": list(months)}
         rows = db.execute(load("stages/collection")["unmeasured"], wanted).all()
-    deliveries = [(row.feed, row.period) for row in rows if lake.has(row.feed, row.period[:7])]
-    found = _named(lake, deliveries) if lake.months(PROFILES) else []
-    strange = {each: _too_few(lake, each, config.sources.known_of(each.feed)) for each in found}
+    keys = [key for key in (DeliveryKey(row.feed, row.period) for row in rows) if lake.has(*key.of_month)]
+    found = _named(lake, keys) if lake.months(PROFILES) else []
+    strange = {
+        each: _too_few(lake, each, config.sources.contract(each.key.feed).least_known) for each in found
+    }
     with db.begin():
         for each in (each for each, why in strange.items() if why is None):
-            counts = {"feed": each.feed, "period": each.period, "ids": each.ids, "known": each.known}
+            counts = {"feed": each.key.feed, "period": each.key.period, "ids": each.ids, "known": each.known}
             db.execute(load("stages/collection")["record_known"], counts)
     if sentences := [why for why in strange.values() if why]:
         raise BadInput(f"{' '.join(sentences)} Deliver one writing in all feeds, or map it in the query.")
     return found
 
 
-def told(found: Sequence[Named]) -> dict[str, dict[str, float]]:
+def by_feed(found: Sequence[Named]) -> dict[str, KnownIds]:
     """By feed: people named, how many of them are known, and the share."""
-    feeds = dict.fromkeys(each.feed for each in found)
-    sums = {
-        feed: [sum(getattr(each, what) for each in found if each.feed == feed) for what in ("ids", "known")]
-        for feed in feeds
-    }
+    sums: dict[str, tuple[int, int]] = {}
+    for each in found:
+        ids, known = sums.get(each.key.feed, (0, 0))
+        sums[each.key.feed] = (ids + each.ids, known + each.known)
     return {
-        feed: {"ids": ids, "known": known, "share": round(known / ids, 4) if ids else 1.0}
-        for feed, (ids, known) in sums.items()
+        name: KnownIds(ids=ids, known=known, share=round(known / ids, 4) if ids else 1.0)
+        for name, (ids, known) in sums.items()
     }
 
 
 def notes(lake: Lake, found: Sequence[Named]) -> Iterator[str]:
     """A sentence for each feed that names people no profile knows."""
-    for feed, counts in told(found).items():
-        strangers = int(counts["ids"] - counts["known"])
-        if not strangers or feed == PROFILES:  # every month has new subscribers
+    for name, counts in by_feed(found).items():
+        strangers = counts["ids"] - counts["known"]
+        if not strangers or name == PROFILES:  # every month has new subscribers
             continue
-        kept = "; they are kept, and hold as soon as the id appears" if feed == "contact_limits" else ""
-        unknown = [text for each in found if each.feed == feed for text in each.unknown]
+        kept = "; they are kept, and hold as soon as the id appears" if name == "contact_limits" else ""
+        unknown = [text for each in found if each.key.feed == name for text in each.unknown]
         differ = _differ(lake, unknown)
-        how = _as_told(*differ) if differ else _shapes(lake, unknown)
-        yield f"{strangers:,} of {int(counts['ids']):,} people in {feed} are in no profile{kept}. {how}"
+        how = _in_words(*differ) if differ else _shapes(lake, unknown)
+        yield f"{strangers:,} of {counts['ids']:,} people in {name} are in no profile{kept}. {how}"
 
 
 # ---------------------------------------------------------------- who is known
 
 
-def _named(lake: Lake, deliveries: Sequence[tuple[str, str]]) -> list[Named]:
-    counts = {delivery: [0, 0] for delivery in deliveries}
-    unknown: dict[tuple[str, str], list[str]] = {delivery: [] for delivery in deliveries}
+def _named(lake: Lake, keys: Sequence[DeliveryKey]) -> list[Named]:
+    counts = {key: [0, 0] for key in keys}
+    unknown: dict[DeliveryKey, list[str]] = {key: [] for key in keys}
     for shard in range(lake.shards):
-        frames = [_people(lake, feed, period, shard) for feed, period in deliveries]
+        frames = [_people(lake, key, shard) for key in keys]
         if not frames:
             continue
         people = pl.concat(frames)
         strangers = _strangers(lake, people, shard)
         for at, rows in enumerate((people, strangers)):
-            for feed, period, number in rows.group_by("feed", "period").len().iter_rows():
-                counts[feed, period][at] += number
-        for feed, period, text in strangers.select("feed", "period", _ID).sort(_ID).iter_rows():
-            if len(unknown[feed, period]) < _ASKED_AT_MOST:
-                unknown[feed, period].append(text)
-    return [
-        Named(feed, period, ids, ids - strange, tuple(unknown[feed, period]))
-        for (feed, period), (ids, strange) in counts.items()
-    ]
+            for name, period, number in rows.group_by("feed", "period").len().iter_rows():
+                counts[DeliveryKey(name, period)][at] += number
+        for name, period, text in strangers.select("feed", "period", _ID).sort(_ID).iter_rows():
+            if len(unknown[DeliveryKey(name, period)]) < _ASKED_AT_MOST:
+                unknown[DeliveryKey(name, period)].append(text)
+    return [Named(key, ids, ids - strange, tuple(unknown[key])) for key, (ids, strange) in counts.items()]
 
 
-def _people(lake: Lake, feed: str, period: str, shard: int) -> pl.DataFrame:
+def _people(lake: Lake, key: DeliveryKey, shard: int) -> pl.DataFrame:
     """The people a delivery names, each once; who is told to have joined need not be in a profile yet."""
-    manifest = lake.manifest(feed, period[:7])
-    parts = [part for part in manifest.parts if part.period == period and part.shard == shard]
+    manifest = lake.manifest(*key.of_month)
+    parts = [part for part in manifest.parts if part.period == key.period and part.shard == shard]
     schema = {"feed": pl.String, "period": pl.String, _ID: pl.String}
     if not parts:
         return pl.DataFrame(schema=schema)
     rows = scan_files([lake.part_address(manifest, part) for part in parts])
-    if feed == "subscriber_changes":
+    if key.feed == "subscriber_changes":
         rows = rows.filter(pl.col("kind") != "joined")
-    ids = rows.select(pl.lit(feed).alias("feed"), pl.lit(period).alias("period"), _ID)
+    ids = rows.select(pl.lit(key.feed).alias("feed"), pl.lit(key.period).alias("period"), _ID)
     return ids.unique().collect(engine="streaming").select(*schema)
 
 
@@ -170,23 +169,23 @@ def _too_few(lake: Lake, named: Named, least: Known) -> str | None:
     Where a way of writing would make unknown ids known, nothing is guessed: it is named. Of grave feeds one such id
     is too many.
     """
-    is_grave = named.feed in _GRAVE
+    is_grave = named.key.feed in _GRAVE
     if not named.unknown or not least.share or (named.share >= least.share and not is_grave):
         return None
-    differ = _differ(lake, named.unknown, None if named.feed != PROFILES else named.period)
+    differ = _differ(lake, named.unknown, None if named.key.feed != PROFILES else named.key.period)
     may_be_judged = named.ids >= least.ids and not (
-        named.feed in _OF_LEAVERS and min(lake.months(PROFILES)) >= named.period[:7]
+        named.key.feed in _OF_LEAVERS and min(lake.months(PROFILES)) >= named.key.month
     )
     is_other = differ is not None and (is_grave or 2 * differ[1] >= len(named.unknown))
     if not (is_other or (may_be_judged and named.share < least.share)):
         return None
-    known_by = "an earlier profile" if named.feed == PROFILES else "any profile"
+    known_by = "an earlier profile" if named.key.feed == PROFILES else "any profile"
     asked = f", at least {least.share:.0%} must" if named.share < least.share else ""
     sentence = (
-        f"{named.feed} of {named.period}: {named.known:,} of {named.ids:,} people ({named.share:.1%}) are in "
+        f"{named.key.feed} of {named.key.period}: {named.known:,} of {named.ids:,} people ({named.share:.1%}) are in "
         f"{known_by}{asked}."
     )
-    return f"{sentence} {_as_told(*differ) if differ else _shapes(lake, named.unknown)}."
+    return f"{sentence} {_in_words(*differ) if differ else _shapes(lake, named.unknown)}."
 
 
 def _differ(lake: Lake, unknown: Sequence[str], before: str | None = None) -> tuple[str, int, int] | None:
@@ -212,7 +211,7 @@ def _differ(lake: Lake, unknown: Sequence[str], before: str | None = None) -> tu
     return (*counted.row(0), len(unknown)) if counted.height else None
 
 
-def _as_told(way: str, would: int, unknown: int) -> str:
+def _in_words(way: str, would: int, unknown: int) -> str:
     return f"{would:,} of {unknown:,} unknown ids looked at would be known {way}"
 
 

@@ -1,6 +1,7 @@
 """What stands for a month after collection, and what its operator did not deliver."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -12,6 +13,9 @@ from include.domain.errors import NotReady
 from include.domain.periods.months import month_start
 from include.lake import Lake
 from include.stages.collection import known_ids, waivers
+from include.stages.collection.completeness import refuse_absent
+from include.stages.collection.results import FeedRows, MonthReport, WaiverInForce
+from include.stages.collection.sources.delivery import DeliveryKey
 from include.subscribers.profiles import without_profile
 
 _NAMED_AT_MOST = 20
@@ -21,7 +25,7 @@ _WORST = 5
 _TOTAL = r"合[计計]|[总總][计計数數和]|[小共累][计計]|[汇彙][总總]|^(?:grand|sub)?totals?$|^sum(?:total)?$|^overall$"
 
 
-def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime) -> dict[str, Any]:
+def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: datetime) -> MonthReport:
     """What stands for the month: counts, and in `notes` one sentence per missing feed or column.
 
     Raises NotReady when a feed the loop cannot do without is absent or empty, BadInput when a feed names too many
@@ -29,59 +33,91 @@ def report(*, db: Connection, lake: Lake, config: Config, month: str, as_of: dat
     """
     if month_start(month) >= as_of:
         raise NotReady(f"{month} begins after {as_of.isoformat()}. Choose a later as_of or an earlier month.")
-    for feed, declared in config.sources.feeds.items():
-        if declared.required and not (lake.has(feed, month) and lake.manifest(feed, month).rows):
-            raise NotReady(f"No {feed} rows for {month}. Deliver {feed}/month={month} first.")
+    for name, declared in config.sources.feeds.items():
+        if declared.required:
+            refuse_absent(lake, DeliveryKey(name, month))
     # also the days after the month: who refused or left since is asked before anybody is called
-    named = [each for each in known_ids.measure(db, lake, config, [month]) if each.period[:7] >= month]
-    with db.begin():
-        totals = db.execute(load("stages/collection")["month_totals"], {"month": month}).one()
-        without = waivers.of_month(db, month)
-        by_feed = db.execute(load("stages/collection")["month_totals_by_feed"], {"month": month}).all()
-        aside = db.execute(load("stages/collection")["quarantine_of_month"], {"month": month}).fetchmany(
-            _WORST
-        )
-        cleared = db.execute(load("stages/collection")["cleared_of_month"], {"month": month}).all()
-    missing = [feed for feed in config.sources.feeds if not lake.has(feed, month)]
-    stand = {feed: lake.manifest(feed, month).facts for feed in config.sources.feeds if feed not in missing}
-    absent = {
-        feed: [name for name in config.sources.feeds[feed].columns if name not in facts["columns"]]
-        for feed, facts in stand.items()
-    }
-    ignored = {feed: facts["ignored_columns"] for feed, facts in stand.items() if facts["ignored_columns"]}
+    named = [each for each in known_ids.measure(db, lake, config, [month]) if each.key.month >= month]
+    recorded, brought = _recorded(db, month), _brought(lake, config, month)
     unprofiled, total_rows = _usage_without_profile(lake, month)
     return {
         "stage": "collection",
         "month": month,
-        "rows_in": totals.rows_read,
-        "rows_out": totals.rows_accepted,
-        "quarantined": totals.rows_quarantined,
-        "deliveries": totals.deliveries,
-        "missing_feeds": missing,
-        "missing_columns": {feed: names for feed, names in absent.items() if names},
-        "ignored_columns": ignored,
+        "rows_in": recorded.totals.rows_read,
+        "rows_out": recorded.totals.rows_accepted,
+        "quarantined": recorded.totals.rows_quarantined,
+        "deliveries": recorded.totals.deliveries,
+        "missing_feeds": brought.missing_feeds,
+        "missing_columns": brought.missing_columns,
+        "ignored_columns": brought.ignored_columns,
         "usage_without_profile": unprofiled,
-        "known_ids": known_ids.told(named),
-        "values_not_taken": sum(row.rows for row in cleared),
-        "goes_on_without": without,
-        "by_feed": {
-            row.feed: {
-                "read": row.rows_read,
-                "accepted": row.rows_accepted,
-                "quarantined": row.rows_quarantined,
-            }
-            for row in by_feed
-        },
-        "worst": [_put_aside(row) for row in aside],
+        "known_ids": known_ids.by_feed(named),
+        "values_not_taken": sum(row.rows for row in recorded.cleared),
+        "goes_on_without": recorded.waived,
+        "by_feed": {row.feed: _rows_of(row) for row in recorded.by_feed},
+        "worst": [_put_aside(row) for row in recorded.quarantined],
         "notes": [
-            *map(waivers.described, without),
-            *_notes(config, month, missing, absent, ignored),
+            *map(waivers.described, recorded.waived),
+            *_notes(config, month, brought),
             *_notes_on_strangers(month, unprofiled, total_rows),
             *known_ids.notes(lake, named),
-            *map(_put_aside, aside),
-            *map(_not_taken, cleared[:_WORST]),
+            *map(_put_aside, recorded.quarantined),
+            *map(_not_taken, recorded.cleared[:_WORST]),
         ],
     }
+
+
+@dataclass(frozen=True)
+class _Recorded:
+    """What the database says of a month: counts of its deliveries, what goes without, what was not taken."""
+
+    totals: Any
+    waived: list[WaiverInForce]
+    by_feed: Sequence[Any]
+    quarantined: Sequence[Any]
+    cleared: Sequence[Any]
+
+
+def _recorded(db: Connection, month: str) -> _Recorded:
+    queries, wanted = load("stages/collection"), {"month": month}
+    with db.begin():
+        return _Recorded(
+            totals=db.execute(queries["month_totals"], wanted).one(),
+            waived=waivers.of_month(db, month),
+            by_feed=db.execute(queries["month_totals_by_feed"], wanted).all(),
+            quarantined=db.execute(queries["quarantine_of_month"], wanted).fetchmany(_WORST),
+            cleared=db.execute(queries["cleared_of_month"], wanted).all(),
+        )
+
+
+@dataclass(frozen=True)
+class _Brought:
+    """Which declared feeds and columns a month did not bring, and which columns nobody declared."""
+
+    missing_feeds: list[str]
+    missing_columns: dict[str, list[str]]
+    ignored_columns: dict[str, list[str]]
+
+
+def _brought(lake: Lake, config: Config, month: str) -> _Brought:
+    feeds = config.sources.feeds
+    missing = [name for name in feeds if not lake.has(name, month)]
+    facts = {name: lake.manifest(name, month).facts for name in feeds if name not in missing}
+    absent = {
+        name: [column for column in feeds[name].columns if column not in each["columns"]]
+        for name, each in facts.items()
+    }
+    return _Brought(
+        missing_feeds=missing,
+        missing_columns={name: columns for name, columns in absent.items() if columns},
+        ignored_columns={
+            name: each["ignored_columns"] for name, each in facts.items() if each["ignored_columns"]
+        },
+    )
+
+
+def _rows_of(row: Any) -> FeedRows:
+    return {"read": row.rows_read, "accepted": row.rows_accepted, "quarantined": row.rows_quarantined}
 
 
 def _put_aside(row: Any) -> str:
@@ -111,23 +147,19 @@ def _usage_without_profile(lake: Lake, month: str) -> tuple[int, list[str]]:
     return count, sorted(total_rows)
 
 
-def _notes(
-    config: Config,
-    month: str,
-    missing: Sequence[str],
-    absent: Mapping[str, Sequence[str]],
-    ignored: Mapping[str, Sequence[str]],
-) -> list[str]:
+def _notes(config: Config, month: str, brought: _Brought) -> list[str]:
     feeds = config.sources.feeds
-    notes = [f"feed {feed} was not delivered for {month}; {feeds[feed].when_absent}" for feed in missing]
-    notes += [
-        f"{feed} of {month} came without {_listed(names)}; what needs them is left out"
-        for feed, names in absent.items()
-        if names
+    notes = [
+        f"feed {name} was not delivered for {month}; {feeds[name].when_absent}"
+        for name in brought.missing_feeds
     ]
     notes += [
-        f"{feed} of {month} brought columns sources.yaml does not declare; ignored: {_listed(names)}"
-        for feed, names in ignored.items()
+        f"{name} of {month} came without {_listed(columns)}; what needs them is left out"
+        for name, columns in brought.missing_columns.items()
+    ]
+    notes += [
+        f"{name} of {month} brought columns sources.yaml does not declare; ignored: {_listed(columns)}"
+        for name, columns in brought.ignored_columns.items()
     ]
     return notes
 

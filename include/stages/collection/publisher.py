@@ -1,24 +1,23 @@
 """How an intake enters lake and database: parts first, then the manifests, then the delivery's record."""
 
 from collections.abc import Mapping, Sequence
-from datetime import datetime
-from typing import Any
 
 import polars as pl
 from sqlalchemy import Connection
 
-from include.config import Config
 from include.database import lock
 from include.database.queries import load
 from include.domain.errors import NotReady
-from include.lake import Lake, Part
+from include.lake import Part
 from include.lake.folder import writing
 from include.lake.upkeep import QUARANTINE
-from include.stages.collection.ingest import Intake
-from include.stages.collection.sources.landing_folder import Delivery, is_day
+from include.stages.collection.intake import Intake
+from include.stages.collection.results import Collected
+from include.stages.collection.sources.delivery import Delivery, DeliveryKey
+from include.stages.collection.staging import Staged
 
-Result = dict[str, Any]
-Standing = dict[tuple[str, str], str]
+#: By delivery, the fingerprint on record of what stands.
+Recorded = Mapping[DeliveryKey, str]
 
 CONTACTS = "contacts"
 _PROFILES = "subscribers"
@@ -33,51 +32,42 @@ def hold_month(db: Connection, table: str, month: str) -> None:
     lock(db, table, month)
 
 
-def fingerprint_of(delivery: Delivery, config: Config) -> str:
-    """What the delivery is known by; another declaration of its feed makes it another one."""
-    return delivery.fingerprint(config.sources.hash_of(delivery.feed))
-
-
-def stands(
-    lake: Lake, delivery: Delivery, fingerprint: str, standing: Standing, config: Config, at: datetime
-) -> bool:
+def stands(intake: Intake, recorded: Recorded) -> bool:
     """Whether database and lake both hold these very files, the lake byte by byte as they were written."""
-    if standing.get((delivery.feed, delivery.period)) != fingerprint:
+    key = intake.key
+    if recorded.get(key) != intake.fingerprint:
         return False
-    month, period = delivery.period[:7], delivery.period
-    found = [lake.standing(table, month, period=period) for table in _tables_of(delivery, config, at)]
-    return all(each is not None and each.periods.get(period) == fingerprint for each in found)
+    found = [intake.lake.standing(table, key.month, period=key.period) for table in _kept_tables(intake)]
+    return all(each is not None and each.periods.get(key.period) == intake.fingerprint for each in found)
 
 
-def _tables_of(delivery: Delivery, config: Config, at: datetime) -> list[str]:
-    """The lake tables a delivery fills, those left out that are no longer kept at `at`."""
-    tables = [CONTACTS] if config.sources.feeds[delivery.feed].restricted else []
-    kept = [table for table in tables if delivery.period[:7] >= config.retention.oldest_month(table, at)]
-    return [*kept, delivery.feed]
+def _kept_tables(intake: Intake) -> list[str]:
+    """The lake tables the delivery fills, those left out that are no longer kept."""
+    tables, retention = [CONTACTS] if intake.restricted else [], intake.site.config.retention
+    kept = [table for table in tables if intake.key.month >= retention.oldest_month(table, intake.site.now)]
+    return [*kept, intake.key.feed]
 
 
-def known(
-    db: Connection, lake: Lake, delivery: Delivery, fingerprint: str, config: Config, at: datetime
-) -> Result | None:
+def known(intake: Intake) -> Collected | None:
     """The result of a delivery that needs nothing more: it stands, or its whole month was delivered."""
-    wanted = {"feed": delivery.feed, "period": delivery.period, "month": delivery.period[:7]}
-    row = db.execute(load("stages/collection")["current_delivery"], wanted).one_or_none()
+    key = intake.key
+    wanted = {"feed": key.feed, "period": key.period, "month": key.month}
+    row = intake.site.db.execute(load("stages/collection")["current_delivery"], wanted).one_or_none()
     if row is None:
         return None
-    if row.period != delivery.period:
-        return {**told(delivery, 0, 0, is_new=False), "covered_by": row.period}
-    standing = {(delivery.feed, row.period): row.fingerprint}
-    if not stands(lake, delivery, fingerprint, standing, config, at):
+    if row.period != key.period:
+        return {**collected(intake.delivery, 0, 0, is_new=False), "covered_by": row.period}
+    if not stands(intake, {key: row.fingerprint}):
         return None
-    return told(delivery, row.rows_read, row.rows_quarantined, is_new=False)
+    return collected(intake.delivery, row.rows_read, row.rows_quarantined, is_new=False)
 
 
-def told(delivery: Delivery, read: int, quarantined: int, *, is_new: bool) -> Result:
+def collected(delivery: Delivery, read: int, quarantined: int, *, is_new: bool) -> Collected:
     """The stage's result for one delivery."""
     return {
         "stage": "collection",
-        "feed": delivery.feed,
-        "period": delivery.period,
+        "feed": delivery.key.feed,
+        "period": delivery.key.period,
         "rows_in": read,
         "rows_out": read - quarantined,
         "quarantined": quarantined,
@@ -86,99 +76,85 @@ def told(delivery: Delivery, read: int, quarantined: int, *, is_new: bool) -> Re
     }
 
 
-def write_parts(
-    lake: Lake, delivery: Delivery, fingerprint: str, intake: Intake, config: Config
-) -> dict[str, list[Part]]:
+def write_parts(intake: Intake, staged: Staged) -> dict[str, list[Part]]:
     """Parts by lake table, one per shard; restricted columns go to `contacts` alone."""
-    restricted = config.sources.feeds[delivery.feed].restricted
-    tables: dict[str, list[Part]] = {CONTACTS: [], delivery.feed: []} if restricted else {delivery.feed: []}
+    restricted, key = intake.restricted, intake.key
+    tables: dict[str, list[Part]] = {CONTACTS: [], key.feed: []} if restricted else {key.feed: []}
     if restricted:
-        lake.make_private(CONTACTS)
-    for shard in range(lake.shards):
-        rows = intake.accepted(shard).collect()
-        frames = {delivery.feed: rows.drop(restricted, strict=False)}
+        intake.lake.make_private(CONTACTS)
+    for shard in range(intake.lake.shards):
+        rows = staged.accepted(shard).collect()
+        frames = {key.feed: rows.drop(restricted, strict=False)}
         if restricted:
             frames[CONTACTS] = _contacts(rows, restricted)
         for table, frame in frames.items():
-            tables[table].append(_write_part(lake, table, delivery, shard, frame, fingerprint))
+            part = intake.lake.write_part(table, key.month, shard, frame, intake.run_id, key.day)
+            tables[table].append(part)
     return tables
-
-
-def _write_part(
-    lake: Lake, table: str, delivery: Delivery, shard: int, rows: pl.DataFrame, fingerprint: str
-) -> Part:
-    period, month = delivery.period, delivery.period[:7]
-    return lake.write_part(
-        table, month, shard, rows, _run_id(fingerprint), period if is_day(period) else None
-    )
 
 
 def _contacts(rows: pl.DataFrame, restricted: Sequence[str]) -> pl.DataFrame:
     """How to reach each subscriber; empty when the delivery does not say."""
     absent = [pl.lit(None, pl.String).alias(name) for name in restricted if name not in rows.columns]
-    told = rows.with_columns(absent).select("subscriber_id", *restricted)
-    return told.filter(pl.any_horizontal(pl.col(restricted).is_not_null()))
+    contacts = rows.with_columns(absent).select("subscriber_id", *restricted)
+    return contacts.filter(pl.any_horizontal(pl.col(restricted).is_not_null()))
 
 
-def refuse_changed(before: Delivery, state: object, after: Delivery) -> None:
-    """NotReady when somebody wrote to the delivery since its `state` was taken."""
-    if after.is_complete != before.is_complete or after.state() != state:
-        raise NotReady(f"{before.name} changed while it was read. Run again when its delivery has ended.")
+def refuse_changed(intake: Intake) -> None:
+    """NotReady when somebody wrote to the delivery while it was read."""
+    if intake.has_changed():
+        name = intake.delivery.name
+        raise NotReady(f"{name} changed while it was read. Run again when its delivery has ended.")
 
 
-def publish(
-    lake: Lake, delivery: Delivery, fingerprint: str, intake: Intake, tables: Mapping[str, list[Part]]
-) -> None:
+def publish(intake: Intake, staged: Staged, tables: Mapping[str, list[Part]]) -> None:
     """Make the parts of each table live; the caller holds the lock of feed and month."""
-    month, period = delivery.period[:7], delivery.period if is_day(delivery.period) else None
-    columns, ignored = set(intake.columns), set(intake.ignored)
-    if period and (stand := lake.published(delivery.feed, month)):
+    lake, key = intake.lake, intake.key
+    columns, ignored = set(staged.columns), set(staged.ignored)
+    if key.is_day and (stand := lake.published(key.feed, key.month)):
         columns |= set(stand.facts["columns"])
         ignored |= set(stand.facts["ignored_columns"])
     facts = {
-        "complete": delivery.is_complete and period is None,
+        "complete": intake.delivery.is_complete and not key.is_day,
         "columns": sorted(columns),
         "ignored_columns": sorted(ignored),
     }
     # The feed comes last: once its manifest stands, its contacts do.
     for table, parts in tables.items():
-        lake.publish(table, month, parts, fingerprint=fingerprint, facts=facts, period=period)
+        lake.publish(table, key.month, parts, fingerprint=intake.fingerprint, facts=facts, period=key.day)
 
 
-def record(db: Connection, delivery: Delivery, fingerprint: str, intake: Intake, now: datetime) -> None:
+def record(intake: Intake, staged: Staged) -> None:
     """The delivery stands in the database, in place of an earlier one of its period."""
-    queries = load("stages/collection")
-    wanted = {"feed": delivery.feed, "period": delivery.period}
+    db, queries = intake.site.db, load("stages/collection")
+    wanted = {"feed": intake.key.feed, "period": intake.key.period}
     db.execute(queries["retire_deliveries"], wanted)
     recorded = {
         **wanted,
-        "fingerprint": fingerprint,
-        "files": len(delivery.files),
-        "rows_read": intake.rows_read,
-        "rows_accepted": intake.rows_accepted,
-        "rows_quarantined": intake.rows_quarantined,
-        "is_complete": delivery.is_complete,
-        "run_id": _run_id(fingerprint),
-        "collected_at": now,
+        "fingerprint": intake.fingerprint,
+        "files": len(intake.delivery.files),
+        "rows_read": staged.rows_read,
+        "rows_accepted": staged.rows_accepted,
+        "rows_quarantined": staged.rows_quarantined,
+        "is_complete": intake.delivery.is_complete,
+        "run_id": intake.run_id,
+        "collected_at": intake.site.now,
     }
     delivery_id = db.execute(queries["record_delivery"], recorded).scalar_one()
-    for statement, told_of in (("record_quarantine", intake.summary), ("record_cleared", intake.cleared)):
-        causes = [{"delivery_id": delivery_id, **cause} for cause in told_of.to_dicts()]
+    for statement, counted in (("record_quarantine", staged.summary), ("record_cleared", staged.cleared)):
+        causes = [{"delivery_id": delivery_id, **cause} for cause in counted.to_dicts()]
         if causes:
             db.execute(queries[statement], causes)
 
 
-def _run_id(fingerprint: str) -> str:
-    return f"collect-{fingerprint[:12]}"
-
-
-def write_quarantine(lake: Lake, delivery: Delivery, fingerprint: str, intake: Intake) -> str:
+def write_quarantine(intake: Intake, staged: Staged) -> str:
     """The rows put aside, in quarantine/<feed>/period=…/ of the lake; no file when there are none."""
-    name = f"{QUARANTINE}/{delivery.feed}/period={delivery.period}/{fingerprint[:16]}.parquet"
-    if intake.rows_quarantined:
+    lake, key = intake.lake, intake.key
+    name = f"{QUARANTINE}/{key.feed}/period={key.period}/{intake.fingerprint[:16]}.parquet"
+    if staged.rows_quarantined:
         lake.make_private(QUARANTINE)
-        spilled = intake.folder / "quarantine.parquet"
-        with writing(spilled) as file:
-            intake.quarantined().sink_parquet(file, compression="zstd")
-        lake.store.take(name, spilled)
+        put_aside = staged.folder / "quarantine.parquet"
+        with writing(put_aside) as file:
+            staged.quarantined().sink_parquet(file, compression="zstd")
+        lake.store.take(name, put_aside)
     return lake.store.address(name)

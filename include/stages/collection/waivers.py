@@ -6,20 +6,19 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 from sqlalchemy import Connection
 
-from include.config.readers.sources import Sources
 from include.database.queries import load
 from include.domain.errors import BadInput, NotReady
-from include.stages.collection.sources.landing_folder import Delivery, is_day, written
+from include.stages.collection.results import WaiverInForce
+from include.stages.collection.sources.delivery import Delivery, DeliveryKey, written
 
 #: In place of a file's name: the delivery as a whole, incomplete as it is.
 WHOLE = ""
 
-#: By feed and period, the (file, fingerprint) pairs that are gone without.
-Approved = dict[tuple[str, str], set[tuple[str, str]]]
+#: By delivery, the (file, fingerprint) pairs that are gone without.
+Waivers = dict[DeliveryKey, set[tuple[str, str]]]
 
 
 class FileAtFault(BadInput):
@@ -35,27 +34,35 @@ class Incomplete(NotReady):
 
 
 @dataclass(frozen=True)
-class Gap:
-    """One decision: which file (or WHOLE) of which delivery, as it was then, and how many rows it held."""
+class Waiver:
+    """What is gone without: which file (or WHOLE) of which delivery, as it was then, and how many rows it held."""
 
-    feed: str
-    period: str
+    key: DeliveryKey
     file: str
     fingerprint: str
     rows_left_out: int | None
 
 
-def approved(db: Connection) -> Approved:
-    """Every decision in force."""
-    found: Approved = {}
+@dataclass(frozen=True)
+class Decision:
+    """Who decided to go on without something, why, and when."""
+
+    by: str
+    because: str
+    at: datetime
+
+
+def in_force(db: Connection) -> Waivers:
+    """Every waiver in force."""
+    found: Waivers = {}
     for row in db.execute(load("stages/collection")["gaps_in_force"]):
-        found.setdefault((row.feed, row.period), set()).add((row.file, row.fingerprint))
+        found.setdefault(DeliveryKey(row.feed, row.period), set()).add((row.file, row.fingerprint))
     return found
 
 
-def applied(delivery: Delivery, decided: Approved) -> Delivery:
+def applied(delivery: Delivery, waivers: Waivers) -> Delivery:
     """The delivery without the files a person decided to go on without."""
-    pairs = decided.get((delivery.feed, delivery.period), set())
+    pairs = waivers.get(delivery.key, set())
     names = {file for file, _ in pairs}
     files = [path for path in delivery.files if written(path.name) in names]
     left = [path for path in files if (written(path.name), file_fingerprint(path)) in pairs]
@@ -88,47 +95,74 @@ def at_fault(path: Path) -> Iterator[None]:
 
 
 @contextmanager
-def advised(feed: str, period: str, sources: Sources, files: int) -> Iterator[None]:
-    """Tell, with what stops a delivery of so many `files`, how to go on without it."""
+def advised(delivery: Delivery, *, is_required: bool) -> Iterator[None]:
+    """Tell, with what stops a delivery, how to go on without it; the only file of a required one cannot be waived."""
     try:
         yield
     except FileAtFault as error:
-        if sources.feeds[feed].required and files < 2:
+        if is_required and len(delivery.files) < 2:
             raise BadInput(str(error)) from None
-        raise BadInput(f"{error} Or go on without it: {_command(feed, period, error.file)}") from None
+        raise BadInput(f"{error} Or go on without it: {_command(delivery.key, error.file)}") from None
     except Incomplete as error:
-        raise NotReady(f"{error} Or take it as it is: {_command(feed, period, WHOLE)}") from None
+        raise NotReady(f"{error} Or take it as it is: {_command(delivery.key, WHOLE)}") from None
 
 
-def _command(feed: str, period: str, file: str) -> str:
+def _command(key: DeliveryKey, file: str) -> str:
     named = f" --file '{file}'" if file else ""
-    word = "day" if is_day(period) else "month"
-    asked = f"--{word} {period} --feed {feed}{named} --by NAME --because WHY"
+    word = "day" if key.is_day else "month"
+    asked = f"--{word} {key.period} --feed {key.feed}{named} --by NAME --because WHY"
     return f"python -m include.commands.quarantine continue {asked}."
 
 
-def approve(db: Connection, gap: Gap, by: str, because: str, now: datetime) -> None:
+def record(db: Connection, waiver: Waiver, decision: Decision) -> None:
     """Record the decision, once; the caller has begun the transaction."""
-    values = {**vars(gap), "by": by, "because": because, "now": now}
-    db.execute(load("stages/collection")["approve_gap"], values)
-    db.execute(load("stages/collection")["audit_gap"], values)
+    what = {"feed": waiver.key.feed, "period": waiver.key.period, "file": waiver.file}
+    what |= {"fingerprint": waiver.fingerprint}
+    values = {**what, "by": decision.by, "because": decision.because, "now": decision.at}
+    queries = load("stages/collection")
+    db.execute(queries["approve_gap"], {**values, "rows_left_out": waiver.rows_left_out})
+    db.execute(queries["audit_gap"], values)
 
 
 def keep_in_force(db: Connection, delivery: Delivery, now: datetime) -> None:
-    """End the decisions about other files than those that the collected delivery really went without."""
+    """End the waivers of other files than those that the collected delivery really went without."""
     kept = [*delivery.left_out, *([WHOLE] if delivery.is_taken_as_is else [])]
-    values = {"feed": delivery.feed, "period": delivery.period, "kept": kept, "now": now}
+    values = {"feed": delivery.key.feed, "period": delivery.key.period, "kept": kept, "now": now}
     db.execute(load("stages/collection")["supersede_gaps"], values)
 
 
-def of_month(db: Connection, month: str) -> list[dict[str, Any]]:
-    """The decisions in force for a month: feed, period, file, rows (None when not counted), by, because, at."""
-    rows = db.execute(load("stages/collection")["gaps_of_month"], {"month": month}).mappings()
-    return [{**row, "at": row["at"].isoformat()} for row in rows]
+def of_month(db: Connection, month: str) -> list[WaiverInForce]:
+    """The waivers in force for a month, in order of feed, period and file."""
+    return [
+        WaiverInForce(
+            feed=row.feed,
+            period=row.period,
+            file=row.file,
+            rows=row.rows,
+            by=row.by,
+            because=row.because,
+            at=row.at.isoformat(),
+        )
+        for row in db.execute(load("stages/collection")["gaps_of_month"], {"month": month})
+    ]
 
 
-def described(gap: dict[str, Any]) -> str:
-    """One decision as a sentence without its stop."""
-    rows = "rows not counted" if gap["rows"] is None else f"{gap['rows']:,} rows"
-    what = f"without {gap['file']} ({rows})" if gap["file"] else "though its delivery is incomplete"
-    return f"{gap['feed']} of {gap['period']} goes on {what}, decided by {gap['by']}: {gap['because']}"
+def as_reported(waiver: Waiver, decision: Decision) -> WaiverInForce:
+    """A waiver and who decided it, as reports tell of them."""
+    return WaiverInForce(
+        feed=waiver.key.feed,
+        period=waiver.key.period,
+        file=waiver.file,
+        rows=waiver.rows_left_out,
+        by=decision.by,
+        because=decision.because,
+        at=decision.at.isoformat(),
+    )
+
+
+def described(waiver: WaiverInForce) -> str:
+    """One waiver as a sentence without its stop."""
+    rows = "rows not counted" if waiver["rows"] is None else f"{waiver['rows']:,} rows"
+    what = f"without {waiver['file']} ({rows})" if waiver["file"] else "though its delivery is incomplete"
+    about = f"{waiver['feed']} of {waiver['period']}"
+    return f"{about} goes on {what}, decided by {waiver['by']}: {waiver['because']}"

@@ -37,7 +37,7 @@ def test_every_feed_of_the_contract_is_declared_with_its_required_columns(raw: A
     }
     assert {len(feed.columns) for feed in sources.feeds.values()} == {24, 17, 10, 7, 3, 5}
     assert sources.quarantine_share == 0.05
-    assert sources.zone_of("service_events") == "Asia/Shanghai"
+    assert sources.contract("service_events").zone == "Asia/Shanghai"
 
 
 def test_a_missing_feed_is_named(raw: Any) -> None:
@@ -81,18 +81,18 @@ def test_the_hash_of_a_feed_changes_with_what_its_files_mean_and_with_nothing_el
     raw["quarantine_share"] = 0.2
     raw["feeds"]["churned"]["quarantine_share"] = 0.3
     raw["feeds"]["churned"]["when_absent"] = "so be it"
-    assert parse(raw, "sources.yaml").hash_of("churned") == before.hash_of("churned")
+    assert parse(raw, "sources.yaml").contract("churned").hash == before.contract("churned").hash
     raw["feeds"]["churned"]["columns"]["note"] = {"type": "text"}
     after = parse(raw, "sources.yaml")
-    assert after.hash_of("churned") != before.hash_of("churned")
-    assert after.hash_of("subscribers") == before.hash_of("subscribers")
+    assert after.contract("churned").hash != before.contract("churned").hash
+    assert after.contract("subscribers").hash == before.contract("subscribers").hash
 
 
 def test_a_feed_may_bear_more_broken_rows_than_the_others(raw: Any) -> None:
     raw["feeds"]["contact_limits"]["quarantine_share"] = 0.5
     sources = parse(raw, "sources.yaml")
-    assert sources.share_of("contact_limits") == 0.5
-    assert sources.share_of("churned") == 0.05
+    assert sources.contract("contact_limits").quarantine_share == 0.5
+    assert sources.contract("churned").quarantine_share == 0.05
 
 
 @pytest.mark.parametrize(
@@ -116,10 +116,10 @@ def test_a_dialect_that_cannot_be_meant_is_refused(raw: Any, dialect: Any, cause
 
 def test_a_feed_in_the_contracts_own_dialect_is_known_by_its_declaration_alone(raw: Any) -> None:
     """So that a new word of dialects does not have every month read again where nobody uses it."""
-    before = parse(raw, "sources.yaml").hash_of("churned")
+    before = parse(raw, "sources.yaml").contract("churned").hash
     assert before == "4122b9a54f5f0ccbe6355e52651fd9224bdfcc7f89041a8d14214ddcb2ef0518"
     raw["feeds"]["churned"]["dialect"] = {"separator": ";"}
-    assert parse(raw, "sources.yaml").hash_of("churned") != before
+    assert parse(raw, "sources.yaml").contract("churned").hash != before
 
 
 def test_an_unknown_key_is_refused(raw: Any) -> None:

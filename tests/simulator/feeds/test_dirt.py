@@ -89,8 +89,7 @@ def test_collection_quarantines_exactly_the_counted_rows(db, lake, config, tmp_p
     deliveries += [("contact_limits", "2026-09-01"), ("subscriber_changes", "2026-09-02")]
     config = replace(config, sources=bearing(config.sources, "contact_limits", "subscriber_changes"))
     for name, period in deliveries:
-        done = collection.collect(
-            landing=tmp_path / "landing", db=db, lake=lake, config=config, feed=name, period=period, now=NOW
-        )
+        site = collection.Site(db, lake, config, tmp_path / "landing", NOW)
+        done = collection.collect(site, collection.DeliveryKey(name, period))
         assert done["quarantined"] == expected.get((name, period), 0), (name, period)
     assert expected["usage_months", "2026-09"] > 10

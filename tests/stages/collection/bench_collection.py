@@ -21,9 +21,12 @@ import polars as pl
 from include.config import load_config
 from include.lake import Lake
 from include.settings import ROOT, config_folder
-from include.stages.collection.ingest import refuse_above, spill_folder, take_in
-from include.stages.collection.publisher import fingerprint_of, publish, write_parts, write_quarantine
+from include.stages.collection import DeliveryKey, Site
+from include.stages.collection.ingest import refuse_above, take_in
+from include.stages.collection.intake import Intake
+from include.stages.collection.publisher import publish, write_parts, write_quarantine
 from include.stages.collection.sources import landing_folder
+from include.stages.collection.staging import staging_folder
 
 FEED, MONTH = "usage_months", "2026-10"
 _CHUNK = 500_000
@@ -77,26 +80,27 @@ def _usage(first: int, end: int) -> pl.DataFrame:
 def collect(landing: Path, folder: Path, subscribers: int) -> dict[str, Any]:
     """Everything collection does with the delivery, but for the database's record of it."""
     config, lake = load_config(config_folder()), Lake.create(folder / "lake", subscribers)
-    delivery = landing_folder.named(landing, config.sources, FEED, MONTH)
+    delivery = landing_folder.named(landing, config.sources, DeliveryKey(FEED, MONTH))
     seconds, at = {}, time.monotonic()
 
     def done(step: str) -> None:
         nonlocal at
         seconds[step], at = round(time.monotonic() - at, 1), time.monotonic()
 
-    fingerprint = fingerprint_of(delivery, config)
+    # what is recorded in the database, and when, is not measured
+    intake = Intake.of(Site(None, lake, config, landing, None), delivery)
     done("fingerprint")
-    with spill_folder(lake) as spill:
-        intake = take_in(delivery, config.sources, lake, spill)
+    with staging_folder(lake) as staging:
+        staged = take_in(intake, staging)
         done("read and judge")
-        spilled = sum(path.stat().st_size for path in spill.iterdir())
-        quarantine = write_quarantine(lake, delivery, fingerprint, intake)
-        refuse_above(intake, delivery, 0.05, quarantine)
-        parts = write_parts(lake, delivery, fingerprint, intake, config)
+        spilled = sum(path.stat().st_size for path in staging.iterdir())
+        quarantine = write_quarantine(intake, staged)
+        refuse_above(0.05, intake, staged, quarantine)
+        parts = write_parts(intake, staged)
         done("shards")
-    publish(lake, delivery, fingerprint, intake, parts)
+    publish(intake, staged, parts)
     done("publish")
-    told = {"read": intake.rows_read, "quarantined": intake.rows_quarantined, "steps": seconds}
+    told = {"read": staged.rows_read, "quarantined": staged.rows_quarantined, "steps": seconds}
     return {**told, "accepted": lake.manifest(FEED, MONTH).rows, "spilled_mb": spilled >> 20}
 
 

@@ -118,9 +118,9 @@ def fuzz(files: int, seed: int, sources: Sources, folder: Path) -> Counter[str]:
         except LoopError:
             counted["refused"] += 1
             continue
-        counted["with quarantine" if found.intake.rows_quarantined else "whole"] += 1
-        counted["rows read"] += found.intake.rows_read
-        counted["rows quarantined"] += found.intake.rows_quarantined
+        counted["with quarantine" if found.staged.rows_quarantined else "whole"] += 1
+        counted["rows read"] += found.staged.rows_read
+        counted["rows quarantined"] += found.staged.rows_quarantined
     return counted
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from decimal import Decimal
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import polars as pl
@@ -25,9 +26,11 @@ from include.domain.errors import BadInput, LoopError, NotReady
 from include.domain.periods.months import default_as_of
 from include.lake import Lake
 from include.stages import collection
-from include.stages.collection import publisher
-from include.stages.collection.ingest import Intake, refuse_above, spill_folder, take_in
+from include.stages.collection import DeliveryKey, publisher
+from include.stages.collection.ingest import refuse_above, take_in
+from include.stages.collection.intake import Intake
 from include.stages.collection.sources import landing_folder
+from include.stages.collection.staging import Staged, staging_folder
 
 MONTH = "2026-10"
 NOW = datetime(2026, 11, 5, 6, tzinfo=UTC)
@@ -45,22 +48,15 @@ class Operator:
     ) -> Path:
         return deliver(self.landing, feed, content, period=period, name=name)
 
+    def site(self, **connections: Any) -> collection.Site:
+        return collection.Site(self.db, self.lake, self.config, self.landing, NOW, connections)
+
     def plan(self, as_of: datetime = AS_OF) -> list[str]:
-        found = collection.plan(
-            landing=self.landing, db=self.db, lake=self.lake, config=self.config, as_of=as_of
-        )
+        found = collection.plan(self.site(), as_of=as_of)
         return [f"{delivery['feed']} {delivery['period']}" for delivery in found]
 
     def collect(self, feed: str, period: str = MONTH) -> dict[str, Any]:
-        return collection.collect(
-            landing=self.landing,
-            db=self.db,
-            lake=self.lake,
-            config=self.config,
-            feed=feed,
-            period=period,
-            now=NOW,
-        )
+        return collection.collect(self.site(), DeliveryKey(feed, period))
 
     def report(self, month: str = MONTH) -> dict[str, Any]:
         return collection.report(
@@ -109,7 +105,7 @@ def lenient(config: Config, share: float = 1.0) -> Config:
 class Taken:
     """What became of a delivery read without a database."""
 
-    intake: Intake
+    staged: Staged
     rows: pl.DataFrame
     quarantined: pl.DataFrame
 
@@ -121,14 +117,17 @@ def take(
     shutil.rmtree(folder, ignore_errors=True)
     deliver(folder / "landing", feed, content, name=name)
     lake = Lake.create(folder / "lake")
-    delivery = landing_folder.named(folder / "landing", sources, feed, MONTH)
-    with spill_folder(lake) as spill:
-        intake = take_in(delivery, sources, lake, spill)
-        taken = Taken(intake, intake.accepted(0).collect(), intake.quarantined().collect())
-    assert taken.rows.height == intake.rows_accepted
-    assert taken.quarantined.height == intake.rows_quarantined
-    assert intake.rows_read == intake.rows_accepted + intake.rows_quarantined
-    refuse_above(intake, delivery, 1.0, folder)
+    delivery = landing_folder.named(folder / "landing", sources, DeliveryKey(feed, MONTH))
+    # of a site only what is read without a database
+    site = collection.Site(None, lake, SimpleNamespace(sources=sources), folder / "landing", NOW)
+    intake = Intake.of(site, delivery)
+    with staging_folder(lake) as staging:
+        staged = take_in(intake, staging)
+        taken = Taken(staged, staged.accepted(0).collect(), staged.quarantined().collect())
+    assert taken.rows.height == staged.rows_accepted
+    assert taken.quarantined.height == staged.rows_quarantined
+    assert staged.rows_read == staged.rows_accepted + staged.rows_quarantined
+    refuse_above(1.0, intake, staged, str(folder))
     return taken
 
 

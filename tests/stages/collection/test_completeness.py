@@ -13,7 +13,7 @@ from include.config.readers.sources import Completeness
 from include.domain.errors import BadInput, NotReady
 from include.lake import Lake
 from include.stages import collection
-from tests.stages.collection.test_collection import MONTH, NOW, Operator
+from tests.stages.collection.test_collection import MONTH, Operator
 
 BEFORE = "2026-09"
 REGIONS = [f"R{number:02d}" for number in range(1, 18)]
@@ -52,15 +52,7 @@ def stand(operator: Operator, month: str, rows: Mapping[str, int]) -> None:
 
 
 def require(operator: Operator, **given: Any) -> dict[str, Any]:
-    return collection.require(
-        landing=operator.landing,
-        db=operator.db,
-        lake=operator.lake,
-        config=operator.config,
-        month=MONTH,
-        now=NOW,
-        **given,
-    )
+    return collection.require(operator.site(), MONTH, **given)
 
 
 @pytest.mark.parametrize("feed", ["subscribers", "usage_months"])

@@ -7,6 +7,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 
@@ -42,8 +43,9 @@ if at == "between the manifests":  # contacts are published, their feed is not
 else:  # both are published, the database does not know
     collection.record = kill
 with engine(url).connect() as db:
-    collection.collect(landing=Path(landing), db=db, lake=Lake(lake), config=load_config(Path("include/config")),
-        feed="subscribers", period="2026-10", now=datetime.fromisoformat("2026-11-09T10:00+08:00"))
+    now = datetime.fromisoformat("2026-11-09T10:00+08:00")
+    site = collection.Site(db, Lake(lake), load_config(Path("include/config")), Path(landing), now)
+    collection.collect(site, collection.DeliveryKey("subscribers", "2026-10"))
 """
 
 
@@ -100,11 +102,8 @@ def collect_at_once(operator: Operator, url: str, collectors: int = 2) -> list[b
     def work() -> None:
         with pool.connect() as db:
             barrier.wait()
-            told = collection.collect(
-                landing=operator.landing, db=db, lake=operator.lake, config=operator.config, feed="subscribers",
-                period=MONTH, now=NINTH,
-            )  # fmt: skip
-            new.append(told["is_new"])
+            site = replace(operator.site(), db=db, now=NINTH)
+            new.append(collection.collect(site, collection.DeliveryKey("subscribers", MONTH))["is_new"])
 
     threads = [threading.Thread(target=work) for _ in range(collectors)]
     for thread in threads:

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 from sqlalchemy import Connection
 
-from include.commands.quarantine import go_on, main
+from include.commands.quarantine import Omission, go_on, main
 from include.config import Config
 from include.config.readers.sources import Completeness
 from include.domain.errors import BadInput, NotReady
 from include.lake import Lake
 from include.stages.collection.sources import landing_folder
+from include.stages.collection.sources.delivery import DeliveryKey
+from include.stages.collection.waivers import Decision
 from tests.stages.collection.test_collection import MONTH, NOW, Operator
 from tests.stages.collection.test_completeness import BEFORE, REGIONS, of_all, profiles, require, stand, usage
 
@@ -32,17 +34,9 @@ def operator(tmp_path: Path, db: Connection, lake: Lake, config: Config) -> Oper
 
 
 def without(operator: Operator, file: str | None, feed: str = "usage_months", period: str = MONTH) -> str:
-    return go_on(
-        db=operator.db,
-        sources=operator.config.sources,
-        landing=operator.landing,
-        feed=feed,
-        period=period,
-        file=file,
-        by="Li Na",
-        because="the region sends it next week",
-        now=NOW,
-    )
+    omission = Omission(DeliveryKey(feed, period), file)
+    decision = Decision("Li Na", "the region sends it next week", NOW)
+    return go_on(operator.db, operator.config.sources, operator.landing, omission, decision)
 
 
 def test_the_failure_says_what_to_run_and_that_lets_the_rest_through(operator: Operator) -> None:
@@ -242,6 +236,8 @@ def test_an_unreadable_file_is_bound_by_its_size_and_time(
 
 def test_leaving_nothing_out_keeps_fingerprints_as_they_were(operator: Operator) -> None:
     operator.deliver("usage_months", GOOD)
-    delivery = landing_folder.named(operator.landing, operator.config.sources, "usage_months", MONTH)
+    delivery = landing_folder.named(
+        operator.landing, operator.config.sources, DeliveryKey("usage_months", MONTH)
+    )
     assert delivery.fingerprint("x") != replace(delivery, left_out=("a.csv",)).fingerprint("x")
     assert delivery.fingerprint("x") == replace(delivery, is_taken_as_is=True).fingerprint("x")

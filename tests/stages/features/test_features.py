@@ -407,9 +407,9 @@ def test_falls_count_only_unbroken_falling_months(lake, config):
 
 
 def test_what_collection_brings_in_gives_the_same_factors(lake, landing, db, config, ten_factors):
-    found = collection.plan(landing=landing, db=db, lake=lake, config=config, as_of=AS_OF)
-    for delivery in found:
-        made = collection.collect(landing=landing, db=db, lake=lake, config=config, now=AS_OF, **delivery)
+    site = collection.Site(db, lake, config, landing, AS_OF)
+    for delivery in collection.plan(site, as_of=AS_OF):
+        made = collection.collect(site, collection.DeliveryKey(**delivery))
         assert made["quarantined"] == 0, made
     assert build(lake, db, config)["rows_out"] == 10
     assert lake.scan("factors", ten.MONTH).collect().equals(ten_factors)

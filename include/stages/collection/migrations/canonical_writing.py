@@ -1,54 +1,28 @@
-"""A lake of an earlier layout is brought up to date, table by table; killed, the next run goes on.
-
-First, from before ids had one writing, to that; then what is made per campaign to its campaign.
-"""
+"""A lake from before ids had one writing gets them so, table by table; killed, the next run goes on."""
 
 import hashlib
-import json
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from datetime import datetime
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 from sqlalchemy import Connection
 
 from include.config import Config
-from include.database.queries import load
-from include.lake import LAYOUT, Lake, Manifest, Part, scan_files
-from include.stages.collection.ingest import SPILL
-from include.stages.collection.migrations import per_campaign
+from include.lake import Lake, Manifest, Part, scan_files
 from include.stages.collection.publisher import hold_month
+from include.stages.collection.staging import STAGING_PREFIX
 from include.stages.collection.validator.values import canonical_ids, canonical_phones
 
 #: The layout in which ids have one writing.
-_CANONICAL = 2
+LAYOUT = 2
 #: What is counted of ids: months of tables exchanged, ids in them, rows that became one, numbers to call.
 COUNTS = ("tables", "ids", "rows_merged", "numbers_mended", "numbers_gone")
 _ID, _NUMBER = "subscriber_id", "msisdn"
 _WRITER = "canonical"
 
 
-def bring_up_to_date(*, db: Connection, lake: Lake, config: Config, now: datetime) -> dict[str, Any] | None:
-    """Bring the lake to the layout of this version; the counts, or None where nothing was to do.
-
-    `moved` counts months of tables that have gone to their campaign.
-    """
-    if lake.is_current:
-        return None
-    counts = {}
-    if lake.layout < _CANONICAL:
-        counts = _canonical_lake(db, lake, config)
-        lake.mark(_CANONICAL)
-        _record(db, "ids_made_canonical", counts, now)
-    moved = {"moved": per_campaign.move(db, lake)}
-    lake.mark(LAYOUT)
-    _record(db, "tables_moved_to_campaign", moved, now)
-    return {**counts, **moved}
-
-
-def _canonical_lake(db: Connection, lake: Lake, config: Config) -> dict[str, int]:
+def make_canonical(db: Connection, lake: Lake, config: Config) -> dict[str, int]:
     """Bring every id and number in the lake to its canonical form; the counts.
 
     Each month of a table is exchanged as a whole. Rows that become equal are kept once; of rows that then
@@ -64,12 +38,6 @@ def _canonical_lake(db: Connection, lake: Lake, config: Config) -> dict[str, int
     return counts
 
 
-def _record(db: Connection, action: str, counts: dict[str, int], now: datetime) -> None:
-    with db.begin():
-        told = {"now": now, "action": action, "details": json.dumps(counts)}
-        db.execute(load("stages/collection")["audit_carried_over"], told)
-
-
 def _months(lake: Lake) -> Iterator[tuple[str, str]]:
     for table in lake.tables():
         for month in lake.months(table):
@@ -82,7 +50,7 @@ def _month(lake: Lake, config: Config, table: str, month: str) -> dict[str, int]
     parts: list[Part] = []
     for period in dict.fromkeys(part.period for part in manifest.parts):
         theirs = [part for part in manifest.parts if part.period == period]
-        with lake.store.spool(SPILL) as folder:
+        with lake.store.spool(STAGING_PREFIX) as folder:
             parts += _Period(lake, config, manifest, period, folder).carried(theirs, counts)
     if tuple(parts) == manifest.parts:
         return counts
@@ -105,7 +73,7 @@ class _Period:
         """The parts that stand for the period: those whose shard is untouched as they are, the others anew."""
         odd = [part for part in parts if self._is_odd(part)]
         touched = {part.shard for part in odd} | {
-            shard for part in odd for shard in self._spilled(part, counts)
+            shard for part in odd for shard in self._put_by_shard(part, counts)
         }
         kept = [part for part in parts if part.shard not in touched]
         for part in parts:
@@ -120,7 +88,7 @@ class _Period:
         looked = rows.select(keys).collect()
         return not _canonical(looked, self._ids, dict.fromkeys(COUNTS, 0)).equals(looked)
 
-    def _spilled(self, part: Part, counts: dict[str, int]) -> set[int]:
+    def _put_by_shard(self, part: Part, counts: dict[str, int]) -> set[int]:
         """Put the rows of a part, now canonical, by the shards they belong to; those shards."""
         rows = _canonical(self._rows(part).collect(), self._ids, counts)
         if _ID not in rows.columns:

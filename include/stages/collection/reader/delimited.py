@@ -1,151 +1,30 @@
-"""Delivered files as batches of text rows with their line numbers; lines that are no row are put aside."""
+"""Delimited text files as batches of text rows with their line numbers; lines that are no row are put aside."""
 
 import csv
 import gzip
-import json
-import zlib
-from collections import Counter
-from collections.abc import Collection, Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, cast
+from typing import BinaryIO, cast
 
 import polars as pl
 
 from include.config.readers.dialects import Dialect
 from include.domain.errors import BadInput
+from include.stages.collection.reader.batch import BROKEN, WHOLE_ROW, Batch
 
 BLOCK_BYTES = 16 << 20
-BATCH_ROWS = 200_000
-#: The ending of a folder that holds the rows of a query, and the file in it that tells the columns.
-SPOOL = ".sql"
-SPOOLED_HEADER = "header.json"
 LONGEST_LINE = 16 << 20
 # A quoted text may run over this many lines; beyond, its quote counts as never closed.
 LONGEST_RECORD_LINES = 100
-WHOLE_ROW = "(row)"
 _NO_TEXT = b"\x1f"
 # what Unicode calls space, of ASCII, but the line feed
 _SPACE = (b" ", b"\t", b"\r", b"\x0b", b"\x0c")
 _BYTE_ORDER_MARK = b"\xef\xbb\xbf"
-BROKEN = {"line": pl.Int64, "column": pl.String, "reason": pl.String, "raw": pl.String}
 
 
 @dataclass(frozen=True)
-class Batch:
-    """Rows as text columns plus `line` and `raw`; `broken` lines with column, reason and raw text.
-
-    `iso` names the columns that came as dates or instants, not as text in the dialect's format. In a batch
-    that `is_trimmed` no cell has space around it, and none is an empty text or a word for nothing.
-    """
-
-    rows: pl.DataFrame
-    broken: pl.DataFrame
-    iso: frozenset[str] = frozenset()
-    is_trimmed: bool = False
-
-
-def header_of(path: Path, dialect: Dialect) -> tuple[str, ...]:
-    """The columns of a file under their declared names; BadInput when it has no usable header."""
-    with _told_plainly(path):
-        if path.name.lower().endswith(".parquet"):
-            names = pl.scan_parquet(path, hive_partitioning=False, glob=False).collect_schema().names()
-        elif path.name.endswith(SPOOL):
-            names = json.loads((path / SPOOLED_HEADER).read_bytes())["header"]
-        else:
-            with _opened(path) as stream:
-                names = _read_header(stream, path, dialect)
-    header = tuple(dialect.named(name) for name in names)
-    repeated = [name for name, times in Counter(header).items() if times > 1]
-    if repeated:
-        raise BadInput(f"{path.name} has the column '{repeated[0]}' twice in its header. Keep one.")
-    return header
-
-
-def batches(path: Path, wanted: Collection[str], dialect: Dialect) -> Iterator[Batch]:
-    """The rows of a file in bounded batches, only the `wanted` columns of its header."""
-    header = header_of(path, dialect)
-    positions = [position for position, name in enumerate(header) if name in wanted]
-    with _told_plainly(path):
-        if path.name.lower().endswith(".parquet"):
-            yield from _parquet_batches(path, header, positions)
-        elif path.name.endswith(SPOOL):
-            yield from _spooled_batches(path, header, positions)
-        else:
-            yield from _csv_batches(path, _Layout(header, tuple(positions), dialect))
-
-
-@contextmanager
-def _told_plainly(path: Path) -> Iterator[None]:
-    try:
-        yield
-    except (EOFError, gzip.BadGzipFile, zlib.error):
-        raise BadInput(f"{path.name} is cut off or no gzip file. Deliver it again.") from None
-    except OSError as error:
-        raise BadInput(f"{path.name} cannot be read: {error.strerror or error}. Deliver it again.") from None
-    except (pl.exceptions.PolarsError, pl.exceptions.PanicException) as error:
-        # Polars panics, which is no Exception, on some pages of a damaged Parquet file.
-        cause = " ".join(str(error).split())[:200]
-        raise BadInput(f"{path.name} cannot be read as Parquet: {cause}. Deliver it again.") from None
-
-
-# ---------------------------------------------------------------- Parquet
-
-
-def _parquet_batches(path: Path, header: tuple[str, ...], positions: list[int]) -> Iterator[Batch]:
-    scanned = pl.scan_parquet(path, hive_partitioning=False, glob=False)
-    schema = scanned.collect_schema()
-    names = {schema.names()[position]: header[position] for position in positions}
-    texts = [_as_text(name, schema[name]).alias(alias) for name, alias in names.items()]
-    iso = frozenset(alias for name, alias in names.items() if schema[name].is_temporal())
-    height = scanned.select(pl.len()).collect().item()
-    for offset in range(0, height, BATCH_ROWS):
-        rows = scanned.slice(offset, BATCH_ROWS).select(texts).collect()
-        raw = pl.concat_str([pl.col(name).fill_null("") for name in names.values()], separator=",")
-        line = pl.int_range(offset + 1, offset + 1 + rows.height, dtype=pl.Int64)
-        yield Batch(rows.with_columns(line.alias("line"), raw.alias("raw")), pl.DataFrame(schema=BROKEN), iso)
-
-
-# Up to here a float tells whole numbers apart
-_EXACT: dict[Any, int] = {pl.Float32(): 2**24, pl.Float64(): 2**53}
-
-
-def _as_text(name: str, dtype: pl.DataType) -> pl.Expr:
-    column = pl.col(name)
-    if isinstance(dtype, pl.Datetime) and dtype.time_zone:
-        return column.dt.convert_time_zone("UTC").dt.strftime("%Y-%m-%dT%H:%M:%S%.6f+00:00")
-    if isinstance(dtype, pl.Datetime):
-        return column.dt.strftime("%Y-%m-%dT%H:%M:%S%.6f")
-    if dtype in _EXACT:
-        # neighbouring whole numbers are one float: written so that an id is refused, and a number read, as it is
-        is_rounded = (column.abs() > _EXACT[dtype]) & (column == column.floor())
-        text = column.cast(pl.Float64).cast(pl.String)
-        rounded = pl.when(text.str.contains("e", literal=True)).then(text).otherwise(text + "e+0")
-        return pl.when(is_rounded).then(rounded).otherwise(column.cast(pl.String))
-    return column.cast(pl.String)
-
-
-def _spooled_batches(path: Path, header: tuple[str, ...], positions: list[int]) -> Iterator[Batch]:
-    """The rows of a query, numbered from 1 in the order the database gave them."""
-    told = json.loads((path / SPOOLED_HEADER).read_bytes())
-    iso = frozenset(header[position] for position, name in enumerate(told["header"]) if name in told["iso"])
-    names, line = {str(position): header[position] for position in positions}, 1
-    for file in sorted(path.glob("*.parquet")):
-        rows = pl.read_parquet(file, columns=list(names)).rename(names)
-        raw = pl.concat_str(pl.col(list(names.values())).fill_null(""), separator=",")
-        numbers = pl.int_range(line, line + rows.height, dtype=pl.Int64)
-        yield Batch(
-            rows.with_columns(numbers.alias("line"), raw.alias("raw")), pl.DataFrame(schema=BROKEN), iso
-        )
-        line += rows.height
-
-
-# ---------------------------------------------------------------- CSV
-
-
-@dataclass(frozen=True)
-class _Layout:
+class Layout:
     """What the lines of a file are read with: its header, the wanted positions in it, the dialect."""
 
     header: tuple[str, ...]
@@ -157,13 +36,19 @@ class _Layout:
         return [self.header[position] for position in self.positions]
 
 
+def delimited_header(path: Path, dialect: Dialect) -> list[str]:
+    """The columns of a file as its first line names them; BadInput when that is no usable header."""
+    with _opened(path) as stream:
+        return _header(stream, path, dialect)
+
+
 def _opened(path: Path) -> BinaryIO:
     if path.name.lower().endswith(".gz"):
         return cast(BinaryIO, gzip.open(path, "rb"))
     return path.open("rb")
 
 
-def _read_header(stream: BinaryIO, path: Path, dialect: Dialect) -> list[str]:
+def _header(stream: BinaryIO, path: Path, dialect: Dialect) -> list[str]:
     encoding = dialect.encoding.upper()
     line = stream.readline(LONGEST_LINE).removeprefix(_BYTE_ORDER_MARK)
     if line.startswith((b"\xff\xfe", b"\xfe\xff")):
@@ -186,9 +71,10 @@ def _read_header(stream: BinaryIO, path: Path, dialect: Dialect) -> list[str]:
         raise BadInput(f"{path.name} has a header that is not CSV: {error}. Deliver it again.") from None
 
 
-def _csv_batches(path: Path, layout: _Layout) -> Iterator[Batch]:
+def delimited_batches(path: Path, layout: Layout) -> Iterator[Batch]:
+    """The rows of a file block by block; BadInput when it has no usable header, or a line without end."""
     with _opened(path) as stream:
-        _read_header(stream, path, layout.dialect)
+        _header(stream, path, layout.dialect)
         line, carried, is_last = 2, b"", False
         while not is_last:
             data = stream.read(BLOCK_BYTES)
@@ -197,17 +83,17 @@ def _csv_batches(path: Path, layout: _Layout) -> Iterator[Batch]:
             if is_last and block and not block.endswith(b"\n"):
                 block += b"\n"
             # No byte of a character in any of the encodings is a line feed.
-            cut = block.rfind(b"\n") + 1
-            if len(block) - cut > LONGEST_LINE:
+            end = block.rfind(b"\n") + 1
+            if len(block) - end > LONGEST_LINE:
                 longest = f"{LONGEST_LINE >> 20} MB"
                 raise BadInput(f"{path.name} has a line longer than {longest}. Deliver it again.")
-            batch, rest = _parsed(block[:cut], line, layout, is_last)
-            line += block.count(b"\n", 0, cut) - rest.count(b"\n")
-            carried = rest + block[cut:]
+            batch, rest = _parsed(block[:end], line, layout, is_last)
+            line += block.count(b"\n", 0, end) - rest.count(b"\n")
+            carried = rest + block[end:]
             yield batch
 
 
-def _parsed(block: bytes, line: int, layout: _Layout, is_last: bool) -> tuple[Batch, bytes]:
+def _parsed(block: bytes, line: int, layout: Layout, is_last: bool) -> tuple[Batch, bytes]:
     """The rows of whole lines, and the lines at the end whose last quote may still be closed."""
     rows = _parsed_at_once(block, line, layout)
     if rows is not None:
@@ -215,7 +101,7 @@ def _parsed(block: bytes, line: int, layout: _Layout, is_last: bool) -> tuple[Ba
     return _parsed_by_line(block, line, layout, is_last)
 
 
-def _parsed_at_once(block: bytes, line: int, layout: _Layout) -> pl.DataFrame | None:
+def _parsed_at_once(block: bytes, line: int, layout: Layout) -> pl.DataFrame | None:
     """A block without quotes whose every line has the right number of fields; None for any other block."""
     height, dialect = block.count(b"\n"), layout.dialect
     if not height or b'"' in block or b"\0" in block:
@@ -265,7 +151,7 @@ def _is_trimmed(block: bytes) -> bool:
     return block.isascii() and not any(sign in block for sign in _SPACE)
 
 
-def _parsed_by_line(block: bytes, line: int, layout: _Layout, is_last: bool) -> tuple[Batch, bytes]:
+def _parsed_by_line(block: bytes, line: int, layout: Layout, is_last: bool) -> tuple[Batch, bytes]:
     lines = block.split(b"\n")[:-1]
     encoding, width = layout.dialect.encoding, len(layout.header)
     rows: list[tuple[object, ...]] = []

@@ -12,14 +12,17 @@ from typing import Any, Protocol
 
 import polars as pl
 
-from include.config.readers.sources import Sources
+from include.config.readers.sources import FeedContract
 from include.domain.errors import BadInput, NotReady
-from include.domain.periods.months import first_day, shift
-from include.stages.collection.reader.delimited import BATCH_ROWS, SPOOL, SPOOLED_HEADER
-from include.stages.collection.sources.landing_folder import Delivery, is_day, window
+from include.domain.periods.months import ZONE, first_day, shift
+from include.stages.collection.reader.batch import BATCH_ROWS, SPOOL, SPOOLED_HEADER
+from include.stages.collection.sources.delivery import Delivery, DeliveryKey, days_of
 
 _PARAMETER = re.compile(r"(?<!:):(month|day|first_day|next_month|next_day)\b")
 _SUM = 2**256
+
+# The last week may still have got late rows; what lies longer back than this comes as files.
+_WEEK, _DAYS_ASKED = 7, 62
 
 
 class Connection(Protocol):
@@ -29,33 +32,45 @@ class Connection(Protocol):
     def rollback(self) -> None: ...
 
 
-def spooled(connection: Connection, sources: Sources, feed: str, period: str, folder: Path) -> Delivery:
+def spooled(connection: Connection, contract: FeedContract, period: str, folder: Path) -> Delivery:
     """The month or day of a feed as its query gives it, written below `folder` as one delivery of one file.
 
     The order of the rows does not count for its fingerprint. BadInput for a period that is not asked for;
     NotReady in the words of the database when the query fails.
     """
-    by = sources.asked_by(feed)
-    if by != ("day" if is_day(period) else "month"):
-        raise BadInput(f"{feed} is read by SQL {by} by {by}, not for {period}. Give a {by}.")
-    target = folder / f"{by}={period}" / f"{feed}{SPOOL}"
+    key, by = DeliveryKey(contract.name, period), contract.asked_by
+    if by != ("day" if key.is_day else "month"):
+        raise BadInput(f"{key.feed} is read by SQL {by} by {by}, not for {period}. Give a {by}.")
+    target = folder / key.folder / f"{key.feed}{SPOOL}"
     target.mkdir(parents=True)
     driver = sys.modules[type(connection).__module__.partition(".")[0]]
-    statement, values = bound(sources.query_of(feed), period, driver.paramstyle)
+    statement, values = bound(contract.query, period, driver.paramstyle)
     try:
         content = _spool(_batches(_cursor(connection), statement, values), target)
         connection.rollback()
     except driver.Error as error:
         cause = " ".join(str(error).split())[:300]
         raise NotReady(
-            f"The query for {feed} of {period} failed: {cause}. Mend it in sources.yaml, or the database."
+            f"The query for {key.feed} of {period} failed: {cause}. Mend it in sources.yaml, or the database."
         ) from None
-    return Delivery(feed, period, target.parent, (target,), (), is_complete=False, content=content)
+    return Delivery(key, target.parent, (target,), (), is_complete=False, content=content)
+
+
+def days_asked(last: str | None, as_of: datetime) -> list[str]:
+    """The days over by `as_of` that a query is asked for: the last week, and all since the `last` one known.
+
+    A day asked again costs a query and changes nothing, unless rows came late.
+    """
+    yesterday = as_of.astimezone(ZONE).date() - timedelta(days=1)
+    first = yesterday - timedelta(days=_WEEK - 1)
+    if last is not None:
+        first = max(yesterday - timedelta(days=_DAYS_ASKED - 1), min(first, date.fromisoformat(last)))
+    return [(first + timedelta(days=nth)).isoformat() for nth in range((yesterday - first).days + 1)]
 
 
 def bound(query: str, period: str, paramstyle: str) -> tuple[str, Any]:
     """The query and its values for a month or day as a driver of this `paramstyle` wants them."""
-    month, (first, last) = period[:7], window(period)
+    month, (first, last) = period[:7], days_of(period)
     named = {"month": month, "day": period, "first_day": first}
     named |= {"next_month": first_day(shift(month, 1)), "next_day": last + timedelta(days=1)}
     asked = [found[1] for found in _PARAMETER.finditer(query)]
@@ -105,8 +120,8 @@ def _spool(batches: Iterator[tuple[list[str], list[Sequence[Any]]]], target: Pat
         pl.DataFrame(texts, schema=schema, orient="row").write_parquet(target / f"{nth:06d}.parquet")
         total = (total + sum(map(_hashed, texts))) % _SUM
         count += len(rows)
-    told = {"header": header, "iso": [header[at] for at in sorted(iso)]}
-    (target / SPOOLED_HEADER).write_text(json.dumps(told), "utf-8")
+    columns = {"header": header, "iso": [header[at] for at in sorted(iso)]}
+    (target / SPOOLED_HEADER).write_text(json.dumps(columns), "utf-8")
     return hashlib.sha256(f"{header} {count} {total}".encode()).hexdigest()
 
 

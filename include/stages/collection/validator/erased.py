@@ -8,7 +8,7 @@ from sqlalchemy import Connection
 
 from include.database.queries import load
 from include.domain.erasure import bucket_of, hash_of
-from include.stages.collection.reader.delimited import BROKEN
+from include.stages.collection.reader.batch import BROKEN
 from include.stages.collection.validator.values import canonical_ids
 
 _AS_FLOAT = ".0"
@@ -40,9 +40,9 @@ class KeptOut:
 NOBODY = KeptOut("", (), ())
 
 
-def kept_out(db: Connection, period: str) -> KeptOut:
-    """Whom a delivery of this period must not hold."""
-    rows = db.execute(load("commands/erasure")["kept_out"], {"month": period[:7]}).all()
+def kept_out(db: Connection, month: str) -> KeptOut:
+    """Whom a delivery of this month must not hold."""
+    rows = db.execute(load("commands/erasure")["kept_out"], {"month": month}).all()
     if not rows:
         return NOBODY
     return KeptOut(rows[0].salt, {row.bucket for row in rows}, {row.subscriber_hash for row in rows})
@@ -53,10 +53,10 @@ def parted(rows: pl.DataFrame, whom: KeptOut) -> tuple[pl.DataFrame, pl.DataFram
     if not whom.hashes or COLUMN not in rows.columns:
         return rows, pl.DataFrame(schema=BROKEN)
     theirs = whom.among(rows[COLUMN].str.strip_chars())
-    told = rows.filter(theirs).select(
+    put_aside = rows.filter(theirs).select(
         "line",
         pl.lit(COLUMN).alias("column"),
         pl.lit(REASON).alias("reason"),
         pl.lit(None, pl.String).alias("raw"),
     )
-    return rows.filter(~theirs), told
+    return rows.filter(~theirs), put_aside

@@ -1,12 +1,13 @@
 """Text cells as values: how each type of the contract is read, in the words and formats of a dialect."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from functools import reduce
 
 import polars as pl
 
 from include.config.readers.dialects import SERIAL, Dialect
-from include.config.readers.sources import Column, Feed
+from include.config.readers.sources import Column
 from include.domain.errors import BadInput
 from include.domain.text.canonical import canonical_id, canonical_phone
 from include.domain.text.typed import WORDS
@@ -44,11 +45,41 @@ _PLAIN_ID, _PLAIN_EXPONENT = r"^[0-9A-Za-z_][0-9A-Za-z_-]*$", r"^[0-9]+[eE]-[0-9
 _PLAIN_PHONE = r"^1[3-9][0-9]{9}$"
 
 
-def decoded(rows: pl.DataFrame, names: Sequence[str], feed: Feed, *, is_trimmed: bool) -> pl.DataFrame:
-    """The cells of `names` as trimmed text in the contract's codes, null for what says nothing."""
-    texts = rows.with_columns(_decoded(name, feed.dialect, is_trimmed) for name in names)
-    keys = [name for name in names if feed.columns[name].type in ("id", "phone")]
-    return texts.with_columns(_bared(texts[name], feed.dialect.nulls) for name in keys)
+@dataclass(frozen=True)
+class Writing:
+    """How the cells of a feed are written: its columns, its dialect, the zone of instants without an offset."""
+
+    columns: Mapping[str, Column]
+    dialect: Dialect
+    zone: str
+
+    def decoded(self, rows: pl.DataFrame, names: Sequence[str], *, is_trimmed: bool) -> pl.DataFrame:
+        """The cells of `names` as trimmed text in the contract's codes, null for what says nothing."""
+        texts = rows.with_columns(_decoded(name, self.dialect, is_trimmed) for name in names)
+        keys = [name for name in names if self.columns[name].type in ("id", "phone")]
+        return texts.with_columns(_bared(texts[name], self.dialect.nulls) for name in keys)
+
+    def converted(self, rows: pl.DataFrame, name: str, *, is_iso: bool) -> pl.Expr | pl.Series:
+        """A decoded column as its declared type in the contract's unit; null where it cannot be read as such.
+
+        A column that `is_iso` came as days or instants, whatever format the dialect names. Where several formats
+        read a cell differently it cannot be read.
+        """
+        column, dialect = self.columns[name], self.dialect
+        if column.type == "id":
+            return canonical_ids(rows[name])
+        if column.type == "phone":
+            return canonical_phones(rows[name])
+        text, factor = pl.col(name), dialect.factor(name)
+        formats = () if is_iso else dialect.formats_of(name, column.type)
+        if formats:
+            return _written(text, formats, column.type, self.zone)
+        if column.type in ("integer", "number", "amount"):
+            text = _plain_number(text, dialect)
+        if factor is not None and column.type == "amount":
+            return (text.cast(pl.Decimal(20, 4), strict=False) * factor).cast(pl.Decimal(14, 4), strict=False)
+        value = parsed(text, column, self.zone)
+        return value if factor is None else value * float(factor)
 
 
 def _decoded(name: str, dialect: Dialect, is_trimmed: bool) -> pl.Expr:
@@ -69,29 +100,6 @@ def _bared(texts: pl.Series, nulls: Collection[str]) -> pl.Series:
             return text
 
     return texts if _is_plain(texts) else _mapped(texts, ~_is_plain_id(texts), held)
-
-
-def converted(rows: pl.DataFrame, name: str, feed: Feed, zone: str, *, is_iso: bool) -> pl.Expr | pl.Series:
-    """A decoded column as its declared type in the contract's unit; null where it cannot be read as such.
-
-    A column that `is_iso` came as days or instants, whatever format the dialect names. Where several formats
-    read a cell differently it cannot be read.
-    """
-    column, dialect = feed.columns[name], feed.dialect
-    if column.type == "id":
-        return canonical_ids(rows[name])
-    if column.type == "phone":
-        return canonical_phones(rows[name])
-    text, factor = pl.col(name), dialect.factor(name)
-    formats = () if is_iso else dialect.formats_of(name, column.type)
-    if formats:
-        return _written(text, formats, column.type, zone)
-    if column.type in ("integer", "number", "amount"):
-        text = _plain_number(text, dialect)
-    if factor is not None and column.type == "amount":
-        return (text.cast(pl.Decimal(20, 4), strict=False) * factor).cast(pl.Decimal(14, 4), strict=False)
-    value = parsed(text, column, zone)
-    return value if factor is None else value * float(factor)
 
 
 # ---------------------------------------------------------------- ids and numbers to call

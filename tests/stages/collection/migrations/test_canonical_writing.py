@@ -22,7 +22,7 @@ from include.domain.text.canonical import canonical_id
 from include.lake import Lake
 from include.lake.campaigns import scores_of
 from include.lake.upkeep import faults, resharded
-from include.stages.collection.migrations import canonical_writing
+from include.stages.collection import migrations
 from include.stages.collection.validator import erased
 from tests.fixtures import deliveries, lakes
 from tests.fixtures.work import fill_cycle, hire
@@ -288,7 +288,7 @@ def test_a_lake_of_before_is_brought_to_one_writing(
     )
     put(lake, "scores", subscriber_id=["S1.0", "S4"], probability=[0.5, 0.25])
     before = lake.manifest("subscribers", MONTH).fingerprint
-    counts = canonical_writing.bring_up_to_date(db=db, lake=lake, config=config, now=NOW)
+    counts = migrations.bring_up_to_date(db=db, lake=lake, config=config, now=NOW)
     assert counts is not None
     assert counts["tables"] == 4
     assert (counts["rows_merged"], counts["numbers_mended"], counts["numbers_gone"]) == (1, 1, 1)
@@ -309,7 +309,7 @@ def test_a_lake_of_before_is_brought_to_one_writing(
     assert lake.manifest("subscribers", MONTH).fingerprint != before
     assert faults(lake) == []
     assert Lake(tmp_path / "lake").is_current
-    assert canonical_writing.bring_up_to_date(db=db, lake=lake, config=config, now=NOW) is None
+    assert migrations.bring_up_to_date(db=db, lake=lake, config=config, now=NOW) is None
     told = rows(db, "select action, details from audit_log where subject = 'lake' order by action")
     assert counts.pop("moved") == 1
     assert told == [("ids_made_canonical", counts), ("tables_moved_to_campaign", {"moved": 1})]
@@ -333,9 +333,9 @@ def test_carrying_over_goes_on_where_it_was_killed(
     with monkeypatch.context() as killing:
         killing.setattr(Lake, "supersede", die_later)
         with pytest.raises(KeyboardInterrupt):
-            canonical_writing.bring_up_to_date(db=db, lake=lake, config=config, now=NOW)
+            migrations.bring_up_to_date(db=db, lake=lake, config=config, now=NOW)
     assert not Lake(lake.root).is_current
-    counts = canonical_writing.bring_up_to_date(db=db, lake=Lake(lake.root), config=config, now=NOW)
+    counts = migrations.bring_up_to_date(db=db, lake=Lake(lake.root), config=config, now=NOW)
     assert counts is not None
     assert counts["tables"] == len(tables) - exchanged
     for table in ("churned", scores_of(CAMPAIGN), "subscribers", "usage_months"):

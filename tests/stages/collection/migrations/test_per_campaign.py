@@ -17,7 +17,7 @@ from include.lake import Lake
 from include.lake.__main__ import main as lake_command
 from include.lake.campaigns import LABELS, PER_CAMPAIGN, SCORES, grades_of, of_campaign, scores_of
 from include.lake.upkeep import faults
-from include.stages.collection.migrations import canonical_writing
+from include.stages.collection import migrations
 from include.stages.dispatch import dispatch
 from tests.fixtures.graded import CAMPAIGN, MONTH, Warned, graded_cycle
 from tests.fixtures.lakes import as_before_campaigns, put
@@ -43,7 +43,7 @@ def filled(root: str | Path, months: Sequence[str] = MONTHS, tables: Sequence[st
 
 
 def update(db: sa.Connection, lake: Lake, config: Config) -> dict[str, Any] | None:
-    return canonical_writing.bring_up_to_date(db=db, lake=Lake(lake.root), config=config, now=NOW)
+    return migrations.bring_up_to_date(db=db, lake=Lake(lake.root), config=config, now=NOW)
 
 
 def names(lake: Lake) -> list[str]:
@@ -138,7 +138,7 @@ def test_two_runs_that_move_at_the_same_time_move_it_once(
         with pool.connect() as db:
             mine = Lake(lake.root)
             begun.wait()
-            told.append(canonical_writing.bring_up_to_date(db=db, lake=mine, config=config, now=NOW))
+            told.append(migrations.bring_up_to_date(db=db, lake=mine, config=config, now=NOW))
 
     threads = [threading.Thread(target=run) for _ in range(2)]
     for thread in threads:
@@ -242,7 +242,7 @@ def test_a_cycle_graded_before_is_dispatched_without_scoring_it_again(
 ) -> None:
     given = of_before(db, lake, config)
     old = as_before_campaigns(lake)
-    canonical_writing.bring_up_to_date(db=db, lake=old, config=config, now=NOW)
+    migrations.bring_up_to_date(db=db, lake=old, config=config, now=NOW)
     result = dispatch(run_of(**given | {"lake": old}, now=NOW))
     assert result["rows_in"] == 5
     assert rows(db, "select count(*) from assignments") == [(result["treated"] + result["held_out"],)]
@@ -258,7 +258,7 @@ def test_a_cycle_dispatched_before_stays_fixed_and_keeps_its_evidence(
     dispatch(run_of(**given, now=NOW))
     before = rows(db, "select subscriber_id, arm, evidence_sha256 from assignments order by 1")
     old = as_before_campaigns(lake)
-    canonical_writing.bring_up_to_date(db=db, lake=old, config=config, now=NOW)
+    migrations.bring_up_to_date(db=db, lake=old, config=config, now=NOW)
     result = dispatch(run_of(**given | {"lake": old}, now=NOW))
     assert (result["already_fixed"], result["would_differ"]) == (True, 0)
     assert rows(db, "select subscriber_id, arm, evidence_sha256 from assignments order by 1") == before

@@ -10,8 +10,7 @@ import pytest
 from include.config import Config
 from include.config.readers.sources import Sources
 from include.domain.errors import BadInput
-from include.stages.collection import open_lake
-from include.stages.collection.reader import delimited
+from include.stages.collection import open_lake, reader
 from tests.stages.collection.fuzz_collection import fuzz
 from tests.stages.collection.test_collection import MONTH, Operator, operator, sources, take, usage
 
@@ -29,7 +28,7 @@ def test_mutated_files_raise_no_traceback_and_lose_no_row(tmp_path: Path, source
 
 def test_a_panic_of_the_reader_is_told_like_any_damaged_file(tmp_path: Path) -> None:
     told = pytest.raises(BadInput, match=r"a\.parquet cannot be read as Parquet: invalid num_bits")
-    with told, delimited._told_plainly(tmp_path / "a.parquet"):
+    with told, reader._told_as_bad_input(tmp_path / "a.parquet"):
         raise pl.exceptions.PanicException("invalid num_bits 121")
 
 

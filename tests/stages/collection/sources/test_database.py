@@ -17,6 +17,7 @@ from include.config.readers.sources import Sources
 from include.domain.errors import BadInput, NotReady
 from include.lake import Lake
 from include.stages import collection
+from include.stages.collection import DeliveryKey
 from include.stages.collection.sources.database import as_text, bound
 from tests.fixtures import deliveries
 from tests.stages.collection.test_collection import AS_OF, NOW, Operator, lenient
@@ -39,16 +40,7 @@ def operator(tmp_path: Path, db: Connection, lake: Lake, config: Config) -> Oper
 
 
 def collect(operator: Operator, feed: str, connection: Any) -> dict[str, Any]:
-    return collection.collect(
-        landing=operator.landing,
-        db=operator.db,
-        lake=operator.lake,
-        config=operator.config,
-        feed=feed,
-        period=MONTH,
-        now=NOW,
-        connections={feed: connection},
-    )
+    return collection.collect(operator.site(**{feed: connection}), DeliveryKey(feed, MONTH))
 
 
 def tables(operator: Operator, connection: Any) -> Mapping[str, Any]:
@@ -129,31 +121,18 @@ def test_feeds_with_a_connection_are_planned_for_the_month_of_the_cycle(operator
     raw = operator.config.sources.model_dump()
     raw["feeds"]["usage_months"]["sql"] = {"connection": "bss"}
     operator.config = replace(operator.config, sources=Sources.model_validate(raw))
-    given = {
-        "landing": operator.landing,
-        "db": operator.db,
-        "lake": operator.lake,
-        "config": operator.config,
-        "as_of": AS_OF,
-    }
-    assert collection.plan(**given, month=MONTH) == [{"feed": "usage_months", "period": MONTH}]
-    assert collection.plan(**given, month=MONTH, queried=()) == []
-    assert collection.plan(**given, month="2026-12") == []
+    site = operator.site()
+    assert collection.plan(site, as_of=AS_OF, month=MONTH) == [{"feed": "usage_months", "period": MONTH}]
+    assert collection.plan(site, as_of=AS_OF, month=MONTH, queried=()) == []
+    assert collection.plan(site, as_of=AS_OF, month="2026-12") == []
     operator.deliver("usage_months", "subscriber_id,bill_yuan\nS1,1\n")
-    assert collection.plan(**given, month=MONTH) == [{"feed": "usage_months", "period": MONTH}]
+    assert collection.plan(site, as_of=AS_OF, month=MONTH) == [{"feed": "usage_months", "period": MONTH}]
 
 
 def test_a_day_is_not_asked_for_by_sql(operator: Operator, postgresql: Any) -> None:
     with pytest.raises(BadInput, match="month by month"):
         collection.collect(
-            landing=operator.landing,
-            db=operator.db,
-            lake=operator.lake,
-            config=operator.config,
-            feed="subscriber_changes",
-            period="2026-10-03",
-            now=NOW,
-            connections={"subscriber_changes": postgresql},
+            operator.site(subscriber_changes=postgresql), DeliveryKey("subscriber_changes", "2026-10-03")
         )
 
 
@@ -166,10 +145,7 @@ def by_day(operator: Operator) -> None:
 
 
 def asked(operator: Operator, as_of: datetime) -> list[str]:
-    found = collection.plan(
-        landing=operator.landing, db=operator.db, lake=operator.lake, config=operator.config, as_of=as_of,
-        feeds=("subscriber_changes", "contact_limits"),
-    )  # fmt: skip
+    found = collection.plan(operator.site(), as_of=as_of, feeds=("subscriber_changes", "contact_limits"))
     return [each["period"] for each in found]
 
 
