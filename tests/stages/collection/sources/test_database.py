@@ -20,7 +20,7 @@ from include.stages import collection
 from include.stages.collection import DeliveryKey
 from include.stages.collection.sources.database import as_text, bound
 from tests.fixtures import deliveries
-from tests.stages.collection.test_collection import AS_OF, NOW, Operator, lenient
+from tests.stages.collection.test_collection import AS_OF, Operator, lenient
 from tests.stages.collection.validator.test_dialects import FEEDS, MONTH, TABLES, lake_of, spoken
 
 
@@ -166,10 +166,8 @@ def test_a_day_feed_is_asked_for_day_by_day_with_the_day_as_a_parameter(
     days = [f"2026-10-{day}" for day in (29, 30, 31)] + [f"2026-11-0{day}" for day in (1, 2, 3, 4)]
     assert asked(operator, AS_OF) == days  # the week before 5 November
     for day in days:
-        found = collection.collect(
-            landing=operator.landing, db=operator.db, lake=operator.lake, config=operator.config, now=NOW,
-            feed="subscriber_changes", period=day, connections={"subscriber_changes": postgresql},
-        )  # fmt: skip
+        site = operator.site(subscriber_changes=postgresql)
+        found = collection.collect(site, DeliveryKey("subscriber_changes", day))
         assert found["rows_out"] == (1 if day in days[4:] else 0)
     gone = operator.lake.scan("subscriber_changes", "2026-11").collect()["subscriber_id"].to_list()
     assert sorted(gone) == ["S2", "S3", "S4"]
