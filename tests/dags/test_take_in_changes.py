@@ -121,7 +121,7 @@ def test_when_nothing_landed_since_the_last_look_nothing_runs(tick, land, lake, 
 def test_a_look_at_a_folder_without_news_loads_nothing_heavy(airflow_environment, land, db):
     land(CHANGES, "1.csv", "S0001,2026-11-05T08:00:00+08:00,left")
     script = (
-        "import sys\nfrom include import morning\nlanded = morning.look()\nassert landed\n"
+        "import sys\nfrom include.orchestration import morning\nlanded = morning.look()\nassert landed\n"
         "print(*sorted({'polars', 'pandas', 'numpy', 'include.lake', 'include.config'} & set(sys.modules)))\n"
         "print(*sorted(name for name in sys.modules if name.startswith('include.stages')))"
     )

@@ -173,7 +173,7 @@ def _bring_in(intake: Intake) -> Collected:
     with staging_folder(site.lake) as folder:
         staged = take_in(intake, folder, erased)
         quarantine = write_quarantine(intake, staged)
-        refuse_above(intake.declared.quarantine_share, intake, staged, quarantine)
+        refuse_above(intake.terms.quarantine_share, intake, staged, quarantine)
         refuse_incomplete(intake, staged)
         parts = write_parts(intake, staged)
     with site.db.begin():

@@ -75,7 +75,7 @@ def refuse_incomplete(intake: Intake, staged: Staged) -> None:
         _refuse_miscounted(delivery, staged.read, wanted)
     elif delivery.left_out:
         return
-    elif intake.declared.declared.required and not intake.key.is_day:
+    elif intake.feed.required and not intake.key.is_day:
         _refuse_outside_band(intake, staged)
 
 
@@ -96,7 +96,7 @@ def _refuse_outside_band(intake: Intake, staged: Staged) -> None:
     lake, feed, before = intake.lake, intake.key.feed, shift(intake.key.period, -1)
     if not lake.has(feed, before) or not lake.manifest(feed, before).rows:
         return
-    bounds = intake.declared.common.completeness
+    bounds = intake.terms.common.completeness
     profile = lake.scan("subscribers", before) if lake.has("subscribers", before) else None
     stood, came = (_by_region(rows, profile) for rows in (lake.scan(feed, before), staged.typed()))
     if stood.keys() == {_EVERYWHERE} or came.keys() == {_EVERYWHERE}:

@@ -38,7 +38,7 @@ def take_in(intake: Intake, folder: Path, kept_out: erased.KeptOut = erased.NOBO
 
     Rows of the erased that are `kept_out` are put aside without their text.
     """
-    declared, shards = intake.declared.declared, intake.lake.shards
+    declared, shards = intake.feed, intake.lake.shards
     headers = [_header(intake, path) for path in intake.delivery.files]
     delivered = {name for header in headers for name in header}
     columns = intake.contract.schema(delivered)
@@ -87,7 +87,7 @@ def refuse_above(share: float, intake: Intake, staged: Staged, quarantine: str) 
     `quarantine` is where the broken rows lie. A file with as few of them as the feed bears is borne whatever
     their share.
     """
-    rows_borne = intake.declared.declared.quarantine_rows
+    rows_borne = intake.feed.quarantine_rows
     # nothing is lost with a repetition, and the operator did nothing wrong in delivering somebody erased here
     broken = staged.summary.filter(~pl.col("reason").is_in([erased.REASON, REPEATED]))
     broken_rows = dict(broken.group_by("file").agg(pl.col("rows").sum()).iter_rows())
@@ -109,7 +109,7 @@ def refuse_above(share: float, intake: Intake, staged: Staged, quarantine: str) 
 
 def _header(intake: Intake, path: Path) -> Sequence[str]:
     """The columns of a file; FileAtFault when it cannot be read, or lacks one that is required."""
-    declared = intake.declared.declared
+    declared = intake.feed
     with at_fault(path):
         header = header_of(path, declared.dialect)
         if absent := [name for name in declared.required_columns if name not in header]:
@@ -158,7 +158,7 @@ class _Reading:
         return aside.drop("raw").join(pl.concat(raws), on=["file", "line"], how="left").select(*QUARANTINE)
 
     def _batches(self, path: Path) -> Iterator[Batch]:
-        declared = self.intake.declared.declared
+        declared = self.intake.feed
         return (_masked(batch, declared) for batch in batches(path, declared.columns, declared.dialect))
 
     def _stage_by_shard(self, rows: pl.DataFrame, number: int, nth: int) -> None:

@@ -8,7 +8,7 @@ from pathlib import Path
 from sqlalchemy import Connection
 
 from include.config import Config
-from include.config.readers.sources import FeedContract
+from include.config.readers.sources import Feed, FeedContract
 from include.lake import Lake
 from include.stages.collection import waivers
 from include.stages.collection.sources import landing_folder
@@ -73,19 +73,24 @@ class Intake:
         return self.site.lake
 
     @property
-    def declared(self) -> FeedContract:
-        """How its feed is declared in sources.yaml."""
+    def terms(self) -> FeedContract:
+        """What sources.yaml asks of its feed, and else of all feeds."""
         return self.site.config.sources.contract(self.key.feed)
+
+    @property
+    def feed(self) -> Feed:
+        """How its feed is declared in sources.yaml."""
+        return self.terms.declared
 
     @property
     def contract(self) -> Contract:
         """What each of its rows is held against."""
-        return Contract(self.declared.declared, self.declared.zone, self.key.days)
+        return Contract(self.feed, self.terms.zone, self.key.days)
 
     @property
     def restricted(self) -> tuple[str, ...]:
         """Its columns that few may see, which go to a table of their own."""
-        return self.declared.declared.restricted
+        return self.feed.restricted
 
     @property
     def run_id(self) -> str:
