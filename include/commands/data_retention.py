@@ -28,8 +28,8 @@ from include.database.queries import load
 from include.domain.periods.months import ZONE, month_of
 from include.lake import UNKNOWN_SECONDS, Lake
 from include.lake.campaigns import parted
+from include.lake.locks import hold
 from include.lake.upkeep import QUARANTINE
-from include.stages.collection.publisher import hold_month
 from include.stages.collection.staging import STAGING_PREFIX
 
 
@@ -82,7 +82,7 @@ def _from_lake(db: sa.Connection, lake: Lake, config: Config, now: datetime, dry
 
 def _drop(db: sa.Connection, lake: Lake, old: _Month, now: datetime) -> None:
     with db.begin():
-        hold_month(db, old.table, old.month)
+        hold(db, old.table, old.month)
         lake.drop(old.table, old.month)
         _record(db, f"lake.{old.table}", old.month, old.rows, now)
 

@@ -27,13 +27,14 @@ from include.lake.campaigns import (
     parted,
 )
 from include.lake.description import mended
+from include.lake.locks import hold
 from include.lake.store import open_store
 from include.lake.upkeep import Fault, faults, faults_of
 from include.run import MonthRun, Run, cycles
 from include.stages import collection, features, grading, prediction
 from include.stages.collection import losses
 from include.stages.collection.migrations import per_campaign
-from include.stages.collection.publisher import CONTACTS, hold_month
+from include.stages.collection.publisher import CONTACTS
 from include.stages.collection.sources.delivery import DeliveryKey
 from include.stages.features import peers
 
@@ -114,7 +115,7 @@ def _drop(site: Site, table: str, month: str, period: str | None = None) -> None
         site.lake.drop(table, month, period)
         return
     with site.db.begin():
-        hold_month(site.db, table, month)
+        hold(site.db, table, month)
         site.lake.drop(table, month, period)
 
 

@@ -143,9 +143,7 @@ def report(run: "Run", *, collected: Sequence[Counted]) -> "MonthReport":
     from include.commands.quarantine import put_aside, table
     from include.stages import collection
 
-    stands = collection.report(
-        db=run.db, lake=run.lake, config=run.config, month=run.month, as_of=run.as_of
-    )
+    stands = collection.report(db=run.db, lake=run.lake, config=run.config, month=run.month, as_of=run.as_of)
     for note in stands["notes"]:
         _log.warning("collection: %s", note)
     if aside := put_aside(run.db, run.month):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from datetime import datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from airflow.providers.standard.triggers.temporal import DateTimeTrigger
 from airflow.sdk import BaseOperator, Context
@@ -10,6 +10,9 @@ from airflow.sdk.exceptions import AirflowFailException
 
 from include.domain.periods.months import ZONE
 from include.orchestration import alarm, deliveries, right_now
+
+if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
+    from include.run.cycles import CycleFacts
 
 _LOOK_EVERY = timedelta(minutes=10)
 
@@ -32,7 +35,7 @@ class RequiredFeeds(BaseOperator):  # type: ignore[misc]  # Airflow is seen as A
         self, context: Context, event: Any = None, seen: Mapping[str, Mapping[str, str]] | None = None
     ) -> Any:
         """Collect what has come since the last look, whose findings were `seen`; then wait or fail."""
-        cycle: Mapping[str, Any] = context["ti"].xcom_pull(task_ids=self.cycle_from)
+        cycle: CycleFacts = context["ti"].xcom_pull(task_ids=self.cycle_from)
         found, hour = deliveries.require(cycle, seen or {})
         lacking = found["lacking"]
         if not lacking:

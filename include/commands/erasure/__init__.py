@@ -20,8 +20,9 @@ from include.domain.periods.months import ZONE, month_of
 from include.domain.signature import Signature
 from include.domain.text.canonical import UNSEEN, canonical_id, legible
 from include.lake import Lake, Manifest, Part, scan_files
+from include.lake.locks import hold
 from include.lake.upkeep import QUARANTINE
-from include.stages.collection.publisher import CONTACTS, hold_month
+from include.stages.collection.publisher import CONTACTS
 from include.stages.collection.staging import STAGING_PREFIX
 
 PROFILES = "subscribers"
@@ -232,7 +233,7 @@ def _from_lake(db: Connection, lake: Lake, sought: Sought) -> dict[str, int]:
     counts: dict[str, int] = {}
     for table, month in _months(lake):
         with db.begin():
-            hold_month(db, table, month)
+            hold(db, table, month)
             counts[f"lake.{table}"] = counts.get(f"lake.{table}", 0) + _from_month(lake, table, month, sought)
     return counts
 

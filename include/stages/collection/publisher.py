@@ -3,9 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 import polars as pl
-from sqlalchemy import Connection
 
-from include.database import lock
 from include.database.queries import load
 from include.domain.errors import NotReady
 from include.lake import Part
@@ -20,16 +18,6 @@ from include.stages.collection.staging import Staged
 Recorded = Mapping[DeliveryKey, str]
 
 CONTACTS = "contacts"
-_PROFILES = "subscribers"
-
-
-def hold_month(db: Connection, table: str, month: str) -> None:
-    """Keep everybody else from writing a month of any table, a feed's or one that is made, to the transaction's end.
-
-    Collection writes contacts with the profiles they came with, under the lock of those.
-    """
-    lock(db, "lake", _PROFILES if table == CONTACTS else table, month)
-    lock(db, table, month)
 
 
 def stands(intake: Intake, recorded: Recorded) -> bool:

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from include.config import Config
 from include.lake import Lake, Manifest, Part, scan_files
-from include.stages.collection.publisher import hold_month
+from include.lake.locks import hold
 from include.stages.collection.staging import STAGING_PREFIX
 from include.stages.collection.validator.values import canonical_ids, canonical_phones
 
@@ -32,7 +32,7 @@ def make_canonical(db: Connection, lake: Lake, config: Config) -> dict[str, int]
     counts = dict.fromkeys(COUNTS, 0)
     for table, month in _months(lake):
         with db.begin():
-            hold_month(db, table, month)
+            hold(db, table, month)
             for name, number in _month(lake, config, table, month).items():
                 counts[name] += number
     return counts

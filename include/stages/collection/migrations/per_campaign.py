@@ -8,9 +8,9 @@ from include.database.queries import load
 from include.lake import Lake
 from include.lake.campaigns import PER_CAMPAIGN, of_campaign
 from include.lake.description import MANIFEST
+from include.lake.locks import hold
 from include.lake.manifest import encoded
 from include.lake.periods import period_of
-from include.stages.collection.publisher import hold_month
 
 #: Whose a lake is whose database knows of no cycle: the only one there was before they were kept apart.
 _ONLY_ONE = "churn_warning"
@@ -24,7 +24,7 @@ def move(db: Connection, lake: Lake) -> int:
         with db.begin():
             campaign = db.execute(load("stages/collection")["campaign_of_before"]).scalar() or _ONLY_ONE
             for name in (table, of_campaign(table, campaign)):
-                hold_month(db, name, month)
+                hold(db, name, month)
             moved += _moved(lake, table, month, campaign)
     return moved
 
