@@ -248,7 +248,7 @@ def run_stage(
     """Call a stage with the run of the `cycle` and its own arguments; a result with counts is measured and logged."""
     with workplace(cycle) as place:
         started = time.monotonic()
-        return _of_cycle(stage(place.run, *arguments, **named), started, cycle)
+        return of_cycle(stage(place.run, *arguments, **named), started, cycle)
 
 
 def write_part(
@@ -274,7 +274,7 @@ def finish_stage(
     """`run_stage` for the call that ends a stage: its result is kept with the cycle."""
     with workplace(cycle) as place:
         started = time.monotonic()
-        result = _of_cycle(stage(place.run, *arguments, **named), started, cycle)
+        result = of_cycle(stage(place.run, *arguments, **named), started, cycle)
         _keep(place, result)
         return result
 
@@ -287,7 +287,7 @@ def finish_parts(
     with workplace(cycle) as place:
         started = time.monotonic()
         parts = [each["part"] for each in shards]
-        done: Any = _of_cycle(stage(place.run, parts=parts, **named), started, cycle)
+        done: Any = of_cycle(stage(place.run, parts=parts, **named), started, cycle)
         result: dict[str, Any] = dict(done)
         result["seconds"] = round(sum((each["seconds"] for each in shards), result["seconds"]), 2)
         result["peak_mb"] = max((each["peak_mb"] for each in shards), default=result["peak_mb"])
@@ -306,7 +306,7 @@ def logged(result: "Result", started: float) -> "Result":
     return done
 
 
-def _of_cycle(result: Returned, started: float, cycle: "CycleFacts") -> Returned:
+def of_cycle(result: Returned, started: float, cycle: "CycleFacts") -> Returned:
     """A result with counts is of the cycle's campaign and month, measured and logged."""
     if not isinstance(result, dict) or "stage" not in result:
         return result

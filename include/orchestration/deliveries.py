@@ -4,17 +4,17 @@ import logging
 import time
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Any, NotRequired, TypedDict
+from typing import TYPE_CHECKING, Any, TypedDict
 
 from include.domain.row_counts import RowCounts, added
-from include.orchestration import COLLECTION, Workplace, workplace
+from include.orchestration import COLLECTION, Workplace, of_cycle, workplace
 from include.orchestration.campaign import has_factors
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from include.run import Run
     from include.run.cycles import CycleFacts
     from include.stages.collection import Site
-    from include.stages.collection.results import FeedRows, Lack, MonthReport, PlannedDelivery
+    from include.stages.collection.results import FeedRows, MonthReport, PlannedDelivery, RequiredFeeds
 
 _log = logging.getLogger("churn")
 
@@ -45,42 +45,11 @@ class Counted(RowCounts):
     deliveries: int
 
 
-class Effort(TypedDict):
-    """What a step took, and for which cycle, where it had one."""
-
-    campaign: NotRequired[str]
-    month: NotRequired[str]
-    seconds: float
-    peak_mb: int
-
-
-class RequiredCollected(Counted):
-    """What came of the feeds a month cannot do without, and what is still waited for, by feed."""
-
-    stage: NotRequired[str]
-    campaign: NotRequired[str]
-    month: NotRequired[str]
-    seconds: NotRequired[float]
-    peak_mb: NotRequired[int]
-    lacking: "dict[str, Lack]"
-
-
 def site_of(place: Workplace, connections: Mapping[str, Any] | None = None) -> "Site":
     """Where collection works in a task; `connections` are the open ones to the operator's databases, by feed."""
     from include.stages.collection import Site
 
     return Site(place.db, place.lake, place.config, place.landing, place.now, connections or {})
-
-
-def logged(result: Mapping[str, object], started: float, cycle: "CycleFacts | None" = None) -> Effort:
-    """Log what a step did since `started` (monotonic); what it took."""
-    from include.run.results import described, measured
-
-    about = {"campaign": cycle["campaign"], "month": cycle["month"]} if cycle else {}
-    whole: dict[str, Any] = measured({**result, **about}, started)
-    _log.info(described(whole))
-    effort = Effort(seconds=whole["seconds"], peak_mb=whole["peak_mb"])
-    return Effort(campaign=cycle["campaign"], month=cycle["month"], **effort) if cycle else effort
 
 
 def plan(cycle: "CycleFacts") -> list[FeedMonth]:
@@ -104,24 +73,27 @@ def by_feed_and_month(deliveries: "Iterable[PlannedDelivery]") -> list[FeedMonth
     return [FeedMonth(feed=name, periods=sorted(periods)) for (name, _), periods in sorted(groups.items())]
 
 
-def require(cycle: "CycleFacts", seen: Mapping[str, Mapping[str, str]]) -> tuple[RequiredCollected, int]:
+def require(cycle: "CycleFacts", seen: Mapping[str, Mapping[str, str]]) -> "tuple[RequiredFeeds, int]":
     """Collect the feeds the month cannot do without; what came and lacks, and the hour to wait until.
 
     Nothing lacks for a day whose factors stand.
     """
     from include.stages import collection
+    from include.stages.collection.results import RequiredFeeds
 
     with workplace(cycle) as place:
         sources = place.config.sources
         if has_factors(place, cycle):
-            return {"rows_in": 0, "rows_out": 0, "quarantined": 0, "deliveries": 0, "lacking": {}}, 0
+            nothing = RequiredFeeds(
+                stage="collection", rows_in=0, rows_out=0, quarantined=0, deliveries=0, lacking={}
+            )
+            return nothing, 0
         required = [name for name, declared in sources.feeds.items() if declared.required]
         opened = [place.connections(name) for name in required]
         connections = {name: connection for each in opened for name, connection in each.items()}
         started = time.monotonic()
         found = collection.require(site_of(place, connections), cycle["month"], seen)
-        effort = logged(found, started, cycle)
-        return {**found, **effort}, sources.completeness.wait_until_hour
+        return of_cycle(found, started, cycle), sources.completeness.wait_until_hour
 
 
 def collect(cycle: "CycleFacts", wanted: FeedMonth) -> CollectedMonth:
@@ -133,8 +105,8 @@ def collect(cycle: "CycleFacts", wanted: FeedMonth) -> CollectedMonth:
         site = site_of(place, place.connections(name))
         for period in wanted["periods"]:
             started = time.monotonic()
-            done.append(collection.collect(site, collection.DeliveryKey(name, period)))
-            logged(done[-1], started, cycle)
+            collected = collection.collect(site, collection.DeliveryKey(name, period))
+            done.append(of_cycle(collected, started, cycle))
     return {"feed": name, "deliveries": len(done), **added(done)}
 
 

@@ -4,21 +4,23 @@ import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired, TypedDict, cast
+from typing import TYPE_CHECKING, NotRequired
 
 from include import settings
 from include.domain.day_feeds import FEEDS
 from include.domain.errors import BadInput, LoopError, NotReady
 from include.domain.row_counts import RowCounts, added
-from include.orchestration import Workplace, workplace
-from include.orchestration.deliveries import logged, site_of
+from include.orchestration import Workplace, logged, workplace
+from include.orchestration.deliveries import site_of
 
 if TYPE_CHECKING:  # heavy: a look at the landing folder must cost nothing
     from collections.abc import Collection, Iterable, Mapping
 
     from sqlalchemy import TextClause
 
+    from include.run.results import Counts
     from include.stages.collection.results import Collected, PlannedDelivery
+    from include.stages.limits import Limited
 
 _NO_LAKE = "There is no lake yet; the first run of a campaign makes one."
 
@@ -29,24 +31,6 @@ class DaysCollected(RowCounts):
     stage: str
     deliveries: NotRequired[int]
     message: NotRequired[str]
-
-
-class LimitsProcessed(TypedDict):
-    """What became of tickets by what is known now; without a lake nothing but the `message` that says so."""
-
-    stage: str
-    rows_in: int
-    rows_out: int
-    message: str
-    cancelled: NotRequired[int]
-    cancelled_because: NotRequired[dict[str, int]]
-    frozen: NotRequired[int]
-    unfrozen: NotRequired[int]
-    standing: NotRequired[dict[str, int]]
-    told: NotRequired[dict[str, int]]
-    ahead: NotRequired[int]
-    seconds: NotRequired[float]
-    peak_mb: NotRequired[int]
 
 
 def look() -> str | None:
@@ -125,7 +109,7 @@ def _tried(
     return done, failed
 
 
-def process_limits(landed: str | None = None) -> LimitsProcessed:
+def process_limits(landed: str | None = None) -> "Limited | Counts":
     """Cancel, freeze and unfreeze tickets by what is known now; then what had `landed` (see look) is taken in.
 
     A delivery that could not be read is tried again when something lands; one that nothing came to try, and
@@ -137,11 +121,11 @@ def process_limits(landed: str | None = None) -> LimitsProcessed:
         if not _has_lake():
             return {"stage": "limits", "rows_in": 0, "rows_out": 0, "message": _NO_LAKE}
         started = time.monotonic()
-        result = limits.process(db=place.db, lake=place.lake, config=place.config, now=place.now)
-        effort = logged(result, started)
+        limited = limits.process(db=place.db, lake=place.lake, config=place.config, now=place.now)
+        result = logged(limited, started)
         if landed and not result["ahead"]:
             _note(place, "processed", landed)
-        return cast(LimitsProcessed, {**result, **effort})
+        return result
 
 
 def _note(place: Workplace, step: str, landed: str) -> None:
