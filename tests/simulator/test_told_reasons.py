@@ -11,7 +11,7 @@ from include.lake import Lake
 from include.lake.campaigns import grades_of, scores_of
 from include.simulator import told_reasons
 from include.simulator.population.reasons import REASONS, main_reason, single_cause
-from include.simulator.told_reasons import agreement, interval, main
+from include.simulator.told_reasons import Graded, agreement, interval, main
 from include.simulator.truth import read_truth
 
 CAMPAIGN, MONTH = "churn_warning", "2026-09"
@@ -66,7 +66,7 @@ def warned(province: Path, lake: Lake, monkeypatch: pytest.MonkeyPatch) -> pl.Da
 
 
 def test_the_share_and_the_confusion_count_the_first_reason_told(warned, province, lake, config) -> None:
-    found = agreement(province, lake, config, CAMPAIGN, MONTH, ("high",))
+    found = agreement(province, lake, config, Graded(CAMPAIGN, MONTH, ("high",)))
     right = warned.filter(pl.col("main_reason") == "price").height
     assert (found["people"], found["right"], found["share"]) == (12, right, round(right / 12, 4))
     assert found["low"] <= found["share"] <= found["high"]

@@ -1,5 +1,7 @@
 """Contracts that end: renewed by themselves, or because the campaign contract_renewal called in time."""
 
+from typing import TypedDict
+
 import numpy as np
 
 from include.simulator.draws import Bools, Draws, Floats, Ints
@@ -25,7 +27,20 @@ _HIGH_FEE_YUAN = 59
 _CALLED_LOST_TO_PRICE = 0.5
 
 
-def effect() -> dict[str, object]:
+class RenewalEffect(TypedDict):
+    """What a call adds to the chance of a renewal (0 to 1), for whom (months, yuan), and when it applies."""
+
+    added_chance: float
+    added_with_long_tenure: float
+    long_tenure_months: int
+    added_with_high_fee: float
+    high_fee_yuan: int
+    lost_where_price_weighs_fully: float
+    applies_to: str
+    renewed_by: str
+
+
+def effect() -> RenewalEffect:
     """The known effect of a call, for the truth folder."""
     return {
         "added_chance": _CALLED,

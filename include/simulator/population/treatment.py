@@ -5,6 +5,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
+from typing import TypedDict
 
 import numpy as np
 
@@ -13,7 +14,7 @@ from include.domain.periods.months import parse_month
 from include.simulator.draws import Floats, Ints
 from include.simulator.population import contracts
 from include.simulator.population.reasons import NO_REASON, REASONS
-from include.simulator.province import CAMPAIGNS, NUMBERS_PER_BLOCK, RENEWAL, WARNING, day_number, ordinal
+from include.simulator.province import CAMPAIGNS, NUMBERS_PER_BLOCK, WARNING, day_number, ordinal
 
 RIGHT_OFFER = 0.55
 WRONG_OFFER = 0.95
@@ -40,7 +41,19 @@ Book = dict[tuple[int, int], Calls]
 _Notes = dict[tuple[int, int], dict[str, dict[int, tuple[int, int]]]]
 
 
-def effects() -> dict[str, object]:
+class Effects(TypedDict):
+    """Factors on the hazard of leaving and on the pressure left, what they apply to; the effect of renewal calls."""
+
+    right_offer: float
+    wrong_offer: float
+    contact_without_reason: float
+    pressure_left_after_right_offer: float
+    applies_to: str
+    right: str
+    contract_renewal: contracts.RenewalEffect
+
+
+def effects() -> Effects:
     """The known effects, for the truth folder: of churn_warning, and under its name of contract_renewal."""
     return {
         "right_offer": RIGHT_OFFER,
@@ -49,7 +62,7 @@ def effects() -> dict[str, object]:
         "pressure_left_after_right_offer": RELIEF,
         "applies_to": "the hazard of the month after the cycle month, for days after contacted_on",
         "right": "offer_reason equals main_reason of the cycle month",
-        RENEWAL: contracts.effect(),
+        "contract_renewal": contracts.effect(),
     }
 
 

@@ -24,9 +24,9 @@ import sqlalchemy as sa
 from include import settings
 from include.clocks.calendar import fill_calendar
 from include.clocks.ticket_clocks import read_clocks
+from include.commands import Command, command_line, on_database, option
 from include.config import Config, load_config
 from include.config.readers.desk import load_desk
-from include.database import engine
 from include.database.queries import load
 from include.desk.calls.talks import Talk, keep_talk
 from include.desk.tickets import tasks
@@ -60,7 +60,7 @@ _CALLS_IN = 0.4
 
 
 @dataclass(frozen=True)
-class Told:
+class Knowledge:
     """What subscribers know of themselves: their main reason, and by campaign who agrees when it calls."""
 
     reasons: Mapping[str, str]
@@ -74,7 +74,7 @@ class Shift:
     db: sa.Connection
     config: Config
     cycle: str
-    told: Told
+    known: Knowledge
     seed: int
     manager_id: int | None = None
     done: Counter[str] = field(default_factory=Counter)
@@ -87,11 +87,11 @@ class Shift:
         return self._talks[campaign]
 
     def _made(self, campaign: str) -> Talks:
-        known = (self.db, self.config, campaign, self.told.reasons)
+        known = (self.db, self.config, campaign, self.known.reasons)
         if campaign == WARNING:
             return LeavingTalks(*known, np.random.default_rng(self.seed), self.manager_id, self.done)
         dice = np.random.default_rng([self.seed, zlib.crc32(campaign.encode())])
-        return CampaignTalks(*known, dice, self.manager_id, self.done, self.told.agreed.get(campaign))
+        return CampaignTalks(*known, dice, self.manager_id, self.done, self.known.agreed.get(campaign))
 
     def day(self, morning: datetime) -> None:
         """One working day: release at 08:30, talks from 09:00, orders at 17:55, the watcher at lunch and after."""
@@ -181,14 +181,14 @@ def hire(db: sa.Connection) -> int:
     return len(PEOPLE)
 
 
-def open_shift(db: sa.Connection, config: Config, cycle: str, told: Told, seed: int) -> Shift:
+def open_shift(db: sa.Connection, config: Config, cycle: str, known: Knowledge, seed: int) -> Shift:
     """The staff ready to work a cycle; whoever leads them all decides what is beyond an agent's authority."""
     with db.begin():
         manager_id = db.execute(Q["find_manager"]).scalar()
-    return Shift(db, config, cycle, told, seed, manager_id)
+    return Shift(db, config, cycle, known, seed, manager_id)
 
 
-def work_cycle(shift: Shift, start: datetime, until: datetime) -> Iterator[dict[str, Any]]:
+def work_cycle(shift: Shift, start: datetime, until: datetime) -> Iterator[dict[str, int | str]]:
     """Work every working day from `start` to `until` while a ticket is unfinished; a row of counts per day."""
     with shift.db.begin():
         fill_calendar(shift.db, shift.config, start)
@@ -210,11 +210,11 @@ def work_cycle(shift: Shift, start: datetime, until: datetime) -> Iterator[dict[
     }
 
 
-def read_told(truth: Path, month: str) -> Told:
+def read_knowledge(truth: Path, month: str) -> Knowledge:
     """What subscribers know of themselves at the end of `month`, from the province's truth."""
     people = read_month(truth, month)
     renewing = frozenset(people.filter("agrees_when_called")["subscriber_id"])
-    return Told(
+    return Knowledge(
         dict(people.select("subscriber_id", "main_reason").iter_rows()),
         {RENEWAL: Agreed(renewing, "renewed", "contract_end")},
     )
@@ -224,39 +224,38 @@ def _grown(after: Counter[str], before: Counter[str]) -> dict[str, int]:
     return {name: after[name] - before[name] for name in sorted(after) if after[name] != before[name]}
 
 
-def _arguments(words: list[str] | None) -> argparse.Namespace:
-    parser = argparse.ArgumentParser(prog="python -m include.simulator.staff")
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name in ("hire", "work"):
-        commands.add_parser(name).add_argument("--db", required=True)
-    works = commands.choices["work"]
-    for name in ("--truth", "--cycle", "--from", "--until"):
-        works.add_argument(name, required=True, dest=name.strip("-").replace("from", "start"))
-    works.add_argument("--seed", type=int, default=0)
-    return parser.parse_args(words)
+def _hire(db: sa.Connection, args: argparse.Namespace) -> None:
+    print(json.dumps({"stage": "staff", "hired": hire(db)}))
 
 
-def main(words: list[str] | None = None) -> int:
-    """Run the command; 1 and a sentence on stderr when something must be put right first."""
-    told = _arguments(words)
-    made = engine(told.db)
-    try:
-        with made.connect() as db:
-            if told.command == "hire":
-                print(json.dumps({"stage": "staff", "hired": hire(db)}))
-                return 0
-            config = load_config(settings.config_folder())
-            known = read_told(Path(told.truth), told.cycle)
-            shift = open_shift(db, config, told.cycle, known, told.seed)
-            start, until = (datetime.fromisoformat(text) for text in (told.start, told.until))
-            for result in work_cycle(shift, start, until):
-                print(json.dumps(result, ensure_ascii=False), flush=True)
-    except LoopError as error:
-        print(f"{type(error).__name__}: {error}", file=sys.stderr)
-        return 1
-    finally:
-        made.dispose()
-    return 0
+def _work(db: sa.Connection, args: argparse.Namespace) -> None:
+    known = read_knowledge(Path(args.truth), args.cycle)
+    shift = open_shift(db, load_config(settings.config_folder()), args.cycle, known, args.seed)
+    start, until = (datetime.fromisoformat(text) for text in (args.start, args.until))
+    for result in work_cycle(shift, start, until):
+        print(json.dumps(result, ensure_ascii=False), flush=True)
+
+
+_DB = option("--db", required=True)
+
+main = command_line(
+    "include.simulator.staff",
+    None,
+    {
+        "hire": Command(on_database(_hire), (_DB,)),
+        "work": Command(
+            on_database(_work),
+            (
+                _DB,
+                option("--truth", required=True),
+                option("--cycle", required=True),
+                option("--from", required=True, dest="start"),
+                option("--until", required=True),
+                option("--seed", type=int, default=0),
+            ),
+        ),
+    },
+)
 
 
 if __name__ == "__main__":

@@ -114,8 +114,8 @@ class CampaignTalks(Talks):
         if self.agreed is not None:
             return self.agreed.need
         own, known = self.reasons.get(subscriber_id), self.rules.needs
-        told = [reason for reason in REASONS if reason in known] or list(known)
-        return own if own in told else str(self.dice.choice(told))
+        mattering = [reason for reason in REASONS if reason in known] or list(known)
+        return own if own in mattering else str(self.dice.choice(mattering))
 
     def _end_without_plan(self, actor: Actor, recorded: frozenset[str]) -> None:
         endings = [name for name in self._spoken() if self.catalogue[name].needs <= recorded]

@@ -11,7 +11,16 @@ from include.config import Config
 from include.database.queries import load
 from include.domain.contact.ladder import day_part
 from include.simulator.province import CAMPAIGNS, Province
-from include.simulator.staff import Shift, Told, conversations, hire, open_shift, read_told, talks, work_cycle
+from include.simulator.staff import (
+    Knowledge,
+    Shift,
+    conversations,
+    hire,
+    open_shift,
+    read_knowledge,
+    talks,
+    work_cycle,
+)
 from include.simulator.staff.conversations import Agreed
 from include.simulator.truth import read_truth
 from include.simulator.walk import simulate
@@ -25,7 +34,7 @@ def shift(db: sa.Connection, config: Config) -> Shift:
     hire(db)
     fill_cycle(db, TICKETS)
     reasons = {f"S{n:04d}": ("price", "network", "bundle_mismatch")[n % 3] for n in range(1, TICKETS, 2)}
-    return open_shift(db, config, "2026-10", Told(reasons), seed=7)
+    return open_shift(db, config, "2026-10", Knowledge(reasons), seed=7)
 
 
 def rows(db: sa.Connection, statement: str) -> list:
@@ -102,7 +111,7 @@ def two_campaigns(
 
     def told(agreed: Agreed | None) -> Shift:
         known = {} if agreed is None else {"contract_renewal": agreed}
-        return replace(shift, config=both, told=replace(shift.told, agreed=known))
+        return replace(shift, config=both, known=replace(shift.known, agreed=known))
 
     return told
 
@@ -180,7 +189,7 @@ def test_the_dice_of_a_campaign_are_moved_by_no_other(two_campaigns):
 
 def test_what_subscribers_know_of_themselves_is_read_from_the_truth(tmp_path):
     simulate(Province(2000, 1, 3, "2026-09"), tmp_path)
-    told, truth = read_told(tmp_path / "truth", "2026-09"), read_truth(tmp_path, "2026-09")
+    told, truth = read_knowledge(tmp_path / "truth", "2026-09"), read_truth(tmp_path, "2026-09")
     assert told.reasons == dict(truth.select("subscriber_id", "main_reason").iter_rows())
     agreed = told.agreed["contract_renewal"]
     assert agreed.outcome == "renewed"
