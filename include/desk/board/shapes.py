@@ -23,9 +23,9 @@ from include.desk.board.tables import (
     Table,
 )  # fmt: skip
 from include.desk.campaigns import ALL
-from include.desk.words import catalogue
 from include.domain.periods import months
 from include.domain.text.words import Words
+from include.words import catalogue
 
 #: Endings of several campaigns, told alike: the customer was won, else spoken to, else neither.
 _ENDS = ("willing", "reached", "not_reached", "other")

@@ -17,7 +17,7 @@ from include.desk.web.identity import Reader
 from include.desk.web.queue_address import QueueAddress
 from include.desk.web.receipts import read_answer
 from include.desk.web.rendering import THEMES, page
-from include.desk.words import LANGUAGES
+from include.words import LANGUAGES
 
 router = APIRouter()
 

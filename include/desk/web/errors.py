@@ -19,9 +19,9 @@ from starlette.exceptions import HTTPException
 
 from include.desk.web.refusals import as_values, tell
 from include.desk.web.rendering import language_of, page, wants_json
-from include.desk.words import catalogue, words_in
 from include.domain.errors import BadInput, LoopError, Refused, TooMany
 from include.domain.periods.months import ZONE
+from include.words import catalogue, words_in
 
 log = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """What is refused, in the reader's language: the sentence of its code, each value told by its name in it.
 
-English sentences stand where they are raised; the Chinese ones, by code, in words/refusals.zh.yaml.
+English sentences stand where they are raised; the Chinese ones, by code, in include/words/refusals.zh.yaml.
 """
 
 from collections.abc import Callable, Mapping, Set
@@ -9,9 +9,9 @@ from decimal import Decimal
 from typing import Any
 
 from include.config import Config
-from include.desk.words import named_in, refusals
 from include.domain.contact.outcome import NEEDS, OUTCOMES
 from include.domain.errors import LoopError
+from include.words import named_in, refusals
 
 #: A value as programs write it: numbers and text, or a list of them.
 Json = bool | int | str | None | list["Json"]

@@ -11,7 +11,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, select_autoes
 from include.config import Config
 from include.desk.web import formatting
 from include.desk.web.refusals import tell
-from include.desk.words import LANGUAGES, named_in, words_in
+from include.words import LANGUAGES, named_in, words_in
 
 _ENVIRONMENT = Environment(
     loader=FileSystemLoader(Path(__file__).parent.parent / "templates"),

@@ -31,7 +31,6 @@ from include.database.queries import load
 from include.desk.calls.talks import Talk, keep_talk
 from include.desk.tickets import tasks
 from include.desk.tickets.transaction import Actor, AtDesk
-from include.domain.errors import LoopError
 from include.domain.periods.months import ZONE
 from include.simulator.province import RENEWAL, WARNING
 from include.simulator.staff.branches import lay_out

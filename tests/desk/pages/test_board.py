@@ -386,7 +386,7 @@ def test_a_viewer_without_rights_to_dags_gets_no_link_to_them(worked, visit):
 
 
 def test_both_languages_have_every_word_of_the_board():
-    from include.desk.words import catalogue
+    from include.words import catalogue
 
     wanted = {f"board.columns.{column}" for section in SECTIONS.values() for column in section.columns}
     wanted |= {

@@ -9,7 +9,7 @@ from threading import Barrier
 
 import pytest
 
-from include.desk.words import catalogue
+from include.words import catalogue
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 DESK = Path(__file__).resolve().parents[3] / "include" / "desk"

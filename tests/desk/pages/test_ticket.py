@@ -6,7 +6,7 @@ from datetime import timedelta
 import pytest
 import sqlalchemy as sa
 
-from include.desk.words import named_in, words_in
+from include.words import named_in, words_in
 
 
 def version_of(db: sa.Connection, ticket_id: int) -> int:

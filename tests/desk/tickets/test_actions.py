@@ -6,9 +6,9 @@ import re
 import pytest
 
 from include.desk.tickets.actions import TICKET_ACTIONS
-from include.desk.words import catalogue
 from include.domain.ticket import AGENT, LEAD, MANAGER
 from include.settings import ROOT
+from include.words import catalogue
 
 TEMPLATES = ROOT / "include" / "desk" / "templates"
 

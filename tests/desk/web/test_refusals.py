@@ -11,13 +11,13 @@ import pytest
 
 from include.config import Config
 from include.desk.web.refusals import AS_IT_IS, BY_CATALOGUE, BY_CONFIGURATION, IN_BOTH, as_values, tell
-from include.desk.words import catalogue, refusals
 from include.domain.contact import ladder, outcome
 from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE
 from include.domain.text.words import Words
 from include.domain.ticket import ACTIONS, STATES, next_state, refuse_frozen
 from include.settings import ROOT
+from include.words import catalogue, refusals
 
 ERRORS = {"LoopError", "BadInput", "Refused", "TooMany", "NotReady", "ConfigError", "Denied"}
 #: Raised where only a command, a stage or the start of the desk can come: their sentences stay English.
