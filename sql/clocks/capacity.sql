@@ -28,7 +28,7 @@ from (
     select t.ticket_id, t.team
     from tickets as t
     where
-        t.state not in ('closed', 'cancelled', 'expired')
+        not is_finished(t.state)
         and not (t.state = 'waiting' and coalesce(t.expires_at <= :now, false))
         and not exists (select 1 from contact_attempts as c where c.ticket_id = t.ticket_id)
 ) as found

@@ -99,7 +99,7 @@ with gone as (
             select 1 from tickets
             where
                 tickets.assignment_id = assignments.assignment_id
-                and tickets.state not in ('closed', 'cancelled', 'expired')
+                and not is_finished(tickets.state)
         )
     returning 1
 )
@@ -140,7 +140,7 @@ with old as (
             select 1 from tickets
             where
                 tickets.ticket_id = notices.ticket_id
-                and tickets.state not in ('closed', 'cancelled', 'expired')
+                and not is_finished(tickets.state)
         )
 ),
 

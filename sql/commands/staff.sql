@@ -15,7 +15,7 @@ order by staff_id
 -- How many tickets are not finished yet.
 select count(*) as tickets
 from tickets
-where state not in ('closed', 'cancelled', 'expired')
+where not is_finished(state)
 
 -- name: find_manager
 -- A simulated manager.

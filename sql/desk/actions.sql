@@ -198,8 +198,8 @@ where ticket_id = :ticket_id and clock = :clock and round = :round and met_at is
 update ticket_clocks
 set
     met_at = :now,
-    breached_at = case when due_at < :now then due_at end,
-    noticed_at = case when due_at < :now then coalesce(noticed_at, :now) end
+    breached_at = breached_when_stopped(due_at, :now),
+    noticed_at = noticed_when_stopped(due_at, noticed_at, :now)
 where ticket_id = :ticket_id and stops = any(cast(:stops as text [])) and met_at is null and voided_at is null
 
 -- name: void_clocks
@@ -207,8 +207,8 @@ where ticket_id = :ticket_id and stops = any(cast(:stops as text [])) and met_at
 update ticket_clocks
 set
     voided_at = :now,
-    breached_at = case when due_at < :now then due_at end,
-    noticed_at = case when due_at < :now then coalesce(noticed_at, :now) end
+    breached_at = breached_when_stopped(due_at, :now),
+    noticed_at = noticed_when_stopped(due_at, noticed_at, :now)
 where ticket_id = :ticket_id and met_at is null and voided_at is null
 
 -- name: start_clocks

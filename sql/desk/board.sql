@@ -82,7 +82,7 @@ select k.campaign, k.ticket_id, k.clock, k.team, s.name as agent, k.cycle, k.due
 from board_clocks as k
 left join staff as s on k.assignee_id = s.staff_id
 where
-    k.campaign = any(cast(:campaigns as text [])) and k.state not in ('closed', 'cancelled', 'expired')
+    k.campaign = any(cast(:campaigns as text [])) and not is_finished(k.state)
     and k.met_at is null and k.voided_at is null
     -- each half has its index
     and ((k.breached_at is not null and k.due_at < :now) or (k.breached_at is null and k.due_at < :now))
@@ -106,7 +106,7 @@ from (
         - cast(b.released_at at time zone 'Asia/Shanghai' as date) as age
     from board_tickets as b
     where
-        b.campaign = any(cast(:campaigns as text [])) and b.state not in ('closed', 'cancelled', 'expired')
+        b.campaign = any(cast(:campaigns as text [])) and not is_finished(b.state)
         and b.released_at is not null
 ) as t
 left join staff as s on t.assignee_id = s.staff_id
@@ -119,7 +119,7 @@ select b.campaign, b.ticket_id, b.state, b.team, s.name as agent, b.cycle, b.rel
 from board_tickets as b
 left join staff as s on b.assignee_id = s.staff_id
 where
-    b.campaign = any(cast(:campaigns as text [])) and b.state not in ('closed', 'cancelled', 'expired')
+    b.campaign = any(cast(:campaigns as text [])) and not is_finished(b.state)
     and b.released_at is not null
 order by b.released_at, b.ticket_id
 limit :limit

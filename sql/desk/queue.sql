@@ -68,7 +68,7 @@ with fitting as not materialized (
     select t.*
     from tickets as t
     where
-        t.state in ('closed', 'cancelled', 'expired')
+        is_finished(t.state)
         and (cast(:campaign as text) is null or t.campaign = :campaign)
         and (cast(:grade as text) is null or t.grade = :grade)
         and (cast(:region as text) is null or t.region_code = :region)
@@ -149,7 +149,7 @@ with urgent as (
     select t.*
     from tickets as t
     where
-        t.state not in ('closed', 'cancelled', 'expired')
+        not is_finished(t.state)
         and (cast(:team as text) is null or t.team = :team)
         and (cast(:campaign as text) is null or t.campaign = :campaign)
     order by t.due_at nulls last, t.rank, t.ticket_id
@@ -171,6 +171,6 @@ order by t.due_at nulls last, t.rank, t.ticket_id
 select count(*)
 from tickets
 where
-    state not in ('closed', 'cancelled', 'expired')
+    not is_finished(state)
     and (cast(:team as text) is null or team = :team)
     and (cast(:campaign as text) is null or campaign = :campaign)

@@ -20,7 +20,7 @@ select
 from refusals as r
 inner join staff as s on r.staff_id = s.staff_id
 inner join tickets as t on r.customer_key = t.customer_key or r.subscriber_id = t.subscriber_id
-where r.awaits_lead and r.staff_id <> :staff_id and t.state not in ('closed', 'cancelled', 'expired')
+where r.awaits_lead and r.staff_id <> :staff_id and not is_finished(t.state)
 group by r.refusal_id, r.refused_at, r.words, s.name
 order by r.refusal_id
 limit 60

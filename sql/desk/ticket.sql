@@ -95,7 +95,7 @@ inner join tickets as other
             or one.ticket_id = other.merged_into
         )
 where one.ticket_id = :ticket_id
-order by other.state in ('closed', 'cancelled', 'expired'), other.ticket_id desc
+order by is_finished(other.state), other.ticket_id desc
 limit 20
 
 -- name: read_past_contacts

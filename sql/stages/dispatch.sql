@@ -28,13 +28,13 @@ left join lateral (
         select t.ticket_id
         from tickets as t
         where
-            t.customer_key = w.customer_key and t.state not in ('closed', 'cancelled', 'expired')
+            t.customer_key = w.customer_key and not is_finished(t.state)
             and (t.campaign = w.campaign or not (:beside_others and t.beside))
         union
         select t.ticket_id
         from tickets as t
         where
-            t.subscriber_id = w.subscriber_id and t.state not in ('closed', 'cancelled', 'expired')
+            t.subscriber_id = w.subscriber_id and not is_finished(t.state)
             and (t.campaign = w.campaign or not (:beside_others and t.beside))
     ) as found
 ) as standing on true
@@ -471,8 +471,8 @@ voided as (
     update ticket_clocks
     set
         voided_at = :now,
-        breached_at = case when due_at < :now then due_at end,
-        noticed_at = case when due_at < :now then coalesce(noticed_at, :now) end
+        breached_at = breached_when_stopped(due_at, :now),
+        noticed_at = noticed_when_stopped(due_at, noticed_at, :now)
     where
         ticket_id in (select ticket_id from recalled)
         and met_at is null and voided_at is null

@@ -2,7 +2,7 @@
 -- The subscribers of every ticket that is still to be worked, whatever its campaign.
 select distinct subscriber_id
 from tickets
-where state not in ('closed', 'cancelled', 'expired')
+where not is_finished(state)
 order by subscriber_id
 
 -- name: read_loaded
@@ -119,7 +119,7 @@ create temporary table limited_stage on commit drop as
 with unfinished as (
     select ticket_id, subscriber_id, customer_key
     from tickets
-    where state not in ('closed', 'cancelled', 'expired')
+    where not is_finished(state)
 ),
 
 standing as (
@@ -150,7 +150,7 @@ group by ticket_id
 select t.ticket_id
 from tickets as t
 where
-    t.state not in ('closed', 'cancelled', 'expired')
+    not is_finished(t.state)
     and (
         t.frozen_at is not null
         or t.subscriber_id in (select s.subscriber_id from limits_stage as s)
@@ -171,7 +171,7 @@ with doomed as (
     left join limits_stage as s on t.subscriber_id = s.subscriber_id and s.reason = 'gone'
     left join limited_stage as l on t.ticket_id = l.ticket_id
     where
-        t.state not in ('closed', 'cancelled', 'expired')
+        not is_finished(t.state)
         and (s.reason is not null or l.reason is not null)
     for update of t
 ),
@@ -188,8 +188,8 @@ stopped as (
     update ticket_clocks as c
     set
         voided_at = :now,
-        breached_at = case when c.due_at < :now then c.due_at end,
-        noticed_at = case when c.due_at < :now then coalesce(c.noticed_at, :now) end
+        breached_at = breached_when_stopped(c.due_at, :now),
+        noticed_at = noticed_when_stopped(c.due_at, c.noticed_at, :now)
     from doomed as d
     where c.ticket_id = d.ticket_id and c.met_at is null and c.voided_at is null
 ),
@@ -222,7 +222,7 @@ with applied as (
     select t.ticket_id, t.state, t.assignee_id
     from tickets as t
     inner join limits_stage as s on t.subscriber_id = s.subscriber_id and s.reason = 'port_out_applied'
-    where t.state not in ('closed', 'cancelled', 'expired') and t.frozen_at is null
+    where not is_finished(t.state) and t.frozen_at is null
     for update of t
 ),
 
@@ -243,8 +243,8 @@ stopped as (
     update ticket_clocks as c
     set
         voided_at = :now,
-        breached_at = case when c.due_at < :now then c.due_at end,
-        noticed_at = case when c.due_at < :now then coalesce(c.noticed_at, :now) end
+        breached_at = breached_when_stopped(c.due_at, :now),
+        noticed_at = noticed_when_stopped(c.due_at, c.noticed_at, :now)
     from applied as a
     where c.ticket_id = a.ticket_id and c.met_at is null and c.voided_at is null
 ),
@@ -278,7 +278,7 @@ from frozen
 select t.ticket_id, t.campaign, t.cycle, t.tier, t.team, t.branch_code
 from tickets as t
 where
-    t.state not in ('closed', 'cancelled', 'expired') and t.frozen_at is not null
+    not is_finished(t.state) and t.frozen_at is not null
     and not exists (select 1 from limits_stage as s where s.subscriber_id = t.subscriber_id)
 order by t.ticket_id
 for update of t

@@ -30,7 +30,7 @@ barred (customer_key, subscriber_id, reason, gravity) as (
     where valid_from <= :day and (valid_to is null or valid_to >= :day)
     union all
     select customer_key, subscriber_id, 'unfinished_ticket', 3 from tickets
-    where state not in ('closed', 'cancelled', 'expired')
+    where not is_finished(state)
     union all
     select a.customer_key, a.subscriber_id, 'cooling_off', 4
     from assignments as a
@@ -153,10 +153,10 @@ select
         case
             when exists (
                 select 1 from tickets as t
-                where t.customer_key = i.customer_key and t.state not in ('closed', 'cancelled', 'expired')
+                where t.customer_key = i.customer_key and not is_finished(t.state)
             ) or exists (
                 select 1 from tickets as t
-                where t.subscriber_id = i.subscriber_id and t.state not in ('closed', 'cancelled', 'expired')
+                where t.subscriber_id = i.subscriber_id and not is_finished(t.state)
             ) then 'unfinished_ticket'
             when is_stopped(i.campaign, null, w.region_code, w.branch_code) then 'stopped'
         end
