@@ -27,6 +27,7 @@ from include.orchestration.approval import DispatchApproval, answer_to
 from include.orchestration.form import DAILY_DOC, MONTHLY_DOC, daily_form, monthly_form
 from include.orchestration.waiting import RequiredFeeds
 from include.settings import config_folder
+from include.words import in_airflow
 
 
 def monthly(name: str) -> None:
@@ -247,7 +248,9 @@ def dispatch(cycle):
     plans = plan_size(cycle)
     approve = DispatchApproval.partial(
         task_id="approve",
-        subject="Dispatch {{ ti.dag_id }} {{ ti.xcom_pull('open_cycle')['cycle'] }}? 批准派单吗？",
+        subject=in_airflow(
+            "approval.subject", dag="{{ ti.dag_id }}", cycle="{{ ti.xcom_pull('open_cycle')['cycle'] }}"
+        ),
         execution_timeout=None,
         map_index_template="{{ 'plan %d' % (ti.map_index + 1) }}",
     ).expand(plan=plans)

@@ -10,6 +10,7 @@ Afterwards what has been kept as long as `retention.yaml` says is removed.
 from airflow.sdk import CronTriggerTimetable, dag, task, task_group
 
 from include.orchestration import DEFAULTS, LABELS, all_campaigns, announce_labels, notices, run_task
+from include.words import in_airflow
 
 
 @task
@@ -55,7 +56,7 @@ def retain():
     max_active_runs=1,
     default_args=DEFAULTS,
     tags=["churn", "daily"],
-    dag_display_name="Follow up 跟踪回访",
+    dag_display_name=in_airflow("dags.follow_up"),
     doc_md=__doc__,
 )
 def follow_up():

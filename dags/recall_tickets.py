@@ -11,6 +11,7 @@ from airflow.sdk import Param, dag, task
 from include.domain.campaign_files import cadences
 from include.orchestration import DEFAULTS, run_task
 from include.settings import config_folder
+from include.words import in_airflow
 
 CAMPAIGNS = sorted(cadences(config_folder()))
 
@@ -24,27 +25,33 @@ PARAMS = {
         next(iter(CAMPAIGNS), ""),
         type="string",
         enum=CAMPAIGNS or [""],
-        title="Campaign 活动",
+        title=in_airflow("recall.campaign"),
         description="Whose tickets.",
     ),
     "cycle": Param(
         "",
         type="string",
         minLength=1,
-        title="Cycle 周期",
+        title=in_airflow("recall.cycle"),
         description="YYYY-MM, or YYYY-MM-DD of a daily one.",
     ),
     "because": Param(
-        "", type="string", minLength=1, title="Because 原因", description="Kept with every ticket."
+        "",
+        type="string",
+        minLength=1,
+        title=in_airflow("recall.because"),
+        description="Kept with every ticket.",
     ),
-    "by": Param("", type="string", minLength=1, title="By 操作人", description="Who takes the batch back."),
-    "team": _optional("Team 团队", "Only tickets routed to this team."),
-    "region": _optional("Region 区域", "Only this region_code."),
-    "rule": _optional("Rule 规则", "Only where this rule fired."),
+    "by": Param(
+        "", type="string", minLength=1, title=in_airflow("recall.by"), description="Who takes the batch back."
+    ),
+    "team": _optional(in_airflow("recall.team"), "Only tickets routed to this team."),
+    "region": _optional(in_airflow("recall.region"), "Only this region_code."),
+    "rule": _optional(in_airflow("recall.rule"), "Only where this rule fired."),
     "contacted_too": Param(
         False,
         type="boolean",
-        title="Contacted too 含已联系",
+        title=in_airflow("recall.contacted_too"),
         description="Also where a customer was contacted.",
     ),
 }
@@ -67,7 +74,7 @@ def recall(params: dict):
     default_args=DEFAULTS,
     params=PARAMS,
     tags=["churn", "by hand"],
-    dag_display_name="Recall tickets 撤回工单",
+    dag_display_name=in_airflow("dags.recall_tickets"),
     doc_md=__doc__,
 )
 def recall_tickets():

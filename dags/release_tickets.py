@@ -13,9 +13,10 @@ Running it twice in a morning releases nothing more than the day's capacity.
 from airflow.sdk import CronTriggerTimetable, Param, dag, task
 
 from include.orchestration import DEFAULTS, morning, notices, run_task
+from include.words import in_airflow
 
 ON_REST_DAYS = Param(
-    False, type="boolean", title="On rest days 休息日也放单", description="Release on a rest day, too."
+    False, type="boolean", title=in_airflow("form.on_rest_days"), description="Release on a rest day, too."
 )
 
 
@@ -55,7 +56,7 @@ def heartbeats():
     default_args=DEFAULTS,
     params={"on_rest_days": ON_REST_DAYS},
     tags=["churn", "daily"],
-    dag_display_name="Release tickets 放单",
+    dag_display_name=in_airflow("dags.release_tickets"),
     doc_md=__doc__,
 )
 def release_tickets():

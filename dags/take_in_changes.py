@@ -13,6 +13,7 @@ from datetime import timedelta
 from airflow.sdk import CronTriggerTimetable, dag, task
 
 from include.orchestration import DEFAULTS, morning
+from include.words import in_airflow
 
 
 @task.short_circuit(retries=1)
@@ -39,7 +40,7 @@ def limits(landed: str):
     max_active_runs=1,
     default_args={**DEFAULTS, "execution_timeout": timedelta(minutes=30)},
     tags=["churn", "working time"],
-    dag_display_name="Take in changes 日间名单",
+    dag_display_name=in_airflow("dags.take_in_changes"),
     doc_md=__doc__,
 )
 def take_in_changes():

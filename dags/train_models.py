@@ -8,6 +8,7 @@ run: nothing is counted by events. What stops one campaign stops no other.
 from airflow.sdk import dag, task
 
 from include.orchestration import DEFAULTS, LABELS, all_campaigns
+from include.words import in_airflow
 
 
 @task
@@ -28,7 +29,7 @@ def training(campaign: str):
     max_active_runs=1,
     default_args=DEFAULTS,
     tags=["churn", "on labels"],
-    dag_display_name="Train models 训练模型",
+    dag_display_name=in_airflow("dags.train_models"),
     doc_md=__doc__,
 )
 def train_models():

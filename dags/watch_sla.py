@@ -12,6 +12,7 @@ from airflow.sdk import MultipleCronTriggerTimetable, dag, task
 
 from include.orchestration import DEFAULTS, run_task
 from include.orchestration import notices as due
+from include.words import in_airflow
 
 
 @task(execution_timeout=timedelta(minutes=10), retries=1)
@@ -34,7 +35,7 @@ def notices():
     max_active_runs=1,
     default_args=DEFAULTS,
     tags=["churn", "working time"],
-    dag_display_name="Watch SLA 时限监控",
+    dag_display_name=in_airflow("dags.watch_sla"),
     doc_md=__doc__,
 )
 def watch_sla():

@@ -3,6 +3,7 @@
 from airflow.plugins_manager import AirflowPlugin
 
 from include.desk.mount import Desk
+from include.words import in_airflow
 
 
 class RetentionDesk(AirflowPlugin):
@@ -12,8 +13,7 @@ class RetentionDesk(AirflowPlugin):
     fastapi_apps = [{"app": Desk(), "url_prefix": "/desk", "name": "Retention desk"}]  # noqa: RUF012
     external_views = [  # noqa: RUF012
         {
-            # the navigation cuts off what is longer
-            "name": "维系 Desk",
+            "name": in_airflow("views.desk"),
             "href": "/desk/",
             "destination": "nav",
             "url_route": "retention-desk",
@@ -22,7 +22,7 @@ class RetentionDesk(AirflowPlugin):
         },
         # beside every run: what became of the people it warned of
         {
-            "name": "Retention board 看板",
+            "name": in_airflow("views.board"),
             "href": "/desk/board?dag={DAG_ID}",
             "destination": "dag_run",
             "url_route": "retention-board",

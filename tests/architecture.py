@@ -57,6 +57,7 @@ STAGES_MAY_IMPORT = (
     "include.models",
     "include.clocks",
     "include.subscribers",
+    "include.words",
 )
 FORBIDDEN_NAMES = re.compile(r"(^|_)(utils?|helpers?|common|managers?)(_|$)", re.IGNORECASE)
 # Words of the business that contain a forbidden one, and what months have in common

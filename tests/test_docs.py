@@ -211,8 +211,8 @@ def test_what_keeps_each_promise_exists():
 
 
 def test_the_life_cycle_shows_every_state_action_outcome_and_clock():
-    from include.domain.contact.outcome import OUTCOMES
     from include.domain.ticket import ACTIONS, STATES
+    from include.words.outcomes import OUTCOMES
 
     page = read("docs/ticket-life-cycle.md")
     for word in (*STATES, *OUTCOMES, "first_contact", "plan"):

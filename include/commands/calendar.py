@@ -37,12 +37,13 @@ from include.commands import (
 from include.commands.csv_files import read_csv
 from include.config import Config, load_config
 from include.database.queries import load
-from include.domain import sla
-from include.domain.deadline import Deadline, day_text
+from include.domain.deadline import Deadline
 from include.domain.errors import BadInput
 from include.domain.periods.months import ZONE
 from include.domain.text.typed import bare, parse_day, parse_flag
 from include.domain.workdays import PROVISIONAL, WorkDay
+from include.words.deadlines import day_text
+from include.words.deadlines import explain as explain_deadline
 
 Q = load("clocks/calendar")
 T = TypeVar("T")
@@ -171,7 +172,7 @@ def explain(desk: Desk) -> Iterable[str]:
     for row in rows:
         named = desk.config.clocks_named(row.campaign).get(row.clock)
         what = getattr(named, desk.args.language, row.clock)
-        yield from sla.explain(Deadline.from_json(row.explanation), what, desk.args.language)
+        yield from explain_deadline(Deadline.from_json(row.explanation), what, desk.args.language)
         yield ""
 
 

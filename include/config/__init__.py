@@ -27,9 +27,10 @@ from include.config.readers.plain import read_yaml
 from include.config.readers.reading import read_text
 from include.config.readers.strategies import scripts
 from include.domain.campaign_files import campaign_files, why_no_name
-from include.domain.contact.outcome import OUTCOMES, Outcome
+from include.domain.contact.outcome import Outcome
 from include.domain.errors import ConfigError
 from include.domain.periods.period import CADENCES, MONTHLY
+from include.words.outcomes import OUTCOMES
 
 _FILES = ("sources", "factors", "rules", "grading", "sla", "teams", "strategies")
 # A folder, or a cycle, made before these files existed is served by the project's own.

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from typing import Literal
 
-from include.domain.deadline import DayNote, Deadline, Language, Reason, check_language, day_text
+from include.domain.deadline import DayNote, Deadline, Reason
 from include.domain.errors import BadInput, Refused
 from include.domain.workdays import WorkCalendar, shanghai_day
 
@@ -186,21 +186,6 @@ def next_escalation_at(breached_at: datetime, calendar: WorkCalendar, sent: Leve
     """When the level above the one already `sent` is to be told; None above the highest."""
     reached = -1 if sent is None else LEVELS.index(sent)
     return next((each.due_at for each in escalations(breached_at, calendar)[reached + 1 :]), None)
-
-
-def explain(deadline: Deadline, what: str, language: Language = "zh") -> list[str]:
-    """Why this deadline: one sentence that says what is due when, then one per calendar day."""
-    check_language(language)
-    counted = sum(note.counted for note in deadline.days)
-    is_every_day = any(note.reason == "calendar" for note in deadline.days)
-    when = f"{day_text(deadline.day, language)} {deadline.at:%H:%M}"
-    if language == "zh":
-        nth = f"第 {counted} 天" if is_every_day else f"第 {counted} 个工作日"
-        head = f"{what}须在 {when} 前完成：起算日后{nth}。"
-    else:
-        nth = f"day {counted}" if is_every_day else f"working day {counted}"
-        head = f"{what} due by {when}: {nth} after the day it starts."
-    return [head, *deadline.explain(language)]
 
 
 def _day_of(moment: datetime) -> date:

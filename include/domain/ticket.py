@@ -1,10 +1,10 @@
 """The life of a work order: states and transitions as data, and who may make each."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from include.domain.errors import Refused
-from include.domain.text.words import Words
+from include.domain.text.words import Phrase
 
 UNFINISHED = ("waiting", "assigned", "in_progress", "paused")
 FINISHED = ("closed", "cancelled", "expired")
@@ -20,59 +20,57 @@ _WORKED = ("in_progress", "paused")
 
 @dataclass(frozen=True)
 class Action:
-    """One thing that may happen to a ticket: from which states to which, by whom; `to=None` keeps the state."""
+    """One thing that may happen to a ticket: from which states to which, by whom; `to=None` keeps the state.
+
+    `done` ends the sentence "a ticket is …" or "cannot be …".
+    """
 
     to: str | None
     since: frozenset[str]
     by: frozenset[str]
-    told: Words
+    done: str
 
 
-def _action(to: str | None, since: tuple[str, ...], by: frozenset[str], zh: str, en: str) -> Action:
-    return Action(to, frozenset(since), by, Words(zh, en))
+def _action(to: str | None, since: tuple[str, ...], by: frozenset[str], done: str) -> Action:
+    return Action(to, frozenset(since), by, done)
 
 
 ACTIONS: Mapping[str, Action] = {
-    "release": _action("assigned", ("waiting",), _LOOP, "下发", "released to the team"),
-    "expire": _action("expired", ("waiting",), _LOOP, "过期", "expired unreleased"),
-    "claim": _action(None, _RELEASED, _PEOPLE, "认领", "claimed"),
-    "reassign": _action(None, _RELEASED, frozenset({LOOP, LEAD, MANAGER}), "转派", "reassigned"),
-    "hand_back": _action(None, _RELEASED, _PEOPLE, "退回团队", "handed back to the team's queue"),
-    "contact": _action("in_progress", _RELEASED, _PEOPLE, "登记联系", "contacted"),
-    "survey": _action(None, _WORKED, _PEOPLE, "登记需求调查", "surveyed"),
-    "check": _action(None, _WORKED, _PEOPLE, "勾选核对清单", "ticked on its checklist"),
-    "plan": _action(None, _WORKED, _PEOPLE | {MANAGER}, "登记维系方案", "given a retention plan"),
+    "release": _action("assigned", ("waiting",), _LOOP, "released to the team"),
+    "expire": _action("expired", ("waiting",), _LOOP, "expired unreleased"),
+    "claim": _action(None, _RELEASED, _PEOPLE, "claimed"),
+    "reassign": _action(None, _RELEASED, frozenset({LOOP, LEAD, MANAGER}), "reassigned"),
+    "hand_back": _action(None, _RELEASED, _PEOPLE, "handed back to the team's queue"),
+    "contact": _action("in_progress", _RELEASED, _PEOPLE, "contacted"),
+    "survey": _action(None, _WORKED, _PEOPLE, "surveyed"),
+    "check": _action(None, _WORKED, _PEOPLE, "ticked on its checklist"),
+    "plan": _action(None, _WORKED, _PEOPLE | {MANAGER}, "given a retention plan"),
     # an order comes back from the billing system days after the talk, often on a closed ticket
     "processing": _action(
-        None, (*_WORKED, "closed"), _PEOPLE | {MANAGER, LOOP}, "登记办理结果", "told what became of its plan"
+        None, (*_WORKED, "closed"), _PEOPLE | {MANAGER, LOOP}, "told what became of its plan"
     ),
-    "pause": _action("paused", ("in_progress",), _PEOPLE, "暂停", "paused until the promised call-back"),
-    "resume": _action("in_progress", ("paused",), _PEOPLE | _LOOP, "恢复", "resumed"),
+    "pause": _action("paused", ("in_progress",), _PEOPLE, "paused until the promised call-back"),
+    "resume": _action("in_progress", ("paused",), _PEOPLE | _LOOP, "resumed"),
     # a change of the calendar moves a deadline
-    "recompute": _action(None, _RELEASED, _LOOP, "重新计算期限", "given another deadline"),
-    "close": _action("closed", _WORKED, _PEOPLE, "关闭", "closed"),
-    "reopen": _action("in_progress", ("closed",), _LEADS, "重开", "reopened"),
-    "cancel": _action("cancelled", UNFINISHED, frozenset({LOOP, LEAD}), "取消", "cancelled"),
-    "recall": _action("cancelled", UNFINISHED, frozenset({LOOP, LEAD, MANAGER}), "撤回", "recalled"),
-    "merge": _action("cancelled", UNFINISHED, _LEADS, "并入其他工单", "merged into another ticket"),
-    "absorb": _action(None, UNFINISHED, _LEADS, "并入其他工单的内容", "given what another ticket holds"),
-    "do_not_call": _action(
-        "cancelled", UNFINISHED, _PEOPLE, "登记请勿来电", "ended because its customer refuses calls"
-    ),
-    "open_task": _action(
-        None, (*_RELEASED, "closed"), _PEOPLE, "转办其他部门", "linked to a task of another unit"
-    ),
+    "recompute": _action(None, _RELEASED, _LOOP, "given another deadline"),
+    "close": _action("closed", _WORKED, _PEOPLE, "closed"),
+    "reopen": _action("in_progress", ("closed",), _LEADS, "reopened"),
+    "cancel": _action("cancelled", UNFINISHED, frozenset({LOOP, LEAD}), "cancelled"),
+    "recall": _action("cancelled", UNFINISHED, frozenset({LOOP, LEAD, MANAGER}), "recalled"),
+    "merge": _action("cancelled", UNFINISHED, _LEADS, "merged into another ticket"),
+    "absorb": _action(None, UNFINISHED, _LEADS, "given what another ticket holds"),
+    "do_not_call": _action("cancelled", UNFINISHED, _PEOPLE, "ended because its customer refuses calls"),
+    "open_task": _action(None, (*_RELEASED, "closed"), _PEOPLE, "linked to a task of another unit"),
     # what a unit owes outlives the ticket
     "finish_task": _action(
         None,
         (*_RELEASED, "closed", "cancelled"),
         _PEOPLE | _LOOP,
-        "登记转办完成",
         "told that a task of it is done",
     ),
     # a paused ticket is resumed first: the promised call-back may not happen any more
-    "freeze": _action(None, ("waiting", "assigned", "in_progress"), _LOOP, "冻结", "frozen"),
-    "unfreeze": _action(None, ("waiting", "assigned", "in_progress"), _LOOP, "解冻", "unfrozen"),
+    "freeze": _action(None, ("waiting", "assigned", "in_progress"), _LOOP, "frozen"),
+    "unfreeze": _action(None, ("waiting", "assigned", "in_progress"), _LOOP, "unfrozen"),
 }
 
 #: What may still happen while a ticket is frozen: nothing that reaches the subscriber.
@@ -82,37 +80,49 @@ WHILE_FROZEN = frozenset(
 )
 #: What an agent may do to a ticket nobody has without taking it.
 _WITHOUT_TAKING = frozenset({"do_not_call"})
-_FROZEN_FOR: Mapping[str, Words] = {
-    "port_out_applied": Words(
-        "用户已申请携号转网，此后任何人不得挽留施压或提供优惠",
-        "the subscriber has applied to port out, and nobody may press or offer anything since",
-    ),
+_FROZEN_FOR: Mapping[str, str] = {
+    "port_out_applied": "the subscriber has applied to port out, and nobody may press or offer anything since",
 }
 
 #: What is only done where the customer may be contacted today. What already happened is recorded all the same.
 ASKS_LIMITS = frozenset({"claim", "plan"})
-_LIMITED_BY: Mapping[str, Words] = {
-    "refused": Words("客户拒绝联系", "the customer refuses contact"),
-    "red_list": Words("客户在红名单内", "the customer is on the red list"),
-    "do_not_disturb": Words("客户已开启免打扰", "the customer asked not to be disturbed"),
-    "contacted_elsewhere": Words("其他渠道正在联系该客户", "the customer is being contacted elsewhere"),
+_LIMITED_BY: Mapping[str, str] = {
+    "refused": "the customer refuses contact",
+    "red_list": "the customer is on the red list",
+    "do_not_disturb": "the customer asked not to be disturbed",
+    "contacted_elsewhere": "the customer is being contacted elsewhere",
 }
 
-_OVER = Words(
-    "工单已彻底结束，请查看该客户较新的工单。",
-    "It is over for good; look for a newer ticket of the customer.",
-)
-_ADVICE: Mapping[str, Words] = {
-    "waiting": Words("工单在工作日早晨下发，请等待。", "It is released on a working morning; wait for that."),
-    "assigned": Words("请先登记一次联系。", "Record a contact first."),
-    "in_progress": Words("工单正在处理，请继续。", "It is being worked: go on with it."),
-    "paused": Words(
-        "工单暂停至约定回访日，请先恢复。", "It rests until the promised call-back; resume it first."
-    ),
-    "closed": Words("请联系班组长重开。", "Ask the lead to reopen it."),
+_OVER = Phrase("advice.over", "It is over for good; look for a newer ticket of the customer.")
+_ADVICE: Mapping[str, Phrase] = {
+    "waiting": Phrase("advice.waiting", "It is released on a working morning; wait for that."),
+    "assigned": Phrase("advice.assigned", "Record a contact first."),
+    "in_progress": Phrase("advice.in_progress", "It is being worked: go on with it."),
+    "paused": Phrase("advice.paused", "It rests until the promised call-back; resume it first."),
+    "closed": Phrase("advice.closed", "Ask the lead to reopen it."),
     "cancelled": _OVER,
     "expired": _OVER,
 }
+
+
+def phrases() -> Iterator[Phrase]:
+    """Every part of a refusal said here."""
+    yield from (_done(action) for action in ACTIONS)
+    yield from (_frozen_for(because) for because in _FROZEN_FOR)
+    yield from (_limited_by(kind) for kind in _LIMITED_BY)
+    yield from _ADVICE.values()
+
+
+def _done(action: str) -> Phrase:
+    return Phrase(f"done.{action}", ACTIONS[action].done)
+
+
+def _frozen_for(because: str) -> Phrase:
+    return Phrase(f"frozen.{because}", _FROZEN_FOR.get(because, because))
+
+
+def _limited_by(kind: str) -> Phrase:
+    return Phrase(f"limited.{kind}", _LIMITED_BY.get(kind, kind))
 
 
 def next_state(state: str, action: str, by: str) -> str:
@@ -121,12 +131,12 @@ def next_state(state: str, action: str, by: str) -> str:
     if by not in rule.by:
         raise Refused(
             "A ticket is {done} by {roles}, not by {role}. Ask one of them.",
-            code="wrong_role", done=rule.told, roles=rule.by, role=by,
+            code="wrong_role", done=_done(action), roles=rule.by, role=by,
         )  # fmt: skip
     if state not in rule.since:
         raise Refused(
             "A ticket in state '{state}' cannot be {done}; it must be {states}. {advice}",
-            code="wrong_state", state=state, done=rule.told, states=rule.since, advice=_ADVICE[state],
+            code="wrong_state", state=state, done=_done(action), states=rule.since, advice=_ADVICE[state],
         )  # fmt: skip
     return rule.to or state
 
@@ -143,7 +153,7 @@ def refuse_frozen(action: str, because: str | None) -> None:
     raise Refused(
         "The ticket is frozen and cannot be {done}: {because}. "
         "It goes on by itself when the subscriber stays, and is cancelled when the subscriber leaves.",
-        code="frozen", done=ACTIONS[action].told, because=_FROZEN_FOR.get(because, Words(because, because)),
+        code="frozen", done=_done(action), because=_frozen_for(because),
     )  # fmt: skip
 
 
@@ -168,5 +178,5 @@ def refuse_limited(action: str, kind: str | None) -> None:
     raise Refused(
         "A limit of contact stands today, the ticket cannot be {done}: {because}. "
         "Leave the customer in peace; what was said already may be recorded, and the ticket closed.",
-        code="limited", done=ACTIONS[action].told, because=_LIMITED_BY.get(kind, Words(kind, kind)),
+        code="limited", done=_done(action), because=_limited_by(kind),
     )  # fmt: skip

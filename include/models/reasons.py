@@ -10,6 +10,7 @@ from include.config.expressions import compile_row
 from include.config.expressions.arithmetic import sum_across
 from include.config.expressions.grammar import ROW
 from include.config.readers.factors import OTHER_REASON, Factors, Reason
+from include.words import named
 
 #: What a hit of a rule that names a cause adds to the evidence for it.
 POINTS_OF_A_HIT = 1.0
@@ -17,7 +18,7 @@ POINTS_OF_A_HIT = 1.0
 #: good as nothing, the one that something speaks for comes first.
 WORTH_OF_A_POINT = 0.1
 
-_OTHER = Reason(zh="其他", en="Other", symptom=True)
+_OTHER = Reason(**named("causes.other"), symptom=True)
 
 Evidence = Mapping[str, float]
 

@@ -9,18 +9,10 @@ from typing import Any
 from include.config.readers.campaign.work import Worded
 from include.config.readers.notices import Language, Notices, Text
 from include.domain.periods.months import ZONE
+from include.words import LANGUAGES, named_in, words_in
 
 # a mobile number standing alone, with or without country code; ids of other lengths stay readable
 _MOBILE = re.compile(r"(?<!\d)((?:(?:00)?86)?[- ]?1[3-9]\d)[- ]?\d{4}[- ]?(\d{4})(?!\d)", re.ASCII)
-_LANGUAGES = ("zh", "en")
-_BECAUSE = {
-    "gone": ("客户已离网", "the subscriber has left"),
-    "port_out_applied": ("客户已申请携号转网", "the subscriber has applied to port out"),
-    "refused": ("客户拒绝接受联系", "the customer refuses contact"),
-    "red_list": ("客户在红名单内", "the customer is on the red list"),
-    "do_not_disturb": ("客户已开启免打扰", "the customer asked not to be disturbed"),
-}
-_MORE = {"zh": "……另有 {more} 条，请查看工单队列。", "en": "… and {more} more; see the queue."}
 
 
 def digest(
@@ -42,7 +34,7 @@ def _lines(notices: Notices, told: Sequence[Mapping[str, Any]], language: Langua
     shown = told[: notices.digest_lines]
     lines = [_line(getattr(notices.kinds[row["kind"]], language), row["facts"]) for row in shown]
     more = len(told) - len(shown)
-    return lines + ([_MORE[language].format(more=more)] if more else [])
+    return lines + ([words_in(language)("notices.more", more=more)] if more else [])
 
 
 def _line(text: str, known: Mapping[str, str]) -> str:
@@ -54,13 +46,15 @@ def facts(ticket_id: int | None, details: Mapping[str, Any], clocks: Mapping[str
     known = {name: _told(value) for name, value in details.items() if not isinstance(value, list | dict)}
     if "clock" in details:
         clock = details["clock"]
-        known |= {f"clock_{language}": _named(clocks, clock, language) for language in _LANGUAGES}
+        known |= {f"clock_{language}": _named(clocks, clock, language) for language in LANGUAGES}
     if "clocks" in details:
         moves = details["clocks"]
-        known |= {f"moves_{language}": _moves(moves, clocks, language) for language in _LANGUAGES}
+        known |= {f"moves_{language}": _moves(moves, clocks, language) for language in LANGUAGES}
     if "reason" in details:
-        zh, en = _BECAUSE.get(details["reason"], (details["reason"], details["reason"]))
-        known |= {"because_zh": zh, "because_en": en}
+        because = details["reason"]
+        known |= {
+            f"because_{language}": named_in(language)("notices.because", because) for language in LANGUAGES
+        }
     return known | {"ticket_id": "–" if ticket_id is None else str(ticket_id)}
 
 
@@ -74,7 +68,7 @@ def _moves(moves: Sequence[Mapping[str, Any]], clocks: Mapping[str, Worded], lan
         for each in moves
         if each["old_due_at"] != each["new_due_at"]
     )
-    return ("；" if language == "zh" else "; ").join(moved)
+    return words_in(language)("lists.phrases").join(moved)
 
 
 def _told(value: object) -> str:

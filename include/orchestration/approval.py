@@ -11,23 +11,15 @@ from airflow.sdk.definitions.param import ParamsDict
 from airflow.sdk.exceptions import AirflowException, AirflowFailException, AirflowSkipException
 
 from include.orchestration import right_now
+from include.words import in_airflow
 
-ALL, TOP, LAST, RULES, REJECT = (
-    "Approve all 全部批准",
-    "Top N 只派前 N 单",
-    "Last champion 用上期模型重评",
-    "Rules only 只用规则重评",
-    "Reject 拒绝",
-)
 #: What the tasks after the gate know an answer by.
-CHOICES: Mapping[str, str] = {ALL: "all", TOP: "top", LAST: "last_champion", RULES: "rules_only"}
-
-_SLICES = {
-    "region": "Region 区域",
-    "cluster": "Cluster 客群",
-    "rule": "Rule 规则",
-    "reason": "First reason, % 首要原因，%",
+CHOICES: Mapping[str, str] = {
+    in_airflow(f"approval.answers.{choice}"): choice
+    for choice in ("all", "top", "last_champion", "rules_only")
 }
+ALL, TOP, LAST, RULES = CHOICES
+REJECT = in_airflow("approval.answers.reject")
 
 
 class DispatchApproval(HITLOperator):  # type: ignore[misc]  # Airflow is seen as Any
@@ -56,9 +48,8 @@ class DispatchApproval(HITLOperator):  # type: ignore[misc]  # Airflow is seen a
         self.response_timeout = answer_by - now
         self.options = offered(self.plan)
         self.params = form(self.plan)
-        self.body = (
-            f"{question(self.plan)}\n\nAnswer by {answer_by:%Y-%m-%d %H:%M} Asia/Shanghai 请在此前答复。"
-        )
+        until = in_airflow("approval.answer_by", at=f"{answer_by:%Y-%m-%d %H:%M}")
+        self.body = f"{question(self.plan)}\n\n{until}"
         return super().execute(context)
 
     def execute_complete(self, context: Context, event: dict[str, Any]) -> Any:
@@ -92,8 +83,8 @@ def form(plan: Mapping[str, Any]) -> ParamsDict:
         type="integer",
         minimum=1,
         maximum=most,
-        title="N 工单数",
-        description="For Top N alone. 仅用于“只派前 N 单”。",
+        title=in_airflow("approval.number"),
+        description=in_airflow("approval.number_for"),
     )
     return ParamsDict({"tickets": number, "plan": Param(plan["fingerprint"], const=plan["fingerprint"])})
 
@@ -130,35 +121,35 @@ def offered(size: Mapping[str, Any]) -> list[str]:
 
 def question(size: Mapping[str, Any]) -> str:
     """What is asked, as markdown: why, the counts and splits of `dispatch.plan_size`, what each answer does."""
-    high, scored, tickets = size["high"], size["scored"], size["tickets_at_most"]
-    counts = f"{high:,} of {scored:,} subscribers are at high risk."
     lines = [
-        f"{size['why']} {counts} 高风险 {high:,} / {scored:,} 人，至多派单 {tickets:,}。",
+        in_airflow(
+            "approval.counts",
+            why=size["why"],
+            high=size["high"],
+            scored=size["scored"],
+            tickets=size["tickets_at_most"],
+        ),
         "",
         *_meanings(size),
         "",
-        f"Plan {size['fingerprint']}. Rejected or unanswered, nothing is dispatched. 拒绝或逾期未答复则不派单。",
+        in_airflow("approval.unanswered", plan=size["fingerprint"]),
     ]
     for name, rows in size.get("figures", {}).items():
-        lines += ["", *_table(_SLICES[name], rows, size.get("before"))]
+        lines += ["", *_table(in_airflow(f"approval.slices.{name}"), rows, size.get("before"))]
     return "\n".join(lines)
 
 
 def _meanings(size: Mapping[str, Any]) -> Iterator[str]:
-    told = {
-        ALL: f"at most {size['tickets_at_most']:,} tickets 至多 {size['tickets_at_most']:,} 单",
-        TOP: "the best ranked N of them; give N below 按排名取前 N 单，请填 N",
-        LAST: f"scored and graded again by {', '.join(size.get('last_champion', []))} 用上期模型重新评分分级",
-        RULES: "graded again by the warning rules, without a model 不用模型，仅按规则重新分级",
-        REJECT: "nothing goes out, the run fails 不派单，本次运行失败",
-    }
+    tickets, models = size["tickets_at_most"], ", ".join(size.get("last_champion", []))
     for option in offered(size):
-        yield f"- **{option}**: {told[option]}"
+        meaning = f"approval.meanings.{CHOICES.get(option, 'reject')}"
+        yield f"- **{option}**: {in_airflow(meaning, tickets=tickets, models=models)}"
 
 
 def _table(title: str, rows: Sequence[Sequence[Any]], before: str | None) -> Iterator[str]:
     """A markdown table; against nothing where there was no cycle before."""
-    yield f"| {title} | This cycle 本期 | {before or 'Before 上期'} | Change 变化 |"
+    this, change = in_airflow("approval.this_cycle"), in_airflow("approval.change")
+    yield f"| {title} | {this} | {before or in_airflow('approval.before')} | {change} |"
     yield "|---|---:|---:|---:|"
     for word, now, then in rows:
         change = f"{now - then:+,}" if before else "–"

@@ -2,6 +2,8 @@
 
 from airflow.sdk import Param
 
+from include.words import in_airflow
+
 _RULES = """
 - Safe to clear, retry, backfill and run twice at any place: the same key gives the same tickets, once.
 - A cycle whose time is over (the month after, or the days its file says) is graded and evaluated but **never
@@ -39,14 +41,14 @@ refuse or port out.
 
 def monthly_form() -> dict[str, Param]:
     """What is asked of whoever triggers a monthly campaign."""
-    month = _key("Month 月份", "YYYY-MM", r"^[12]\d{3}-(0[1-9]|1[0-2])$")
-    train = _choice("Train 训练", "Train a model on the months labelled at `as_of` first.")
+    month = _key(in_airflow("form.month"), "YYYY-MM", r"^[12]\d{3}-(0[1-9]|1[0-2])$")
+    train = _choice(in_airflow("form.train"), "Train a model on the months labelled at `as_of` first.")
     return {"month": month, **_choices(), "train": train}
 
 
 def daily_form() -> dict[str, Param]:
     """What is asked of whoever triggers a daily campaign."""
-    day = _key("Day 日期", "YYYY-MM-DD", r"^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")
+    day = _key(in_airflow("form.day"), "YYYY-MM-DD", r"^[12]\d{3}-(0[1-9]|1[0-2])-(0[1-9]|[12]\d|3[01])$")
     return {"day": day, **_choices()}
 
 
@@ -55,14 +57,14 @@ def _choices() -> dict[str, Param]:
         None,
         type=["null", "string"],
         format="date-time",
-        title="As of 数据截止",
+        title=in_airflow("form.as_of"),
         description="Facts from then on are not known yet. Default: 06:00 of the day, or of the 5th after the month.",
     )
     late = _choice(
-        "Dispatch late 逾期派单", "Dispatch although its time is over. People will get cold tickets."
+        in_airflow("form.dispatch_late"), "Dispatch although its time is over. People will get cold tickets."
     )
     more = "Add people newly chosen to a cycle already dispatched, within the capacity that is left."
-    return {"as_of": as_of, "dispatch_late": late, "top_up": _choice("Top up 补派", more)}
+    return {"as_of": as_of, "dispatch_late": late, "top_up": _choice(in_airflow("form.top_up"), more)}
 
 
 def _key(title: str, written: str, pattern: str) -> Param:

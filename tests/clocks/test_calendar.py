@@ -14,10 +14,10 @@ from include.desk.tickets import contacts, life_cycle, transaction
 from include.domain.deadline import Deadline
 from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE
-from include.domain.sla import explain
 from include.domain.workdays import WorkDay
 from include.stages import sla
 from include.stages.release import release
+from include.words.deadlines import explain
 from tests.fixtures.work import FRIDAY, fill_cycle, hire, snapshot
 
 #: The Tuesday after the release of FRIDAY; plans are due on Wednesday 11 November at 18:00.

@@ -9,8 +9,9 @@ from hypothesis import strategies as st
 from include.domain import sla
 from include.domain.deadline import Deadline
 from include.domain.periods.months import ZONE
-from include.domain.sla import Pause, explain
+from include.domain.sla import Pause
 from include.domain.workdays import EveryDay, WorkCalendar
+from include.words.deadlines import explain
 
 WORKING, EVERY_DAY = WorkCalendar.from_library(), EveryDay(())
 ONE = timedelta(days=1)

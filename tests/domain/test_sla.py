@@ -12,13 +12,13 @@ from include.domain.sla import (
     end_pause,
     escalation_due,
     escalations,
-    explain,
     judge,
     plan_deadline,
     plan_pause,
     warn_at,
 )
 from include.domain.workdays import WorkCalendar
+from include.words.deadlines import explain, explain_days
 
 CALENDAR = WorkCalendar.from_library()
 quickly = settings(max_examples=60, deadline=None, database=None)
@@ -251,7 +251,7 @@ def test_why_this_deadline_is_told_in_both_languages():
     assert explain(due, what, "en")[0] == (
         "Needs survey and retention plan due by Wed 11 Nov 2026 18:00: working day 3 after the day it starts."
     )
-    assert explain(due, what, "en")[1:] == due.explain("en")
+    assert explain(due, what, "en")[1:] == explain_days(due, "en")
 
 
 def test_an_explanation_in_another_language_is_refused():

@@ -8,6 +8,7 @@ from include.domain.deadline import DayNote, Deadline
 from include.domain.errors import BadInput
 from include.domain.periods.months import ZONE
 from include.domain.workdays import PROVISIONAL, WorkCalendar, shanghai_day
+from include.words.deadlines import explain_days
 from tests.domain.official_days import NOTICES, days_from, is_worked, working_days_after
 
 LIBRARY = WorkCalendar.from_library()
@@ -137,8 +138,8 @@ def test_the_last_days_of_2026_are_provisional_and_never_an_exception(opened, da
     due = LIBRARY.due_on(opened, days)
     assert due.is_provisional
     assert due.at.date() == working_days_after(opened, days)[-1]
-    assert "2026" in due.explain("en")[0]
-    assert due.explain("zh")[-1].startswith("暂定")
+    assert "2026" in explain_days(due, "en")[0]
+    assert explain_days(due, "zh")[-1].startswith("暂定")
 
 
 def test_days_are_provisional_from_26_december_of_the_last_published_year():
@@ -235,7 +236,7 @@ def test_a_province_overrides_the_national_calendar_and_a_team_its_province():
     assert [each.is_working(date(2026, 4, 20)) for each in (national, province, team)] == [True, False, True]
     assert province.last_published_year == 2026
     assert WorkCalendar.from_rows(team.rows(), layers=team.layers) == team
-    assert "Zhuang Song Festival, not counted" in province.due_on(date(2026, 4, 17), 1).explain("en")[3]
+    assert "Zhuang Song Festival, not counted" in explain_days(province.due_on(date(2026, 4, 17), 1), "en")[3]
 
 
 def test_a_province_alone_publishes_no_year():
@@ -263,14 +264,14 @@ def test_working_days_between_leaves_out_the_first_day_and_takes_the_last():
 
 def test_an_explanation_tells_every_day_in_both_languages():
     due = LIBRARY.due_on(date(2026, 9, 18), 2, [(date(2026, 9, 21), date(2026, 9, 22))])
-    assert due.explain("zh") == [
+    assert explain_days(due, "zh") == [
         "2026年9月18日 周五：起算日（第 0 天），不计",
         "2026年9月19日 周六：周末，不计",
         "2026年9月20日 周日：第 1 个工作日（国庆节调休上班）",
         "2026年9月21日 周一：已暂停，不计",
         "2026年9月22日 周二：第 2 个工作日",
     ]
-    assert due.explain("en") == [
+    assert explain_days(due, "en") == [
         "Fri 18 Sep 2026: the day it starts (day 0), not counted",
         "Sat 19 Sep 2026: weekend, not counted",
         "Sun 20 Sep 2026: working day 1 (make-up day for National Day)",
@@ -285,18 +286,18 @@ def test_a_rest_or_duty_day_without_a_name_is_explained_too():
         (date(2026, 11, 7), True, None, "roster"),
     ]
     due = WorkCalendar.from_rows(rows).due_on(date(2026, 11, 5), 1)
-    assert due.explain("en")[1:3] == [
+    assert explain_days(due, "en")[1:3] == [
         "Fri 6 Nov 2026: rest day, not counted (provisional)",
         "Sat 7 Nov 2026: working day 1 (make-up day) (provisional)",
     ]
-    assert due.explain("zh")[1] == "2026年11月6日 周五：休息日，不计（暂定）"
+    assert explain_days(due, "zh")[1] == "2026年11月6日 周五：休息日，不计（暂定）"
 
 
 def test_a_provisional_deadline_says_which_holidays_cannot_be_known():
     due = LIBRARY.due_on(date(2026, 12, 30), 1)
-    assert "春节" in due.explain("zh")[-1]
-    assert "Spring Festival" in due.explain("en")[-1]
-    assert "(provisional)" in due.explain("en")[1]
+    assert "春节" in explain_days(due, "zh")[-1]
+    assert "Spring Festival" in explain_days(due, "en")[-1]
+    assert "(provisional)" in explain_days(due, "en")[1]
 
 
 def test_a_stored_deadline_comes_back_as_it_was():
@@ -306,7 +307,7 @@ def test_a_stored_deadline_comes_back_as_it_was():
 
 def test_a_language_the_desk_does_not_speak_is_refused():
     with pytest.raises(BadInput, match="not in 'fr'"):
-        LIBRARY.due_on(date(2026, 11, 6), 1).explain("fr")  # type: ignore[arg-type]
+        explain_days(LIBRARY.due_on(date(2026, 11, 6), 1), "fr")  # type: ignore[arg-type]
 
 
 # ------------------------------------------------------------ bad input

@@ -14,6 +14,7 @@ from include.config.expressions.grammar import parse as parse_expression
 from include.config.expressions.windows import AGE, DAYS, FACTOR_FUNCTIONS, MONTHS_BACK, FactorCompiler
 from include.config.readers.reading import Entry, Flag, faults, validated
 from include.domain.errors import ConfigError
+from include.words import named
 
 # What a factor may read from the snapshot of M; the last three are derived by the features stage.
 PROFILE: Mapping[str, pl.DataType] = {
@@ -125,19 +126,16 @@ class Transform(Label):
 
 #: What an entry under `metrics` becomes unless it says which of these it wants.
 TRANSFORMS: Mapping[str, Transform] = {
-    "level": Transform(zh="本月", en="this month", expression="last({x})"),
-    "mean_3m": Transform(zh="近三月均值", en="mean of 3 months", expression="mean({x}, 3)"),
-    "change_3m": Transform(
-        zh="较前三月均值变化", en="against the 3 months before", expression="change({x}, 3)", unit="ratio"
-    ),
-    "difference_1m": Transform(zh="较上月增减", en="less last month", expression="difference({x}, 1)"),
-    "falls": Transform(zh="连续下降月数", en="months falling", expression="falls({x})", unit="months"),
-    "zeros_6m": Transform(
-        zh="近六月为零月数", en="zero months in 6", expression="zeros({x}, 6)", unit="months"
-    ),
-    "spread_6m": Transform(
-        zh="波动", en="variation over 6 months", expression="spread({x}, 6)", unit="ratio"
-    ),
+    name: Transform(**named(f"transforms.{name}"), expression=expression, unit=unit)
+    for name, expression, unit in (
+        ("level", "last({x})", None),
+        ("mean_3m", "mean({x}, 3)", None),
+        ("change_3m", "change({x}, 3)", "ratio"),
+        ("difference_1m", "difference({x}, 1)", None),
+        ("falls", "falls({x})", "months"),
+        ("zeros_6m", "zeros({x}, 6)", "months"),
+        ("spread_6m", "spread({x}, 6)", "ratio"),
+    )
 }
 
 

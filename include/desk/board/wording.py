@@ -6,8 +6,8 @@ from typing import Any
 
 from include.config import Config
 from include.desk.board.tables import CAMPAIGN, CLOCK, OUTCOME, STRATEGY, TEAM, WORD, Table
-from include.domain.contact.outcome import OUTCOMES
 from include.words import catalogue, words_in
+from include.words.outcomes import OUTCOMES
 
 _NOBODY = "–"
 

@@ -25,17 +25,11 @@ from include.desk.tickets.transaction import (
 )
 from include.domain.errors import BadInput, Refused, TooMany
 from include.domain.text.canonical import canonical_id, canonical_phone
-from include.domain.text.words import Words
 from include.domain.ticket import refuse_frozen, refuse_limited, refuse_stopped
+from include.words import both
 
 Q = load("desk/phones")
 _RELEASED = ("assigned", "in_progress", "paused")
-_TOLD = {
-    "reveal": Words("显示号码", "Numbers shown"),
-    "call": Words("拨打号码", "Numbers called"),
-    "search": Words("按号码查找", "Searches by number"),
-    "export": Words("导出列表", "Lists exported"),
-}
 #: How long a number given can be looked at again: the page with it may be reloaded, and is soon without it.
 _SHOWN = timedelta(minutes=5)
 
@@ -143,5 +137,5 @@ def _by_number(db: sa.Connection, rules: DeskRules, words: str, now: datetime) -
 def _over(kind: Use, at_most: int) -> TooMany:
     return TooMany(
         "{use}: {most} today, as many as a day allows. Go on tomorrow or ask your lead.",
-        code="day_is_full", use=_TOLD[kind], most=at_most,
+        code="day_is_full", use=both(f"phone_uses.{kind}"), most=at_most,
     )  # fmt: skip

@@ -17,8 +17,8 @@ from include.desk.web.errors import headers_of, status_of
 from include.desk.web.identity import Reader, Worker, needs
 from include.desk.web.receipts import once
 from include.desk.web.rendering import page, taken
-from include.domain.contact.outcome import NEEDS
 from include.domain.errors import BadInput, Refused
+from include.words.outcomes import NEEDS
 
 router = APIRouter()
 #: Leads and managers; the database asks once more which of them it is.

@@ -24,11 +24,13 @@ from include.desk.viewer import DESK, PHONES, TEAM, Viewer
 from include.desk.web.errors import headers_of, status_of
 from include.desk.web.identity import Reader
 from include.desk.web.rendering import language_of, page
-from include.domain.contact.outcome import NEEDS, OUTCOMES
 from include.domain.deadline import Deadline
 from include.domain.errors import LoopError
 from include.domain.ticket import UNFINISHED, is_taking
 from include.run.cycles import campaign_of
+from include.words.deadlines import explain_days
+from include.words.ladder import step_in_words
+from include.words.outcomes import NEEDS, OUTCOMES
 
 Q = load("desk/ticket")
 router = APIRouter()
@@ -146,7 +148,7 @@ def _step(state: Any, viewer: Viewer, ticket: Mapping[str, Any]) -> Any:
         return None
     with state.database.working() as db:
         seen = ticket["ticket_id"], ticket["version"]
-        return next_contact(Actor(db, state.config, viewer.staff_id, *seen, state.clock()))
+        return step_in_words(next_contact(Actor(db, state.config, viewer.staff_id, *seen, state.clock())))
 
 
 @dataclass(frozen=True)
@@ -194,7 +196,7 @@ def _left(
 
 
 def _explained(clock: Mapping[str, Any], language: Any) -> list[str]:
-    return Deadline.from_json(clock["explanation"]).explain(language)
+    return explain_days(Deadline.from_json(clock["explanation"]), language)
 
 
 def _typed(refusal: Refusal | None) -> Any:

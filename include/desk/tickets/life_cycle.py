@@ -24,6 +24,7 @@ from include.domain.contact import outcome as outcomes
 from include.domain.contact.ladder import Step
 from include.domain.errors import BadInput, Refused
 from include.domain.ticket import refuse_limited
+from include.words.ladder import step_in_words
 
 #: How the constraints begin that hold whoever calls to one unfinished ticket of a customer.
 _ONE_CALLING = "tickets_one_calling_"
@@ -104,8 +105,9 @@ def close(actor: Actor, *, outcome: str, detail: str | None = None, satisfaction
     with working(actor, "close") as opened:
         catalogue = opened.campaign.catalogue
         needs = outcomes.outcome_named(outcome, catalogue).needs
-        done, next_step = _recorded(opened, needs)
-        chosen = outcomes.check_close(outcome, detail, catalogue=catalogue, done=done, next_step=next_step)
+        done, step = _recorded(opened, needs)
+        following = {} if step is None else {"next_step": step_in_words(step)}
+        chosen = outcomes.check_close(outcome, detail, catalogue=catalogue, done=done, **following)
         outcomes.check_satisfaction(satisfaction, chosen)
         meet(opened, *get_args(sla.Stop))
         ending = {"outcome": outcome, "outcome_detail": detail, "satisfaction": satisfaction}

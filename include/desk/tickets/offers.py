@@ -17,7 +17,6 @@ from include.config.readers.strategies import Hint, Strategies
 from include.database.queries import load
 from include.desk.tickets.transaction import hidden
 from include.domain.contact.offer import (
-    AGAINST,
     Against,
     Facts,
     Judged,
@@ -26,20 +25,12 @@ from include.domain.contact.offer import (
     role_for,
 )
 from include.domain.periods.months import ZONE
+from include.domain.text.words import Words
 from include.run.cycles import campaign_of
 from include.subscribers.situation import facts_in, judged_by, reasons_in, truths_of
+from include.words import LANGUAGES, both, group, words_in
 
 Q = load("desk/plans")
-
-_NO_LIMIT = Label(zh="未设预算上限", en="No budget limit is set")
-_ROLES = {"agent": ("客户经理", "agent"), "lead": ("班组长", "lead"), "manager": ("经理", "manager")}
-_CHANNELS = {
-    "call": ("电话", "call"),
-    "sms": ("短信", "SMS"),
-    "app": ("掌厅", "app"),
-    "walk_in": ("营业厅", "shop"),
-    "home_visit": ("上门", "home visit"),
-}
 
 
 @dataclass(frozen=True)
@@ -163,13 +154,10 @@ def left_in(pots: Sequence[Pot]) -> Decimal | None:
 
 def _budget_label(pots: Sequence[Pot]) -> Label:
     if not pots:
-        return _NO_LIMIT
+        return _label(both("offers.no_limit"))
     tightest = min(pots, key=lambda pot: pot.left_yuan)
     left, limit = f"{tightest.left_yuan:,.2f}", f"{tightest.limit_yuan:,.2f}"
-    return Label(
-        zh=f"预算剩余 {left} 元（上限 {limit} 元，至 {tightest.ends_on}）",
-        en=f"{left} of {limit} yuan left until {tightest.ends_on}",
-    )
+    return _label(both("offers.budget_left", left=left, limit=limit, until=tightest.ends_on))
 
 
 def _shown(judged: Judged, standing: Situation, known: Strategies, today: date) -> OfferShown:
@@ -184,7 +172,7 @@ def _shown(judged: Judged, standing: Situation, known: Strategies, today: date) 
         cost_yuan=offer.cost_yuan,
         valid_until=today + timedelta(days=entry.valid_days),
         needs_role=role_for(offer.cost_yuan, known.book.limits),
-        channels=tuple(Label(zh=zh, en=en) for name, (zh, en) in _CHANNELS.items() if name in channels),
+        channels=tuple(_label(words) for name, words in group("offers.channels").items() if name in channels),
         fits=judged.fits,
         reasons_for=tuple(_named(name, known) for name in judged.is_for),
         against=tuple(label_against(each, known) for each in judged.against),
@@ -198,10 +186,16 @@ _USES = ("may_be_said", "internal")
 
 def label_against(against: Against, known: Strategies) -> Label:
     """One cause against an offer in both languages."""
-    zh, en = AGAINST[against.cause]
     names = [_named(name, known) for name in against.names]
+    told = {
+        language: words_in(language)("lists.between").join(getattr(name, language) for name in names)
+        for language in LANGUAGES
+    }
     return Label(
-        zh=zh.format("、".join(name.zh for name in names)), en=en.format(", ".join(name.en for name in names))
+        **{
+            language: words_in(language)(f"offers.against.{against.cause}", names=told[language])
+            for language in LANGUAGES
+        }
     )
 
 
@@ -212,9 +206,9 @@ def _named(name: str, known: Strategies) -> Label:
     found: Label | None = known.segments.get(name) or known.reasons.get(name)
     if found is not None:
         return _label(found)
-    zh, en = _ROLES.get(name) or _CHANNELS.get(name) or (name, name)
-    return Label(zh=zh, en=en)
+    words = group("offers.roles").get(name) or group("offers.channels").get(name)
+    return _label(words) if words else Label(zh=name, en=name)
 
 
-def _label(of: Label | Hint) -> Label:
+def _label(of: Label | Hint | Words) -> Label:
     return Label(zh=of.zh, en=of.en)

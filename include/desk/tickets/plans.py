@@ -15,12 +15,11 @@ from include.desk.tickets.transaction import Actor, OpenedTicket, working
 from include.domain.contact.offer import Book, Judged, fitting_offers
 from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE
-from include.domain.text.words import Words
+from include.words import both
 
 Q = load("desk/plans")
 
 RESULTS = ("done", "failed")
-_EVERYWHERE = Words("所有营业部", "all branches")
 _ORDER_NUMBER = re.compile(r"\S(.{0,62}\S)?")
 
 
@@ -151,7 +150,7 @@ def _advice(judged: Judged, limit: Any, pots: Sequence[Pot]) -> Refused:
             "It costs {cost_yuan} yuan; the pot of {where} runs until {until}. "
             "Choose a cheaper offer, or ask your branch manager for more.",
             code="ask_for_budget", cost_yuan=cost, until=tightest.ends_on,
-            where=Words(f"营业部 {branch}", f"branch {branch}") if branch else _EVERYWHERE,
+            where=both("plans.at_branch", branch=branch) if branch else both("plans.everywhere"),
         )  # fmt: skip
     return Refused("Choose another offer.", code="choose_another")
 

@@ -6,6 +6,7 @@ from decimal import Decimal
 from typing import Any
 
 from include.domain.periods.months import ZONE
+from include.words import words_in
 
 _DASH = "–"
 
@@ -57,10 +58,11 @@ def measured(value: Any, unit: str) -> str:
 
 
 def working_time(value: timedelta, language: str) -> str:
-    """ "7 h 30 min" or "7 小时 30 分", with a minus sign when overdue."""
+    """ "7 h 30 min", with a minus sign when overdue."""
     hours, minutes = divmod(int(abs(value).total_seconds() // 60), 60)
     sign = "−" if value < timedelta() else ""
-    units = ("小时", "分") if language == "zh" else ("h", "min")
+    t = words_in(language)
+    units = t("spans.hours"), t("spans.minutes")
     parts = ([f"{hours} {units[0]}"] if hours else []) + (
         [f"{minutes} {units[1]}"] if minutes or not hours else []
     )

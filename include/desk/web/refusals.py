@@ -9,9 +9,10 @@ from decimal import Decimal
 from typing import Any
 
 from include.config import Config
-from include.domain.contact.outcome import NEEDS, OUTCOMES
 from include.domain.errors import LoopError
-from include.words import named_in, refusals
+from include.domain.text.words import Phrase
+from include.words import named_in, phrases, refusals, words_in
+from include.words.outcomes import NEEDS, OUTCOMES
 
 #: A value as programs write it: numbers and text, or a list of them.
 Json = bool | int | str | None | list["Json"]
@@ -78,9 +79,6 @@ BY_CONFIGURATION: Mapping[str, Callable[[Config], Mapping[str, Any]]] = {
     "units": _units,
 }
 
-_LIST, _PHRASES, _OR = {"zh": "、", "en": ", "}, {"zh": "；", "en": "; "}, {"zh": "或", "en": " or "}
-_NONE = {"zh": "无", "en": "none"}
-
 
 def tell(error: Exception, language: str, config: Config) -> str:
     """The sentence of a refusal; what was raised without a code is told as it is, in English."""
@@ -93,18 +91,28 @@ def tell(error: Exception, language: str, config: Config) -> str:
 
 
 def _in_words(name: str, value: Any, language: str, config: Config) -> str:
+    t = words_in(language)
     if isinstance(value, Set):
-        return _OR[language].join(_in_words(name, each, language, config) for each in sorted(value))
+        return t("lists.or").join(_in_words(name, each, language, config) for each in sorted(value))
     if isinstance(value, list | tuple):
-        between = _PHRASES if name in IN_BOTH else _LIST
+        between = "lists.phrases" if name in IN_BOTH else "lists.between"
         parts = [_in_words(name, each, language, config) for each in value]
-        return between[language].join(parts) or _NONE[language]
+        return t(between).join(parts) or t("lists.none")
     if name in IN_BOTH:
-        return tell(value, language, config) if isinstance(value, LoopError) else getattr(value, language)
+        return _part(value, language, config)
     if name in BY_CATALOGUE:
         return named_in(language)(BY_CATALOGUE[name], value)
     named = BY_CONFIGURATION[name](config).get(value) if name in BY_CONFIGURATION else None
     return str(getattr(named, language, value))
+
+
+def _part(value: Any, language: str, config: Config) -> str:
+    """What comes with its words: another refusal, a part of one, or what has them in both languages."""
+    if isinstance(value, LoopError):
+        return tell(value, language, config)
+    if isinstance(value, Phrase) and language != "en":
+        return phrases().get(value.code, value.en)
+    return str(getattr(value, language))
 
 
 def as_values(error: Exception) -> dict[str, Json]:

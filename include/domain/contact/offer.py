@@ -3,21 +3,13 @@
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
+from typing import Literal
 
 AGENT, LEAD, MANAGER = "agent", "lead", "manager"
 ROLES = (AGENT, LEAD, MANAGER)
 
-#: Why an offer does not fit, Chinese and English; `{}` takes the names behind it.
-AGAINST: Mapping[str, tuple[str, str]] = {
-    "segment": ("仅适用于：{}", "only for: {}"),
-    "ineligible": ("不符合办理条件", "the conditions are not met"),
-    "unknown": ("办理条件所需资料缺失", "what its conditions ask for is not known"),
-    "excluded": ("不可办理：{}", "ruled out by: {}"),
-    "has_it": ("已在享有该优惠", "the subscriber already has it"),
-    "channel": ("渠道不适合：{}", "no fitting channel; not by: {}"),
-    "authority": ("超出本人权限，须由以下人员登记：{}", "beyond your authority; to be recorded by: {}"),
-    "budget": ("预算不足，剩余 {} 元", "the budget has only {} yuan left"),
-}
+#: Why an offer does not fit.
+Cause = Literal["segment", "ineligible", "unknown", "excluded", "has_it", "channel", "authority", "budget"]
 
 
 @dataclass(frozen=True)
@@ -64,9 +56,9 @@ class Facts:
 
 @dataclass(frozen=True)
 class Against:
-    """One cause why an offer does not fit, a key of `AGAINST`, and the names behind it."""
+    """One cause why an offer does not fit, and the names behind it."""
 
-    cause: str
+    cause: Cause
     names: tuple[str, ...] = ()
 
 

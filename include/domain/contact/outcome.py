@@ -1,17 +1,24 @@
 """How a retention ticket can end, what each ending needs, and what a subscriber may need."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 
 from include.domain.errors import BadInput, Refused
-from include.domain.text.words import Words
+from include.domain.text.words import Phrase, Words
 
 SURVEY, PLAN, PROCEDURE, CHECKLIST = "survey", "plan", "procedure", "checklist"
 _MISSING = {
-    SURVEY: Words("需求调查", "needs survey"),
-    PLAN: Words("维系方案", "retention plan"),
-    CHECKLIST: Words("核对清单", "checklist"),
+    SURVEY: Phrase("record.survey", "needs survey"),
+    PLAN: Phrase("record.plan", "retention plan"),
+    CHECKLIST: Phrase("record.checklist", "checklist"),
 }
+
+
+def phrases() -> Iterable[Phrase]:
+    """Every part of a refusal said here."""
+    return _MISSING.values()
+
+
 _NOTHING = Words("", "")
 
 
@@ -38,14 +45,24 @@ class Outcome:
 
 _OFFERED = frozenset({SURVEY, PLAN})
 
-#: The endings the engine knows; a campaign words them and adds details in its own catalogue.
-OUTCOMES: Mapping[str, Outcome] = {
-    "retained": Outcome("已挽留", "Retained", _OFFERED, is_reached=True, is_willing=True),
-    "considering": Outcome("考虑中", "Considering", _OFFERED, is_reached=True),
-    "declined": Outcome("拒绝方案", "Declined the plan", _OFFERED, is_reached=True),
-    "no_intention": Outcome("无离网意向", "No intention to leave", frozenset(), is_reached=True),
-    "refused_contact": Outcome("拒绝沟通", "Refused contact", frozenset(), is_reached=True),
-    "unreachable": Outcome("无法接通", "Unreachable", frozenset({PROCEDURE}), is_reached=False),
+
+@dataclass(frozen=True)
+class Ending:
+    """What the engine goes by in one ending, whatever a campaign calls it."""
+
+    needs: frozenset[str]
+    is_reached: bool
+    is_willing: bool = False
+
+
+#: The endings the engine knows.
+ENDINGS: Mapping[str, Ending] = {
+    "retained": Ending(_OFFERED, is_reached=True, is_willing=True),
+    "considering": Ending(_OFFERED, is_reached=True),
+    "declined": Ending(_OFFERED, is_reached=True),
+    "no_intention": Ending(frozenset(), is_reached=True),
+    "refused_contact": Ending(frozenset(), is_reached=True),
+    "unreachable": Ending(frozenset({PROCEDURE}), is_reached=False),
 }
 
 #: What an ending always needs, whatever a campaign configures: nobody is retained without a plan.
@@ -54,23 +71,23 @@ ALWAYS_NEEDED: Mapping[str, frozenset[str]] = {
     "unreachable": frozenset({PROCEDURE}),
 }
 
-#: What a needs survey can find; the same words as the latent reasons strategies answer to.
-NEEDS: Mapping[str, Words] = {
-    "price": Words("资费", "price"),
-    "bundle_mismatch": Words("套餐不匹配", "bundle mismatch"),
-    "network": Words("网络质量", "network"),
-    "service": Words("服务", "service"),
-    "competition": Words("竞品邀约", "competitor offer"),
-    "contract_end": Words("合约到期", "end of contract"),
-    "device": Words("终端", "device"),
-    "moving": Words("搬迁", "moving"),
-    "other": Words("其他", "other"),
-}
+#: What a needs survey can find; the names of the latent reasons strategies answer to.
+NEED_NAMES = (
+    "price",
+    "bundle_mismatch",
+    "network",
+    "service",
+    "competition",
+    "contract_end",
+    "device",
+    "moving",
+    "other",
+)
 
 LOWEST, HIGHEST = 0, 10
 
 
-def outcome_named(name: str, catalogue: Mapping[str, Outcome] = OUTCOMES) -> Outcome:
+def outcome_named(name: str, catalogue: Mapping[str, Outcome]) -> Outcome:
     """The outcome of that name; BadInput listing the known ones."""
     if name not in catalogue:
         raise BadInput(
@@ -84,7 +101,7 @@ def check_close(
     name: str,
     detail: str | None = None,
     *,
-    catalogue: Mapping[str, Outcome] = OUTCOMES,
+    catalogue: Mapping[str, Outcome],
     done: Iterable[str] = (),
     next_step: object = _NOTHING,
 ) -> Outcome:
@@ -150,7 +167,7 @@ def check_satisfaction(satisfaction: int | None, outcome: Outcome) -> None:
         )  # fmt: skip
 
 
-def check_needs(needs: list[str], words: str | None = None, known: Mapping[str, Words] = NEEDS) -> None:
+def check_needs(needs: list[str], words: str | None = None, known: Collection[str] = NEED_NAMES) -> None:
     """BadInput when a survey names no need or one that is not `known`, or 'other' without words."""
     unknown = [need for need in needs if need not in known]
     if not needs or unknown:

@@ -54,38 +54,3 @@ def _kept(tickets: Sequence[Missed], effect: float) -> Decimal | None:
         if each.value_yuan is not None and each.probability is not None
     ]
     return (sum(known, Decimal(0)) * Decimal(str(effect))).quantize(_CENT) if known else None
-
-
-def described(counts: Mapping[str, int], best: OneMore | None, effect: float) -> dict[str, str]:
-    """The cut in a sentence, `zh` and `en`; `counts` holds treated, held_out and not_reached."""
-    reached = counts.get("treated", 0) + counts.get("held_out", 0)
-    missed = counts.get("not_reached", 0)
-    en = (
-        f"{reached + missed:,} admitted may be called, {reached:,} within reach this cycle"
-        f" ({counts.get('treated', 0):,} tickets, {counts.get('held_out', 0):,} held out), {missed:,} not"
-    )
-    zh = (
-        f"入选客户中可联系 {reached + missed:,} 人，本期可及 {reached:,} 人"
-        f"（派单 {counts.get('treated', 0):,}，对照 {counts.get('held_out', 0):,}），未及 {missed:,} 人"
-    )
-    if best is None:
-        return {"zh": f"{zh}。", "en": f"{en}."}
-    return {
-        "zh": f"{zh}；{best.team} 团队每增加一名坐席可多处理 {best.tickets:,} 单{_worth_zh(best, effect)}。",
-        "en": f"{en}; one more agent in {best.team} is worth {best.tickets:,} tickets{_worth_en(best, effect)}.",
-    }
-
-
-def _worth_en(best: OneMore, effect: float) -> str:
-    if best.yuan is None:
-        return " (no probability is known, so no value either)"
-    return (
-        f", about {best.yuan:,.0f} yuan a month (bill × probability of leaving × {effect:g},"
-        " the share of leavers a contact is assumed to keep until the hold-out has measured it)"
-    )
-
-
-def _worth_zh(best: OneMore, effect: float) -> str:
-    if best.yuan is None:
-        return "（无概率，无法估值）"
-    return f"，约合每月 {best.yuan:,.0f} 元（月账单 × 离网概率 × {effect:g}，后者为假定挽留率，待对照组实测）"

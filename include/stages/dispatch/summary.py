@@ -12,6 +12,7 @@ from include.stages.dispatch.routing import counts_of_routes
 from include.stages.dispatch.run import CandidateRow, Dispatched, Dispatching
 from include.stages.dispatch.size import warned
 from include.subscribers.eligibility import consent_note
+from include.words.reach import cut_in_words
 
 
 def summary_of(
@@ -72,7 +73,7 @@ def _cut(
         ],
         "assumed_effect": effect,
         "effect_is": "assumed",
-        **unreached.described(counts, worth[0] if worth else None, effect),
+        **cut_in_words(counts, worth[0] if worth else None, effect),
     }
 
 

@@ -9,9 +9,9 @@ from include.config import Config, campaign_from, config_from, load_config
 from include.config.__main__ import main
 from include.config.readers.campaign import CLOCKS, Campaign, parse_campaign
 from include.domain.campaign_files import campaign_files
-from include.domain.contact.outcome import NEEDS
 from include.domain.errors import ConfigError
 from include.settings import ROOT
+from include.words.outcomes import NEEDS
 
 FOLDER = ROOT / "include" / "config"
 FILE = "campaigns/daily/audit.yaml"

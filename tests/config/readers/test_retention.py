@@ -4,8 +4,8 @@ import pytest
 
 from include.config.readers.campaign import parse_campaign
 from include.domain.contact.ladder import Rules
-from include.domain.contact.outcome import OUTCOMES
 from include.domain.errors import ConfigError
+from include.words.outcomes import OUTCOMES
 
 FILE = "campaigns/x.yaml"
 PLAIN = {

@@ -10,10 +10,10 @@ import yaml
 from include.config import Config
 from include.config.readers.strategies import check_names, parse
 from include.domain.contact.offer import fitting_offers
-from include.domain.contact.outcome import NEEDS
 from include.domain.errors import ConfigError
 from include.settings import ROOT
 from include.subscribers.situation import judged_by, reasons_in, truths_of
+from include.words.outcomes import NEEDS
 
 
 @pytest.fixture(scope="module")

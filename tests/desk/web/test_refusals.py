@@ -16,15 +16,17 @@ from include.domain.errors import BadInput, Refused
 from include.domain.periods.months import ZONE
 from include.domain.text.words import Words
 from include.domain.ticket import ACTIONS, STATES, next_state, refuse_frozen
+from include.domain.ticket import phrases as phrases_of_tickets
 from include.settings import ROOT
-from include.words import catalogue, refusals
+from include.words import catalogue, phrases, refusals
+from include.words.ladder import step_in_words
+from include.words.outcomes import OUTCOMES
 
 ERRORS = {"LoopError", "BadInput", "Refused", "TooMany", "NotReady", "ConfigError", "Denied"}
 #: Raised where only a command, a stage or the start of the desk can come: their sentences stay English.
 NEVER_SHOWN = {
     "reassignment.py": {"hand_over", "_leaver", "_conserved"},  # the command of the staff
     "sla.py": {"moved_deadline", "_check_aware"},  # a change of the calendar; instants of programmers
-    "deadline.py": {"check_language"},
     "__init__.py": {"read", "_read", "_checked", "_contact"},  # reading a configuration folder
 }
 
@@ -38,7 +40,6 @@ def files() -> list[Path]:
             "contact/outcome",
             "sla",
             "contact/ladder",
-            "deadline",
             "text/canonical",
             "contact/stop",
         )
@@ -87,6 +88,11 @@ def test_every_refusal_has_a_chinese_sentence_and_none_is_left_over():
     assert set(coded()) == set(refusals())
 
 
+def test_every_part_of_a_refusal_is_there_in_chinese_and_none_is_left_over():
+    said = {each.code for each in (*phrases_of_tickets(), *outcome.phrases())}
+    assert said == set(phrases())
+
+
 def test_both_sentences_name_exactly_the_values_given():
     for code, (where, english, given) in coded().items():
         assert fields(english) == fields(refusals()[code]) == given, (code, where)
@@ -111,7 +117,7 @@ def test_the_words_behind_the_values_are_there_in_both_languages(config: Config)
     known = {
         "states": STATES, "actions": [*ACTIONS, "dispatch"], "actors": ("loop",),
         "roles": {role for each in ACTIONS.values() for role in each.by},
-        "outcomes": outcome.OUTCOMES, "channels": ("call", "sms", "app", "visit"),
+        "outcomes": OUTCOMES, "channels": ("call", "sms", "app", "visit"),
         "results": ("reached", "no_answer", "refused", "call_back"), "processed": ("done", "failed"),
     }  # fmt: skip
     for language in ("zh", "en"):
@@ -178,7 +184,7 @@ def test_a_frozen_ticket_and_the_ladders_next_step_are_told_in_chinese(config: C
     tried = ladder.Attempt(datetime(2026, 11, 6, 9, tzinfo=ZONE), "sms", "no_answer")
     step = ladder.next_step([tried], None, ladder.Rules())  # type: ignore[arg-type]  # no call: no day is judged
     with pytest.raises(Refused) as told:
-        outcome.check_close("unreachable", next_step=step)
+        outcome.check_close("unreachable", catalogue=OUTCOMES, next_step=step_in_words(step))
     assert tell(told.value, "zh", config) == "以“无法接通”结单须走完联系流程。下一步：第 1 次呼叫，共 3 次。"
 
 

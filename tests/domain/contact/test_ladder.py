@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from include.domain.contact.ladder import Attempt, Rules, day_part, next_step
 from include.domain.periods.months import ZONE
 from include.domain.workdays import WorkCalendar
+from include.words.ladder import step_in_words
 
 CALENDAR = WorkCalendar.from_library()
 RULES = Rules()
@@ -90,21 +91,24 @@ def test_the_part_of_the_day_is_shanghais(hour, part):
 )
 def test_the_next_step(attempts, kind, en):
     step = next_step(attempts, CALENDAR, RULES)
-    assert (step.kind, step.en) == (kind, en)
-    assert step.zh.endswith("。")
+    words = step_in_words(step)
+    assert (step.kind, words.en) == (kind, en)
+    assert words.zh.endswith("。")
     assert step.is_unreachable_allowed is (kind == "unreachable")
 
 
 def test_a_campaign_may_ask_for_more_or_for_no_message():
     kept = [silent(9), silent(9, 14), silent(10)]
     assert next_step(kept, CALENDAR, Rules(sms=False)).kind == "unreachable"
-    assert next_step(kept, CALENDAR, Rules(attempts=5)).en.startswith("Call 4 of 5")
+    assert step_in_words(next_step(kept, CALENDAR, Rules(attempts=5))).en.startswith("Call 4 of 5")
     assert next_step(kept, CALENDAR, Rules(day_parts=3)).parts == ("evening",)
     assert next_step(kept, CALENDAR, Rules(days=3)).not_before == date(2026, 11, 11)
 
 
 def test_the_words_exist_in_chinese():
-    assert next_step([silent(9)], CALENDAR, RULES).zh == "第 2 次呼叫，共 3 次，换到下午、晚上。"
+    assert (
+        step_in_words(next_step([silent(9)], CALENDAR, RULES)).zh == "第 2 次呼叫，共 3 次，换到下午、晚上。"
+    )
 
 
 _attempts = st.lists(

@@ -3,18 +3,17 @@
 import pytest
 
 from include.domain.contact.outcome import (
-    NEEDS,
-    OUTCOMES,
     PLAN,
     PROCEDURE,
     SURVEY,
     Outcome,
-    Words,
     check_close,
     check_needs,
     check_satisfaction,
 )
 from include.domain.errors import BadInput, Refused
+from include.domain.text.words import Words
+from include.words.outcomes import NEEDS, OUTCOMES
 
 DETAILED = {
     "retained": Outcome(
@@ -27,14 +26,14 @@ DETAILED = {
 def test_an_outcome_that_needs_a_plan_is_refused_without_survey_or_plan(name):
     for done, missing in (({PLAN}, "needs survey"), ({SURVEY}, "retention plan")):
         with pytest.raises(Refused, match=f"needs a {missing}"):
-            check_close(name, done=done)
-    assert check_close(name, done={SURVEY, PLAN}) is OUTCOMES[name]
+            check_close(name, catalogue=OUTCOMES, done=done)
+    assert check_close(name, catalogue=OUTCOMES, done={SURVEY, PLAN}) is OUTCOMES[name]
 
 
 def test_unreachable_needs_the_procedure_and_is_told_the_next_step():
     with pytest.raises(Refused, match=r"kept to its end. Next: Call 2 of 3"):
-        check_close("unreachable", next_step="Call 2 of 3.")
-    check_close("unreachable", done={PROCEDURE})
+        check_close("unreachable", catalogue=OUTCOMES, next_step="Call 2 of 3.")
+    check_close("unreachable", catalogue=OUTCOMES, done={PROCEDURE})
 
 
 def test_an_outcome_with_details_needs_one_of_them():
@@ -47,7 +46,7 @@ def test_an_outcome_with_details_needs_one_of_them():
 
 def test_an_outcome_without_details_takes_none():
     with pytest.raises(BadInput, match="Known: none"):
-        check_close("no_intention", "happy")
+        check_close("no_intention", "happy", catalogue=OUTCOMES)
 
 
 def test_satisfaction_is_zero_to_ten_of_somebody_spoken_to():
@@ -62,7 +61,7 @@ def test_satisfaction_is_zero_to_ten_of_somebody_spoken_to():
 
 def test_an_unknown_outcome_or_need_is_told_with_the_known_ones():
     with pytest.raises(BadInput, match="Choose one of retained"):
-        check_close("won")
+        check_close("won", catalogue=OUTCOMES)
     with pytest.raises(BadInput, match="price, bundle_mismatch"):
         check_needs(["weather"])
     with pytest.raises(BadInput):

@@ -14,6 +14,7 @@ from include.config.readers.reading import Entry, Flag, validated
 from include.domain.periods import period
 from include.domain.periods.horizon import Horizon
 from include.domain.sla import Stop
+from include.words import named
 
 Text = Annotated[str, Field(min_length=1)]
 Days = Annotated[int, Field(ge=0)]
@@ -125,17 +126,17 @@ class Clock(Worded):
 
 #: The clocks of a campaign that names none.
 CLOCKS: Mapping[str, Clock] = {
-    "first_contact": Clock(zh="首次联系", en="First contact", stops="contact"),
-    "plan": Clock(zh="需求调查和挽留方案", en="Needs survey and retention plan", stops="plan"),
+    "first_contact": Clock(**named("clocks.first_contact"), stops="contact"),
+    "plan": Clock(**named("clocks.plan"), stops="plan"),
 }
 
 
 class Rates(Entry):
     """How the campaign calls the three rates of its released tickets: answered, won, processed."""
 
-    reached: Worded = Worded(zh="已触达", en="Reached")
-    willing: Worded = Worded(zh="有意向", en="Willing")
-    completed: Worded = Worded(zh="已办结", en="Completed")
+    reached: Worded = Worded(**named("rates.reached"))
+    willing: Worded = Worded(**named("rates.willing"))
+    completed: Worded = Worded(**named("rates.completed"))
 
 
 class Approval(Entry):

@@ -8,6 +8,8 @@ from pydantic import AfterValidator, Field, model_validator
 from include.config.readers.reading import Entry, Flag
 from include.domain.contact import ladder, outcome
 from include.domain.text.words import Words
+from include.words import named
+from include.words.outcomes import NEEDS, OUTCOMES
 
 _Count = Annotated[int, Field(ge=1)]
 Name = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{2,62}$")]
@@ -52,13 +54,13 @@ class Ending(Worded):
 def _checked(endings: dict[str, Ending]) -> dict[str, Ending]:
     """What the engine knows of an ending holds in every campaign; the others are the campaign's own."""
     for name, ending in endings.items():
-        if name not in outcome.OUTCOMES:
+        if name not in outcome.ENDINGS:
             continue
         lacking = outcome.ALWAYS_NEEDED.get(name, frozenset()) - set(ending.needs)
         if lacking:
             raise ValueError(f"outcome '{name}' always needs {', '.join(sorted(lacking))}")
-        if ending.is_reached != outcome.OUTCOMES[name].is_reached:
-            raise ValueError(f"is_reached of '{name}' must stay {outcome.OUTCOMES[name].is_reached}")
+        if ending.is_reached != outcome.ENDINGS[name].is_reached:
+            raise ValueError(f"is_reached of '{name}' must stay {outcome.ENDINGS[name].is_reached}")
     if endings and all(ending.is_reached for ending in endings.values()):
         raise ValueError(
             "no outcome is for somebody who was not reached; give one is_reached: false, such as unreachable"
@@ -78,9 +80,9 @@ class Survey(Entry):
     @model_validator(mode="after")
     def _has_words(self) -> "Survey":
         for name, words in self.needs.items():
-            if words is None and name not in outcome.NEEDS:
+            if words is None and name not in NEEDS:
                 raise ValueError(
-                    f"need '{name}' has no words; give it zh and en, or name one of {', '.join(outcome.NEEDS)}"
+                    f"need '{name}' has no words; give it zh and en, or name one of {', '.join(NEEDS)}"
                 )
         return self
 
@@ -95,9 +97,9 @@ class Unit(Worded):
 COMPLAINT = "complaint"
 
 UNITS = {
-    "network": Unit(zh="网络部", en="Network", days=5),
-    "tariff": Unit(zh="资费与计费", en="Tariffs and billing", days=3),
-    COMPLAINT: Unit(zh="投诉处理", en="Complaints", days=2),
+    "network": Unit(**named("units.network"), days=5),
+    "tariff": Unit(**named("units.tariff"), days=3),
+    COMPLAINT: Unit(**named("units.complaint"), days=2),
 }
 
 
@@ -130,14 +132,11 @@ class RetentionWork(Entry):
     def needs(self) -> Mapping[str, Words]:
         """What a needs survey may find, with its words."""
         if self.survey is None:
-            return outcome.NEEDS
+            return NEEDS
         own = self.survey.needs.items()
-        return {
-            name: Words(words.zh, words.en) if words is not None else outcome.NEEDS[name]
-            for name, words in own
-        }
+        return {name: Words(words.zh, words.en) if words is not None else NEEDS[name] for name, words in own}
 
     @property
     def catalogue(self) -> Mapping[str, outcome.Outcome]:
         """The endings a ticket of the campaign may have."""
-        return {name: ending.outcome() for name, ending in self.outcomes.items()} or outcome.OUTCOMES
+        return {name: ending.outcome() for name, ending in self.outcomes.items()} or OUTCOMES

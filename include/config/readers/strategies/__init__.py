@@ -16,7 +16,7 @@ from include.config.readers.reading import Entry, validated
 from include.config.readers.strategies.reach import Outreach
 from include.config.readers.strategies.scripts import RefusedScript
 from include.domain.contact.offer import Book, Offer
-from include.domain.contact.outcome import NEEDS
+from include.domain.contact.outcome import NEED_NAMES
 from include.domain.errors import ConfigError
 
 Channel = Literal["call", "sms", "app", "walk_in", "home_visit"]
@@ -236,7 +236,7 @@ def check_names(told: Strategies, factors: Factors, file: str = "strategies.yaml
                 f"{file}, {name}: there is no fact or factor '{min(unknown)}'. "
                 f"Use a factor of factors.yaml or one of {', '.join(FACTS)}."
             )
-    known = dict.fromkeys((*factors.causes, *NEEDS))
+    known = dict.fromkeys((*factors.causes, *NEED_NAMES))
     for name in told.reasons:
         if name not in known:
             raise ConfigError(
