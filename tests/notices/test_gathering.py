@@ -165,7 +165,7 @@ def test_who_works_a_ticket_is_told_at_once_that_it_was_taken_away_frozen_or_let
     (mine,) = told()
     assert (mine.staff_id, mine.notices, mine.severity) == (people.agent, 3, "page")
     for words in (
-        f"工单 {tickets[0]} 已取消：客户拒绝接受联系。",
+        f"工单 {tickets[0]} 已取消：客户拒绝联系。",
         f"Ticket {tickets[0]} was cancelled: the customer refuses contact. Do not contact",
         "已冻结：客户已申请携号转网。",
         "is frozen: the subscriber has applied to port out.",

@@ -144,7 +144,7 @@ def test_a_refusal_has_a_code_and_the_language_asked_for(visit, tickets):
         program.headers["accept-language"] = language
         told[language] = program.post(f"{API}/{tickets[0]}/close", json=body).json()["error"]
     assert {each["code"] for each in told.values()} == {"wrong_state"}
-    assert told["zh-CN,zh;q=0.9"]["message"].startswith("状态为“已派发”的工单不能关闭")
+    assert told["zh-CN,zh;q=0.9"]["message"].startswith("状态为“已下发”的工单不能关闭")
     assert told["en"] == told[""]
     assert told["en"]["values"]["states"] == ["in_progress", "paused"]
 

@@ -162,7 +162,7 @@ def test_a_refusal_is_told_in_the_language_of_the_reader(visit, tickets, db):
     typed = {"version": version_of(db, tickets[0]), "outcome": "retained/accepted_offer"}
     refused = visit("agent", "zh").post(f"/tickets/{tickets[0]}/close", data=typed)
     assert refused.status_code == 409
-    assert "状态为“已派发”的工单不能关闭，须为处理中或已暂停。请先登记一次联系。" in refused.text
+    assert "状态为“已下发”的工单不能关闭，须为处理中或已暂停。请先登记一次联系。" in refused.text
     away = visit("agent", "zh").get("/", params={"view": "escalated"})
     assert "“escalated”不是您的视图。可选：我的、团队、未认领、已暂停、已结束。" in away.text
     unread = visit("agent", "zh").get("/tickets/x")

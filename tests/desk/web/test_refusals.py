@@ -170,7 +170,7 @@ def test_a_refusal_by_state_is_told_in_the_words_of_the_reader(config: Config):
     )
     assert (
         tell(told.value, "zh", config)
-        == "状态为“已派发”的工单不能关闭，须为处理中或已暂停。请先登记一次联系。"
+        == "状态为“已下发”的工单不能关闭，须为处理中或已暂停。请先登记一次联系。"
     )
     assert as_values(told.value) == {
         "state": "assigned", "done": "closed", "states": ["in_progress", "paused"], "advice": "Record a contact first.",
@@ -180,12 +180,12 @@ def test_a_refusal_by_state_is_told_in_the_words_of_the_reader(config: Config):
 def test_a_frozen_ticket_and_the_ladders_next_step_are_told_in_chinese(config: Config):
     with pytest.raises(Refused) as told:
         refuse_frozen("plan", "port_out_applied")
-    assert "不能登记维系方案：用户已申请携号转网" in tell(told.value, "zh", config)
+    assert "不能登记挽留方案：用户已申请携号转网" in tell(told.value, "zh", config)
     tried = ladder.Attempt(datetime(2026, 11, 6, 9, tzinfo=ZONE), "sms", "no_answer")
     step = ladder.next_step([tried], None, ladder.Rules())  # type: ignore[arg-type]  # no call: no day is judged
     with pytest.raises(Refused) as told:
         outcome.check_close("unreachable", catalogue=OUTCOMES, next_step=step_in_words(step))
-    assert tell(told.value, "zh", config) == "以“无法接通”结单须走完联系流程。下一步：第 1 次呼叫，共 3 次。"
+    assert tell(told.value, "zh", config) == "以“无法接通”关闭须走完联系流程。下一步：第 1 次呼叫，共 3 次。"
 
 
 def test_lists_are_told_as_lists_and_what_nobody_worded_as_it_is(config: Config):
