@@ -15,7 +15,6 @@ from airflow.sdk.exceptions import AirflowException, AirflowFailException, Airfl
 from include import settings
 from include.domain.errors import BadInput, ConfigError, Damaged, LoopError, Refused
 from include.domain.periods.months import ZONE
-from include.run import failures
 
 if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from pathlib import Path
@@ -110,6 +109,8 @@ def right_now() -> datetime:
 @contextmanager
 def told_plainly() -> Iterator[None]:
     """Turn what no retry can cure into a failure at once, told in its own sentence; disk and database are retried."""
+    from include.run import failures
+
     try:
         with failures.told_plainly():
             yield
