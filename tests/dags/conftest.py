@@ -10,7 +10,9 @@ from typing import TYPE_CHECKING, Any
 
 import pytest
 
+from include.domain.campaign_files import cadences
 from include.domain.periods.months import ZONE, default_as_of, month_start
+from include.settings import config_folder
 from tests.conftest import ROOT
 from tests.fixtures import ten_subscribers
 from tests.fixtures.collected import collect
@@ -115,9 +117,38 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Callable[[datetime], None]:
 
 
 @pytest.fixture
-def hurried(monkeypatch: pytest.MonkeyPatch) -> None:
-    """dag.test() sleeps a whole second whenever it finds nothing to run, which after a skipped task is a moment."""
+def hurried(monkeypatch: pytest.MonkeyPatch, airflow_home: Path, stored_for: list[dict[str, str]]) -> None:
+    """dag.test() without what it repeats for nothing.
+
+    It sleeps a whole second whenever it finds nothing to run, which after a skipped task is a moment. And before
+    each run it reads every DAG file and stores every DAG, which are the same as long as the campaigns are.
+    """
+    from airflow.dag_processing import dagbag
+
     monkeypatch.setattr(time, "sleep", lambda seconds, slept=time.sleep: slept(min(seconds, 0.05)))
+
+    class Unread:
+        """A folder of DAGs that is read when it is stored."""
+
+        def __init__(self, **folder: Any) -> None:
+            self.folder = folder
+
+    def store_once(
+        folder: Unread, *bundle: Any, read: Any = dagbag.BundleDagBag, store: Any = dagbag.sync_bag_to_db
+    ) -> None:
+        campaigns = cadences(config_folder())
+        if stored_for != [campaigns]:
+            store(read(**folder.folder), *bundle)
+            stored_for[:] = [campaigns]
+
+    monkeypatch.setattr(dagbag, "BundleDagBag", Unread)
+    monkeypatch.setattr(dagbag, "sync_bag_to_db", store_once)
+
+
+@pytest.fixture(scope="session")
+def stored_for() -> list[dict[str, str]]:
+    """The campaigns for which Airflow's database holds the DAGs; empty before the first run."""
+    return []
 
 
 @pytest.fixture
