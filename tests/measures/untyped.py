@@ -2,7 +2,7 @@
 
 import ast
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tests.measures.syntax import Function, Module
 
@@ -16,6 +16,7 @@ class Annotations:
 
     modules: dict[str, Module]
     aliases: dict[tuple[str, str], ast.expr]
+    under_way: set[tuple[str, str]] = field(default_factory=set)
 
     @classmethod
     def of(cls, modules: Sequence[Module]) -> "Annotations":
@@ -40,7 +41,18 @@ class Annotations:
         if name.split(".")[-1] in MAPPINGS:
             return True
         found = self._origin(name, module)
-        return found is not None and self._says_nothing(self.aliases[found.name, found.alias], found.module)
+        return found is not None and self._alias_says_nothing(found)
+
+    def _alias_says_nothing(self, found: "Origin") -> bool:
+        """The same of what an alias stands for; one that names itself (JSON) adds nothing by that."""
+        key = (found.name, found.alias)
+        if key in self.under_way:
+            return False
+        self.under_way.add(key)
+        try:
+            return self._says_nothing(self.aliases[key], found.module)
+        finally:
+            self.under_way.remove(key)
 
     def _holds_nothing(self, node: ast.Subscript, module: Module) -> bool:
         """The same of `node[…]`: what a mapping holds are its values, of anything else all it names."""
