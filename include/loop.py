@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import sqlalchemy as sa
 
@@ -43,6 +43,17 @@ from include.stages.collection import migrations
 from include.stages.dispatch import Choices
 
 
+class StageResult(Counts):
+    """What a stage counted, of which cycle it was, and what it cost; beside the stage's own figures."""
+
+    campaign: str
+    month: str
+    as_of: str
+    revision: int
+    seconds: float
+    peak_mb: int
+
+
 @dataclass(frozen=True)
 class Loop:
     """How the loop is run once; `key` is the month or day of the campaign's cycle, `now` None the real time."""
@@ -60,7 +71,7 @@ class Loop:
     campaign: str = DEFAULT_CAMPAIGN
     connections: Mapping[str, Any] | None = None
 
-    def run(self, first: str | None = None, last: str | None = None) -> Iterator[Mapping[str, Any]]:
+    def run(self, first: str | None = None, last: str | None = None) -> Iterator[StageResult]:
         """Run the stages from `first` to `last` in order; yield each one's counts, seconds and peak memory."""
         if idle := self.config.why_idle(self.campaign):
             raise Refused(idle)
@@ -98,12 +109,12 @@ class Loop:
         own = self.config.of(self.campaign)
         return Run.of(opened, db=self.db, lake=self.lake, config=own, now=self.instant())
 
-    def _done(self, name: str, opened: cycles.Cycle) -> Mapping[str, Any]:
+    def _done(self, name: str, opened: cycles.Cycle) -> StageResult:
         """The result of a stage, kept with the cycle."""
         started, run = time.monotonic(), self._run(opened)
         facts = {**STAGES[name](self, run), "campaign": run.campaign, "month": run.month}
         facts |= {"as_of": run.as_of.isoformat(), "revision": run.revision}
-        result = measured(facts, started)
+        result = cast(StageResult, measured(facts, started))
         record(self._run(opened), facts, seconds=time.monotonic() - started, peak_mb=result["peak_mb"])
         return result
 

@@ -73,6 +73,12 @@ class StartedClock(TypedDict):
     explanation: dict[str, Any]
 
 
+class ClockOfTerms(StartedClock):
+    """A clock that begins for every ticket of the numbered terms."""
+
+    terms: int
+
+
 class Frozen(NamedTuple):
     """What a running clock was started with; stored in its explanation, so that an edit does not change it."""
 
@@ -201,14 +207,14 @@ class Clocks:
 
     def at_release(
         self, tickets: Iterable[Ticket], started_at: datetime
-    ) -> tuple[list[int], list[dict[str, Any]]]:
+    ) -> tuple[list[int], list[ClockOfTerms]]:
         """Which terms each ticket goes by, and the clocks of each: rows that bear the number of their terms."""
         numbers: dict[tuple[Any, ...], int] = {}
         chosen = []
         for ticket in tickets:
             key = (ticket.cycle, ticket.campaign, ticket.tier, ticket.team, ticket.branch_code)
             chosen.append(numbers.setdefault(key, len(numbers)))
-        clocks = [
+        clocks: list[ClockOfTerms] = [
             {**clock, "terms": number}
             for (cycle, campaign, *place), number in numbers.items()
             for clock in self.terms(campaign, *place).started(

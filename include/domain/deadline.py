@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import date, datetime
-from typing import Any, Literal
+from typing import Any, Literal, TypedDict, cast
 
 from include.domain.periods.months import ZONE
 
@@ -21,6 +21,24 @@ class DayNote:
     is_provisional: bool = False
 
 
+class StoredDay(TypedDict):
+    """A `DayNote` as JSON."""
+
+    day: str
+    counted: bool
+    reason: str
+    name: str | None
+    is_provisional: bool
+
+
+class StoredDeadline(TypedDict):
+    """A `Deadline` as JSON."""
+
+    at: str
+    is_provisional: bool
+    days: list[StoredDay]
+
+
 @dataclass(frozen=True, slots=True)
 class Deadline:
     """An aware instant, whether a notice may still move it, and every day from day 0 to its own."""
@@ -34,9 +52,9 @@ class Deadline:
         """The Shanghai date of the deadline."""
         return self.at.astimezone(ZONE).date()
 
-    def to_json(self) -> dict[str, Any]:
+    def to_json(self) -> StoredDeadline:
         """The deadline as JSON, to be stored with a ticket as it was."""
-        days = [asdict(note) | {"day": note.day.isoformat()} for note in self.days]
+        days = [cast(StoredDay, {**asdict(note), "day": note.day.isoformat()}) for note in self.days]
         return {"at": self.at.isoformat(), "is_provisional": self.is_provisional, "days": days}
 
     @classmethod

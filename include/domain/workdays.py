@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import date, datetime, time, timedelta
 from functools import cached_property
 from itertools import pairwise
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypedDict, cast
 
 from include.domain.deadline import DayNote, Deadline, Reason
 from include.domain.errors import BadInput
@@ -39,6 +39,16 @@ _FIXED = {
     (10, 2): _NATIONAL_DAY,
     (10, 3): _NATIONAL_DAY,
 }
+
+
+class WorkDayRow(TypedDict):
+    """A `WorkDay` by the names of its columns."""
+
+    date: date
+    is_working: bool
+    name: str | None
+    source: str
+    layer: str
 
 
 class WorkDay(NamedTuple):
@@ -96,9 +106,9 @@ class WorkCalendar:
                     raise BadInput(f"Calendar layer '{work_day.layer}' has two {work_day.date}. Keep one.")
         return cls(tuple(found[key] for key in sorted(found)), tuple(layers), closing)
 
-    def rows(self) -> list[dict[str, Any]]:
+    def rows(self) -> list[WorkDayRow]:
         """Every given day as a row of the table work_days."""
-        return [work_day._asdict() for work_day in self.given]
+        return [cast(WorkDayRow, work_day._asdict()) for work_day in self.given]
 
     @cached_property
     def last_published_year(self) -> int | None:

@@ -37,7 +37,7 @@ class Recipe:
         ways = {"few": dict(self.few), "many": dict(self.many), "few_rows": FEW_ROWS}
         return {**_SHARED, **self.parameters, **ways}
 
-    def for_rows(self, rows: int) -> tuple[dict[str, Any], int]:
+    def for_rows(self, rows: int) -> tuple[dict[str, int | float | str], int]:
         """The parameters and the rounds for so many rows."""
         way = dict(self.few if rows <= FEW_ROWS else self.many)
         rounds = way.pop("rounds")

@@ -30,6 +30,7 @@ if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from include.run import Run
     from include.run.cycles import CycleFacts
     from include.run.results import Result
+    from include.stages.collection.sources.database import Connection as OpenDatabase
 
 #: Told while a labelled month awaits training: what really happened to its subscribers is known.
 LABELS = Asset("labels", uri="churn://labels", group="churn")
@@ -152,7 +153,7 @@ class Workplace:
         self._stack.callback(made.dispose)
         return self._stack.enter_context(made.connect())
 
-    def connections(self, feed: str) -> dict[str, Any]:
+    def connections(self, feed: str) -> "dict[str, OpenDatabase]":
         """An open DBAPI connection for the feed by its Airflow Connection; empty when it comes as files."""
         from airflow.sdk import Connection as AirflowConnection
 

@@ -4,7 +4,8 @@ import functools
 import re
 from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypedDict
+from decimal import Decimal
+from typing import Any, Required, TypedDict, cast
 
 import polars as pl
 
@@ -95,9 +96,26 @@ def consent_is_delivered(lake: Lake, month: str) -> bool:
     return "consents_to_marketing" in _delivered(lake, month)
 
 
+class Event(TypedDict, total=False):
+    """What evidence tells of an event: its day (ISO), and what of it was delivered."""
+
+    day: Required[str]
+    kind: str
+    product: str | None
+    category: str | None
+
+
+class OtherNumber(TypedDict, total=False):
+    """What evidence tells of another number of the customer, as far as it was delivered."""
+
+    plan_code: str | None
+    plan_fee_yuan: Decimal | None
+    status: str | None
+
+
 def splits_of(
     lake: Lake, month: str, names: Sequence[str], subscribers: Sequence[str]
-) -> dict[str, dict[str, Any]]:
+) -> dict[str, dict[str, float | str | bool | None]]:
     """By subscriber what a list is split by: each of `names` with its value in the profile, null where unknown."""
     if not names:
         return {}
@@ -136,12 +154,12 @@ def _profile(lake: Lake, month: str, shard: int | None = None) -> pl.LazyFrame:
 
 def open_faults(
     histories: Histories, months: Sequence[str], as_of: datetime, subscribers: Sequence[str]
-) -> dict[str, list[dict[str, Any]]] | None:
+) -> dict[str, list[Event]] | None:
     """By subscriber the fault reports of `months` not resolved at `as_of`, newest first: day, product, category.
 
     None when no month says what was resolved: then nobody knows what is open.
     """
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[Event]] = {}
     is_known = False
     at = as_of.astimezone(UTC)
     for month in reversed(months):
@@ -163,24 +181,25 @@ def open_faults(
     return found if is_known else None
 
 
-def events_of_people(events: pl.LazyFrame, subscribers: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def events_of_people(events: pl.LazyFrame, subscribers: Sequence[str]) -> dict[str, list[Event]]:
     """By subscriber those of `events` that befell them, newest first: day, kind, product, category."""
     there = events.collect_schema().names()
     shown = [name for name in ("kind", "product", "category") if name in there]
     order = [name for name in ("occurred_at", "event_id", "kind") if name in there]
     rows = events.filter(pl.col("subscriber_id").is_in(list(subscribers)))
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[Event]] = {}
     for row in rows.sort(order, descending=True).collect(engine="streaming").iter_rows(named=True):
         found.setdefault(row["subscriber_id"], []).append(_as_told(row, shown))
     return found
 
 
-def _as_told(event: Mapping[str, Any], shown: Sequence[str]) -> dict[str, Any]:
+def _as_told(event: Mapping[str, Any], shown: Sequence[str]) -> Event:
     """The day of an event and what else of it may be told."""
     what = {name: event[name] for name in shown}
     if what.get("category"):
         what["category"] = _DIGITS.sub("***", what["category"])[:_LONGEST]
-    return {"day": event["occurred_at"].astimezone(ZONE).date().isoformat()} | what
+    day = event["occurred_at"].astimezone(ZONE).date().isoformat()
+    return cast(Event, {"day": day, **what})
 
 
 def _utc(instant: str) -> pl.Expr:
@@ -188,7 +207,7 @@ def _utc(instant: str) -> pl.Expr:
     return pl.col(instant).dt.convert_time_zone("UTC")
 
 
-def other_numbers(lake: Lake, month: str, subscribers: Sequence[str]) -> dict[str, list[dict[str, Any]]]:
+def other_numbers(lake: Lake, month: str, subscribers: Sequence[str]) -> dict[str, list[OtherNumber]]:
     """The other numbers of the customer of each subscriber: plan, fee and status, never whose they are."""
     if not lake.has("subscribers", month):
         return {}
@@ -202,10 +221,10 @@ def other_numbers(lake: Lake, month: str, subscribers: Sequence[str]) -> dict[st
         pl.col("subscriber_id").alias("of"), "customer_id"
     )
     pairs = wanted.join(known, on="customer_id").filter(pl.col("of") != pl.col("subscriber_id"))
-    found: dict[str, list[dict[str, Any]]] = {}
+    found: dict[str, list[OtherNumber]] = {}
     rows = pairs.select("of", "subscriber_id", *shown).sort("of", "subscriber_id").collect(engine="streaming")
     for row in rows.iter_rows(named=True):
-        found.setdefault(row["of"], []).append({name: row[name] for name in shown})
+        found.setdefault(row["of"], []).append(cast(OtherNumber, {name: row[name] for name in shown}))
     return found
 
 

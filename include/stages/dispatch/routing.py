@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from datetime import date
-from typing import Any
+from typing import TypedDict
 
 import sqlalchemy as sa
 
@@ -84,7 +84,19 @@ def team_for(config: Config, row: Row) -> str:
     return assignment.team_of(row["value_yuan"], row["tenure_months"], routing)
 
 
-def routes(run: Dispatching, decisions: Sequence[Decision], capacity: Capacity) -> dict[str, dict[str, Any]]:
+class TicketRoute(TypedDict):
+    """Who works a ticket and when, and the number to call."""
+
+    team: str
+    skill: str | None
+    expected_on: date
+    msisdn: str | None
+    is_pool: bool
+    led_by: str | None
+    shared_by: str | None
+
+
+def routes(run: Dispatching, decisions: Sequence[Decision], capacity: Capacity) -> dict[str, TicketRoute]:
     """What the ticket of every treated subscriber says of who works it and when, and the number to call."""
     treated = [each for each in decisions if each.decision == assignment.TREATED]
     teams = [each.worked_by or each.candidate.team for each in treated]
