@@ -55,7 +55,7 @@ def test_a_program_works_a_ticket_from_contact_to_close(visit, send, tickets, cl
 
 
 def test_the_queue_has_the_views_of_the_pages_and_goes_on_where_it_ended(visit, tickets, monkeypatch):
-    from include.desk.pages import queue
+    from include.desk.tickets import queue
 
     monkeypatch.setattr(queue, "PAGE", 1)
     seen, after = [], ""

@@ -292,7 +292,7 @@ def test_a_ticket_dispatched_while_one_is_reopened_is_told_in_a_sentence(
     made: list[int] = []
     refuse = life_cycle._refuse_limited
 
-    def meanwhile(of: life_cycle.Work) -> None:
+    def meanwhile(of: life_cycle.OpenedTicket) -> None:
         made.append(other_ticket(as_admin, db))
         refuse(of)
 
