@@ -45,7 +45,7 @@ def definitions(library: Factors) -> str:
 
 def distribution(values: Values, month: str) -> str:
     """The second part: coverage, percentiles (5, 50, 95 %) and share of zeros of every factor in a month."""
-    rows = [f"| {name} | {' | '.join(_told(told))} |" for name, told in values.items()]
+    rows = [f"| {name} | {' | '.join(_cells(known))} |" for name, known in values.items()]
     return "\n".join([_DISTRIBUTION.format(month=month), *rows]) + "\n"
 
 
@@ -102,7 +102,7 @@ def _row(factor: Factor, reason: str) -> str:
     return f"| {' | '.join(cells)} |"
 
 
-def _told(value: tuple[float, ...]) -> list[str]:
+def _cells(value: tuple[float, ...]) -> list[str]:
     if len(value) == 1:
         return [f"{value[0]:.0%}", "", "", "", ""]
     coverage, *spread, zeros = value

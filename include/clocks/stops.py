@@ -122,5 +122,5 @@ def _moved(clocks: Clocks, row: sa.Row[Any], stop: Mapping[str, Any]) -> dict[st
 def _audit(
     db: sa.Connection, action: str, scope: Scope, details: Mapping[str, Any], signed: Signature
 ) -> None:
-    values = {"action": action, "subject": scope.told, "by": signed.by, "now": signed.at}
+    values = {"action": action, "subject": scope.named, "by": signed.by, "now": signed.at}
     db.execute(Q["record_audit"], values | {"details": json.dumps(details, ensure_ascii=False)})

@@ -57,7 +57,7 @@ _RECORDS = (SCORES, GRADES)
 class Step:
     """What was done, or, when it `is_left`, what a person is to do."""
 
-    told: str
+    sentence: str
     is_left: bool = False
 
 
@@ -87,8 +87,8 @@ def repaired(
     db: sa.Connection | None, root: str, landing: Path, config: Path, now: datetime, *, accept_loss: bool
 ) -> Iterator[Step]:
     """Cure every fault of the lake at `root`; each step as it is done, and what remains for a person."""
-    if told := mended(open_store(root)):
-        yield Step(told)
+    if sentence := mended(open_store(root)):
+        yield Step(sentence)
     site = Site(Lake(root), landing, load_config(config), now, accept_loss, db)
     if db is not None and (moved := per_campaign.move(db, site.lake)):
         yield Step(f"{moved:,} months of tables were moved to the campaign they were made for.")

@@ -51,7 +51,7 @@ def _list(db: sa.Connection, args: argparse.Namespace) -> None:
         rows = stops.read_stops(db)
     table = [("stop", "of", "since", "by", "until", "because")]
     for row in rows:
-        of = Scope(row["scope"], row["what"]).told
+        of = Scope(row["scope"], row["what"]).named
         until = _at(row["lifted_at"]) if row["lifted_at"] else "stands"
         table.append(
             (str(row["stop_id"]), of, _at(row["stopped_at"]), row["stopped_by"], until, row["because"])

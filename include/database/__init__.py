@@ -68,10 +68,10 @@ def _forget_values(error: BaseException) -> None:
     """
     if not error.args:
         return
-    told = str(error.args[0]).partition("\n")[0]
+    sentence = str(error.args[0]).partition("\n")[0]
     if str(getattr(getattr(error, "orig", error), "pgcode", None)).startswith(_DATA_EXCEPTION):
-        told = re.sub(r'"[^"]*"?', '"…"', told)
-    error.args = (told, *error.args[1:])
+        sentence = re.sub(r'"[^"]*"?', '"…"', sentence)
+    error.args = (sentence, *error.args[1:])
 
 
 @contextmanager

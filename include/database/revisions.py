@@ -113,16 +113,18 @@ def differences(db: sa.Connection) -> list[str]:
 
 def compared(found: Catalogue, expected: Catalogue, *, is_same_server: bool = True) -> list[str]:
     """Every object that is missing, too much or another; another major version words definitions its own way."""
-    told = []
+    differing = []
     for key in sorted(found.keys() | expected.keys()):
         what = " ".join(key)
         if key not in found:
-            told.append(f"{what} is missing{_rights(key, expected)}")
+            differing.append(f"{what} is missing{_rights(key, expected)}")
         elif key not in expected:
-            told.append(f"{what} is too much{_rights(key, found)}")
+            differing.append(f"{what} is too much{_rights(key, found)}")
         elif found[key] != expected[key] and (is_same_server or key[0] in _WORDED_BY_US):
-            told.append(f"{what} is another" + (f": {found[key]}" if key[0] in ("grant", "role") else ""))
-    return told
+            differing.append(
+                f"{what} is another" + (f": {found[key]}" if key[0] in ("grant", "role") else "")
+            )
+    return differing
 
 
 def _rights(key: tuple[str, str], catalogue: Catalogue) -> str:
@@ -131,14 +133,14 @@ def _rights(key: tuple[str, str], catalogue: Catalogue) -> str:
 
 def require_as_made(db: sa.Connection) -> None:
     """NotReady, telling the differences, unless the database is what its revisions make."""
-    told = differences(db)
-    if not told:
+    differing = differences(db)
+    if not differing:
         return
-    more = f"; and {len(told) - _TOLD} more" if len(told) > _TOLD else ""
+    more = f"; and {len(differing) - _TOLD} more" if len(differing) > _TOLD else ""
     database: Any = db.engine.url.database
     raise NotReady(
         f"The database {database} is not what its revisions make, so it is left as it is: "
-        f"{'; '.join(told[:_TOLD])}{more}. What each is to be stands in sql/catalogue.tsv: put it right as an "
+        f"{'; '.join(differing[:_TOLD])}{more}. What each is to be stands in sql/catalogue.tsv: put it right as an "
         "administrator, or restore a backup with its owners and grants. See 'A database that differs' in "
         "docs/operations-guide.md."
     )

@@ -48,10 +48,10 @@ class Lake:
         self.store: Store = open_store(root)
         #: The versions of the files that were found to be what was written, by name.
         self._whole: dict[str, str] = {}
-        self._told: set[str] = set()
-        told = described(self.store)
-        self.shards: int = told["shards"]
-        self.layout: int = told.get("layout", 1)
+        self._warned: set[str] = set()
+        facts = described(self.store)
+        self.shards: int = facts["shards"]
+        self.layout: int = facts.get("layout", 1)
         if self.layout > LAYOUT:
             raise NotReady(
                 f"The lake {self.root} has layout {self.layout}, and this version knows {LAYOUT} at most. "
@@ -281,8 +281,8 @@ class Lake:
         return Damaged(f"{where} {what}", cure(self.root))
 
     def _tell(self, error: Damaged) -> None:
-        if error.what not in self._told:  # several ask for the same month
-            self._told.add(error.what)
+        if error.what not in self._warned:  # several ask for the same month
+            self._warned.add(error.what)
             _log.warning("%s. It counts as not published and is made again.", error.what)
 
     def _required(self, table: str, month: str, hashed: Mapping[str, Any] | None = None) -> Manifest:

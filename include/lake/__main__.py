@@ -33,7 +33,7 @@ def verify(args: argparse.Namespace) -> int:
     lake = Lake(args.lake)
     found = faults(lake)
     for fault in found:
-        print(fault.told)
+        print(fault.sentence)
     if not_recorded := unrecorded(lake):
         print(
             f"Size and hash of {not_recorded:,} files are not recorded: an earlier version wrote them. "
@@ -52,7 +52,7 @@ def repair(args: argparse.Namespace) -> int:
         left = 0
         place = (db, args.lake, args.landing, args.config, instant(args))
         for step in repaired(*place, accept_loss=args.accept_loss):
-            print(step.told, flush=True)
+            print(step.sentence, flush=True)
             left += step.is_left
     print("Nothing remains to be done." if not left else f"{left:,} things remain to be done.")
     return 1 if left else 0

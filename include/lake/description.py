@@ -21,9 +21,9 @@ _SHARD = re.compile(r"shard=(\d+)\.")
 def described(store: Store) -> dict[str, int]:
     """What lake.json says; NotReady when there is no lake, Damaged when it is no description of one."""
     try:
-        told = json.loads(store.read(DESCRIPTION))
-        if isinstance(told["shards"], int) and isinstance(told.get("layout", 1), int):
-            return dict(told)
+        facts = json.loads(store.read(DESCRIPTION))
+        if isinstance(facts["shards"], int) and isinstance(facts.get("layout", 1), int):
+            return dict(facts)
     except FileNotFoundError:
         raise NotReady(f"There is no lake in {store.root}. The loop's first run makes one.") from None
     except (ValueError, LookupError, TypeError, AttributeError):

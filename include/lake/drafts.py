@@ -20,8 +20,8 @@ def left(lake: Lake, table: str, month: str, shard: int, fingerprint: str) -> Pa
     An older one is of a run that died, and may hold somebody erased since.
     """
     folder, name = lake.folder(table, month), _name(lake, table, month, shard, fingerprint)
-    told = lake.store.files(folder).get(name.rpartition("/")[2])
-    if told is None or lake.store.clock(folder) - told.changed_at > GRACE_SECONDS:
+    file = lake.store.files(folder).get(name.rpartition("/")[2])
+    if file is None or lake.store.clock(folder) - file.changed_at > GRACE_SECONDS:
         return None
     part = Part.of(json.loads(lake.read_file(name)))
     return None if lake.damage(Manifest(table, month, (part,), fingerprint), [part], [part]) else part

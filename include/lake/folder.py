@@ -73,9 +73,9 @@ class Folder:
             for path in (self.root / name).iterdir():
                 with suppress(FileNotFoundError):  # another purge was faster
                     if path.is_file():
-                        told = path.stat()
-                        version = f"{told.st_ino} {told.st_mtime_ns} {told.st_size}"
-                        found[path.name] = File(told.st_size, told.st_mtime, version)
+                        stat = path.stat()
+                        version = f"{stat.st_ino} {stat.st_mtime_ns} {stat.st_size}"
+                        found[path.name] = File(stat.st_size, stat.st_mtime, version)
         return found
 
     def below(self, name: str) -> Iterator[str]:
@@ -209,5 +209,5 @@ def error_number(error: BaseException) -> int | None:
     """The number of the operating system's error behind one of the disk, of Python or of Polars."""
     if isinstance(error, OSError) and error.errno is not None:
         return error.errno
-    told = re.search(r"\(os error (\d+)\)", str(error))
-    return int(told[1]) if told else None
+    number = re.search(r"\(os error (\d+)\)", str(error))
+    return int(number[1]) if number else None

@@ -35,9 +35,9 @@ class Part:
     sha256: str | None = None
 
     @classmethod
-    def of(cls, told: Mapping[str, Any]) -> "Part":
+    def of(cls, facts: Mapping[str, Any]) -> "Part":
         """The part that `asdict` made a mapping of; what else the mapping tells is left alone."""
-        return cls(**{each.name: told[each.name] for each in fields(cls) if each.name in told})
+        return cls(**{each.name: facts[each.name] for each in fields(cls) if each.name in facts})
 
     def as_facts(self) -> PartFacts:
         """The part as JSON carries it."""
@@ -83,16 +83,16 @@ _OWN = "sha256"
 
 def encoded(manifest: Manifest) -> bytes:
     """A manifest as it is stored, with the hash of all it says."""
-    told = json.loads(json.dumps(asdict(manifest)))
-    return json.dumps({**told, _OWN: _hash(told)}, ensure_ascii=False, sort_keys=True).encode()
+    facts = json.loads(json.dumps(asdict(manifest)))
+    return json.dumps({**facts, _OWN: _hash(facts)}, ensure_ascii=False, sort_keys=True).encode()
 
 
 def decoded(content: bytes, table: str, month: str) -> Manifest:
     """The stored manifest of a month; ValueError for what is none, or not as it was stored."""
     manifest = _MANIFESTS.validate_json(content, strict=True)
-    told = json.loads(content)
-    stored = told.pop(_OWN, None)
-    if stored not in (None, _hash(told)) or (manifest.table, manifest.month) != (table, month):
+    facts = json.loads(content)
+    stored = facts.pop(_OWN, None)
+    if stored not in (None, _hash(facts)) or (manifest.table, manifest.month) != (table, month):
         raise ValueError("not as it was stored")
     return manifest
 
@@ -114,6 +114,6 @@ def _together(periods: Mapping[str, str]) -> str:
     return hashlib.sha256(json.dumps(periods, sort_keys=True).encode()).hexdigest()
 
 
-def _hash(told: Mapping[str, Any]) -> str:
-    text = json.dumps(told, ensure_ascii=False, sort_keys=True)
+def _hash(facts: Mapping[str, Any]) -> str:
+    text = json.dumps(facts, ensure_ascii=False, sort_keys=True)
     return hashlib.sha256(text.encode()).hexdigest()

@@ -141,9 +141,9 @@ class Objects:
                 return None
 
 
-def _file(told: Any) -> File:
-    changed_at = told["last_modified"].timestamp()
-    return File(told["size"], changed_at, f"{told['e_tag']} {changed_at} {told['size']}")
+def _file(found: Any) -> File:
+    changed_at = found["last_modified"].timestamp()
+    return File(found["size"], changed_at, f"{found['e_tag']} {changed_at} {found['size']}")
 
 
 @contextmanager

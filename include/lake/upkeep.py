@@ -22,7 +22,7 @@ _UNREADABLE = (pl.exceptions.PolarsError, pl.exceptions.PanicException, OSError)
 
 @dataclass(frozen=True)
 class Fault:
-    """What is wrong with a month of a table, or with a `period` of it: `told` names the file and the cure.
+    """What is wrong with a month of a table, or with a `period` of it: `sentence` names the file and the cure.
 
     A `loose` file is of no month: rows that were put aside.
     """
@@ -30,7 +30,7 @@ class Fault:
     table: str
     month: str
     period: str | None
-    told: str
+    sentence: str
     loose: str = ""
 
 
@@ -80,8 +80,8 @@ def faults_of(lake: Lake, table: str, month: str) -> list[Fault]:
         if stands is None:
             return [Fault(table, month, None, str(error))]
         manifest = stands
-    told = ((part, _fault(lake, manifest, part)) for part in manifest.parts)
-    return [Fault(table, month, part.period, fault) for part, fault in told if fault]
+    sentences = ((part, _fault(lake, manifest, part)) for part in manifest.parts)
+    return [Fault(table, month, part.period, fault) for part, fault in sentences if fault]
 
 
 def _loose(lake: Lake) -> Iterator[Fault]:
@@ -90,8 +90,8 @@ def _loose(lake: Lake) -> Iterator[Fault]:
         try:
             scan_files(lake.store.address(name)).collect()
         except _UNREADABLE:
-            told = f"{lake.store.address(name)} cannot be read. {cure(lake.root)}"
-            yield Fault(QUARANTINE, "", None, told, name)
+            sentence = f"{lake.store.address(name)} cannot be read. {cure(lake.root)}"
+            yield Fault(QUARANTINE, "", None, sentence, name)
 
 
 def unrecorded(lake: Lake) -> int:

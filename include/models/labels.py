@@ -119,7 +119,7 @@ def fingerprint(lake: Lake, month: str, label: Label) -> str:
         lake.manifest(need.feed, need.month).fingerprint for need in later.needs(lake, label.facts, window)
     ]
     if not is_leaving(label) or not window.is_of_whole_months:
-        made_of += [label.text, str(label.horizon.told)]
+        made_of += [label.text, str(label.horizon.as_fact)]
     return hashlib.sha256(json.dumps(made_of).encode()).hexdigest()
 
 

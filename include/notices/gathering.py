@@ -29,7 +29,7 @@ def gather(db: sa.Connection, config: Config, notices: Notices, now: datetime) -
     """
     with db.begin():
         lock(db, "notices")
-        db.execute(Q["put_aside_untold"], {"now": now, "kinds": notices.told("none")})
+        db.execute(Q["put_aside_untold"], {"now": now, "kinds": notices.kinds_by("none")})
         db.execute(Q["put_aside_settled"], {"now": now})
         messages = [*_for_operations(db, notices, now), *_for_staff(db, config, notices, now)]
         _write(db, messages, now)
@@ -50,7 +50,7 @@ def _kinds(notices: Notices, opens: time, now: datetime) -> dict[str, Any]:
     opened_at = datetime.combine(now.astimezone(ZONE).date(), opens, ZONE)
     if now < opened_at:
         opened_at -= timedelta(days=1)
-    pages, mornings = notices.told("page"), notices.told("morning_mail")
+    pages, mornings = notices.kinds_by("page"), notices.kinds_by("morning_mail")
     return {"pages": pages, "mornings": mornings, "opened_at": opened_at}
 
 

@@ -93,8 +93,8 @@ def _number(given: Mapping[str, Any], who: str) -> int:
     """N of "Top N"; the form asks for it, a program may leave it out."""
     number = given.get("tickets")
     if not isinstance(number, int) or isinstance(number, bool) or number < 1:
-        told = "without a number" if number is None else f"with N = {number!r}"
-        raise _asked_again(f"{who} chose the top N {told}")
+        as_given = "without a number" if number is None else f"with N = {number!r}"
+        raise _asked_again(f"{who} chose the top N {as_given}")
     return number
 
 

@@ -68,8 +68,8 @@ def _choices() -> dict[str, Param]:
 
 
 def _key(title: str, written: str, pattern: str) -> Param:
-    told = f"{written}. Only for a manual run; a scheduled one has its partition key."
-    return Param(None, type=["null", "string"], pattern=pattern, title=title, description=told)
+    described = f"{written}. Only for a manual run; a scheduled one has its partition key."
+    return Param(None, type=["null", "string"], pattern=pattern, title=title, description=described)
 
 
 def _choice(title: str, description: str) -> Param:

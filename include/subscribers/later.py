@@ -38,7 +38,7 @@ class Knowledge:
         """Whether it is known at `as_of`."""
         return not self.lacks and self.on <= as_of.astimezone(ZONE).date()
 
-    def told(self, as_of: datetime) -> str:
+    def why_unknown(self, as_of: datetime) -> str:
         """What keeps it from being known at `as_of`, for people; empty when nothing does."""
         if self.is_there(as_of):
             return ""

@@ -226,7 +226,7 @@ def test_a_manifest_that_cannot_be_read_counts_as_not_published_and_is_told(
     assert [record.message for record in caplog.records] == [
         f"{sentence}. It counts as not published and is made again."
     ]
-    assert [fault.told for fault in faults(lake)] == [
+    assert [fault.sentence for fault in faults(lake)] == [
         f"{sentence}. Run `python -m include.lake repair --lake {lake.root}`."
     ]
 

@@ -258,7 +258,7 @@ def test_a_day_compares_with_the_profile_its_factors_were_made_of(lake: Lake) ->
 def known(lake: Lake, text: str, horizon: Horizon, key: str, as_of: datetime) -> tuple[bool, str, str]:
     asked = label(text, horizon)
     found = labels.knowledge(lake, asked, horizon.after(key), as_of)
-    return found.is_there(as_of), found.on.isoformat(), found.told(as_of)
+    return found.is_there(as_of), found.on.isoformat(), found.why_unknown(as_of)
 
 
 def test_a_label_waits_for_the_last_month_it_reads_and_says_for_which_day(renewals: Lake) -> None:

@@ -102,7 +102,7 @@ class Notices(Entry):
                     raise ValueError(f"kinds.{name} has no {{{min(unknown)}}}; it has {sorted(FACTS[name])}")
         return self
 
-    def told(self, how: Tell) -> list[str]:
+    def kinds_by(self, how: Tell) -> list[str]:
         """The kinds told that way."""
         return [name for name, kind in self.kinds.items() if kind.tell == how]
 

@@ -59,8 +59,8 @@ def validated(model: type[M], raw: object, file: str) -> M:
     try:
         return model.model_validate(raw)
     except ValidationError as error:
-        told = (f"entry '{entry}': {cause}" for entry, cause in faults(error, "file"))
-        raise ConfigError(f"{file}, " + "; ".join(told)) from error
+        causes = (f"entry '{entry}': {cause}" for entry, cause in faults(error, "file"))
+        raise ConfigError(f"{file}, " + "; ".join(causes)) from error
 
 
 def faults(error: ValidationError, whole: str) -> list[tuple[str, str]]:

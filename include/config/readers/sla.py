@@ -93,8 +93,8 @@ class Sla(Rules):
         seen = [override.names for override in self.overrides]
         for names in seen:
             if seen.count(names) > 1:
-                told = ", ".join(str(name) for name in names if name is not None)
-                raise ValueError(f"two overrides hold for {told}; join them")
+                named = ", ".join(str(name) for name in names if name is not None)
+                raise ValueError(f"two overrides hold for {named}; join them")
         for asked in product(*({None, *column} for column in zip(*seen, strict=True))):
             self.rules(*asked)
         return self

@@ -187,13 +187,13 @@ _USES = ("may_be_said", "internal")
 def label_against(against: Against, known: Strategies) -> Label:
     """One cause against an offer in both languages."""
     names = [_named(name, known) for name in against.names]
-    told = {
+    named = {
         language: words_in(language)("lists.between").join(getattr(name, language) for name in names)
         for language in LANGUAGES
     }
     return Label(
         **{
-            language: words_in(language)(f"offers.against.{against.cause}", names=told[language])
+            language: words_in(language)(f"offers.against.{against.cause}", names=named[language])
             for language in LANGUAGES
         }
     )

@@ -118,11 +118,11 @@ def check_close(
             "'{outcome}' needs the contact procedure kept to its end. Next: {next_step}",
             code="procedure_not_kept", outcome=name, next_step=next_step,
         )  # fmt: skip
-    for need, told in _MISSING.items():
+    for need, record in _MISSING.items():
         if need in missing:
             raise Refused(
                 "Outcome '{outcome}' needs a {record}. Record it first, then close.",
-                code="needed_first", outcome=name, record=told,
+                code="needed_first", outcome=name, record=record,
             )  # fmt: skip
     return outcome
 

@@ -22,11 +22,11 @@ class Scope:
         if self.scope not in SCOPES or (self.scope == ALL) != (self.what is None):
             raise BadInput(
                 "A stop is of everything, or of one campaign, team or region; got '{typed}'. Name one of them.",
-                code="stop_of_what", typed=self.told,
+                code="stop_of_what", typed=self.named,
             )  # fmt: skip
 
     @property
-    def told(self) -> str:
+    def named(self) -> str:
         """all, or "region 0451"."""
         return f"{self.scope} {self.what or ''}".strip()
 

@@ -55,7 +55,7 @@ class Horizon:
     is_in_days: bool = False
 
     @property
-    def told(self) -> int | str:
+    def as_fact(self) -> int | str:
         """As model versions and labels are marked with it: months by their number alone."""
         return f"{self.length} days" if self.is_in_days else self.length
 

@@ -96,7 +96,7 @@ def follow_up(
     for cycle in list(_cycles(watch)):
         _record_outcomes(watch, cycle)
         if not cycle.is_success_known:
-            waiting[cycle.cycle] = cycle.success.told(as_of)
+            waiting[cycle.cycle] = cycle.success.why_unknown(as_of)
         judged += [found for each in cycle.revisions if (found := _evaluate(watch, cycle, each))]
     return {
         "stage": "follow_up",
@@ -149,7 +149,7 @@ def _write_labels(watch: Watch, month: str, label: Label) -> bool:
             people = lake.scan("factors", month, shard).select("subscriber_id")
             frame = labels.with_labels(people, truths)
             parts.append(lake.write_part(table, month, shard, frame, f"labels-{made_of[:8]}"))
-        facts = {"label": label.text, "horizon": label.horizon.told}
+        facts = {"label": label.text, "horizon": label.horizon.as_fact}
         lake.publish(table, month, parts, fingerprint=made_of, facts=facts)
     return True
 

@@ -204,7 +204,7 @@ def _version(learning: Learning, plan: Plan) -> str:
             RECIPE,
             xgboost.__version__,
             learning.labelling.campaign,
-            learning.labelling.label.horizon.told,
+            learning.labelling.label.horizon.as_fact,
             _recipes(),
             plan.kept_share,
         ],

@@ -15,8 +15,8 @@ DEFAULT = yaml.safe_load((ROOT / "include" / "config" / "notices.yaml").read_tex
 
 def test_the_default_reads_and_tells_operations_what_cannot_wait_at_once():
     known = notices.load_notices(ROOT / "include" / "config")
-    assert {"stage_failed", "heartbeat_missing", "message_dead"} <= set(known.told("page"))
-    assert {"feed_waiting", "drift"} <= set(known.told("morning_mail"))
+    assert {"stage_failed", "heartbeat_missing", "message_dead"} <= set(known.kinds_by("page"))
+    assert {"feed_waiting", "drift"} <= set(known.kinds_by("morning_mail"))
     assert {channel.via for channel in known.channels.values()} == {"file"}
 
 
@@ -80,4 +80,4 @@ def test_every_kind_that_is_written_anywhere_has_its_words_and_no_other_does():
 
 def test_a_kind_may_be_told_to_nobody():
     quiet = notices.parse(changed("kinds.clock_warned.tell", "none"), "notices.yaml")
-    assert quiet.told("none") == ["clock_warned"]
+    assert quiet.kinds_by("none") == ["clock_warned"]

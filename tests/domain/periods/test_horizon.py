@@ -53,4 +53,4 @@ def test_a_day_says_whose_profile_came_before_it():
 
 
 def test_months_are_marked_by_their_number_alone():
-    assert (Horizon(1).told, SEVEN_DAYS.told) == (1, "7 days")
+    assert (Horizon(1).as_fact, SEVEN_DAYS.as_fact) == (1, "7 days")

@@ -50,12 +50,12 @@ def check(campaign: Campaign, library: Factors, file: str) -> None:
 def check_outcomes(config: "Config") -> "Config":
     """`config` with the campaigns broken whose source names a campaign or an outcome that is not there."""
     wrong = {name: why for name, each in config.campaigns.items() if (why := _unknown(each, config))}
-    told = {
+    faults = {
         name: next(f"{file}, entry 'source.outcome': {why}" for file in config.texts if f"/{name}." in file)
         for name, why in wrong.items()
     }
     sound = {name: each for name, each in config.campaigns.items() if name not in wrong}
-    return replace(config, campaigns=sound, broken={**config.broken, **told})
+    return replace(config, campaigns=sound, broken={**config.broken, **faults})
 
 
 def _check_event(event: Event, library: Factors, file: str) -> None:

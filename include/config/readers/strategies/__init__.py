@@ -175,36 +175,36 @@ def type_of(name: str) -> pl.DataType:
 
 def parse(raw: object, file: str) -> Strategies:
     """strategies.yaml; every name it refers to is there. ConfigError names file, entry and cause."""
-    told = validated(Strategies, raw, file)
-    for where, known, named in _references(told):
+    strategies = validated(Strategies, raw, file)
+    for where, known, named in _references(strategies):
         for name in named:
             if name not in known:
                 raise ConfigError(f"{file}, {where}: there is no '{name}'; there are {', '.join(known)}.")
-    for name, cause in _faults(told):
+    for name, cause in _faults(strategies):
         raise ConfigError(f"{file}, {name}: {cause}")
-    return told
+    return strategies
 
 
-def _references(told: Strategies) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
-    phases, segments = list(told.phases), list(told.segments)
-    yield "campaigns", phases, list(told.campaigns.values())
-    yield "outreach.phases", phases, told.outreach.phases
-    for name, offer in told.offers.items():
-        yield f"offer '{name}', excluded_by", list(told.exclusions), offer.excluded_by
-    for name, strategy in told.strategies.items():
+def _references(strategies: Strategies) -> Iterator[tuple[str, Sequence[str], Sequence[str]]]:
+    phases, segments = list(strategies.phases), list(strategies.segments)
+    yield "campaigns", phases, list(strategies.campaigns.values())
+    yield "outreach.phases", phases, strategies.outreach.phases
+    for name, offer in strategies.offers.items():
+        yield f"offer '{name}', excluded_by", list(strategies.exclusions), offer.excluded_by
+    for name, strategy in strategies.strategies.items():
         where = f"strategy '{name}'"
-        yield f"{where}, reason", list(told.reasons), (strategy.reason,)
+        yield f"{where}, reason", list(strategies.reasons), (strategy.reason,)
         yield f"{where}, phases", phases, strategy.phases
         yield f"{where}, segments", segments, strategy.segments
-        yield f"{where}, offers", list(told.offers), strategy.offers
+        yield f"{where}, offers", list(strategies.offers), strategy.offers
 
 
-def _faults(told: Strategies) -> Iterator[tuple[str, str]]:
+def _faults(strategies: Strategies) -> Iterator[tuple[str, str]]:
     """Compute every expression over no rows: it must yield true or false."""
-    used = {name for strategy in told.strategies.values() for name in strategy.offers}
-    for name in told.offers.keys() - used:
+    used = {name for strategy in strategies.strategies.values() for name in strategy.offers}
+    for name in strategies.offers.keys() - used:
         yield f"offer '{name}'", "no strategy makes it. Name it in one, or take it out."
-    for name, read in _expressions(told):
+    for name, read in _expressions(strategies):
         try:
             parsed = read()
             schema = {each: type_of(each) for each in parsed.needs(ROW)}
@@ -218,26 +218,26 @@ def _faults(told: Strategies) -> Iterator[tuple[str, str]]:
                 yield name, "it gives a number; it must compare, for example 'age_years < 26'."
 
 
-def _expressions(told: Strategies) -> Iterator[tuple[str, Any]]:
-    for name, segment in told.segments.items():
+def _expressions(strategies: Strategies) -> Iterator[tuple[str, Any]]:
+    for name, segment in strategies.segments.items():
         yield f"segment '{name}'", lambda each=segment: each.parsed
-    for name, exclusion in told.exclusions.items():
+    for name, exclusion in strategies.exclusions.items():
         yield f"exclusion '{name}'", lambda each=exclusion: each.parsed
-    for name, offer in told.offers.items():
+    for name, offer in strategies.offers.items():
         if offer.eligible is not None:
             yield f"offer '{name}'", lambda each=offer: each.parsed
 
 
-def check_names(told: Strategies, factors: Factors, file: str = "strategies.yaml") -> None:
+def check_names(strategies: Strategies, factors: Factors, file: str = "strategies.yaml") -> None:
     """Refuse an expression over a fact nobody has, and a reason that neither evidence nor a survey can tell."""
-    for name, parsed in told.conditions():
+    for name, parsed in strategies.conditions():
         if unknown := parsed.needs(ROW) - FACTS.keys() - set(factors.names):
             raise ConfigError(
                 f"{file}, {name}: there is no fact or factor '{min(unknown)}'. "
                 f"Use a factor of factors.yaml or one of {', '.join(FACTS)}."
             )
     known = dict.fromkeys((*factors.causes, *NEED_NAMES))
-    for name in told.reasons:
+    for name in strategies.reasons:
         if name not in known:
             raise ConfigError(
                 f"{file}, reason '{name}': it is no cause of factors.yaml and no need of the survey. "

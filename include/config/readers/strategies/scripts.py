@@ -63,13 +63,13 @@ class _Own(Entry):
     refused_scripts: dict[str, RefusedScript]
 
 
-def check_scripts(told: "Strategies", file: str = "strategies.yaml") -> None:
+def check_scripts(strategies: "Strategies", file: str = "strategies.yaml") -> None:
     """Refuse hints and names of offers that compare, or send to others, by the words of the file or else our own.
 
     Asked of the folder alone: a cycle keeps what it was opened with.
     """
-    kinds = _own() if told.refused_scripts is None else told.refused_scripts
-    for name, offer in told.offers.items():
+    kinds = _own() if strategies.refused_scripts is None else strategies.refused_scripts
+    for name, offer in strategies.offers.items():
         for text in (text for each in (offer, *offer.hints) for text in (each.zh, each.en)):
             for kind, words in kinds.items():
                 if word := words.found_in(text):

@@ -179,7 +179,7 @@ def test_what_was_damaged_before_is_told_where_it_lies_now(
     lake.store.delete(f"{lake.folder(SCORES, MONTH)}/{part.name}")
     lake.store.write(f"{lake.folder('grades', MONTH)}/_manifest.json", b"[]")
     update(db, lake, config)
-    found = {fault.table: fault.told for fault in faults(Lake(lake.root))}
+    found = {fault.table: fault.sentence for fault in faults(Lake(lake.root))}
     assert found.keys() == {scores_of(CAMPAIGN), grades_of(CAMPAIGN)}
     assert "is gone" in found[scores_of(CAMPAIGN)]
     with pytest.raises(Damaged, match="is no manifest that can be read"):
