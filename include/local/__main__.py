@@ -32,7 +32,7 @@ class Unsuitable(LoopError):
 
 def main(words: Sequence[str] | None = None) -> int:
     """Carry out one command; 0 when it succeeded, else one line says what happened and what to do."""
-    given = _parser().parse_args(words)
+    args = _parser().parse_args(words)
     commands: dict[str, Callable[[argparse.Namespace], None]] = {
         "start": start,
         "stop": lambda _: stop(),
@@ -42,7 +42,7 @@ def main(words: Sequence[str] | None = None) -> int:
     }
     signal.signal(signal.SIGTERM, signal.default_int_handler)
     try:
-        commands[given.command](given)
+        commands[args.command](args)
     except LoopError as error:
         complain(str(error))
         return 1
@@ -57,19 +57,19 @@ def main(words: Sequence[str] | None = None) -> int:
     return 0
 
 
-def start(given: argparse.Namespace) -> None:
+def start(args: argparse.Namespace) -> None:
     """Run the demo, or the loop on deliveries; end what was started when it does not come up."""
     from include.local.deliveries import Request, run_deliveries
     from include.local.demo import run_demo
 
     request = None
-    if given.landing or given.month or given.as_of:
-        request = Request.parse(given.landing, given.month, given.as_of, given.dispatch_late)
+    if args.landing or args.month or args.as_of:
+        request = Request.parse(args.landing, args.month, args.as_of, args.dispatch_late)
     site = LOCAL if request else DEMO
     with _only_one():
         site.prepare()
         _require_space()
-        _choose_port(site, given.port)
+        _choose_port(site, args.port)
         with _all_or_nothing(site):
             summary = run_deliveries(site, request) if request else run_demo(site, datetime.now(UTC))
     print(summary)
@@ -110,9 +110,9 @@ def variables() -> None:
     running = next((site for site in (DEMO, LOCAL) if site.server.pid()), None)
     if running is None:
         raise Unsuitable("Neither demo nor local is running. Start one: make run.")
-    told = running.environment()
+    environment = running.environment()
     for name in sorted((ENVIRONMENT.keys() - {"CHURN_CONFIG"}) | {"PYTHONPATH"}):  # the caller's folder stays
-        print(f"export {name}={shlex.quote(told[name])}")
+        print(f"export {name}={shlex.quote(environment[name])}")
 
 
 def _tell_watchers(site: Site) -> None:
@@ -127,14 +127,14 @@ def _tell_watchers(site: Site) -> None:
         print(f"  ! {line}")
 
 
-def clean(given: argparse.Namespace) -> None:
+def clean(args: argparse.Namespace) -> None:
     """Remove the demo and the environment; the operator's own data only when confirmed."""
     stop()
     _remove(DEMO)
     shutil.rmtree(ROOT / ".venv", ignore_errors=True)
     print("Removed the demo and the environment.")
     if LOCAL.folder.exists():
-        if given.confirm == "yes":
+        if args.confirm == "yes":
             _remove(LOCAL)
             print("Removed your data in .run/local.")
         else:

@@ -1,6 +1,6 @@
 """The Airflow of a site as steps: make its databases, start it, run a DAG in it to the end."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from include.config import load_config
@@ -60,7 +60,7 @@ def start_airflow(site: Site, users: Sequence[tuple[str, str, str]]) -> Api:
     return api
 
 
-def run_dag(site: Site, api: Api, dag: str, conf: dict[str, Any]) -> list[Any]:
+def run_dag(site: Site, api: Api, dag: str, conf: Mapping[str, object]) -> list[Any]:
     """Trigger a DAG, tell its progress and return what its tasks returned; RunFailed when it ends red."""
     run_id = api.trigger(dag, conf)
     api.unpause(dag)
@@ -68,7 +68,7 @@ def run_dag(site: Site, api: Api, dag: str, conf: dict[str, Any]) -> list[Any]:
     return follow(site, api, dag, run_id)
 
 
-def run_dag_once(site: Site, api: Api, dag: str, conf: dict[str, Any]) -> list[Any]:
+def run_dag_once(site: Site, api: Api, dag: str, conf: Mapping[str, object]) -> list[Any]:
     """`run_dag`, unless an earlier command saw it end green; its results are kept."""
     results: list[Any] = once(
         site, f"{dag} {conf.get('month', '')}".strip(), lambda: run_dag(site, api, dag, conf)
@@ -77,19 +77,19 @@ def run_dag_once(site: Site, api: Api, dag: str, conf: dict[str, Any]) -> list[A
 
 
 def run_campaigns(
-    conf: dict[str, Any], run: Callable[[str, dict[str, Any]], list[Any]]
+    conf: Mapping[str, object], run: Callable[[str, Mapping[str, object]], list[Any]]
 ) -> dict[str, list[Any]]:
     """Run the month of every campaign, one after the other; by campaign what its tasks returned.
 
     One that ends red holds up no other; RunFailed tells of all of them at the end.
     """
-    told: dict[str, list[Any]] = {}
+    results: dict[str, list[Any]] = {}
     failed: list[str] = []
     for name in monthly_campaigns():
         try:
-            told[name] = run(name, conf)
+            results[name] = run(name, conf)
         except RunFailed as error:
             failed.append(str(error))
     if failed:
         raise RunFailed("\n".join(failed))
-    return told
+    return results

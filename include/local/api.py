@@ -4,8 +4,9 @@ import json
 import urllib.error
 import urllib.parse
 import urllib.request
+from collections.abc import Mapping
 from contextlib import suppress
-from typing import Any
+from typing import Any, NotRequired, TypedDict
 
 from include.domain.errors import LoopError
 
@@ -19,6 +20,24 @@ class ApiError(LoopError):
     def __init__(self, sentence: str, status: int = 0) -> None:
         super().__init__(sentence)
         self.status = status
+
+
+class DagRun(TypedDict):
+    """What is asked of a run, of all that Airflow tells."""
+
+    dag_run_id: str
+    state: str
+
+
+class TaskInstance(TypedDict):
+    """What is asked of a task instance, of all that Airflow tells; `map_index` is -1 where it is not mapped."""
+
+    task_id: str
+    map_index: int
+    rendered_map_index: NotRequired[str | None]
+    state: str | None
+    try_number: int
+    end_date: NotRequired[str | None]
 
 
 class Api:
@@ -36,10 +55,10 @@ class Api:
     def health(self) -> dict[str, str]:
         """Component → state ("healthy" when it is); empty while the API does not answer yet."""
         try:
-            told = self.send("GET", "/api/v2/monitor/health")
+            answer = self.send("GET", "/api/v2/monitor/health")
         except ApiError:
             return {}
-        return {name: str((state or {}).get("status")) for name, state in told.items()}
+        return {name: str((state or {}).get("status")) for name, state in answer.items()}
 
     def warm_up(self) -> None:
         """Let the execution API build its routes now: its first answer keeps everybody else waiting."""
@@ -65,7 +84,7 @@ class Api:
         """Let the DAG's runs be scheduled."""
         self.send("PATCH", f"/api/v2/dags/{dag}?update_mask=is_paused", {"is_paused": False})
 
-    def trigger(self, dag: str, conf: dict[str, Any]) -> str:
+    def trigger(self, dag: str, conf: Mapping[str, object]) -> str:
         """Start a run with these Params; return its id."""
         run = self.send("POST", f"/api/v2/dags/{dag}/dagRuns", {"logical_date": None, "conf": conf})
         return str(run["dag_run_id"])
@@ -74,14 +93,14 @@ class Api:
         """State of a run: queued, running, success or failed."""
         return str(self.send("GET", f"/api/v2/dags/{dag}/dagRuns/{_quoted(run_id)}")["state"])
 
-    def runs(self, dag: str) -> list[dict[str, Any]]:
+    def runs(self, dag: str) -> list[DagRun]:
         """The newest runs of a DAG, newest first."""
         path = f"/api/v2/dags/{dag}/dagRuns?order_by=-run_after&limit=50"
         return list(self.send("GET", path)["dag_runs"])
 
-    def task_instances(self, dag: str, run_id: str) -> list[dict[str, Any]]:
+    def task_instances(self, dag: str, run_id: str) -> list[TaskInstance]:
         """Every task instance of a run, mapped ones each."""
-        found: list[dict[str, Any]] = []
+        found: list[TaskInstance] = []
         while True:
             page = f"/api/v2/dags/{dag}/dagRuns/{_quoted(run_id)}/taskInstances?limit=100&offset={len(found)}"
             answer = self.send("GET", page)
@@ -98,7 +117,7 @@ class Api:
             return None
 
     def send(
-        self, method: str, path: str, body: dict[str, Any] | None = None, patience: int = 30
+        self, method: str, path: str, body: Mapping[str, object] | None = None, patience: int = 30
     ) -> dict[str, Any]:
         """One request, answered within `patience` seconds; ApiError tells what Airflow answered."""
         request = urllib.request.Request(  # noqa: S310 - always our own http://127.0.0.1

@@ -52,8 +52,8 @@ def bench(subscribers: int, folder: Path) -> Iterator[str]:
         # one process a stage: peak memory is the stage's own
         for stage in STAGES:
             train = ["--train"] if stage == "training" else []
-            told = _run("include.loop", *where, "--now", _NOW, "--from", stage, "--until", stage, *train)
-            yield _line(json.loads(told.splitlines()[-1]))
+            printed = _run("include.loop", *where, "--now", _NOW, "--from", stage, "--until", stage, *train)
+            yield _line(json.loads(printed.splitlines()[-1]))
         yield _reasons(lake, server.url("postgres"))
     finally:
         server.stop()
@@ -67,10 +67,12 @@ def _run(module: str, *words: str) -> str:
     return done.stdout
 
 
-def _line(told: Mapping[str, Any]) -> str:
-    rows = max(told["rows_in"], told["rows_out"])
-    a_second = rows / max(told["seconds"], 0.01)
-    return f"{told['stage']:<12}{rows:>14,}{told['seconds']:>10.1f}{a_second:>12,.0f}{told['peak_mb']:>9,}"
+def _line(result: Mapping[str, Any]) -> str:
+    rows = max(result["rows_in"], result["rows_out"])
+    a_second = rows / max(result["seconds"], 0.01)
+    return (
+        f"{result['stage']:<12}{rows:>14,}{result['seconds']:>10.1f}{a_second:>12,.0f}{result['peak_mb']:>9,}"
+    )
 
 
 def _reasons(lake: str, url: str) -> str:
@@ -110,11 +112,11 @@ def main() -> int:
     """Run the benchmark in a temporary folder and print its report."""
     parser = argparse.ArgumentParser(prog="python -m include.local.bench")
     parser.add_argument("--subscribers", type=int, default=1_000_000)
-    told = parser.parse_args()
+    args = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="churn-bench-") as name:
         folder = Path(name)
         folder.chmod(0o755)  # the server's own user must reach its folder
-        for line in bench(told.subscribers, folder):
+        for line in bench(args.subscribers, folder):
             tell(line)
     return 0
 

@@ -47,14 +47,14 @@ def require_alive(site: Site) -> None:
 def start(site: Site) -> bool:
     """Start the four unless they run with this very environment; whether anything was started."""
     environment = site.environment()
-    told = hashlib.sha256(repr(sorted(_ours(environment).items())).encode()).hexdigest()
-    if are_running(site) and site.memory().get("environment") == told:
+    fingerprint = hashlib.sha256(repr(sorted(_ours(environment).items())).encode()).hexdigest()
+    if are_running(site) and site.memory().get("environment") == fingerprint:
         return False
     stop(site)
     require_port(site, site.ui_port)
     for name, words in COMPONENTS.items():
         component(site, name).start([sys.executable, "-m", "airflow", *words], environment, site.folder)
-    site.remember(environment=told)
+    site.remember(environment=fingerprint)
     return True
 
 
@@ -103,8 +103,8 @@ def left(site: Site) -> set[int]:
 
 
 def _is_healthy(api: Api) -> bool:
-    told = api.health()
-    return all(told.get(name) == "healthy" for name in _HEALTH)
+    states = api.health()
+    return all(states.get(name) == "healthy" for name in _HEALTH)
 
 
 def _ours(environment: dict[str, str]) -> dict[str, str]:

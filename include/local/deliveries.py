@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import Any
+from typing import TypedDict
 
 from include.domain.errors import BadInput
 from include.domain.periods.months import parse_instant, parse_month
@@ -12,6 +12,15 @@ from include.local.sites import Site
 from include.local.summary import summarise
 
 _USERS = (("admin", "Admin", "Administrator"), ("operator", "Op", "Operator"))
+
+
+class Conf(TypedDict):
+    """The Params of a run of a month: `as_of` in ISO form where a person chose it."""
+
+    month: str
+    as_of: str | None
+    dispatch_late: bool
+    train: bool
 
 
 @dataclass(frozen=True)
@@ -42,7 +51,7 @@ class Request:
             _is_yes(dispatch_late),
         )
 
-    def conf(self) -> dict[str, Any]:
+    def conf(self) -> Conf:
         """The Params of the DAG run."""
         as_of = self.as_of.isoformat() if self.as_of else None
         return {"month": self.month, "as_of": as_of, "dispatch_late": self.dispatch_late, "train": True}
@@ -53,10 +62,10 @@ def run_deliveries(site: Site, request: Request) -> str:
     site.remember(landing=str(request.landing))
     start_databases(site)
     api = start_airflow(site, _USERS)
-    told = run_campaigns(request.conf(), lambda dag, conf: run_dag(site, api, dag, conf))
+    results = run_campaigns(request.conf(), lambda dag, conf: run_dag(site, api, dag, conf))
     for dag in dags():
         api.unpause(dag)
-    return summarise(site, request.month, told, [("admin", "everything"), ("operator", "DAGs and runs")])
+    return summarise(site, request.month, results, [("admin", "everything"), ("operator", "DAGs and runs")])
 
 
 def _is_yes(text: str) -> bool:

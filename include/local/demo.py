@@ -45,11 +45,11 @@ def run_demo(site: Site, now: datetime) -> str:
     api = start_airflow(site, users(site))
     # in the first days of a month the newest cycle is over already; the demo shows its tickets all the same
     conf = {"month": month, "train": True, "dispatch_late": True}
-    told = run_campaigns(conf, lambda dag, conf: run_dag_once(site, api, dag, conf))
+    results_by_campaign = run_campaigns(conf, lambda dag, conf: run_dag_once(site, api, dag, conf))
     run_dag_once(site, api, "release_tickets", {"on_rest_days": True})
     for dag in dags():
         api.unpause(dag)
-    return summarise(site, month, told, who_logs_in(site))
+    return summarise(site, month, results_by_campaign, who_logs_in(site))
 
 
 def newest_month(now: datetime) -> str:
@@ -83,8 +83,8 @@ def simulate(site: Site, months: int, last_month: str, treated: Path | None = No
     # as an operator loads what lies behind: whole months, and days from the one that is worked on
     until = ["--last-month", last_month, "--days-from", last_month]
     # what happened before the contacts is delivered already and stays as it is
-    told = ["--treated", str(treated), "--from-month", last_month] if treated else []
-    run(site, "simulator", ["-m", "include.simulator", *size, *until, *where, *told])
+    contacts = ["--treated", str(treated), "--from-month", last_month] if treated else []
+    run(site, "simulator", ["-m", "include.simulator", *size, *until, *where, *contacts])
     tell(f"{'simulated province':<34} {SUBSCRIBERS:,} subscribers up to {last_month}")
     return True
 
@@ -95,11 +95,11 @@ def run_earlier_cycle(site: Site, campaign: str, month: str) -> list[Any]:
     words = ["-m", "include.loop", "--landing", str(landing(site)), "--lake", str(site.lake), "--train"]
     words += ["--db", site.bare_database_url("churn_loop"), "--campaign", campaign, "--month", month]
     words += ["--as-of", as_of.isoformat(), "--now", (as_of + timedelta(hours=2)).isoformat()]
-    told = []
+    done = []
     for result in results(site, "loop", words):
-        told.append(result)
+        done.append(result)
         tell_result(f"{campaign} {month} {result.get('stage', '')}", result)
-    return told
+    return done
 
 
 def treated(site: Site, month: str) -> Path:
@@ -149,11 +149,11 @@ def work_tickets(site: Site, month: str) -> list[Any]:
         "--seed",
         str(SEED),
     ]
-    told = []
+    done = []
     for result in results(site, "staff", words):
-        told.append(result)
+        done.append(result)
         tell_result(f"{month} simulated staff", result)
-    return told
+    return done
 
 
 def users(site: Site) -> list[tuple[str, str, str]]:

@@ -122,9 +122,9 @@ def _settings_of_pip(pip: list[str]) -> dict[str, str]:
         name, _, value = line.partition("=")
         settings[name.rpartition(".")[2]] = value.strip("'\"")
     for option in _PIP_TO_UV:  # for pip, too, the environment wins over its files
-        told = os.environ.get("PIP_" + option.upper().replace("-", "_"))
-        if told:
-            settings[option] = told
+        chosen = os.environ.get("PIP_" + option.upper().replace("-", "_"))
+        if chosen:
+            settings[option] = chosen
     return settings
 
 

@@ -15,7 +15,6 @@ from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
 
-from include.database.server_log import QUIET
 from include.domain.errors import LoopError
 from include.local.processes import HOST, exists, free_port, is_running, port_is_free, wait_until
 
@@ -76,6 +75,8 @@ class Server:
         self._forget_dead_server()
         (self.folder / "port").write_text(str(port or self._usable_port()))
         # one -o for pg_ctl's shell: only digits and fixed words get in
+        from include.database.server_log import QUIET  # here: `stop` has but the standard library
+
         settings = {"fsync": "on" if self.fsync else "off"} | QUIET
         options = " ".join([f"-p {self.port}", *(f"-c {name}={value}" for name, value in settings.items())])
         log = str(self.folder / "server.log")
@@ -168,8 +169,8 @@ class Server:
         log = self.folder / "server.log"
         lines = done.stderr.splitlines()
         lines += log.read_text(errors="replace").splitlines()[-20:] if log.exists() else []
-        told = [line for line in lines if "FATAL" in line or "error:" in line] or lines
-        return told[-1].strip() if told else f"exit code {done.returncode}"
+        errors = [line for line in lines if "FATAL" in line or "error:" in line] or lines
+        return errors[-1].strip() if errors else f"exit code {done.returncode}"
 
 
 def run_as_server(program: str, *words: str) -> subprocess.CompletedProcess[str]:

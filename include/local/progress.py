@@ -5,11 +5,12 @@ import re
 import sys
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from include.domain.errors import LoopError
-from include.local.api import Api, ApiError
+from include.local.api import Api, ApiError, TaskInstance
 from include.local.components import require_alive
 from include.local.sites import Site
 
@@ -38,8 +39,8 @@ def tell(line: str) -> None:
 
 def tell_result(name: str, result: Any) -> None:
     """One line for a finished task or stage: its name and the counts in its result."""
-    told = counts(result)
-    tell(f"{name:<34} {told}" if told else name)
+    figures = counts(result)
+    tell(f"{name:<34} {figures}" if figures else name)
 
 
 def counts(result: Any) -> str:
@@ -74,9 +75,26 @@ def _text(value: Any) -> str:
     return f"{value:,}" if isinstance(value, int) else f"{value:,.4g}"
 
 
+#: What is told once of a task: its id, its index where mapped, and its state at which attempt.
+News = tuple[str, int, str]
+
+
+@dataclass(frozen=True)
+class _Run:
+    """A run in the Airflow of a site."""
+
+    site: Site
+    api: Api
+    dag: str
+    run_id: str
+
+
 def follow(site: Site, api: Api, dag: str, run_id: str) -> list[Any]:
-    """Tell each task of a run as it finishes; what they returned when it is green, RunFailed when red."""
-    told: dict[tuple[str, int, str], Any] = {}
+    """Tell each task of a run as it finishes; what they returned when it is green, RunFailed when red.
+
+    ApiError when Airflow does not answer for a minute, NotStarted when one of its processes has died.
+    """
+    run, results = _Run(site, api, dag, run_id), dict[News, Any]()
     answered = time.monotonic()
     while True:
         require_alive(site)
@@ -89,57 +107,66 @@ def follow(site: Site, api: Api, dag: str, run_id: str) -> list[Any]:
                 raise
             time.sleep(_POLL_SECONDS)
             continue
-        _tell_news(site, api, dag, run_id, tasks, told)
+        _tell_news(run, tasks, results)
         if state == "success":
-            return list(told.values())
+            return list(results.values())
         if state == "failed":
-            raise RunFailed(_failure(site, dag, run_id, tasks))
+            raise RunFailed(_failure(run, tasks))
         time.sleep(_POLL_SECONDS)
 
 
-def _tell_news(
-    site: Site,
-    api: Api,
-    dag: str,
-    run_id: str,
-    tasks: Sequence[Mapping[str, Any]],
-    told: dict[tuple[str, int, str], Any],
-) -> None:
+def _tell_news(run: _Run, tasks: Sequence[TaskInstance], results: dict[News, Any]) -> None:
+    """Tell what is new of the tasks; `results` gets an entry for all that was told."""
     finished = [task for task in tasks if task["state"] in (*_DONE, _ASKING, _AGAIN)]
-    for task in sorted(finished, key=lambda task: str(task.get("end_date") or "9")):
-        key = (task["task_id"], task["map_index"], f"{task['state']} {task['try_number']}")
-        if key in told:
-            continue
-        told[key] = None
-        if task["state"] == "success":
-            told[key] = api.result(dag, run_id, task["task_id"], task["map_index"])
-            tell_result(_name(task), told[key])
-        elif task["state"] == "failed":
-            tell(f"{_name(task):<34} FAILED")
-        elif task["state"] == _AGAIN:
-            reason = last_error(_log_of(site, dag, run_id, task))
-            tell(f"{_name(task):<34} tries again soon, attempt {task['try_number']} failed: {reason}")
-        elif task["state"] == _ASKING:
-            tell(f"{_name(task):<34} waits for you: {api.url}/dags/{dag}/runs/{run_id}/required_actions")
+    for task in sorted(finished, key=_ended_at):
+        news = (task["task_id"], task["map_index"], f"{task['state']} {task['try_number']}")
+        if news not in results:
+            results[news] = _result_of(run, task) if task["state"] == "success" else None
+            if line := _line_of(run, task):
+                tell(line)
 
 
-def _name(task: Mapping[str, Any]) -> str:
+def _result_of(run: _Run, task: TaskInstance) -> Any:
+    result = run.api.result(run.dag, run.run_id, task["task_id"], task["map_index"])
+    tell_result(_name(task), result)
+    return result
+
+
+def _line_of(run: _Run, task: TaskInstance) -> str | None:
+    if task["state"] == "failed":
+        return f"{_name(task):<34} FAILED"
+    if task["state"] == _AGAIN:
+        reason = last_error(_log_of(run, task))
+        return f"{_name(task):<34} tries again soon, attempt {task['try_number']} failed: {reason}"
+    if task["state"] == _ASKING:
+        where = f"{run.api.url}/dags/{run.dag}/runs/{run.run_id}/required_actions"
+        return f"{_name(task):<34} waits for you: {where}"
+    return None
+
+
+def _ended_at(task: TaskInstance) -> str:
+    return str(task.get("end_date") or "9")
+
+
+def _name(task: TaskInstance) -> str:
     if task["map_index"] < 0:
         return str(task["task_id"])
     return f"{task['task_id']} [{task.get('rendered_map_index') or task['map_index']}]"
 
 
-def _failure(site: Site, dag: str, run_id: str, tasks: Sequence[Mapping[str, Any]]) -> str:
+def _failure(run: _Run, tasks: Sequence[TaskInstance]) -> str:
     failed = [task for task in tasks if task["state"] == "failed"]
     if not failed:
-        return f"The run {run_id} of {dag} failed without a failed task; read {site.logs / 'scheduler.log'}."
-    first = min(failed, key=lambda task: str(task.get("end_date") or "9"))
-    log = _log_of(site, dag, run_id, first)
-    return f"{dag}, task {_name(first)} failed: {last_error(log)}\n        log: {log}"
+        log = run.site.logs / "scheduler.log"
+        return f"The run {run.run_id} of {run.dag} failed without a failed task; read {log}."
+    first = min(failed, key=_ended_at)
+    log = _log_of(run, first)
+    return f"{run.dag}, task {_name(first)} failed: {last_error(log)}\n        log: {log}"
 
 
-def _log_of(site: Site, dag: str, run_id: str, task: Mapping[str, Any]) -> Path:
-    folder = site.logs / "tasks" / f"dag_id={dag}" / f"run_id={run_id}" / f"task_id={task['task_id']}"
+def _log_of(run: _Run, task: TaskInstance) -> Path:
+    tasks = run.site.logs / "tasks"
+    folder = tasks / f"dag_id={run.dag}" / f"run_id={run.run_id}" / f"task_id={task['task_id']}"
     if task["map_index"] >= 0:
         folder /= f"map_index={task['map_index']}"
     return folder / f"attempt={task['try_number']}.log"
@@ -151,8 +178,8 @@ def last_error(log: Path) -> str:
         lines = log.read_text(errors="replace").splitlines()
     except FileNotFoundError:
         return "its process ended without a word"
-    told = (_error_in(line) for line in reversed(lines))
-    return next((each for each in told if each is not None), "its process ended before telling why")
+    errors = (_error_in(line) for line in reversed(lines))
+    return next((each for each in errors if each is not None), "its process ended before telling why")
 
 
 def _error_in(line: str) -> str | None:

@@ -7,7 +7,7 @@ import secrets
 import threading
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, TypedDict
 
 from include.local.postgres import Server
 from include.local.processes import HOST, MARK
@@ -19,6 +19,23 @@ ROLES = ("airflow", "churn_loop", "churn_desk")
 DEFAULT_UI_PORT = 8080
 #: steps of one command run side by side in threads
 _WRITING = threading.RLock()
+
+
+class Memory(TypedDict, total=False):
+    """What a site remembers from command to command: port, landing folder, steps done, hash of the environment."""
+
+    ui_port: int
+    landing: str
+    environment: str
+    finished: dict[str, Any]
+
+
+class Secrets(TypedDict):
+    """Keys by what they are for, passwords of the databases' logins and of Airflow's users by name."""
+
+    keys: dict[str, str]
+    roles: dict[str, str]
+    users: dict[str, str]
 
 
 @dataclass(frozen=True)
@@ -78,10 +95,10 @@ class Site:
         """Results of the steps earlier commands have finished."""
         return dict(self.memory().get("finished", {}))
 
-    def memory(self) -> dict[str, Any]:
+    def memory(self) -> Memory:
         """What `remember` kept; empty for a new site."""
         try:
-            kept: dict[str, Any] = json.loads((self.folder / "site.json").read_text(encoding="utf-8"))
+            kept: Memory = json.loads((self.folder / "site.json").read_text(encoding="utf-8"))
         except FileNotFoundError:
             return {}
         return kept
@@ -96,12 +113,12 @@ class Site:
         """Where the Airflow UI answers."""
         return f"http://{HOST}:{self.ui_port}"
 
-    def secrets(self) -> dict[str, Any]:
-        """Keys and passwords, generated once: {"keys": …, "roles": …, "users": …}."""
+    def secrets(self) -> Secrets:
+        """Keys and passwords, generated once."""
         if self.secrets_file.exists():
-            kept: dict[str, Any] = json.loads(self.secrets_file.read_text(encoding="utf-8"))
+            kept: Secrets = json.loads(self.secrets_file.read_text(encoding="utf-8"))
             return kept
-        made = {
+        made: Secrets = {
             "keys": {
                 "jwt": secrets.token_urlsafe(48),
                 "api": secrets.token_urlsafe(48),
@@ -121,7 +138,7 @@ class Site:
         """The password of a login of the databases, generated at first need."""
         return self._password("roles", role, length=24)
 
-    def _password(self, kind: str, name: str, length: int) -> str:
+    def _password(self, kind: Literal["users", "roles"], name: str, length: int) -> str:
         with _WRITING:
             known = self.secrets()
             if name not in known[kind]:
@@ -129,7 +146,7 @@ class Site:
                 self._keep_secrets(known)
         return str(known[kind][name])
 
-    def _keep_secrets(self, known: dict[str, Any]) -> None:
+    def _keep_secrets(self, known: Secrets) -> None:
         temporary = self.folder / "secrets.json.new"
         temporary.unlink(missing_ok=True)
         temporary.touch(mode=0o600)
@@ -152,7 +169,7 @@ class Site:
         around = {name: os.environ.get(name, "") for name in ("NO_PROXY", "no_proxy")}
         return {
             **os.environ,
-            **{name: ",".join(filter(None, (told, HOST, "localhost"))) for name, told in around.items()},
+            **{name: ",".join(filter(None, (hosts, HOST, "localhost"))) for name, hosts in around.items()},
             **_airflow_settings(self),
             "AIRFLOW__DATABASE__SQL_ALCHEMY_CONN": metadata,
             "AIRFLOW__CORE__FERNET_KEY": keys["fernet"],

@@ -84,10 +84,10 @@ def stage_lines(results: Iterable[Any]) -> list[str]:
 
 def people_lines(results: Iterable[Any]) -> list[str]:
     """How many of the people of each feed occur in a profile, and the feeds of which nobody can say."""
-    told = [result for result in _flat(results) if "known_ids" in result]
-    if not told:
+    reports = [result for result in _flat(results) if "known_ids" in result]
+    if not reports:
         return ["not measured in this run: collection did not report"]
-    newest = told[-1]
+    newest = reports[-1]
     rows = [
         (feed, counts["ids"], counts["known"], f"{100 * counts['share']:.1f} %")
         for feed, counts in newest["known_ids"].items()

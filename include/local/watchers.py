@@ -26,7 +26,7 @@ def watcher_lines(site: Site, now: datetime) -> list[str]:
     finally:
         made.dispose()
     lines = [
-        f"{name} is silent: expected at {_told(expected)}, last seen {_told(seen)}"
+        f"{name} is silent: expected at {_minute(expected)}, last seen {_minute(seen)}"
         for name, (expected, seen) in silent.items()
     ]
     return lines + (
@@ -34,5 +34,5 @@ def watcher_lines(site: Site, now: datetime) -> list[str]:
     )
 
 
-def _told(moment: datetime) -> str:
+def _minute(moment: datetime) -> str:
     return f"{moment.astimezone(ZONE):%Y-%m-%d %H:%M}"
