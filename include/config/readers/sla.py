@@ -59,9 +59,10 @@ class Override(Entry):
         return self.campaign, self.tier, self.team
 
     @property
-    def changes(self) -> dict[str, object]:
+    def changes(self) -> dict[str, int | time]:
         """The rules it sets."""
-        return self.model_dump(exclude=set(_NAMED), exclude_none=True)
+        changes: dict[str, int | time] = self.model_dump(exclude=set(_NAMED), exclude_none=True)
+        return changes
 
     @property
     def weight(self) -> tuple[int, list[bool]]:
