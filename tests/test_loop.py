@@ -23,7 +23,7 @@ from include.domain.periods.months import ZONE, default_as_of
 from include.lake import Lake
 from include.lake.campaigns import grades_of, scores_of
 from include.loop import STAGES, Loop, main
-from include.run import cycles
+from include.run import Run, cycles
 from tests.fixtures.acted_on import acted_on
 from tests.fixtures.campaign_folder import CARE, copied_config, put_campaign
 from tests.fixtures.ten_subscribers import EXPECTED_GRADES, MONTH, SUBSCRIBERS, write_landing
@@ -174,15 +174,14 @@ def test_a_cleared_prediction_of_a_fixed_cycle_leaves_what_was_acted_on(loop, db
 
 def test_a_run_overtaken_by_another_dispatch_changes_nothing(loop, db, lake, config):
     """It opened the cycle as revision 0; another run fixed it; its late stages must not touch revision 0."""
-    from include.loop import _grading, _prediction
-
     cycle = cycles.open_cycle(
         db=db, config=config, campaign="churn_warning", cycle=MONTH, as_of=None, now=OPENED
     )
     run(loop)
     before, scores, grades = acted_on(db), lake.manifest(SCORES, MONTH), lake.manifest(GRADES, MONTH)
-    _prediction(loop, cycle)
-    _grading(loop, cycle)
+    late = Run.of(cycle, db=db, lake=lake, config=config.of("churn_warning"), now=OPENED)
+    for stage in ("prediction", "grading"):
+        STAGES[stage](loop, late)
     assert acted_on(db) == before
     assert (lake.manifest(SCORES, MONTH), lake.manifest(GRADES, MONTH)) == (scores, grades)
 

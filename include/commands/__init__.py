@@ -22,7 +22,7 @@ from include.domain.periods.months import ZONE, parse_instant
 from include.domain.signature import Signature
 from include.domain.text.canonical import canonical_id
 from include.domain.text.typed import parse_day
-from include.run.failures import told_plainly
+from include.failures import told_plainly
 
 #: The campaign a command is about where none is named; nothing but commands and the demo asks for it.
 DEFAULT_CAMPAIGN = "churn_warning"

@@ -1,4 +1,4 @@
-"""Named SQL statements: `sql/<stage>.sql` holds `-- name: claim_ticket` blocks, `load` gives them by name."""
+"""Named SQL statements: `sql/<room>/<word>.sql` holds `-- name: claim_ticket` blocks, `load` gives them by name."""
 
 import re
 from collections.abc import Mapping

@@ -110,7 +110,7 @@ def right_now() -> datetime:
 @contextmanager
 def told_plainly() -> Iterator[None]:
     """Turn what no retry can cure into a failure at once, told in its own sentence; disk and database are retried."""
-    from include.run import failures
+    from include import failures
 
     try:
         with failures.told_plainly():

@@ -6,15 +6,15 @@ from tests.kills.sigkill_matrix import Databases, judge, prepare, table
 from tests.kills.sigkill_points import POINTS, Point
 
 FEW = [
-    Point("dispatch", "after", "dispatch", "draw_arms"),
-    Point("dispatch", "after", "dispatch", "write_tickets"),
+    Point("dispatch", "after", "stages/dispatch", "draw_arms"),
+    Point("dispatch", "after", "stages/dispatch", "write_tickets"),
     Point("dispatch", "commit"),
-    Point("better", "after", "dispatch", "find_candidates"),
+    Point("better", "after", "stages/dispatch", "find_candidates"),
     Point("better", "done"),
-    Point("other", "before", "dispatch", "write_tickets"),
+    Point("other", "before", "stages/dispatch", "write_tickets"),
     Point("other", "commit"),
-    Point("release", "after", "release", "release_tickets"),
-    Point("watch", "after", "sla", "breach_clocks"),
+    Point("release", "after", "stages/release", "release_tickets"),
+    Point("watch", "after", "stages/sla", "breach_clocks"),
     Point("deliver", "sent"),
     Point("deliver", "done"),
 ]

@@ -10,8 +10,8 @@ import sqlalchemy as sa
 from sqlalchemy.exc import OperationalError
 
 from include.domain.errors import BadInput, NotReady
+from include.failures import sentence_of, told_plainly
 from include.lake.folder import writing
-from include.run.failures import sentence_of, told_plainly
 
 AGAIN = "Then run the same command again: what is done is not done twice."
 
