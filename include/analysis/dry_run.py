@@ -11,7 +11,7 @@ from sqlalchemy import Connection
 from include.config import Config
 from include.config.expressions.arithmetic import sum_down
 from include.config.readers.rules import Rule, Rules
-from include.domain.dispatch.grading import GRADES, HIGH, MID, Limits
+from include.domain.dispatch.grading import GRADES, HIGH, MID, Thresholds
 from include.domain.errors import BadInput
 from include.lake import Lake, Manifest
 from include.lake.campaigns import scores_of
@@ -188,9 +188,9 @@ def _consequences(trial: Trial, rule: Rule) -> dict[str, Any]:
     standing = rule_hits.active_rules(trial.config, trial.month, trial.factors)
     others = tuple(each for each in standing.hits if each[0].name != rule.name)
     fires = (rule, rule_hits.hit_of(rule, trial.rules, trial.factors))
-    limits = _limits(trial)
-    before = _graded(trial, ActiveRules(others, {}), limits)
-    after = _graded(trial, ActiveRules((*others, fires), {}), limits)
+    thresholds = _thresholds(trial)
+    before = _graded(trial, ActiveRules(others, {}), thresholds)
+    after = _graded(trial, ActiveRules((*others, fires), {}), thresholds)
     hit = after.filter(pl.col("rule_hits").list.contains(rule.name))
     called = after.filter(pl.col("tier") == "priority")
     is_called = before.filter(pl.col("tier") == "priority")
@@ -202,14 +202,14 @@ def _consequences(trial: Trial, rule: Rule) -> dict[str, Any]:
         "subscribers": after.height,
         "fired": hit.height,
         "also_hit_by_others": hit.filter(pl.col("rule_hits").list.len() > 1).height,
-        "model_grades": _model_grades(hit, limits),
+        "model_grades": _model_grades(hit, thresholds),
         "priority": priority,
         "tickets": round(treated * priority),
         "tickets_added": round(treated * added),
     }
 
 
-def _graded(trial: Trial, active: ActiveRules, limits: Limits) -> pl.DataFrame:
+def _graded(trial: Trial, active: ActiveRules, thresholds: Thresholds) -> pl.DataFrame:
     """Everybody graded; past refusals are not looked at, nor who may be contacted."""
     lake, month, rules = trial.lake, trial.month, trial.config.campaign(trial.campaign)
     rows = fact_rows(lake, month, admission.names_read(rules))
@@ -219,21 +219,21 @@ def _graded(trial: Trial, active: ActiveRules, limits: Limits) -> pl.DataFrame:
         rows = people.join(scores, on="subscriber_id", how="left")
     else:
         rows = people.with_columns(pl.lit(None, pl.Float64).alias("probability"))
-    return admission.by_grade(rows.collect(engine="streaming"), limits, [])
+    return admission.by_grade(rows.collect(engine="streaming"), thresholds, [])
 
 
-def _limits(trial: Trial) -> Limits:
+def _thresholds(trial: Trial) -> Thresholds:
     table = scores_of(trial.campaign)
     if trial.lake.has(table, trial.month):
-        return grading.limits_of(trial.config, trial.lake.manifest(table, trial.month))
-    return grading.limits_of(trial.config, replace(trial.factors, facts={}))
+        return grading.thresholds_of(trial.config, trial.lake.manifest(table, trial.month))
+    return grading.thresholds_of(trial.config, replace(trial.factors, facts={}))
 
 
-def _model_grades(hit: pl.DataFrame, limits: Limits) -> dict[str, int] | None:
+def _model_grades(hit: pl.DataFrame, thresholds: Thresholds) -> dict[str, int] | None:
     if hit["probability"].null_count() == hit.height:
         return None
-    times = pl.col("probability") / limits.base_rate
-    high, mid = times >= limits.high_times, times >= limits.mid_times
+    times = pl.col("probability") / thresholds.base_rate
+    high, mid = times >= thresholds.high_times, times >= thresholds.mid_times
     grade = pl.when(high).then(pl.lit(HIGH)).when(mid).then(pl.lit(MID)).otherwise(pl.lit("low"))
     counted = dict(hit.select(grade.alias("grade")).to_series().value_counts().iter_rows())
     return {each: counted.get(each, 0) for each in GRADES}

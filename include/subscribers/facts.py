@@ -13,9 +13,10 @@ from include.config import Config
 from include.config.readers.factors import PROFILE as PROFILE_COLUMNS
 from include.config.readers.strategies import FACTS
 from include.domain.contact.offer import LEAD, Facts, Judged, choose, fitting_offers
-from include.domain.periods.months import ZONE, last_day
+from include.domain.periods.months import ZONE
 from include.lake import Lake
 from include.subscribers.histories import Histories
+from include.subscribers.profiles import age_and_contract
 from include.subscribers.situation import judged_by, reasons_in, truths
 
 _SNAPSHOT = (
@@ -136,18 +137,9 @@ def _delivered(lake: Lake, month: str) -> list[str]:
 def _profile(lake: Lake, month: str, shard: int | None = None) -> pl.LazyFrame:
     """The facts the snapshot tells; `numbers_on_account` only of all shards together."""
     scan = lake.scan("subscribers", month, shard)
-    there, end = scan.collect_schema().names(), last_day(month)
-    derived = {
-        "birth_year": (end.year - pl.col("birth_year")).cast(pl.Float64).alias("age_years"),
-        "contract_ends_on": (pl.col("contract_ends_on") - end)
-        .dt.total_days()
-        .cast(pl.Float64)
-        .alias("days_to_contract_end"),
-        "account_id": pl.when(pl.col("account_id").is_not_null())
-        .then(pl.len().over("account_id"))
-        .cast(pl.Float64)
-        .alias("numbers_on_account"),
-    }
+    there = scan.collect_schema().names()
+    numbers = pl.when(pl.col("account_id").is_not_null()).then(pl.len().over("account_id")).cast(pl.Float64)
+    derived = {**age_and_contract(there, month), "account_id": numbers.alias("numbers_on_account")}
     plain = [pl.col(name).cast(FACTS[name]) for name in (*_SNAPSHOT, *_ALSO) if name in there]
     return scan.select("subscriber_id", *plain, *(fact for name, fact in derived.items() if name in there))
 

@@ -46,16 +46,17 @@ def _profile(lake: Lake, month: str, shard: int) -> pl.LazyFrame:
     numbers = pl.selectors.decimal().cast(pl.Float64)
     return scan.with_columns(
         numbers, *(pl.lit(None, dtype).alias(name) for name, dtype in absent.items())
-    ).with_columns(_tenure(last_day(month)).alias("tenure_months"), *_numbers(there, month))
+    ).with_columns(_tenure(last_day(month)).alias("tenure_months"), *age_and_contract(there, month).values())
 
 
-def _numbers(there: Sequence[str], month: str) -> list[pl.Expr]:
-    end = pl.lit(last_day(month))
+def age_and_contract(there: Sequence[str], month: str) -> dict[str, pl.Expr]:
+    """By the column it is made of, where that is there: age in years, days from month's end to contract's end."""
+    end = last_day(month)
     numbers = {
         "contract_ends_on": (pl.col("contract_ends_on") - end).dt.total_days().alias("days_to_contract_end"),
-        "birth_year": (end.dt.year() - pl.col("birth_year")).alias("age_years"),
+        "birth_year": (end.year - pl.col("birth_year")).alias("age_years"),
     }
-    return [number.cast(pl.Float64) for column, number in numbers.items() if column in there]
+    return {column: number.cast(pl.Float64) for column, number in numbers.items() if column in there}
 
 
 def _tenure(end: date) -> pl.Expr:

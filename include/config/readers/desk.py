@@ -13,7 +13,7 @@ from include.settings import OWN_CONFIG
 Use = Literal["reveal", "call", "search", "export", "refusal"]
 
 
-class Limits(Entry):
+class DailyLimits(Entry):
     """Uses a person may make a day."""
 
     reveal: Count
@@ -39,7 +39,7 @@ class NextTicket(Entry):
 class DeskRules(Entry):
     """desk.yaml."""
 
-    limits_per_day: Limits
+    limits_per_day: DailyLimits
     next_ticket: NextTicket
 
 

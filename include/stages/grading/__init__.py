@@ -11,7 +11,7 @@ import sqlalchemy as sa
 from include.config import Config
 from include.database import copy_rows, lock
 from include.database.queries import load
-from include.domain.dispatch.grading import GRADES, LOW, MONITORING, TIERS, Limits
+from include.domain.dispatch.grading import GRADES, LOW, MONITORING, TIERS, Thresholds
 from include.domain.errors import NotReady
 from include.lake import Manifest
 from include.lake.locks import hold
@@ -64,9 +64,9 @@ def grade(run: Run) -> Graded:
     scores = _own_scores(run) if run.rules.model else None
     factors = run.lake.manifest("factors", run.month)
     looked = looked_at(run, scores)
-    limits = limits_of(run.config, scores)
-    graded, refused = _graded(run, looked.people, limits)
-    summary = _summary(graded, looked, limits)
+    thresholds = thresholds_of(run.config, scores)
+    graded, refused = _graded(run, looked.people, thresholds)
+    summary = _summary(graded, looked, thresholds)
     inputs = {"factors": factors.fingerprint, **({"scores": scores.fingerprint} if scores else {})}
     with run.db.begin():
         # the same lock as dispatch: a cycle is not fixed while its warnings are replaced
@@ -96,7 +96,7 @@ def grade(run: Run) -> Graded:
     return summary
 
 
-def _graded(run: Run, people: pl.DataFrame, limits: Limits) -> tuple[pl.DataFrame, list[str]]:
+def _graded(run: Run, people: pl.DataFrame, thresholds: Thresholds) -> tuple[pl.DataFrame, list[str]]:
     """`people` in the order of their rank, by grade or all, and by grade who refused before."""
     rules = run.rules
     has_order = rules.rank is not None
@@ -106,7 +106,7 @@ def _graded(run: Run, people: pl.DataFrame, limits: Limits) -> tuple[pl.DataFram
         refusals = run.db.execute(Q["past_refusals"], {**run.key, "as_of": run.as_of}).all()
     holders = new_holders(run.lake, run.month, run.as_of).collect(engine="streaming")
     refused = _refused(people, refusals, holders)
-    return by_grade(people, limits, refused, rules.admission.top, has_order=has_order), refused
+    return by_grade(people, thresholds, refused, rules.admission.top, has_order=has_order), refused
 
 
 def _own_scores(run: Run) -> Manifest:
@@ -117,13 +117,13 @@ def _own_scores(run: Run) -> Manifest:
     return scores
 
 
-def limits_of(config: Config, scores: Manifest | None) -> Limits:
+def thresholds_of(config: Config, scores: Manifest | None) -> Thresholds:
     """The thresholds in force: the base rate is the pooled model's when there is one, else the configured."""
     facts = scores.facts if scores else {}
     pooled = facts.get("champions", {}).get("pooled", {})
     base_rate = facts.get("base_rate") or pooled.get("base_rate") or config.grading.base_rate
     configured = {name: float(value) for name, value in config.grading.model_dump().items()}
-    return Limits(**configured | {"base_rate": float(base_rate)})
+    return Thresholds(**configured | {"base_rate": float(base_rate)})
 
 
 def _refused(people: pl.DataFrame, refusals: Sequence[Any], holders: pl.DataFrame) -> list[str]:
@@ -138,7 +138,7 @@ def _refused(people: pl.DataFrame, refusals: Sequence[Any], holders: pl.DataFram
     return theirs.filter(~is_lapsed.fill_null(False))["subscriber_id"].unique().sort().to_list()
 
 
-def _summary(graded: pl.DataFrame, looked: Looked, limits: Limits) -> Graded:
+def _summary(graded: pl.DataFrame, looked: Looked, thresholds: Thresholds) -> Graded:
     rules = looked.rules
     hits = dict(graded["rule_hits"].explode().drop_nulls().value_counts().iter_rows())
     summary: Graded = {
@@ -151,7 +151,7 @@ def _summary(graded: pl.DataFrame, looked: Looked, limits: Limits) -> Graded:
         "tiers": _counts(graded["tier"], TIERS),
         "rule_hits": {rule.name: hits.get(rule.name, 0) for rule, _ in rules.hits},
         "inactive_rules": rules.inactive,
-        "base_rate": limits.base_rate,
+        "base_rate": thresholds.base_rate,
         "outside_population": graded.filter(~pl.col("is_member")).height,
     }
     if looked.found is not None:

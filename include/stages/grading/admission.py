@@ -21,7 +21,7 @@ from include.domain.dispatch.grading import (
     MONITORING,
     PRIORITY,
     SECONDARY,
-    Limits,
+    Thresholds,
     high_places,
 )
 from include.domain.errors import NotDelivered
@@ -78,23 +78,23 @@ def names_read(campaign: Campaign) -> frozenset[str]:
 
 
 def by_grade(
-    frame: pl.DataFrame, limits: Limits, refused: Sequence[str], top: int | None = None, *,
+    frame: pl.DataFrame, thresholds: Thresholds, refused: Sequence[str], top: int | None = None, *,
     has_order: bool = False,
 ) -> pl.DataFrame:  # fmt: skip
     """`frame` with grade, tier and rank, best rank first; `refused` are subscribers to call no more.
 
     Within a grade `order` ranks, or without one probability × value. Those graded high with priority are admitted.
     """
-    frame = frame.join(_strongest(frame, limits), on="subscriber_id", how="left")
+    frame = frame.join(_strongest(frame, thresholds), on="subscriber_id", how="left")
     value = pl.col("value_yuan").fill_null(0.0)
     member = pl.col("is_member") if "is_member" in frame.columns else pl.lit(True)
     grade = pl.col("grade").replace_strict(GRADES, [0, 1, 2], return_dtype=pl.Int8)
     is_called = (pl.col("grade") == HIGH) & (pl.col("tier") == PRIORITY)
     return (
         frame.with_columns(
-            _grade(limits).alias("grade"), pl.col("subscriber_id").is_in(list(refused)).alias("refused")
+            _grade(thresholds).alias("grade"), pl.col("subscriber_id").is_in(list(refused)).alias("refused")
         )
-        .with_columns(_tier(limits, value, member).alias("tier"), grade.alias("place"), _worth(has_order))
+        .with_columns(_tier(thresholds, value, member).alias("tier"), grade.alias("place"), _worth(has_order))
         .sort("place", "worth", "subscriber_id", descending=[False, True, False], nulls_last=True)
         .with_row_index("rank", offset=1)
         .with_columns(_first(is_called, top).alias("is_admitted"))
@@ -147,23 +147,23 @@ def _first(is_wanted: pl.Expr, top: int | None) -> pl.Expr:
     return is_wanted if top is None else is_wanted & (is_wanted.cum_sum() <= top)
 
 
-def _strongest(frame: pl.DataFrame, limits: Limits) -> pl.DataFrame:
+def _strongest(frame: pl.DataFrame, thresholds: Thresholds) -> pl.DataFrame:
     """Whom several indicators together make high where no model ranks: a capped share, strongest first."""
     unranked = frame.filter(pl.col("probability").is_null())
-    places = high_places(unranked.height, int(unranked["has_high_floor"].sum()), limits)
+    places = high_places(unranked.height, int(unranked["has_high_floor"].sum()), thresholds)
     candidates = unranked.filter(
         ~pl.col("has_high_floor")
         & (pl.col("rule_hits").list.len() >= INDEPENDENT_HITS)
-        & (pl.col("rule_points") >= limits.rules_only_high_points)
+        & (pl.col("rule_points") >= thresholds.rules_only_high_points)
     ).with_columns(pl.col("value_yuan").fill_null(0.0))
     ordered = candidates.sort("rule_points", "value_yuan", "subscriber_id", descending=[True, True, False])
     return ordered.head(places).select("subscriber_id", pl.lit(True).alias("is_strongest"))
 
 
-def _grade(limits: Limits) -> pl.Expr:
+def _grade(thresholds: Thresholds) -> pl.Expr:
     probability = pl.col("probability")
-    high = (probability >= limits.high_times * limits.base_rate).fill_null(False)
-    mid = (probability >= limits.mid_times * limits.base_rate).fill_null(False)
+    high = (probability >= thresholds.high_times * thresholds.base_rate).fill_null(False)
+    mid = (probability >= thresholds.mid_times * thresholds.base_rate).fill_null(False)
     strongest = pl.col("is_strongest").fill_null(False)
     return (
         pl.when(high | pl.col("has_high_floor") | strongest)
@@ -174,10 +174,10 @@ def _grade(limits: Limits) -> pl.Expr:
     )
 
 
-def _tier(limits: Limits, value: pl.Expr, is_member: pl.Expr) -> pl.Expr:
+def _tier(thresholds: Thresholds, value: pl.Expr, is_member: pl.Expr) -> pl.Expr:
     is_high, is_mid = pl.col("grade") == HIGH, pl.col("grade") == MID
-    called = is_high & (value >= limits.priority_value_yuan) & ~pl.col("refused") & is_member
-    messaged = (is_high | (is_mid & (value >= limits.secondary_value_yuan))) & is_member
+    called = is_high & (value >= thresholds.priority_value_yuan) & ~pl.col("refused") & is_member
+    messaged = (is_high | (is_mid & (value >= thresholds.secondary_value_yuan))) & is_member
     return (
         pl.when(called)
         .then(pl.lit(PRIORITY))

@@ -201,9 +201,9 @@ def test_the_next_ticket_is_held_and_passed_by(visit, tickets, desk_app):
 
 
 def test_numbers_are_shown_and_searched_up_to_the_days_limit(visit, desk_app, tickets, numbers, ask):
-    from include.config.readers.desk import Limits
+    from include.config.readers.desk import DailyLimits
 
-    few = Limits(reveal=1, call=1, search=1, export=1)
+    few = DailyLimits(reveal=1, call=1, search=1, export=1)
     desk_app.state.rules = desk_app.state.rules.model_copy(update={"limits_per_day": few})
     agent, number = visit("agent"), numbers[tickets[0]]
     for path, body, told in (

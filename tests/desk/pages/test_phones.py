@@ -10,12 +10,12 @@ from http.server import BaseHTTPRequestHandler, HTTPServer
 import pytest
 import sqlalchemy as sa
 
-from include.config.readers.desk import DeskRules, Limits, NextTicket
+from include.config.readers.desk import DailyLimits, DeskRules, NextTicket
 from include.domain.errors import LoopError
 
 FORM = {"content-type": "application/x-www-form-urlencoded"}
 FEW = DeskRules(
-    limits_per_day=Limits(reveal=2, call=2, search=2, export=1),
+    limits_per_day=DailyLimits(reveal=2, call=2, search=2, export=1),
     next_ticket=NextTicket(hold_minutes=10, rest_minutes=60, free_skips=2),
 )
 

@@ -11,8 +11,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from include.config import Config
-from include.domain.dispatch import grading as rules_for_one
-from include.domain.dispatch.grading import Wanted
 from include.domain.periods.months import ZONE, default_as_of
 from include.lake import Lake
 from include.lake.campaigns import grades_of, scores_of
@@ -24,6 +22,8 @@ from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.campaigns import graded, opened, warned, with_campaign
 from tests.fixtures.lakes import fill, put
 from tests.fixtures.runs import month_run, run_of
+from tests.stages.grading import rules_for_one
+from tests.stages.grading.rules_for_one import Wanted
 
 NOW = datetime(2026, 11, 5, 6, tzinfo=ZONE)
 NO_MODEL = "model: none\n"

@@ -10,8 +10,7 @@ import polars as pl
 import pytest
 
 from include.config import config_from
-from include.domain.dispatch import grading as rules_for_one
-from include.domain.dispatch.grading import Limits, Scored, grade_all
+from include.domain.dispatch.grading import Thresholds, high_places
 from include.domain.errors import ConfigError, NotReady
 from include.domain.periods.months import ZONE, default_as_of
 from include.lake import Lake
@@ -23,12 +22,14 @@ from tests.fixtures import ten_subscribers as ten
 from tests.fixtures.campaigns import close_ticket
 from tests.fixtures.lakes import fill, put
 from tests.fixtures.runs import month_run, run_of
+from tests.stages.grading import rules_for_one
+from tests.stages.grading.rules_for_one import Scored, grade_all
 
 CAMPAIGN = "churn_warning"
 SCORES = scores_of(CAMPAIGN)
 AS_OF = default_as_of(ten.MONTH)
 NOW = datetime(2026, 11, 5, 6, 0, tzinfo=ZONE)
-LIMITS = Limits(0.02, 6.0, 3.0, 2.0, 0.03, 30.0, 100.0)
+LIMITS = Thresholds(0.02, 6.0, 3.0, 2.0, 0.03, 30.0, 100.0)
 
 
 @pytest.fixture
@@ -328,7 +329,7 @@ def test_two_indicators_make_the_strongest_share_high_without_a_model():
 def test_floors_use_up_the_share_that_rules_alone_may_make_high():
     people = [Scored(f"S{n:03d}", None, 2, 2.0, has_high_floor=n < 5, value_yuan=50.0) for n in range(100)]
     assert sum(one.grade == "high" for one in grade_all(people, LIMITS)) == 5
-    assert rules_for_one.high_places(2114, 0, LIMITS) == 63
+    assert high_places(2114, 0, LIMITS) == 63
 
 
 def test_somebody_is_high_when_few_subscribers_have_two_hits():
