@@ -47,6 +47,9 @@ MAY_READ_CLOCK = (
 )
 #: The rooms of the loop: what is true of a stage is true of what stages are made of.
 LOOP = ("include/stages/", "include/models/", "include/clocks/", "include/subscribers/")
+#: The caller asks what stands under the lock, then publishes.
+WRITES_A_PERIOD = {"publish", "drop", "exchange", "supersede"}
+LOCKED_BY_ANOTHER_MODULE = {("include/stages/collection/publisher.py", "publish")}
 STAGES_MAY_IMPORT = (
     "include.config",
     "include.run",
@@ -299,14 +302,18 @@ def unordered_sums(tree: ast.Module, path: str) -> Offences:
 
 
 def unlocked_writes(tree: ast.Module, path: str) -> Offences:
-    """Who publishes, drops or exchanges a period of the lake holds the lock that all who do so share."""
-    called = list(calls(tree))
-    if any(name.rpartition(".")[2] == "hold" for _, name in called):
-        return
-    for call, name in called:
-        receiver, _, method = name.rpartition(".")
-        if method in {"publish", "drop", "exchange"} and receiver.rpartition(".")[2] == "lake":
-            yield call.lineno, f"{method} without hold of include/lake/locks.py"
+    """Who publishes, drops or exchanges a period of the lake holds the lock all who do so share, or its caller does."""
+    functions = [node for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)]
+    called = {each.name: {name.rpartition(".")[2] for _, name in calls(each)} for each in functions}
+    for name, function in [("", tree), *((each.name, each) for each in functions)]:
+        who = [names for names in called.values() if name in names] or [{n for _, n in calls(function)}]
+        is_held = all("hold" in names for names in who) or "hold" in called.get(name, ())
+        if (path, name) in LOCKED_BY_ANOTHER_MODULE or is_held or (not name and functions):
+            continue
+        for call, written in calls(function):
+            receiver, _, method = written.rpartition(".")
+            if method in WRITES_A_PERIOD and receiver.rpartition(".")[2] == "lake":
+                yield call.lineno, f"{method} without hold of include/lake/locks.py"
 
 
 def under(*folders: str) -> Callable[[str], bool]:

@@ -150,23 +150,33 @@ def resharded(lake: Lake, to: str | Path, shards: int, db: sa.Connection | None 
     for folder in lake.store.folders():
         if lake.store.is_private(folder):  # what is for the owner alone stays so
             made.make_private(folder)
-    _copy_months(lake, made, db)
-    _copy_the_rest(lake, made)
+    copied: dict[tuple[str, str], tuple[Part, ...]] = {}
+    while _copy_changed(lake, made, copied, db):
+        _copy_the_rest(lake, made)
     return made
 
 
-def _copy_months(lake: Lake, made: Lake, db: sa.Connection | None) -> None:
-    copied: dict[tuple[str, str], tuple[Part, ...]] = {}
-    while changed := [each for each in months(lake) if lake.manifest(*each).parts != copied.get(each)]:
-        for table, month in changed:
-            with db.begin() if db is not None else nullcontext():
-                if db is not None:
-                    hold(db, table, month)
-                manifest = lake.manifest(table, month)
+def _copy_changed(
+    lake: Lake, made: Lake, copied: dict[tuple[str, str], tuple[Part, ...]], db: sa.Connection | None
+) -> bool:
+    """Copy the months that are not as they were `copied`, take those back that are gone; whether there were any."""
+    stood = dict(copied)
+    for table, month in list(months(lake)):
+        with db.begin() if db is not None else nullcontext():
+            if db is not None:
+                hold(db, table, month)
+            if month not in lake.months(table):
+                continue  # dropped since it was listed
+            manifest = lake.manifest(table, month)
+            if copied.get((table, month)) != manifest.parts:
+                if (table, month) in copied:
+                    made.drop(table, month)  # with its files: somebody may have been erased from them
                 made.adopt(_moved(lake, made, manifest))
                 copied[table, month] = manifest.parts
     for table, month in copied.keys() - set(months(lake)):
         made.drop(table, month)
+        del copied[table, month]
+    return copied != stood or not stood
 
 
 def _moved(lake: Lake, made: Lake, manifest: Manifest) -> Manifest:

@@ -5,6 +5,7 @@ import logging
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from datetime import datetime, timedelta
 from functools import cached_property
 from typing import TYPE_CHECKING, Any, Concatenate, ParamSpec, TypedDict, TypeVar, cast
@@ -319,7 +320,7 @@ def of_cycle(result: Returned, started: float, cycle: "CycleFacts") -> Returned:
 def _keep(place: Workplace, result: Any) -> None:
     from include.run.results import record
 
-    run = place.run
+    run = replace(place.run, now=right_now())  # when it ended, not when it began
     facts = {**result, "as_of": run.as_of.isoformat(), "revision": run.revision}
     record(run, facts, seconds=result["seconds"], peak_mb=result["peak_mb"])
 

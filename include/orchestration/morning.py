@@ -4,7 +4,7 @@ import hashlib
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, NotRequired
+from typing import TYPE_CHECKING, NotRequired, cast
 
 from include import settings
 from include.domain.day_feeds import FEEDS
@@ -79,14 +79,7 @@ def _collect(meanwhile: str, landed: str | None = None) -> DaysCollected:
 
 
 def _in_all(done: "Collection[Collected]") -> DaysCollected:
-    counts = added(done)
-    return {
-        "stage": "collection",
-        "deliveries": len(done),
-        "rows_in": counts["rows_in"],
-        "rows_out": counts["rows_out"],
-        "quarantined": counts["quarantined"],
-    }
+    return cast(DaysCollected, {"stage": "collection", "deliveries": len(done), **added(done)})
 
 
 def _tried(

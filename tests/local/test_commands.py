@@ -2,6 +2,7 @@
 
 import fcntl
 import os
+import re
 import shlex
 import socket
 import stat
@@ -159,3 +160,13 @@ def test_stop_needs_nothing_but_the_standard_library() -> None:
         text=True,
     )
     assert done.returncode == 0, done.stderr
+
+
+def test_every_program_a_site_starts_is_one_that_can_be_started():
+    started = set()
+    for path in (ROOT / "include" / "local").rglob("*.py"):
+        started |= set(re.findall(r'"-m", "(include[\w.]+)"', path.read_text("utf-8")))
+    assert {"include.simulator", "include.simulator.staff", "include.loop"} <= started
+    for module in started:
+        place = ROOT / Path(*module.split("."))
+        assert place.with_suffix(".py").is_file() or (place / "__main__.py").is_file(), module

@@ -167,7 +167,7 @@ def _start_again(opened: OpenedTicket) -> None:
 
 
 def _refuse_limited(opened: OpenedTicket) -> None:
-    """Refused when a limit of contact stands; of a refusal shanghai_time at the desk it is said when."""
+    """Refused when a limit of contact stands; of a refusal told at the desk it is said when."""
     kind = limit_today(opened.actor)
     refused_at = opened.run("find_refusal", **_customer(opened)).scalar() if kind == "refused" else None
     if refused_at is not None:

@@ -1,14 +1,8 @@
 """Simulated retention staff: they are hired, and work a cycle day by day through the desk's own functions.
 
-    python -m include.simulator.staff hire --db URL
-    python -m include.simulator.staff work --db URL --truth DIR --cycle YYYY-MM --from ISO --until ISO --seed N
-
 What an agent does with a ticket stands in include/simulator/staff/talks.py, what is said in conversations.py.
 """
 
-import argparse
-import json
-import sys
 import zlib
 from collections import Counter
 from collections.abc import Iterator, Mapping
@@ -24,8 +18,7 @@ import sqlalchemy as sa
 from include import settings
 from include.clocks.calendar import fill_calendar
 from include.clocks.ticket_clocks import read_clocks
-from include.commands import Command, command_line, on_database, option
-from include.config import Config, load_config
+from include.config import Config
 from include.config.readers.desk import load_desk
 from include.database.queries import load
 from include.desk.calls.talks import Talk, keep_talk
@@ -221,41 +214,3 @@ def read_knowledge(truth: Path, month: str) -> Knowledge:
 
 def _grown(after: Counter[str], before: Counter[str]) -> dict[str, int]:
     return {name: after[name] - before[name] for name in sorted(after) if after[name] != before[name]}
-
-
-def _hire(db: sa.Connection, args: argparse.Namespace) -> None:
-    print(json.dumps({"stage": "staff", "hired": hire(db)}))
-
-
-def _work(db: sa.Connection, args: argparse.Namespace) -> None:
-    known = read_knowledge(Path(args.truth), args.cycle)
-    shift = open_shift(db, load_config(settings.config_folder()), args.cycle, known, args.seed)
-    start, until = (datetime.fromisoformat(text) for text in (args.start, args.until))
-    for result in work_cycle(shift, start, until):
-        print(json.dumps(result, ensure_ascii=False), flush=True)
-
-
-_DB = option("--db", required=True)
-
-main = command_line(
-    "include.simulator.staff",
-    None,
-    {
-        "hire": Command(on_database(_hire), (_DB,)),
-        "work": Command(
-            on_database(_work),
-            (
-                _DB,
-                option("--truth", required=True),
-                option("--cycle", required=True),
-                option("--from", required=True, dest="start"),
-                option("--until", required=True),
-                option("--seed", type=int, default=0),
-            ),
-        ),
-    },
-)
-
-
-if __name__ == "__main__":
-    sys.exit(main())
