@@ -272,7 +272,9 @@ def follow_up(cycle):
     @task
     def evaluate(cycle: dict):
         """Labels, outcomes and figures per grade, cluster and arm."""
-        return campaign_run.follow_up(cycle)
+        from include.stages import follow_up
+
+        return finish_stage(follow_up.of_run, cycle)
 
     @task(outlets=[LABELS])
     def announce(result: dict, outlet_events):

@@ -150,12 +150,6 @@ def _dispatch(loop: Loop, run: Run) -> Counts:
     return dispatch.dispatch(run, Choices(loop.dispatch_late, loop.top_up))
 
 
-def _follow_up(loop: Loop, run: Run) -> Counts:
-    return follow_up.follow_up(
-        db=run.db, lake=run.lake, config=run.config, campaign=run.campaign, as_of=run.as_of, now=run.now
-    )
-
-
 STAGES: dict[str, Callable[[Loop, Run], Mapping[str, Any]]] = {
     "collection": _collection,
     "features": _features,
@@ -166,7 +160,7 @@ STAGES: dict[str, Callable[[Loop, Run], Mapping[str, Any]]] = {
     "limits": _limits,
     "dispatch": _dispatch,
     "outreach": lambda loop, run: outreach.outreach(run, dispatch_late=loop.dispatch_late),
-    "follow_up": _follow_up,
+    "follow_up": lambda _, run: follow_up.of_run(run),
 }
 
 

@@ -250,8 +250,7 @@ def run_stage(
 ) -> Returned:
     """Call a stage with the run of the `cycle` and its own arguments; a result with counts is measured and logged."""
     with workplace(cycle) as place:
-        started = time.monotonic()
-        return of_cycle(stage(place.run, *arguments, **named), started, cycle)
+        return _called(place, cycle, lambda run: stage(run, *arguments, **named))
 
 
 def write_part(
@@ -276,8 +275,7 @@ def finish_stage(
 ) -> Returned:
     """`run_stage` for the call that ends a stage: its result is kept with the cycle."""
     with workplace(cycle) as place:
-        started = time.monotonic()
-        result = of_cycle(stage(place.run, *arguments, **named), started, cycle)
+        result = _called(place, cycle, lambda run: stage(run, *arguments, **named))
         _keep(place, result)
         return result
 
@@ -287,10 +285,9 @@ def finish_parts(
 ) -> Returned:
     """`finish_stage` for parts written by tasks of their own: their seconds count as the stage's."""
     shards = list(made)
+    parts = [each["part"] for each in shards]
     with workplace(cycle) as place:
-        started = time.monotonic()
-        parts = [each["part"] for each in shards]
-        done: Any = of_cycle(stage(place.run, parts=parts, **named), started, cycle)
+        done: Any = _called(place, cycle, lambda run: stage(run, parts=parts, **named))
         result: dict[str, Any] = dict(done)
         result["seconds"] = round(sum((each["seconds"] for each in shards), result["seconds"]), 2)
         result["peak_mb"] = max((each["peak_mb"] for each in shards), default=result["peak_mb"])
@@ -315,6 +312,12 @@ def of_cycle(result: Returned, started: float, cycle: "CycleFacts") -> Returned:
         return result
     facts = {**result, "campaign": cycle["campaign"], "month": cycle["month"]}
     return cast(Returned, logged(facts, started))
+
+
+def _called(place: Workplace, cycle: "CycleFacts", stage: Callable[["Run"], Returned]) -> Returned:
+    """What a stage makes of the run of the cycle; opening what it works with is none of its seconds."""
+    run, started = place.run, time.monotonic()
+    return of_cycle(stage(run), started, cycle)
 
 
 def _keep(place: Workplace, result: Any) -> None:

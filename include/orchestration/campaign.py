@@ -20,7 +20,6 @@ if TYPE_CHECKING:  # heavy, and a DAG file is read every few seconds
     from include.stages.dispatch.run import Choices, Dispatched
     from include.stages.dispatch.size import Size
     from include.stages.features import Featured
-    from include.stages.follow_up import FollowedUp
     from include.stages.training import Trained
 
 _log = logging.getLogger("churn")
@@ -195,18 +194,6 @@ def assign(cycle: "CycleFacts", answer: Answer, params: Mapping[str, Any]) -> "D
     allowed = may_go(answer)
     choices = replace(_choices(params), most=allowed["most"], planned=allowed["planned"])
     return finish_stage(dispatch.dispatch, cycle, choices)
-
-
-def follow_up(cycle: "CycleFacts") -> "FollowedUp":
-    """Labels, outcomes and figures of the campaign as known at the cycle's as_of; kept with the cycle."""
-    from include.stages import follow_up
-
-    def stage(run: "Run") -> "FollowedUp":
-        return follow_up.follow_up(
-            db=run.db, lake=run.lake, config=run.config, campaign=run.campaign, as_of=run.as_of, now=run.now
-        )
-
-    return finish_stage(stage, cycle)
 
 
 def may_go(answer: Answer) -> MayGo:

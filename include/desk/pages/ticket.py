@@ -124,10 +124,11 @@ def show(
 
 
 def _called(other: Mapping[str, Any], config: Config) -> dict[str, Any]:
-    """Another ticket with the words of its campaign and its outcome; without any it shows as it came."""
+    """Another ticket, whether it goes on, and words of its campaign and outcome; without any it shows as it came."""
     campaign = config.campaigns.get(other["campaign"])
     catalogue = OUTCOMES if campaign is None else campaign.catalogue
-    return {**other, "campaign_words": campaign, "outcome_words": catalogue.get(other["outcome"] or "")}
+    words = {"campaign_words": campaign, "outcome_words": catalogue.get(other["outcome"] or "")}
+    return {**other, **words, "is_unfinished": other["state"] in UNFINISHED}
 
 
 def _offers(db: sa.Connection, state: Any, viewer: Viewer, ticket: Mapping[str, Any]) -> Any:

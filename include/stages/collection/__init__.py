@@ -10,6 +10,7 @@ from include.database.queries import load
 from include.domain.errors import NotReady
 from include.domain.row_counts import added
 from include.lake import Lake
+from include.lake.locks import hold
 from include.stages.collection import waivers
 from include.stages.collection.completeness import refuse_absent, refuse_incomplete, refuse_unlisted
 from include.stages.collection.ingest import refuse_above, take_in
@@ -18,7 +19,6 @@ from include.stages.collection.monthly_report import report
 from include.stages.collection.publisher import (
     Recorded,
     collected,
-    hold_month,
     known,
     publish,
     record,
@@ -177,7 +177,7 @@ def _bring_in(intake: Intake) -> Collected:
         refuse_incomplete(intake, staged)
         parts = write_parts(intake, staged)
     with site.db.begin():
-        hold_month(intake)
+        hold(site.db, key.feed, key.month)
         already = known(intake)
         if already is None:
             refuse_changed(intake)

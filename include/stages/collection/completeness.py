@@ -7,13 +7,13 @@ import polars as pl
 
 from include.domain.errors import BadInput, NotReady
 from include.domain.periods.months import shift
+from include.domain.text.listing import first_of
 from include.lake import Lake
 from include.stages.collection.intake import Intake
 from include.stages.collection.sources.delivery import MANIFEST, Delivery, DeliveryKey, written
 from include.stages.collection.staging import Staged
 from include.stages.collection.waivers import Incomplete
 
-_NAMED_AT_MOST = 20
 _EVERYWHERE = "all regions"
 
 Counts = Mapping[str, int]
@@ -46,8 +46,8 @@ def refuse_unlisted(delivery: Delivery) -> None:
     if wanted is None or delivery.is_taken_as_is or wanted.keys() == present:
         return
     absent, more = sorted(wanted.keys() - present), sorted(present - wanted.keys())
-    faults = [f"{_first(absent)} not delivered yet"] if absent else []
-    faults += [f"{_first(more)} not listed"] if more else []
+    faults = [f"{first_of(absent)} not delivered yet"] if absent else []
+    faults += [f"{first_of(more)} not listed"] if more else []
     raise Incomplete(
         f"{delivery.name} is incomplete: {' and '.join(faults)} by {MANIFEST} "
         f"({len(present)} of {len(wanted)} files). Deliver what it lists."
@@ -87,7 +87,7 @@ def _refuse_miscounted(delivery: Delivery, read: Counts, wanted: Counts) -> None
     ]
     if wrong:
         raise Incomplete(
-            f"{delivery.name} is incomplete: {_first(wrong)} by {MANIFEST}. "
+            f"{delivery.name} is incomplete: {first_of(wrong)} by {MANIFEST}. "
             "Deliver the rest, or mend the list."
         )
 
@@ -108,7 +108,7 @@ def _refuse_outside_band(intake: Intake, staged: Staged) -> None:
     ]
     if wrong:
         raise Incomplete(
-            f"{intake.delivery.name} is incomplete: {_first(wrong)}; {bounds.band:.0%} more or less would pass. "
+            f"{intake.delivery.name} is incomplete: {first_of(wrong)}; {bounds.band:.0%} more or less would pass. "
             f"Nothing was published. Deliver the rest, or list the files in a {MANIFEST} if this is all."
         )
 
@@ -127,8 +127,3 @@ def _by_region(rows: pl.LazyFrame, profile: pl.LazyFrame | None) -> dict[str, in
         )
     counted = rows.drop_nulls("region_code").group_by("region_code").len().collect(engine="streaming")
     return dict(counted.iter_rows())
-
-
-def _first(names: list[str]) -> str:
-    more = len(names) - _NAMED_AT_MOST
-    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more:,} more" if more > 0 else "")

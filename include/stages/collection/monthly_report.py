@@ -11,6 +11,7 @@ from include.config import Config
 from include.database.queries import load
 from include.domain.errors import NotReady
 from include.domain.periods.months import month_start
+from include.domain.text.listing import first_of
 from include.lake import Lake
 from include.stages.collection import known_ids, waivers
 from include.stages.collection.completeness import refuse_absent
@@ -18,7 +19,6 @@ from include.stages.collection.results import FeedRows, MonthReport, WaiverInFor
 from include.stages.collection.sources.delivery import DeliveryKey
 from include.subscribers.profiles import without_profile
 
-_NAMED_AT_MOST = 20
 # How many causes of quarantine the run itself tells; `python -m include.commands.quarantine` tells all.
 _WORST = 5
 # An id that is, or holds, such a word is the last row of somebody's spreadsheet.
@@ -154,11 +154,11 @@ def _notes(config: Config, month: str, brought: _Brought) -> list[str]:
         for name in brought.missing_feeds
     ]
     notes += [
-        f"{name} of {month} came without {_listed(columns)}; what needs them is left out"
+        f"{name} of {month} came without {first_of(columns)}; what needs them is left out"
         for name, columns in brought.missing_columns.items()
     ]
     notes += [
-        f"{name} of {month} brought columns sources.yaml does not declare; ignored: {_listed(columns)}"
+        f"{name} of {month} brought columns sources.yaml does not declare; ignored: {first_of(columns)}"
         for name, columns in brought.ignored_columns.items()
     ]
     return notes
@@ -172,13 +172,8 @@ def _notes_on_strangers(month: str, unprofiled: int, total_rows: Sequence[str]) 
             "is warned of them"
         )
     if total_rows:
-        words = _listed(total_rows)
+        words = first_of(total_rows)
         notes.append(
             f"usage_months {month} holds what looks like a total row ({words}); it is nobody's usage"
         )
     return notes
-
-
-def _listed(names: Sequence[str]) -> str:
-    more = len(names) - _NAMED_AT_MOST
-    return ", ".join(names[:_NAMED_AT_MOST]) + (f" and {more:,} more" if more > 0 else "")

@@ -8,7 +8,6 @@ from include.database.queries import load
 from include.domain.errors import NotReady
 from include.lake import Part
 from include.lake.folder import writing
-from include.lake.locks import hold
 from include.lake.upkeep import QUARANTINE
 from include.stages.collection.intake import Intake
 from include.stages.collection.results import Collected
@@ -94,11 +93,6 @@ def refuse_changed(intake: Intake) -> None:
     if intake.has_changed():
         name = intake.delivery.name
         raise NotReady(f"{name} changed while it was read. Run again when its delivery has ended.")
-
-
-def hold_month(intake: Intake) -> None:
-    """Keep everybody else from writing the month of the delivery's feed to the end of the transaction."""
-    hold(intake.site.db, intake.key.feed, intake.key.month)
 
 
 def publish(intake: Intake, staged: Staged, tables: Mapping[str, list[Part]]) -> None:

@@ -19,6 +19,7 @@ from include.lake.locks import hold
 from include.models import labels, training_sets
 from include.models.labels import HAPPENED, Label
 from include.models.training_sets import LabelledMonth
+from include.run import Run
 from include.run.results import Counts
 from include.stages import training
 from include.stages.follow_up import verdicts
@@ -108,6 +109,13 @@ def follow_up(
         "months": judged,
         "waiting": waiting,
     }
+
+
+def of_run(run: Run) -> FollowedUp:
+    """`follow_up` of the campaign of a run, as known at its `as_of`."""
+    return follow_up(
+        db=run.db, lake=run.lake, config=run.config, campaign=run.campaign, as_of=run.as_of, now=run.now
+    )
 
 
 def _labelled(lake: Lake, label: Label | None, as_of: datetime) -> list[str]:

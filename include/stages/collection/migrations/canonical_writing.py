@@ -1,7 +1,6 @@
 """A lake from before ids had one writing gets them so, table by table; killed, the next run goes on."""
 
 import hashlib
-from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -11,6 +10,7 @@ from sqlalchemy import Connection
 from include.config import Config
 from include.lake import Lake, Manifest, Part, scan_files
 from include.lake.locks import hold
+from include.lake.upkeep import months
 from include.stages.collection.staging import STAGING_PREFIX
 from include.stages.collection.validator.values import canonical_ids, canonical_phones
 
@@ -30,18 +30,12 @@ def make_canonical(db: Connection, lake: Lake, config: Config) -> dict[str, int]
     landing folder are read anew by collection anyway, since their declaration has changed.
     """
     counts = dict.fromkeys(COUNTS, 0)
-    for table, month in _months(lake):
+    for table, month in months(lake):
         with db.begin():
             hold(db, table, month)
             for name, number in _month(lake, config, table, month).items():
                 counts[name] += number
     return counts
-
-
-def _months(lake: Lake) -> Iterator[tuple[str, str]]:
-    for table in lake.tables():
-        for month in lake.months(table):
-            yield table, month
 
 
 def _month(lake: Lake, config: Config, table: str, month: str) -> dict[str, int]:
